@@ -1,0 +1,192 @@
+package jobs
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Job is one row of the queue as every list shows it.
+type Job struct {
+	Order       int64      `json:"order" doc:"Sort ascending by this: newest first"`
+	ID          int64      `json:"id"`
+	Agent       string     `json:"agent" doc:"The agent that runs it; River's job kind"`
+	Queue       string     `json:"queue"`
+	State       string     `json:"state" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
+	Attempt     int        `json:"attempt"`
+	MaxAttempts int        `json:"max_attempts"`
+	Priority    int        `json:"priority" doc:"1 (first) to 4"`
+	CreatedAt   time.Time  `json:"created_at"`
+	ScheduledAt time.Time  `json:"scheduled_at"`
+	AttemptedAt *time.Time `json:"attempted_at"`
+	FinalizedAt *time.Time `json:"finalized_at"`
+	Args        string     `json:"args" doc:"A preview of the arguments, secrets redacted by key name"`
+	Worker      *string    `json:"worker" doc:"The worker process of the last attempt"`
+	Error       *string    `json:"error" doc:"The last attempt's error, shortened"`
+}
+
+// RunningJob is a job whose attempt is under way.
+type RunningJob struct {
+	Job
+	RunID     *int64    `json:"run_id"`
+	StartedAt time.Time `json:"started_at"`
+	Progress  *float64  `json:"progress" doc:"0 to 1, as the agent reports it"`
+	Message   *string   `json:"message" doc:"The attempt's last log line, shortened"`
+}
+
+// Usage is what an agent reports to have consumed. Amounts add up over an attempt.
+type Usage struct {
+	InputTokens  int64   `json:"input_tokens"`
+	OutputTokens int64   `json:"output_tokens"`
+	CostUSD      float64 `json:"cost_usd"`
+}
+
+// Run is one attempt at a job.
+type Run struct {
+	ID              int64      `json:"id"`
+	JobID           int64      `json:"job_id"`
+	Attempt         int        `json:"attempt"`
+	Agent           string     `json:"agent"`
+	Queue           string     `json:"queue"`
+	Worker          string     `json:"worker"`
+	Outcome         string     `json:"outcome" enum:"running,ok,failed,timeout,cancelled,lost"`
+	ScheduledAt     time.Time  `json:"scheduled_at"`
+	StartedAt       time.Time  `json:"started_at"`
+	EndedAt         *time.Time `json:"ended_at"`
+	WaitMS          int64      `json:"wait_ms" doc:"From being due to being started"`
+	RunMS           *int64     `json:"run_ms"`
+	ExitCode        *int       `json:"exit_code"`
+	Signal          *string    `json:"signal" doc:"The signal that ended the process, if one did"`
+	Error           *string    `json:"error"`
+	Progress        *float64   `json:"progress"`
+	Result          *string    `json:"result" doc:"What the agent wrote to standard output"`
+	ResultTruncated bool       `json:"result_truncated"`
+	Usage           Usage      `json:"usage"`
+}
+
+// AttemptError is one entry of River's own error list of a job.
+type AttemptError struct {
+	At      time.Time `json:"at"`
+	Attempt int       `json:"attempt"`
+	Error   string    `json:"error"`
+}
+
+// Detail is everything known about one job.
+type Detail struct {
+	Job
+	ArgsJSON json.RawMessage `json:"args_json" doc:"The arguments, secrets redacted by key name"`
+	Tags     []string        `json:"tags"`
+	Errors   []AttemptError  `json:"errors"`
+	Runs     []Run           `json:"runs" doc:"Newest first"`
+	Result   *string         `json:"result" doc:"Standard output of the last successful attempt"`
+	LogRunID *int64          `json:"log_run_id" doc:"The run whose log is the one to show"`
+}
+
+// Failure is one failed attempt.
+type Failure struct {
+	Order       int64     `json:"order"`
+	RunID       int64     `json:"run_id"`
+	JobID       int64     `json:"job_id"`
+	Agent       string    `json:"agent"`
+	At          time.Time `json:"at"`
+	Attempt     int       `json:"attempt"`
+	MaxAttempts int       `json:"max_attempts"`
+	Outcome     string    `json:"outcome" enum:"failed,timeout,lost"`
+	ExitCode    *int      `json:"exit_code"`
+	Error       string    `json:"error"`
+	Fingerprint string    `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
+	Similar24h  int       `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
+	RunMS       int64     `json:"run_ms"`
+}
+
+// LogLine is one line an agent wrote to standard error.
+type LogLine struct {
+	Order int64     `json:"order"`
+	ID    int64     `json:"id"`
+	At    time.Time `json:"at"`
+	Level string    `json:"level" enum:"debug,info,warn,error"`
+	Agent string    `json:"agent"`
+	JobID int64     `json:"job_id"`
+	RunID int64     `json:"run_id"`
+	Msg   string    `json:"msg"`
+}
+
+// Queue is one queue with what waits and runs in it.
+type Queue struct {
+	Order      int64      `json:"order"`
+	Name       string     `json:"name"`
+	Pending    int64      `json:"pending" doc:"Waiting now"`
+	Processing int64      `json:"processing" doc:"Running now"`
+	Scheduled  int64      `json:"scheduled" doc:"Due later"`
+	Retryable  int64      `json:"retryable" doc:"Failed, to be tried again later"`
+	PausedAt   *time.Time `json:"paused_at"`
+	OldestAt   *time.Time `json:"oldest_at" doc:"Since when the oldest waiting job is due"`
+	Slots      int        `json:"slots" doc:"Attempts that all live workers together may run at once"`
+	Agents     []string   `json:"agents"`
+}
+
+// Worker is one process that runs attempts.
+type Worker struct {
+	Order     int64     `json:"order"`
+	ID        string    `json:"id"`
+	Host      string    `json:"host"`
+	PID       int       `json:"pid"`
+	State     string    `json:"state" enum:"active,draining,lost"`
+	Version   string    `json:"version"`
+	StartedAt time.Time `json:"started_at"`
+	BeatAt    time.Time `json:"beat_at"`
+	Slots     int       `json:"slots"`
+	Running   int       `json:"running"`
+	Done      int64     `json:"done" doc:"Attempts ended since it started"`
+	Agents    int       `json:"agents"`
+}
+
+// Percentiles are in milliseconds; null when nothing was measured. Relative error at most 1 %.
+type Percentiles struct {
+	P50MS *float64 `json:"p50_ms"`
+	P95MS *float64 `json:"p95_ms"`
+	P99MS *float64 `json:"p99_ms"`
+	MaxMS *float64 `json:"max_ms"`
+}
+
+// Window sums up all attempts that ended in a span of time.
+type Window struct {
+	Runs        int64       `json:"runs"`
+	OK          int64       `json:"ok"`
+	Failed      int64       `json:"failed" doc:"Timeouts and lost attempts included"`
+	Cancelled   int64       `json:"cancelled"`
+	SuccessRate *float64    `json:"success_rate" doc:"Percent: ok of ok and failed; null when none ended"`
+	PerMinute   float64     `json:"per_minute"`
+	Run         Percentiles `json:"run"`
+	Wait        Percentiles `json:"wait"`
+	Usage       Usage       `json:"usage"`
+}
+
+// Series counts ended attempts in consecutive buckets of StepS seconds from Start on.
+type Series struct {
+	Start     time.Time  `json:"start"`
+	StepS     int        `json:"step_s"`
+	OK        []int64    `json:"ok"`
+	Failed    []int64    `json:"failed"`
+	Cancelled []int64    `json:"cancelled"`
+	P95MS     []*float64 `json:"p95_ms" doc:"Run time"`
+}
+
+// AgentStats is what the queue and the rollups know of one agent.
+type AgentStats struct {
+	Running, Waiting, Scheduled, Retryable int64
+	LastHour, LastDay                      Window
+	LastRunAt                              *time.Time
+	LastOutcome                            string // of the run that ended last; empty when none did
+	LastError                              *Failure
+	SparkStart                             time.Time // of 30 buckets of 120 s
+	SparkOK, SparkFailed                   []int64
+}
+
+// Today counts since the local midnight.
+type Today struct {
+	DayStart  time.Time
+	Total     int64 // created
+	Completed int64 // jobs
+	Failed    int64 // attempts that failed, timed out or were lost
+	Cancelled int64
+}
