@@ -1,0 +1,145 @@
+// Package config holds the settings of a process: defaults, then the `server` part of agentos.yaml, then the
+// environment, then flags, each stronger than the one before; checked together, so that all faults are told at once.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config is the manual of the settings. The tags name the key under `server:` in agentos.yaml, the environment
+// variable and the flag of each; the comment above says what it does, `default` what holds without it.
+type Config struct {
+	// Path of the fleet's file. Only a flag and a variable: the file cannot name itself.
+	File string `env:"AGENTOS_CONFIG" flag:"config" default:"agentos.yaml" usage:"the fleet's file"`
+
+	// Address and port of the dashboard and its API. Beyond loopback it needs TLS or Insecure.
+	Listen string `yaml:"listen" env:"AGENTOS_LISTEN" flag:"listen" default:"127.0.0.1:8321" usage:"address to listen on"`
+
+	// Folder of everything that AgentOS writes: the database, the last good snapshot, the agents' work folders.
+	Data string `yaml:"data" env:"AGENTOS_DATA" flag:"data" default:"agentos-data" usage:"folder for all data"`
+
+	// URL of the database: sqlite:///absolute/path.db. Empty: agentos.db in the data folder.
+	Database string `yaml:"database" env:"AGENTOS_DATABASE_URL" flag:"database" usage:"database URL (default: SQLite in the data folder)"`
+
+	// Certificate and key in PEM form; both or none. They are read again when the files change.
+	TLSCert string `yaml:"tls_cert" env:"AGENTOS_TLS_CERT" flag:"tls-cert" usage:"TLS certificate file (PEM)"`
+	TLSKey  string `yaml:"tls_key" env:"AGENTOS_TLS_KEY" flag:"tls-key" usage:"TLS key file (PEM)"`
+
+	// Allows plain HTTP beyond loopback: for a trusted network or behind a proxy that ends TLS.
+	Insecure bool `yaml:"insecure" env:"AGENTOS_INSECURE" flag:"insecure" usage:"allow plain HTTP beyond loopback"`
+
+	// Password of the first admin. Only a variable, so that it stands in no file and no process list.
+	// Empty: one is generated at the first start and printed once.
+	AdminPassword string `env:"AGENTOS_ADMIN_PASSWORD"`
+
+	// How often every section is collected.
+	Interval time.Duration `yaml:"interval" env:"AGENTOS_INTERVAL" flag:"interval" default:"5s" usage:"how often the dashboard's data is collected"`
+
+	// How long attempts that are under way may go on after the process was told to stop; then they are
+	// ended and go back to the queue.
+	Drain time.Duration `yaml:"drain" env:"AGENTOS_DRAIN" flag:"drain" default:"8s" usage:"time for running attempts to end at shutdown"`
+
+	// debug, info, warn or error; and text or json.
+	LogLevel  string `yaml:"log_level" env:"AGENTOS_LOG_LEVEL" flag:"log-level" default:"info" usage:"debug, info, warn or error"`
+	LogFormat string `yaml:"log_format" env:"AGENTOS_LOG_FORMAT" flag:"log-format" default:"text" usage:"text or json"`
+}
+
+// Faults are all the things wrong with a configuration.
+type Faults []string
+
+func (f Faults) Error() string { return strings.Join(f, "\n") }
+
+// DatabaseURL is the database to open: the one given, or SQLite in the data folder. Validate has made Data absolute.
+func (c *Config) DatabaseURL() string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return (&url.URL{Scheme: "sqlite", Path: filepath.Join(c.Data, "agentos.db")}).String()
+}
+
+// TLS reports whether the server speaks TLS itself.
+func (c *Config) TLS() bool { return c.TLSCert != "" }
+
+// Validate checks the settings together and makes Data absolute. Its error is Faults.
+func (c *Config) Validate() error {
+	var faults Faults
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		fault("tls_cert and tls_key go together: give both or none")
+	}
+	loopback, err := isLoopback(c.Listen)
+	switch {
+	case err != nil:
+		fault("listen: %q is not an address: write HOST:PORT, such as 127.0.0.1:8321", c.Listen)
+	case !loopback && !c.TLS() && !c.Insecure:
+		fault("listen: %s can be reached from other machines, and passwords would travel in clear: "+
+			"give --tls-cert and --tls-key, or --insecure behind a proxy that ends TLS", c.Listen)
+	}
+	if c.Database != "" && !strings.HasPrefix(c.Database, "sqlite:") {
+		fault("database: %q is not supported: write sqlite:///absolute/path/agentos.db", redact(c.Database))
+	}
+	if c.Interval < 500*time.Millisecond || c.Interval > time.Minute {
+		fault("interval: %v is out of range: write a duration between 500ms and 1m, such as 5s", c.Interval)
+	}
+	if c.Drain < 0 || c.Drain > time.Hour {
+		fault("drain: %v is out of range: write a duration between 0s and 1h, such as 8s", c.Drain)
+	}
+	if !oneOf(c.LogLevel, "debug", "info", "warn", "error") {
+		fault("log_level: %q is unknown: write debug, info, warn or error", c.LogLevel)
+	}
+	if !oneOf(c.LogFormat, "text", "json") {
+		fault("log_format: %q is unknown: write text or json", c.LogFormat)
+	}
+	if c.Data == "" {
+		fault("data: no folder is named: write one, such as agentos-data")
+	} else if abs, err := filepath.Abs(c.Data); err != nil {
+		fault("data: %v", err)
+	} else {
+		c.Data = abs
+	}
+	if faults != nil {
+		return faults
+	}
+	return nil
+}
+
+// isLoopback tells whether only this machine can reach the address. "localhost" counts: it is resolved by us alone.
+func isLoopback(listen string) (bool, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || port == "" {
+		return false, errors.New("no port")
+	}
+	if host == "localhost" {
+		return true, nil
+	}
+	ip := net.ParseIP(host)
+	if ip == nil && host != "" {
+		return false, nil
+	}
+	return ip.IsLoopback(), nil
+}
+
+func oneOf(s string, allowed ...string) bool {
+	for _, a := range allowed {
+		if s == a {
+			return true
+		}
+	}
+	return false
+}
+
+// redact hides the password of a URL that goes into a message.
+func redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "the given URL"
+	}
+	return u.Redacted()
+}

@@ -1,0 +1,124 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func load(t *testing.T, yaml string, env map[string]string, args ...string) (*Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "agentos.yaml")
+	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set := flag.NewFlagSet("serve", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	loader := Register(set)
+	if err := set.Parse(append([]string{"--config", path}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	return loader.Load(func(k string) string { return env[k] }, nil)
+}
+
+func TestDefaultsHoldWithoutAnything(t *testing.T) {
+	c, err := load(t, "agents: {}\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "127.0.0.1:8321" || c.Interval != 5*time.Second || c.Insecure {
+		t.Errorf("unexpected defaults: %+v", c)
+	}
+	if !filepath.IsAbs(c.Data) || filepath.Base(c.Data) != "agentos-data" {
+		t.Errorf("Data = %q, want an absolute path ending in agentos-data", c.Data)
+	}
+	if want := "sqlite://" + c.Data + "/agentos.db"; c.DatabaseURL() != want {
+		t.Errorf("DatabaseURL = %q, want %q", c.DatabaseURL(), want)
+	}
+}
+
+func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
+	yaml := "server:\n  listen: 127.0.0.1:1\n  log_level: warn\n  interval: 2s\n"
+	env := map[string]string{"AGENTOS_LISTEN": "127.0.0.1:2", "AGENTOS_LOG_LEVEL": "error"}
+	c, err := load(t, yaml, env, "--listen", "127.0.0.1:3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{c.Listen, c.LogLevel, c.Interval.String(), c.LogFormat}
+	if diff := cmp.Diff([]string{"127.0.0.1:3", "error", "2s", "text"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	yaml := "server:\n  lisen: x\n  interval: fast\n  log_format: [a]\n  tls_cert: only.pem\n"
+	_, err := load(t, yaml, map[string]string{"AGENTOS_LOG_LEVEL": "loud"}, "--database", "mysql://u:secret@h/db")
+	var faults Faults
+	if !errors.As(err, &faults) {
+		t.Fatalf("error is %v, want Faults", err)
+	}
+	for _, want := range []string{
+		":2: server.lisen: unknown setting",
+		":3: server.interval: \"fast\" is not a duration",
+		":4: server.log_format: write a single value",
+		"tls_cert and tls_key go together",
+		"log_level: \"loud\" is unknown",
+		"database: \"mysql://u:xxxxx@h/db\" is not supported",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("no fault says %q in:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "secret") {
+		t.Errorf("a password is in the message:\n%v", err)
+	}
+}
+
+func TestListeningBeyondLoopbackNeedsTLSOrInsecure(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		args []string
+		ok   bool
+	}{
+		{"loopback v4", []string{"--listen", "127.0.0.1:0"}, true},
+		{"loopback v6", []string{"--listen", "[::1]:0"}, true},
+		{"localhost", []string{"--listen", "localhost:0"}, true},
+		{"all addresses", []string{"--listen", ":8321"}, false},
+		{"zero address", []string{"--listen", "0.0.0.0:8321"}, false},
+		{"a name", []string{"--listen", "example.org:8321"}, false},
+		{"insecure", []string{"--listen", ":8321", "--insecure"}, true},
+		{"TLS", []string{"--listen", ":8321", "--tls-cert", "c", "--tls-key", "k"}, true},
+		{"no port", []string{"--listen", "127.0.0.1"}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := load(t, "", nil, tc.args...)
+			if (err == nil) != tc.ok {
+				t.Errorf("error = %v, want ok = %v", err, tc.ok)
+			}
+		})
+	}
+}
+
+func TestCommandDefaultsYieldToEverythingGiven(t *testing.T) {
+	set := flag.NewFlagSet("demo", flag.ContinueOnError)
+	loader := Register(set)
+	if err := set.Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	defaults := map[string]string{"data": "demo-folder", "config": "/nonexistent.yaml"}
+	c, err := loader.Load(func(string) string { return "" }, defaults)
+	if err != nil || filepath.Base(c.Data) != "demo-folder" {
+		t.Errorf("Data = %v (%v), want the command's default", c, err)
+	}
+	c, err = loader.Load(func(k string) string { return map[string]string{"AGENTOS_DATA": "/given"}[k] }, defaults)
+	if err != nil || c.Data != "/given" {
+		t.Errorf("Data = %v (%v), want the environment's", c, err)
+	}
+}

@@ -1,0 +1,200 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Loader gathers a Config from flags, the environment and the fleet's file.
+type Loader struct {
+	flags map[string]*string // values given by flag, by field name
+	bools map[string]*bool
+	set   *flag.FlagSet
+}
+
+// Register adds the flags of the named settings to set (all of them when none is named).
+// Parse the set, then call Load.
+func Register(set *flag.FlagSet, only ...string) *Loader {
+	l := &Loader{flags: map[string]*string{}, bools: map[string]*bool{}, set: set}
+	for field := range fields() {
+		name := field.Tag.Get("flag")
+		if name == "" || (len(only) > 0 && !oneOf(name, only...)) {
+			continue
+		}
+		usage := fmt.Sprintf("%s (%s)", field.Tag.Get("usage"), field.Tag.Get("env"))
+		if field.Type.Kind() == reflect.Bool {
+			l.bools[name] = set.Bool(name, false, usage)
+		} else {
+			l.flags[name] = set.String(name, field.Tag.Get("default"), usage)
+		}
+	}
+	return l
+}
+
+// Load gives the settings, validated. The error is Faults. Defaults given here stand in for those of the tags, by
+// flag name. A missing file is no fault here: whoever needs its agents says so.
+func (l *Loader) Load(getenv func(string) string, defaults map[string]string) (*Config, error) {
+	given := map[string]bool{}
+	l.set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+
+	var faults Faults
+	c := &Config{}
+	apply := func(field reflect.StructField, text, from string) {
+		if err := assign(c, field, text); err != nil {
+			faults = append(faults, fmt.Sprintf("%s: %v", from, err))
+		}
+	}
+	// The file's path is needed before the file: a first pass without YAML settles it.
+	fromFile := map[string]located{}
+	for pass := range 2 {
+		for field := range fields() {
+			if pass == 0 && field.Name != "File" {
+				continue
+			}
+			name, env, key := field.Tag.Get("flag"), field.Tag.Get("env"), field.Tag.Get("yaml")
+			inFile, isInFile := fromFile[key]
+			def, isDef := defaults[name]
+			switch {
+			case given[name] && l.bools[name] != nil:
+				apply(field, strconv.FormatBool(*l.bools[name]), "--"+name)
+			case given[name]:
+				apply(field, *l.flags[name], "--"+name)
+			case env != "" && getenv(env) != "":
+				apply(field, getenv(env), env)
+			case key != "" && isInFile:
+				apply(field, inFile.text, inFile.at)
+			case isDef:
+				apply(field, def, "--"+name)
+			default:
+				apply(field, field.Tag.Get("default"), name)
+			}
+		}
+		if pass == 0 {
+			var fileFaults Faults
+			fromFile, fileFaults = readFile(c.File)
+			faults = append(faults, fileFaults...)
+		}
+	}
+	if err := c.Validate(); err != nil {
+		var more Faults
+		errors.As(err, &more)
+		faults = append(faults, more...)
+	}
+	if faults != nil {
+		return nil, faults
+	}
+	return c, nil
+}
+
+// located is a value of the file with the place it stands at, as "file:line: key".
+type located struct{ text, at string }
+
+// readFile gives the scalar settings under `server:`. A file that is not there or not YAML gives nothing: the fleet's
+// loader reports these, with more to say.
+func readFile(path string) (map[string]located, Faults) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, Faults{fmt.Sprintf("%s: cannot be read: %v", path, err)}
+	}
+	var doc yaml.Node
+	if yaml.NewDecoder(bytes.NewReader(data)).Decode(&doc) != nil || len(doc.Content) != 1 {
+		return nil, nil
+	}
+	server := child(doc.Content[0], "server")
+	if server == nil || server.Tag == "!!null" {
+		return nil, nil
+	}
+	if server.Kind != yaml.MappingNode {
+		return nil, Faults{fmt.Sprintf("%s:%d: server: write settings under it, such as `listen: 127.0.0.1:8321`", path, server.Line)}
+	}
+	return settings(path, server)
+}
+
+func settings(path string, server *yaml.Node) (map[string]located, Faults) {
+	known := map[string]bool{}
+	var names []string
+	for field := range fields() {
+		if key := field.Tag.Get("yaml"); key != "" {
+			known[key] = true
+			names = append(names, key)
+		}
+	}
+	var faults Faults
+	values := map[string]located{}
+	for i := 0; i+1 < len(server.Content); i += 2 {
+		key, value := server.Content[i], server.Content[i+1]
+		at := fmt.Sprintf("%s:%d: server.%s", path, key.Line, key.Value)
+		switch _, twice := values[key.Value]; {
+		case !known[key.Value]:
+			faults = append(faults, fmt.Sprintf("%s: unknown setting: the settings are %s", at, strings.Join(names, ", ")))
+		case twice:
+			faults = append(faults, fmt.Sprintf("%s: given twice: keep one", at))
+		case value.Kind != yaml.ScalarNode:
+			faults = append(faults, fmt.Sprintf("%s: write a single value", at))
+		default:
+			values[key.Value] = located{value.Value, at}
+		}
+	}
+	return values, faults
+}
+
+func child(node *yaml.Node, key string) *yaml.Node {
+	if node.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			return node.Content[i+1]
+		}
+	}
+	return nil
+}
+
+// fields yields the settings in the order of the manual.
+func fields() func(yield func(reflect.StructField) bool) {
+	return func(yield func(reflect.StructField) bool) {
+		t := reflect.TypeFor[Config]()
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
+func assign(c *Config, field reflect.StructField, text string) error {
+	target := reflect.ValueOf(c).Elem().FieldByIndex(field.Index).Addr().Interface()
+	switch p := target.(type) {
+	case *string:
+		*p = text
+	case *bool:
+		if text == "" {
+			return nil
+		}
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is not a yes or no: write true or false", text)
+		}
+		*p = v
+	case *time.Duration:
+		v, err := time.ParseDuration(text)
+		if err != nil {
+			return fmt.Errorf("%q is not a duration: write a number with its unit, such as 5s", text)
+		}
+		*p = v
+	}
+	return nil
+}
