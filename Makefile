@@ -1,0 +1,73 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+GO ?= go
+LINT := .tools/bin/golangci-lint
+VERSION ?= dev
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the binary ./agentos
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/agentos/agentos/internal/cli.version=$(VERSION)" -o agentos .
+
+.PHONY: demo
+demo: ## serve the example fleet
+	$(GO) run . demo
+
+.PHONY: dev
+dev: setup ## serve the example fleet beside a hot-reloading frontend
+	(cd ui && npm run dev) & trap 'kill $$!' EXIT; $(GO) run . demo
+
+.PHONY: setup
+setup: ## install what the tests need
+	@scripts/setup
+
+.PHONY: test
+test: setup lint verify unit ui-test faults-short e2e ## everything that continuous integration checks
+
+.PHONY: unit
+unit: ## Go tests with the race detector
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /test/)
+
+.PHONY: lint
+lint: ## static checks of Go
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+.PHONY: ui-test
+ui-test: ## checks and unit tests of the frontend
+	cd ui && npm run check && npm run lint && npm test
+
+.PHONY: e2e
+e2e: build ## the real binary in a real browser
+	cd ui && npm run e2e
+
+.PHONY: verify
+verify: ## what is generated equals what is committed
+	cd ui && npm run verify
+	@$(GO) mod tidy -diff || { echo "go.mod is not tidy: run go mod tidy" >&2; exit 1; }
+	@$(GO) run . openapi | diff - openapi.yaml >/dev/null || { echo "openapi.yaml is out of date: run make generate" >&2; exit 1; }
+
+.PHONY: generate
+generate: ## generate openapi.yaml, its TypeScript types and ui/dist anew
+	$(GO) run . openapi > openapi.yaml.new && mv openapi.yaml.new openapi.yaml
+	cd ui && npm run generate && npm run build
+
+.PHONY: faults
+faults: ## break the real binary in every way we know (long)
+	$(GO) test ./test/faults -count=1 -v -timeout 60m
+
+.PHONY: faults-short
+faults-short: ## the same faults, fewer repetitions
+	$(GO) test ./test/faults -count=1 -short -v -timeout 20m
+
+.PHONY: bench
+bench: ## benchmarks of the hot path, side by side with a bare handler
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./snapshot ./internal/server ./internal/auth
+
+.PHONY: fuzz
+FUZZTIME ?= 10m
+fuzz: ## fuzz each parser for FUZZTIME
+	scripts/fuzz $(FUZZTIME)

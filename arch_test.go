@@ -1,0 +1,156 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/agentos/agentos"
+
+// mayImport is the architecture: which packages of ours each package may import. A package in a folder below
+// follows the rule of the folder, tests included, unless it has a line of its own.
+var mayImport = map[string][]string{
+	".":                     {"internal/cli"},
+	"snapshot":              {},
+	"snapshot/snapshottest": {"snapshot"},
+	"examples":              {},
+	"ui":                    {},
+	"internal/agent":        {},
+	"internal/config":       {},
+	"internal/db":           {},
+	"internal/db/dbtest":    {"internal/db"},
+	"internal/auth":         {"internal/db"},
+	"internal/jobs":         {"internal/agent", "internal/db"},
+	"internal/source":       {"snapshot", "internal/jobs", "internal/agent"},
+	"internal/server":       {"snapshot", "internal/auth", "internal/jobs", "internal/agent", "ui"},
+	"internal/cli": {
+		"snapshot", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
+		"internal/db", "internal/jobs", "internal/server", "internal/source",
+	},
+	"test/faults": {},
+	"bench":       {"snapshot", "internal/server", "internal/auth", "internal/db", "internal/jobs", "internal/agent", "internal/source"},
+}
+
+// testsMayImport lists what only test files may import on top.
+var testsMayImport = map[string][]string{
+	"snapshot":        {"snapshot", "snapshot/snapshottest"},
+	"examples":        {"examples", "internal/agent"},
+	"internal/auth":   {"internal/db/dbtest"},
+	"internal/jobs":   {"internal/db/dbtest"},
+	"internal/source": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/cli":    {"internal/db/dbtest"},
+}
+
+// publicOnly are the modules that the public package may use, tests aside.
+var publicOnly = map[string][]string{"snapshot": {"github.com/klauspost/compress/"}}
+
+func TestImportsPointDown(t *testing.T) {
+	seen := 0
+	walkGo(t, func(file string) {
+		seen++
+		dir := path.Dir(file)
+		rule, allowed := ruleOf(dir)
+		if rule == "" {
+			t.Errorf("%s: package %q has no line in the architecture table", file, dir)
+			return
+		}
+		isTest := strings.HasSuffix(file, "_test.go")
+		if isTest {
+			allowed = append(append([]string{rule}, allowed...), testsMayImport[rule]...)
+		}
+		for _, imported := range importsOf(t, file) {
+			ours, inModule := strings.CutPrefix(imported, module+"/")
+			switch {
+			case inModule && !contains(allowed, ours) && !(ours == dir && isTest):
+				t.Errorf("%s imports %s: %s may import only %v", file, ours, rule, allowed)
+			case !inModule && !isTest && strings.Contains(strings.Split(imported, "/")[0], "."):
+				if only, limited := publicOnly[rule]; limited && !hasPrefixIn(imported, only) {
+					t.Errorf("%s imports %s: the public package uses the standard library and %v", file, imported, only)
+				}
+			}
+		}
+	})
+	if seen < 10 {
+		t.Fatalf("only %d files were looked at: the walk is broken", seen)
+	}
+}
+
+func TestEveryRuleOfTheTableHasItsPackage(t *testing.T) {
+	for dir := range mayImport {
+		if files, _ := filepath.Glob(filepath.Join(filepath.FromSlash(dir), "*.go")); len(files) == 0 {
+			t.Errorf("the architecture table names %q, which holds no Go file", dir)
+		}
+	}
+}
+
+// ruleOf finds the line of the table for a folder: its own or the nearest one above.
+func ruleOf(dir string) (rule string, allowed []string) {
+	for d := dir; ; d = path.Dir(d) {
+		if list, found := mayImport[d]; found && (d != "." || dir == ".") {
+			return d, list
+		}
+		if d == "." || d == "/" {
+			return "", nil
+		}
+	}
+}
+
+func walkGo(t *testing.T, visit func(file string)) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(p string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "node_modules" || (strings.HasPrefix(entry.Name(), ".") && p != ".")):
+			return fs.SkipDir
+		case strings.HasSuffix(p, ".go"):
+			visit(filepath.ToSlash(p))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func importsOf(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, text, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, spec := range parsed.Imports {
+		list = append(list, strings.Trim(spec.Path.Value, `"`))
+	}
+	return list
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+func hasPrefixIn(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
