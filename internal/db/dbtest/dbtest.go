@@ -1,0 +1,68 @@
+// Package dbtest gives each test a database of its own.
+package dbtest
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+// template is a migrated, closed database, made once a process.
+var template = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "agentos-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "template.db")
+	d, err := db.Open(context.Background(), "sqlite://"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Migrate(context.Background()); err != nil {
+		return nil, err
+	}
+	if err := d.Close(); err != nil { // moves the write-ahead log into the file
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+// New returns a migrated database in a folder of the test's own. It is closed when the test ends.
+func New(t testing.TB) *db.DB {
+	t.Helper()
+	return Open(t, Path(t))
+}
+
+// Path returns where a migrated database lies that nobody has opened, for tests with several processes.
+func Path(t testing.TB) string {
+	t.Helper()
+	content, err := template()
+	if err != nil {
+		t.Fatalf("make the template database: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "agentos.db")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Open opens the database at a path and closes it when the test ends.
+func Open(t testing.TB, path string) *db.DB {
+	t.Helper()
+	d, err := db.Open(context.Background(), "sqlite://"+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Errorf("close the database: %v", err)
+		}
+	})
+	return d
+}

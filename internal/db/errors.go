@@ -1,0 +1,88 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+var explanations = map[int]string{
+	sqlite3.SQLITE_FULL:     "the disk is full",
+	sqlite3.SQLITE_NOTADB:   "the file is not a database",
+	sqlite3.SQLITE_CORRUPT:  "the database file is damaged",
+	sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
+	sqlite3.SQLITE_READONLY: "the database file cannot be written",
+	sqlite3.SQLITE_IOERR:    "the database file cannot be read or written",
+	sqlite3.SQLITE_BUSY:     "another process holds the database's write lock",
+}
+
+// Explain puts in front of an error of SQLite what it means for an operator. Other errors pass unchanged.
+func Explain(err error) error {
+	if text, known := explanations[primaryCode(err)]; known {
+		return fmt.Errorf("%s: %w", text, err)
+	}
+	return err
+}
+
+// Temporary tells whether the same statement may succeed later without anybody changing it: the file is gone or
+// unreadable, the disk is full, another process holds the lock.
+func Temporary(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var failure *sqlite.Error
+	if !errors.As(err, &failure) {
+		return isFileError(err)
+	}
+	switch primaryCode(err) {
+	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISUSE:
+		return false
+	}
+	return true
+}
+
+// damaged tells whether an error may lie in what the connection remembers of its file.
+func damaged(err error) bool {
+	switch primaryCode(err) {
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
+		return true
+	}
+	return false
+}
+
+// primaryCode is 0 for errors that are not SQLite's.
+func primaryCode(err error) int {
+	var failure *sqlite.Error
+	if errors.As(err, &failure) {
+		return failure.Code() & 0xff
+	}
+	return 0
+}
+
+// isFileError tells whether the operating system refused the file before SQLite saw it.
+func isFileError(err error) bool {
+	var refused *fileError
+	return errors.As(err, &refused)
+}
+
+// fileError is why the path does not name a usable database file.
+type fileError struct {
+	text  string
+	cause error // nil when the text says it all
+}
+
+func (e *fileError) Error() string {
+	if e.cause == nil {
+		return e.text
+	}
+	return e.text + ": " + e.cause.Error()
+}
+
+func (e *fileError) Unwrap() error { return e.cause }

@@ -1,0 +1,211 @@
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"modernc.org/sqlite"
+)
+
+// checkEvery bounds how often a connection in use makes sure that it still works on the file the path names.
+const checkEvery = 100 * time.Millisecond
+
+// file watches over the connections to one SQLite file. An open connection goes on working on a file that was deleted or
+// replaced, and what it writes is lost, so connections are dropped once the path names something else; new ones are
+// made when it names a database again.
+//
+// It never opens the file itself: closing it would drop the POSIX locks SQLite holds on it for the whole process.
+type file struct {
+	path       string
+	log        *slog.Logger
+	release    func() // closes connections that are not in use
+	statements atomic.Uint64
+	checkedAt  atomic.Int64 // unix nanoseconds
+
+	mu    sync.Mutex
+	info  os.FileInfo // of the file the connections work on; nil before the first
+	wal   os.FileInfo // its write-ahead log; nil when none was seen
+	epoch int         // grows when all connections must go
+	old   int         // open connections of earlier epochs
+	open  int         // open connections of this epoch
+}
+
+func (f *file) connector(dsn string) driver.Connector { return connector{file: f, dsn: dsn} }
+
+// check returns why the path no longer names the file that was opened, and then drops all connections.
+func (f *file) check() error {
+	f.checkedAt.Store(time.Now().UnixNano())
+	info, err := os.Stat(f.path)
+	f.mu.Lock()
+	known, epoch := f.info, f.epoch
+	f.mu.Unlock()
+	switch {
+	case err != nil:
+		err = &fileError{"the database file is gone", err}
+	case known == nil:
+		return nil
+	case !os.SameFile(known, info):
+		err = &fileError{text: fmt.Sprintf("the database file %s was replaced", f.path)}
+	case info.Size() == 0 && known.Size() > 0:
+		err = &fileError{text: fmt.Sprintf("the database file %s was emptied", f.path)}
+	default:
+		f.noteLog()
+		return nil
+	}
+	f.invalidateEpoch(epoch, err.Error())
+	return err
+}
+
+// recheck is check at most once per checkEvery.
+func (f *file) recheck() error {
+	if time.Duration(time.Now().UnixNano()-f.checkedAt.Load()) < checkEvery {
+		return nil
+	}
+	return f.check()
+}
+
+// noteLog remembers which write-ahead log belongs to the file.
+func (f *file) noteLog() {
+	if info, err := os.Stat(f.path + "-wal"); err == nil {
+		f.mu.Lock()
+		f.wal = info
+		f.mu.Unlock()
+	}
+}
+
+func (f *file) invalidate(reason string) {
+	f.mu.Lock()
+	epoch := f.epoch
+	f.mu.Unlock()
+	f.invalidateEpoch(epoch, reason)
+}
+
+func (f *file) invalidateEpoch(epoch int, reason string) {
+	f.mu.Lock()
+	if epoch != f.epoch || f.open == 0 {
+		f.mu.Unlock()
+		return
+	}
+	f.epoch++
+	f.old += f.open
+	f.open = 0
+	f.mu.Unlock()
+	f.log.Warn("dropping all database connections", "path", f.path, "reason", reason)
+	f.release()
+}
+
+// admit lets a new connection be made and returns its epoch.
+func (f *file) admit() (int, error) {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return 0, &fileError{"the database file is gone", err}
+	}
+	if err := access(f.path); err != nil {
+		return 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.old > 0 {
+		// Two files under one path would share one write-ahead log, which destroys the new one.
+		return 0, &fileError{text: fmt.Sprintf("the database file %s changed: waiting for %d statements on the old one to end", f.path, f.old)}
+	}
+	if f.info != nil && !os.SameFile(f.info, info) {
+		if f.open > 0 {
+			return 0, &fileError{text: fmt.Sprintf("the database file %s was replaced", f.path)}
+		}
+		if err := f.dropStaleLog(); err != nil {
+			return 0, err
+		}
+	}
+	f.info = info
+	f.open++
+	return f.epoch, nil
+}
+
+// dropStaleLog removes the write-ahead log of the file that was there before: SQLite would apply it to the new one.
+func (f *file) dropStaleLog() error {
+	info, err := os.Stat(f.path + "-wal")
+	if err != nil || f.wal == nil || !os.SameFile(f.wal, info) {
+		return nil
+	}
+	f.log.Warn("removing the write-ahead log of the replaced database file", "path", f.path+"-wal")
+	f.wal = nil
+	return errors.Join(removeIfThere(f.path+"-wal"), removeIfThere(f.path+"-shm"))
+}
+
+func (f *file) leave(epoch int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if epoch == f.epoch {
+		f.open--
+	} else {
+		f.old--
+	}
+}
+
+// current tells whether connections of that epoch may go on.
+func (f *file) current(epoch int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return epoch == f.epoch
+}
+
+// sized remembers that the file has content, so that an emptied one is noticed.
+func (f *file) sized() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.info != nil && f.info.Size() == 0 {
+		if info, err := os.Stat(f.path); err == nil && os.SameFile(f.info, info) {
+			f.info = info
+		}
+	}
+}
+
+// access tells why this process may not read and write the file.
+func access(path string) error {
+	if err := unix.Access(path, unix.R_OK|unix.W_OK); err != nil {
+		return &fileError{fmt.Sprintf("the database file %s cannot be read and written", path), err}
+	}
+	return nil
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+type connector struct {
+	file *file
+	dsn  string
+}
+
+func (c connector) Driver() driver.Driver { return &sqlite.Driver{} }
+
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	epoch, err := c.file.admit()
+	if err != nil {
+		return nil, err
+	}
+	base, err := sqlite.NewConnector(c.dsn)
+	if err != nil {
+		c.file.leave(epoch)
+		return nil, err
+	}
+	raw, err := base.Connect(ctx)
+	if err != nil {
+		c.file.leave(epoch)
+		return nil, err
+	}
+	c.file.sized()
+	return &conn{engine: raw.(engine), file: c.file, epoch: epoch}, nil
+}
