@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"encoding/json"
+	"math"
+	"math/big"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxArgsSize bounds the arguments of a scheduled run, as JSON.
+const maxArgsSize = 64 << 10
+
+// args returns a mapping as a JSON object; {} when it is not given or wrong.
+func (d *decoder) args(n *yaml.Node) json.RawMessage {
+	none := json.RawMessage("{}")
+	if n == nil {
+		return none
+	}
+	if node := resolve(n); node.Kind != yaml.MappingNode {
+		d.fault(n, "args must be a mapping and is %s: write args: {path: .}", describe(node))
+		return none
+	}
+	value, ok := d.jsonValue(n)
+	if !ok {
+		return none
+	}
+	data, err := json.Marshal(value)
+	if err != nil || len(data) > maxArgsSize {
+		d.fault(n, "args must fit in %d KiB of JSON", maxArgsSize>>10)
+		return none
+	}
+	return data
+}
+
+func (d *decoder) jsonValue(n *yaml.Node) (any, bool) {
+	node, ok := d.enter(n)
+	if !ok {
+		return nil, false
+	}
+	defer d.leave()
+	switch node.Kind {
+	case yaml.MappingNode:
+		fs, ok := d.mapping(n, "args", "{key: value}", nil)
+		object := make(map[string]any, len(fs))
+		for _, f := range fs {
+			value, good := d.jsonValue(f.value)
+			ok = ok && good
+			object[f.key.Value] = value
+		}
+		return object, ok
+	case yaml.SequenceNode:
+		list := make([]any, 0, len(node.Content))
+		for _, item := range node.Content {
+			value, good := d.jsonValue(item)
+			ok = ok && good
+			list = append(list, value)
+		}
+		return list, ok
+	}
+	return d.jsonScalar(n, node)
+}
+
+func (d *decoder) jsonScalar(n, node *yaml.Node) (any, bool) {
+	switch node.ShortTag() {
+	case "!!null":
+		return nil, true
+	case "!!str", "!!timestamp":
+		return node.Value, true
+	case "!!bool":
+		var b bool
+		if node.Decode(&b) == nil {
+			return b, true
+		}
+	case "!!int":
+		if i, ok := new(big.Int).SetString(node.Value, 0); ok {
+			return i, true // every digit is kept
+		}
+	case "!!float":
+		if f, err := strconv.ParseFloat(node.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return f, true
+		}
+	}
+	d.fault(n, "args cannot hold %s, which JSON does not know: write it in quotes", describe(node))
+	return nil, false
+}

@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ErrTimeout is the cause when an attempt ran longer than its agent's timeout. It is a context.DeadlineExceeded.
+var ErrTimeout error = timeoutError{}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "the agent's timeout passed" }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// ErrShimLost means that the supervisor of an attempt was killed. The agent's program was ended too; how far it had
+// come is not known.
+var ErrShimLost = errors.New("the attempt's supervisor process was killed")
+
+// StartError means that the agent's program never ran. Trying again without a change will rarely help.
+type StartError struct {
+	Program string
+	Err     error
+}
+
+func (e *StartError) Error() string { return "start failed: " + e.Err.Error() }
+func (e *StartError) Unwrap() error { return e.Err }
+
+// ExitError means that the agent's program ended with something else than status 0.
+type ExitError struct {
+	Code   int    // -1 when a signal ended it
+	Signal string // for example "SIGSEGV"; empty when it exited
+	Tail   string // the most telling of its last log lines; may be empty
+}
+
+func (e *ExitError) Error() string {
+	text := fmt.Sprintf("exit status %d", e.Code)
+	if e.Signal != "" {
+		text = "ended by " + e.Signal
+	}
+	if e.Tail != "" {
+		text += ": " + e.Tail
+	}
+	return text
+}
+
+// EnqueueError means that the agent ended well but asked for work in a way that cannot be honoured. The attempt
+// counts as failed: to drop the work in silence would be worse.
+type EnqueueError struct{ Text string }
+
+func (e *EnqueueError) Error() string { return e.Text }

@@ -1,0 +1,270 @@
+package agent
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+var (
+	fleetKeys = []string{"agents", "queues", "server"}
+	agentKeys = []string{
+		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
+		"env", "pass_env", "schedule", "args", "priority",
+	}
+	backoffKeys = []string{"initial", "factor", "max"}
+	queueKeys   = []string{"concurrency"}
+)
+
+// The queue engine takes the same form for a queue and at least two characters for a kind of job.
+var (
+	nameForm = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
+	envForm  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+)
+
+const (
+	nameRule       = "names have 2 to 63 characters, a-z and 0-9, with single - or _ between"
+	maxDescription = 500
+	maxConcurrency = 1000
+	commandExample = "command: [sh, agents/hash.sh]"
+)
+
+func goodName(s string) bool { return len(s) >= 2 && len(s) <= 63 && nameForm.MatchString(s) }
+
+// fleet reads the whole document.
+func (d *decoder) fleet(root *yaml.Node) *Fleet {
+	top, ok := d.mapping(root, "the file", "agents: and below it the agents", fleetKeys)
+	if !ok {
+		return nil
+	}
+	f := &Fleet{Path: d.file, Dir: d.dir}
+	shared := d.sharedQueues(top.get("queues"))
+	agents := top.get("agents")
+	if agents == nil {
+		d.fault(root, "there are no agents: write agents: and below it at least one agent")
+		return nil
+	}
+	entries, ok := d.mapping(agents, "agents", "agents: {hash: {command: [sh, hash.sh]}}", nil)
+	if ok && len(entries) == 0 {
+		d.fault(agents, "there are no agents: write at least one below agents:")
+	}
+	own := map[string]bool{}
+	for _, e := range entries {
+		own[e.key.Value] = true
+	}
+	for _, e := range entries {
+		if s := d.agent(e, shared, own); s != nil {
+			f.Agents = append(f.Agents, s)
+		}
+	}
+	f.Queues = queuesOf(f.Agents, shared)
+	f.Hash = f.hash()
+	return f
+}
+
+func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
+	if n == nil {
+		return nil
+	}
+	entries, _ := d.mapping(n, "queues", "queues: {shared: {concurrency: 4}}", nil)
+	var queues []QueueSpec
+	for _, e := range entries {
+		name := e.key.Value
+		if !goodName(name) {
+			d.fault(e.key, "%q cannot be a queue's name: %s", clip(name), nameRule)
+			continue
+		}
+		set, ok := d.mapping(e.value, "queue "+name, name+": {concurrency: 4}", queueKeys)
+		if ok && set.get("concurrency") == nil {
+			d.fault(e.key, "queue %s has no concurrency: write %s: {concurrency: 4}", name, name)
+		}
+		queues = append(queues, QueueSpec{Name: name, Concurrency: d.number(set.get("concurrency"), "concurrency", 1, maxConcurrency, 1)})
+	}
+	return queues
+}
+
+// agent reads one entry under `agents`; nil when there is nothing to go on with.
+func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec {
+	name := e.key.Value
+	if !goodName(name) {
+		d.fault(e.key, "%q cannot be an agent's name: %s", clip(name), nameRule)
+		return nil
+	}
+	set, ok := d.mapping(e.value, "agent "+name, name+": {"+commandExample+"}", agentKeys)
+	if !ok {
+		return nil
+	}
+	s := &Spec{
+		Name:        name,
+		Description: d.description(set.get("description")),
+		Dir:         d.workingDir(set.get("dir")),
+		Timeout:     d.duration(set.get("timeout"), "timeout", time.Millisecond, MaxTimeout, DefaultTimeout),
+		KillGrace:   d.duration(set.get("kill_grace"), "kill_grace", 0, 5*time.Minute, DefaultKillGrace),
+		MaxAttempts: d.number(set.get("max_attempts"), "max_attempts", 1, 1000, DefaultMaxAttempts),
+		Backoff:     d.backoff(set.get("backoff")),
+		Env:         d.env(set.get("env")),
+		PassEnv:     d.passEnv(set.get("pass_env")),
+		Schedule:    d.schedule(set.get("schedule")),
+		Args:        d.args(set.get("args")),
+		Priority:    d.number(set.get("priority"), "priority", 1, 4, 1),
+	}
+	s.Queue, s.Concurrency = d.queue(name, set, shared, own)
+	s.Command = d.command(e.key, set.get("command"), s)
+	return s
+}
+
+func (d *decoder) description(n *yaml.Node) string {
+	if n == nil {
+		return ""
+	}
+	text, _ := d.text(n, "description", "description: Hashes one file")
+	if len(text) > maxDescription {
+		d.fault(n, "description is longer than %d bytes: keep to what fits in a line or two", maxDescription)
+	}
+	return strings.TrimSpace(text)
+}
+
+// queue returns the queue of an agent and how many attempts of it may run at once.
+func (d *decoder) queue(name string, set fields, shared []QueueSpec, own map[string]bool) (string, int) {
+	n, queue := set.get("queue"), name
+	if n != nil {
+		queue, _ = d.text(n, "queue", "queue: shared")
+	}
+	at := slices.IndexFunc(shared, func(q QueueSpec) bool { return q.Name == queue })
+	limit := set.get("concurrency")
+	switch {
+	case at >= 0 && limit != nil:
+		d.fault(limit, "agent %s works in the queue %s, whose concurrency is set under queues: leave it out here", name, queue)
+	case at >= 0:
+		return queue, shared[at].Concurrency
+	case queue == name || queue == "": // empty: a fault already
+	case own[queue]:
+		d.fault(n, "the queue %s is agent %s's own: to share it write queues: {%s: {concurrency: 4}}", queue, queue, queue)
+	case !goodName(queue):
+		d.fault(n, "%q cannot be a queue's name: %s", clip(queue), nameRule)
+	default:
+		d.fault(n, "the queue %s has no settings: write queues: {%s: {concurrency: 4}} at the end of the file%s", queue, queue, didYouMean(queue, shared))
+	}
+	return queue, d.number(limit, "concurrency", 1, maxConcurrency, 1)
+}
+
+func didYouMean(queue string, shared []QueueSpec) string {
+	names := make([]string, len(shared))
+	for i, q := range shared {
+		names[i] = q.Name
+	}
+	if near := nearest(queue, names); near != "" {
+		return ", or did you mean " + near + "?"
+	}
+	return ""
+}
+
+func queuesOf(agents []*Spec, shared []QueueSpec) []QueueSpec {
+	var queues []QueueSpec
+	for _, s := range agents {
+		if s.Queue == s.Name && !slices.ContainsFunc(shared, func(q QueueSpec) bool { return q.Name == s.Queue }) {
+			queues = append(queues, QueueSpec{Name: s.Queue, Concurrency: s.Concurrency})
+		}
+	}
+	queues = append(queues, shared...)
+	for i := range queues {
+		for _, s := range agents {
+			if s.Queue == queues[i].Name {
+				queues[i].Agents = append(queues[i].Agents, s.Name)
+			}
+		}
+	}
+	return queues
+}
+
+func (d *decoder) backoff(n *yaml.Node) Backoff {
+	b := DefaultBackoff
+	if n == nil {
+		return b
+	}
+	set, ok := d.mapping(n, "backoff", "backoff: {initial: 1s, factor: 2, max: 5m}", backoffKeys)
+	if !ok {
+		return b
+	}
+	b.Initial = d.duration(set.get("initial"), "initial", time.Millisecond, MaxTimeout, b.Initial)
+	b.Factor = d.factor(set.get("factor"), "factor", 1, 100, b.Factor)
+	b.Max = d.duration(set.get("max"), "max", time.Millisecond, 30*MaxTimeout, max(b.Max, b.Initial))
+	if b.Max < b.Initial {
+		d.fault(n, "backoff: max (%s) is shorter than initial (%s): swap them", short(b.Max), short(b.Initial))
+	}
+	return b
+}
+
+func (d *decoder) env(n *yaml.Node) map[string]string {
+	env := map[string]string{}
+	if n == nil {
+		return env
+	}
+	set, _ := d.mapping(n, "env", "env: {LANG: C}", nil)
+	for _, f := range set {
+		d.envName(f.key, f.key.Value)
+		env[f.key.Value], _ = d.text(f.value, "env "+clip(f.key.Value), "env: {LANG: C}")
+	}
+	return env
+}
+
+func (d *decoder) passEnv(n *yaml.Node) []string {
+	if n == nil {
+		return nil
+	}
+	names, _ := d.texts(n, "pass_env", "pass_env: [API_KEY]")
+	for _, name := range names {
+		d.envName(n, name)
+	}
+	return names
+}
+
+func (d *decoder) envName(n *yaml.Node, name string) {
+	switch {
+	case reservedEnv(name):
+		d.fault(n, "the variable %s is set by agentos itself: choose another name", name)
+	case !envForm.MatchString(name):
+		d.fault(n, "%q cannot be the name of an environment variable: letters, digits and _", clip(name))
+	}
+}
+
+func (d *decoder) schedule(n *yaml.Node) string {
+	if n == nil {
+		return ""
+	}
+	text, ok := d.text(n, "schedule", `schedule: "@every 20s"`)
+	if !ok {
+		return ""
+	}
+	if _, err := ParseSchedule(text); err != nil {
+		d.fault(n, "%s", err)
+	}
+	return text
+}
+
+func (d *decoder) workingDir(n *yaml.Node) string {
+	if n == nil {
+		return d.dir
+	}
+	text, ok := d.text(n, "dir", "dir: .")
+	if !ok {
+		return d.dir
+	}
+	dir := d.absolute(text)
+	if err := checkDir(dir); err != nil {
+		d.fault(n, "dir: %s", err)
+	}
+	return dir
+}
+
+// absolute makes a path of the file absolute.
+func (d *decoder) absolute(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(d.dir, path)
+}

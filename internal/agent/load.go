@@ -1,0 +1,147 @@
+package agent
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxFileSize bounds agentos.yaml: a thousand agents need about 200 KiB.
+const maxFileSize = 1 << 20
+
+// Load reads agentos.yaml. The error is a [Faults] when the file was read and is not valid.
+func Load(path string) (*Fleet, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("load agents: %w", err)
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("load agents: %w", err)
+	}
+	return Parse(path, dir, data)
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a named pipe would wait for ever
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
+}
+
+// Parse reads the text of an agentos.yaml. Name is what faults call the file; dir, an absolute path, is what relative
+// commands and working directories are relative to. The error is always a [Faults]: all that is wrong, at once.
+func Parse(name, dir string, data []byte) (*Fleet, error) {
+	d := &decoder{file: name, dir: dir, budget: maxNodes}
+	var fleet *Fleet
+	if root := d.document(data); root != nil {
+		fleet = d.fleet(root)
+	}
+	if err := d.faults.inOrder(); err != nil {
+		return nil, err
+	}
+	return fleet, nil
+}
+
+// document parses the one YAML document of the file; nil after a fault.
+func (d *decoder) document(data []byte) *yaml.Node {
+	if len(data) > maxFileSize {
+		d.faultAt(1, "the file is larger than 1 MiB: is it the right one?")
+		return nil
+	}
+	docs := yaml.NewDecoder(bytes.NewReader(data))
+	first, err := nextDocument(docs)
+	if errors.Is(err, io.EOF) || err == nil && isNull(first.Content[0]) {
+		d.faultAt(1, "the file is empty: write agents: and below it at least one agent")
+		return nil
+	}
+	if err != nil {
+		d.faultAt(syntaxLine(err, data), "not valid YAML: %s", syntaxText(err))
+		return nil
+	}
+	switch second, err := nextDocument(docs); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		d.faultAt(syntaxLine(err, data), "not valid YAML: %s", syntaxText(err))
+	default:
+		d.fault(second, "a second document begins here: keep everything in one, without --- between")
+	}
+	return first.Content[0]
+}
+
+// nextDocument turns a panic of the parser into an error: whatever the file holds, the fleet that runs goes on.
+func nextDocument(docs *yaml.Decoder) (doc *yaml.Node, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("yaml: the parser gave up: %v", p)
+		}
+	}()
+	doc = new(yaml.Node)
+	if err := docs.Decode(doc); err != nil {
+		return nil, err
+	}
+	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
+		return nil, io.EOF
+	}
+	return doc, nil
+}
+
+var (
+	lineInError   = regexp.MustCompile(`line (\d+): `)
+	anchorInError = regexp.MustCompile(`unknown anchor '([^']*)'`)
+)
+
+func syntaxText(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if m := anchorInError.FindStringSubmatch(text); m != nil {
+		return fmt.Sprintf("*%s refers to an anchor that is not defined above: write &%s before the value meant", m[1], m[1])
+	}
+	return lineInError.ReplaceAllString(text, "")
+}
+
+func syntaxLine(err error, data []byte) int {
+	if m := lineInError.FindStringSubmatch(err.Error()); m != nil {
+		if line, err := strconv.Atoi(m[1]); err == nil {
+			return max(line, 1)
+		}
+	}
+	if m := anchorInError.FindStringSubmatch(err.Error()); m != nil { // the parser does not say where
+		if at := bytes.Index(data, []byte("*"+m[1])); at >= 0 {
+			return 1 + bytes.Count(data[:at], []byte("\n"))
+		}
+	}
+	return 1
+}
+
+// hash covers what the fleet is, not how its file is written.
+func (f *Fleet) hash() string {
+	data, err := json.Marshal(struct {
+		Agents []*Spec
+		Queues []QueueSpec
+	}{f.Agents, f.Queues})
+	if err != nil {
+		panic(err) // plain data: cannot happen
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}

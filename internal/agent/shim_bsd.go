@@ -1,0 +1,37 @@
+//go:build !linux
+
+package agent
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// These systems cannot adopt orphans: what leaves the child's process group is out of reach.
+func becomeReaper(string) {}
+
+func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// keepPrivate keeps whatever files the host itself inherited from the child.
+func keepPrivate() {
+	dir, err := os.Open("/dev/fd")
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if fd, err := strconv.Atoi(name); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
+
+func replaceFD(from, to int) error { return unix.Dup2(from, to) }
+
+func killDescendants() {}
+
+func countDescendants() int { return 0 }

@@ -1,0 +1,79 @@
+package agent
+
+import (
+	"encoding/json"
+	"math"
+	"time"
+)
+
+// What an entry of agentos.yaml means where it says nothing, and how far it may go.
+const (
+	DefaultTimeout     = 5 * time.Minute
+	MaxTimeout         = 24 * time.Hour
+	DefaultMaxAttempts = 3
+	DefaultKillGrace   = 5 * time.Second
+)
+
+// DefaultBackoff is the wait between attempts where agentos.yaml names none.
+var DefaultBackoff = Backoff{Initial: time.Second, Factor: 2, Max: 5 * time.Minute}
+
+// Fleet is a valid agentos.yaml. It is not changed after loading.
+type Fleet struct {
+	Path   string      // of the file
+	Dir    string      // absolute; what relative commands and working directories are relative to
+	Agents []*Spec     // in file order
+	Queues []QueueSpec // every queue: each agent's own in file order, then those declared under `queues`
+	Hash   string      // equal for two files that describe the same fleet
+}
+
+// Agent returns the agent of that name, or nil.
+func (f *Fleet) Agent(name string) *Spec {
+	for _, s := range f.Agents {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// QueueSpec is a queue and how many attempts of it one worker process may run at once.
+type QueueSpec struct {
+	Name        string
+	Concurrency int
+	Agents      []string // whose jobs go there by default, in file order
+}
+
+// Spec is one agent. Everything is filled in: defaults are applied, paths are absolute.
+type Spec struct {
+	Name        string
+	Description string
+	Command     []string // argv; the first is an absolute path, or a name that is looked up in PATH at each attempt
+	Dir         string   // working directory, absolute
+	Queue       string
+	Concurrency int           // of its queue
+	Timeout     time.Duration // of one attempt; zero in a Spec not made by Load means none
+	KillGrace   time.Duration // between SIGTERM and SIGKILL
+	MaxAttempts int
+	Backoff     Backoff
+	Env         map[string]string // added to the few variables every agent gets
+	PassEnv     []string          // names of variables handed on from the host's environment: the place for secrets
+	Schedule    string            // for ParseSchedule; empty means none
+	Args        json.RawMessage   // a JSON object: the arguments of scheduled runs; never nil
+	Priority    int               // 1 (first) to 4
+}
+
+// Backoff says how long to wait before trying a failed job again.
+type Backoff struct {
+	Initial time.Duration // after the first failed attempt
+	Factor  float64       // by which each further wait grows
+	Max     time.Duration // no wait is longer
+}
+
+// Delay returns the wait after the given attempt failed; the first attempt is 1.
+func (b Backoff) Delay(attempt int) time.Duration {
+	delay := float64(b.Initial) * math.Pow(b.Factor, float64(max(attempt, 1)-1))
+	if delay >= float64(b.Max) || math.IsNaN(delay) { // infinite when it overflows
+		return b.Max
+	}
+	return max(time.Duration(delay), 0)
+}
