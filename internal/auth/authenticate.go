@@ -1,0 +1,131 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Names of the session cookie. Browsers accept the second only from a secure origin, for this host alone, so that no
+// neighbour host can plant one.
+const (
+	cookieName       = "agentos_session"
+	secureCookieName = "__Host-" + cookieName
+)
+
+// missesPerSecond bounds how many unknown credentials a second are looked up in the database.
+const missesPerSecond = 20
+
+// Authenticate tells who makes the request: by its Authorization header when it has one, else by its session cookie.
+//
+// A known credential costs one hash and one map read. An unknown one is looked up in the database, at most
+// missesPerSecond of them a second. Errors: ErrNoCredential, ErrUnavailable when the database does not answer and the
+// credential is not known, *RateLimitedError when too many unknown ones came at once.
+func (s *Service) Authenticate(r *http.Request) (*Principal, error) {
+	secret, prefix := s.credential(r.Header)
+	if !wellFormed(secret, prefix) {
+		return nil, ErrNoCredential
+	}
+	key := hashSecret(secret)
+	now := time.Now()
+	if p, ok := s.known.Load().principals[key]; ok && p.valid(now) {
+		p.touch(now)
+		return p, nil
+	}
+	return s.miss(r.Context(), key, now)
+}
+
+func (s *Service) credential(header http.Header) (secret, prefix string) {
+	if values := header["Authorization"]; len(values) > 0 {
+		scheme, token, _ := strings.Cut(values[0], " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", ""
+		}
+		return token, tokenPrefix
+	}
+	return cookieValue(header["Cookie"], s.cookieName()), sessionPrefix
+}
+
+func (s *Service) cookieName() string {
+	if s.opts.TLS {
+		return secureCookieName
+	}
+	return cookieName
+}
+
+// cookieValue reads one cookie without parsing the others, and without allocating.
+func cookieValue(lines []string, name string) string {
+	for _, line := range lines {
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			key, value, _ := strings.Cut(pair, "=")
+			if strings.TrimSpace(key) == name {
+				return strings.TrimSpace(value)
+			}
+		}
+	}
+	return ""
+}
+
+// miss decides about a credential that is not known, or not any more.
+func (s *Service) miss(ctx context.Context, key digest, now time.Time) (*Principal, error) {
+	if s.rejected.has(key) {
+		return nil, ErrNoCredential
+	}
+	if !s.misses.AllowN(now, 1) {
+		return nil, &RateLimitedError{RetryAfter: time.Second}
+	}
+	// The look-up is shared, so it must not end with the request that happens to lead it.
+	ctx = context.WithoutCancel(ctx)
+	found, err, _ := s.flight.Do(string(key[:]), func() (any, error) {
+		p, err := s.admit(ctx, key)
+		if err == ErrNoCredential { //nolint:errorlint // admit returns it as it is
+			s.rejected.add(key)
+		}
+		return p, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := found.(*Principal)
+	if p == nil {
+		return nil, ErrNoCredential
+	}
+	p.touch(now)
+	return p, nil
+}
+
+// rejections remembers credentials that the database does not know, until the next refresh.
+type rejections struct {
+	mu   sync.Mutex
+	keys map[digest]struct{}
+}
+
+const rejectedKeys = 1024
+
+func newRejections() *rejections { return &rejections{keys: make(map[digest]struct{})} }
+
+func (r *rejections) has(key digest) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.keys[key]
+	return ok
+}
+
+func (r *rejections) add(key digest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.keys) >= rejectedKeys {
+		clear(r.keys)
+	}
+	r.keys[key] = struct{}{}
+}
+
+func (r *rejections) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.keys)
+}

@@ -1,0 +1,53 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The kinds of failure. Callers compare with errors.Is.
+var (
+	// ErrNoCredential: the request carries no credential, or one that is malformed, expired, revoked or never existed.
+	ErrNoCredential = errors.New("no valid credential")
+	// ErrUnavailable: the database did not answer, and without it the question cannot be decided.
+	ErrUnavailable = errors.New("accounts are unavailable")
+	// ErrBadCredentials: name and password do not belong together. It never says which of them is wrong.
+	ErrBadCredentials = errors.New("wrong name or password")
+	// ErrNotFound: no such user or token.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict is wrapped by errors whose text says what stands in the way.
+	ErrConflict = errors.New("conflict")
+)
+
+// RateLimitedError says when trying again makes sense.
+type RateLimitedError struct {
+	RetryAfter time.Duration
+}
+
+func (e *RateLimitedError) Error() string {
+	return fmt.Sprintf("too many attempts: try again in %s", e.RetryAfter.Round(time.Second))
+}
+
+// InvalidError says what is wrong with a value given by the caller, and how to write it.
+type InvalidError struct {
+	Text string
+}
+
+func (e *InvalidError) Error() string { return e.Text }
+
+// unavailable keeps the cause for the operator and the kind for the caller.
+func unavailable(did string, err error) error {
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, did, err)
+}
+
+func conflict(text string) error {
+	return fmt.Errorf("%w: %s", ErrConflict, text)
+}
+
+// isKind tells whether err already says what callers act on.
+func isKind(err error) bool {
+	var invalid *InvalidError
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || errors.Is(err, ErrBadCredentials) ||
+		errors.Is(err, ErrUnavailable) || errors.As(err, &invalid)
+}

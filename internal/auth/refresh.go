@@ -1,0 +1,261 @@
+package auth
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	refreshDeadline = time.Second
+	upkeepEvery     = time.Minute
+)
+
+// knownSet is an immutable set of live credentials.
+type knownSet struct {
+	change     int64 // auth_change.n when it was loaded
+	principals map[digest]*Principal
+}
+
+// Run keeps the known credentials like the database's, ends the expired ones, and does the upkeep of the tables. It
+// returns nil when ctx ends, after storing when credentials were last used.
+func (s *Service) Run(ctx context.Context) error {
+	refresh := time.NewTicker(s.opts.RefreshEvery)
+	defer refresh.Stop()
+	upkeep := time.NewTicker(upkeepEvery)
+	defer upkeep.Stop()
+	healthy := true
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
+			defer cancel()
+			if err := s.storeSeen(last); err != nil {
+				s.log.Warn("times of last use not stored", "err", err)
+			}
+			return nil
+		case <-refresh.C:
+			s.expire(time.Now())
+			err := s.refreshIfChanged(ctx)
+			if ctx.Err() == nil && (err == nil) != healthy {
+				healthy = err == nil
+				s.logHealth(err)
+			}
+		case <-upkeep.C:
+			if err := s.upkeep(ctx); err != nil && ctx.Err() == nil && healthy {
+				s.log.Warn("upkeep of accounts failed; trying again in a minute", "err", err)
+			}
+		}
+	}
+}
+
+func (s *Service) logHealth(err error) {
+	if err != nil {
+		s.log.Warn("accounts are not refreshed; known credentials stay valid", "err", err)
+		return
+	}
+	s.log.Info("accounts are refreshed again")
+}
+
+func (s *Service) refreshIfChanged(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refreshDeadline)
+	defer cancel()
+	n, err := s.changeCount(ctx)
+	if err != nil {
+		return err
+	}
+	s.rejected.clear()
+	if n == s.known.Load().change {
+		return nil
+	}
+	return s.refresh(ctx)
+}
+
+func (s *Service) changeCount(ctx context.Context) (n int64, err error) {
+	if err := s.db.Read.QueryRowContext(ctx, `select n from auth_change where id = 1`).Scan(&n); err != nil {
+		return 0, unavailable("read the change counter", err)
+	}
+	return n, nil
+}
+
+// refresh reads all live credentials and publishes them.
+//
+// Whoever reads rows in order to publish them holds s.loading from before the read until after publishing. Otherwise an
+// older read could be published after a newer one, and a revoked credential would live on until the next change.
+func (s *Service) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, refreshDeadline)
+	defer cancel()
+	if err := s.acquireLoading(ctx); err != nil {
+		return err
+	}
+	defer s.releaseLoading()
+	// The counter is read first: a change between the two reads is then seen again at the next comparison.
+	change, err := s.changeCount(ctx)
+	if err != nil {
+		return err
+	}
+	principals, err := s.loadLive(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	s.replace(func(*knownSet) *knownSet { return &knownSet{change: change, principals: principals} })
+	return nil
+}
+
+func (s *Service) acquireLoading(ctx context.Context) error {
+	select {
+	case s.loading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return unavailable("wait for another look-up", context.Cause(ctx))
+	}
+}
+
+func (s *Service) releaseLoading() { <-s.loading }
+
+// replace publishes what next makes of the present set, keeps the principals that are the same in both, and closes
+// those that are not in the new one any more.
+func (s *Service) replace(next func(*knownSet) *knownSet) {
+	s.publish.Lock()
+	defer s.publish.Unlock()
+	old := s.known.Load()
+	set := next(old)
+	var ended []*Principal
+	for key, before := range old.principals {
+		after, ok := set.principals[key]
+		switch {
+		case after == before:
+		case ok && before.same(after):
+			before.seen.Store(max(before.seen.Load(), after.seen.Load()))
+			before.stored.Store(after.stored.Load())
+			set.principals[key] = before
+		default:
+			ended = append(ended, before)
+		}
+	}
+	s.known.Store(set)
+	for _, p := range ended {
+		p.end()
+	}
+}
+
+// drop ends the given credentials in this process.
+func (s *Service) drop(keys ...digest) {
+	if len(keys) == 0 {
+		return
+	}
+	s.replace(func(old *knownSet) *knownSet {
+		set := old.clone()
+		for _, key := range keys {
+			delete(set.principals, key)
+		}
+		return set
+	})
+}
+
+func (k *knownSet) clone() *knownSet {
+	principals := make(map[digest]*Principal, len(k.principals)+1)
+	for key, p := range k.principals {
+		principals[key] = p
+	}
+	return &knownSet{change: k.change, principals: principals}
+}
+
+// expire drops credentials whose time is over. One that looks idle here but is in use in another process comes back by
+// the next look-up.
+func (s *Service) expire(now time.Time) {
+	var over []digest
+	for key, p := range s.known.Load().principals {
+		if !p.valid(now) {
+			over = append(over, key)
+		}
+	}
+	s.drop(over...)
+}
+
+// liveCredentials has one row a credential. $1 is now, $2 the time before which an unused session is over, both in unix
+// milliseconds.
+const liveCredentials = `
+select * from (
+    select s.hash, s.id, 'session' as kind, u.name, u.role, s.expires_at, s.seen_at
+    from auth_session s join auth_user u on u.name = s.user_name
+    where s.expires_at > $1 and s.seen_at > $2
+    union all
+    select hash, id, 'token' as kind, name, role, expires_at, seen_at
+    from auth_token
+    where expires_at is null or expires_at > $1
+) live`
+
+func (s *Service) loadLive(ctx context.Context, now time.Time) (map[digest]*Principal, error) {
+	rows, err := s.db.Read.QueryContext(ctx, liveCredentials, now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli())
+	if err != nil {
+		return nil, unavailable("load credentials", err)
+	}
+	defer rows.Close()
+	principals := make(map[digest]*Principal)
+	for rows.Next() {
+		key, p, err := s.scanPrincipal(rows)
+		if err != nil {
+			return nil, unavailable("load credentials", err)
+		}
+		principals[key] = p
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable("load credentials", err)
+	}
+	return principals, nil
+}
+
+// admit looks for one credential in the database and publishes it when it is live.
+func (s *Service) admit(ctx context.Context, key digest) (*Principal, error) {
+	ctx, cancel := context.WithTimeout(ctx, refreshDeadline)
+	defer cancel()
+	if err := s.acquireLoading(ctx); err != nil {
+		return nil, err
+	}
+	defer s.releaseLoading()
+	now := time.Now()
+	row := s.db.Read.QueryRowContext(ctx, liveCredentials+` where hash = $3`,
+		now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli(), key.String())
+	_, found, err := s.scanPrincipal(row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNoCredential
+	}
+	if err != nil {
+		return nil, unavailable("look up a credential", err)
+	}
+	s.replace(func(old *knownSet) *knownSet {
+		set := old.clone()
+		set.principals[key] = found
+		return set
+	})
+	return s.known.Load().principals[key], nil
+}
+
+func (s *Service) scanPrincipal(row interface{ Scan(...any) error }) (digest, *Principal, error) {
+	var (
+		hash          string
+		key           digest
+		expires, seen sql.NullInt64
+		p             = new(Principal)
+	)
+	p.life, p.end = context.WithCancel(context.Background())
+	if err := row.Scan(&hash, &p.ID, &p.Kind, &p.Name, &p.Role, &expires, &seen); err != nil {
+		return key, nil, err
+	}
+	if n, err := hex.Decode(key[:], []byte(hash)); err != nil || n != len(key) {
+		return key, nil, fmt.Errorf("%s %q has a damaged hash", p.Kind, p.ID)
+	}
+	if expires.Valid {
+		p.ExpiresAt = time.UnixMilli(expires.Int64).UTC()
+	}
+	if p.Kind == KindSession {
+		p.idle = s.opts.SessionIdle
+	}
+	p.seen.Store(seen.Int64)
+	p.stored.Store(seen.Int64)
+	return key, p, nil
+}

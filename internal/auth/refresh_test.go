@@ -1,0 +1,145 @@
+package auth
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+// Two services on one database stand for two processes: a running server and the command line.
+
+func TestOtherProcessCreatesAndRevokes(t *testing.T) {
+	database := dbtest.New(t)
+	server, command := running(t, database, Options{}), open(t, database, Options{})
+	token, secret := addToken(t, command, "ci", Operator, 0)
+	p, err := server.Authenticate(bearer(secret))
+	if err != nil {
+		t.Fatalf("a token just created elsewhere: %v", err)
+	}
+	if err := command.RevokeToken(t.Context(), token.ID); err != nil {
+		t.Fatal(err)
+	}
+	endsWithin(t, p, 2*time.Second)
+	if _, err := server.Authenticate(bearer(secret)); !errors.Is(err, ErrNoCredential) {
+		t.Errorf("revoked token: %v", err)
+	}
+}
+
+func TestPrincipalEndsWithItsRights(t *testing.T) {
+	for name, end := range map[string]func(t *testing.T, s *Service, session string) error{
+		"log-out": func(t *testing.T, s *Service, session string) error { return s.Logout(t.Context(), session) },
+		"password changed": func(t *testing.T, s *Service, _ string) error {
+			return s.SetPassword(t.Context(), "ada", "another password")
+		},
+		"role changed": func(t *testing.T, s *Service, _ string) error { return s.SetRole(t.Context(), "ada", Viewer) },
+		"user deleted": func(t *testing.T, s *Service, _ string) error { return s.DeleteUser(t.Context(), "ada") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			database := dbtest.New(t)
+			here, there := open(t, database, Options{}), running(t, database, Options{})
+			addUser(t, here, "root", Admin)
+			addUser(t, here, "ada", Operator)
+			session, p := login(t, here, "ada")
+			other, err := there.Authenticate(withCookie(there.SessionCookie(session)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := end(t, here, session); err != nil {
+				t.Fatal(err)
+			}
+			if alive(p) {
+				t.Error("the process that did it still lets the principal live")
+			}
+			endsWithin(t, other, 2*time.Second)
+			next, err := there.Authenticate(withCookie(there.SessionCookie(session)))
+			if name == "role changed" {
+				if err != nil || next.Role != Viewer {
+					t.Errorf("after the change of role: %+v, %v", next, err)
+				}
+			} else if !errors.Is(err, ErrNoCredential) {
+				t.Errorf("afterwards: %v, want ErrNoCredential", err)
+			}
+		})
+	}
+}
+
+func TestUnrelatedChangeKeepsPrincipal(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	_, secret := addToken(t, s, "ci", Viewer, 0)
+	p, err := s.Authenticate(bearer(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addToken(t, s, "other", Viewer, 0)
+	again, err := s.Authenticate(bearer(secret))
+	if err != nil || again != p || !alive(p) {
+		t.Errorf("after an unrelated change: %v, %v", again, err)
+	}
+}
+
+func TestExpiredCredentialsEnd(t *testing.T) {
+	for name, opts := range map[string]Options{
+		"absolute": {SessionMax: 300 * time.Millisecond, RefreshEvery: 20 * time.Millisecond},
+		"idle":     {SessionIdle: time.Second, RefreshEvery: 20 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := running(t, dbtest.New(t), opts)
+			addUser(t, s, "ada", Admin)
+			session, p := login(t, s, "ada")
+			endsWithin(t, p, 3*time.Second)
+			if _, err := s.Authenticate(withCookie(s.SessionCookie(session))); !errors.Is(err, ErrNoCredential) {
+				t.Errorf("after expiry: %v", err)
+			}
+		})
+	}
+	t.Run("token", func(t *testing.T) {
+		s := running(t, dbtest.New(t), Options{RefreshEvery: 20 * time.Millisecond})
+		_, secret := addToken(t, s, "ci", Viewer, 300*time.Millisecond)
+		p, err := s.Authenticate(bearer(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		endsWithin(t, p, 2*time.Second)
+	})
+}
+
+func TestUpkeepStoresUseAndDeletesTheOld(t *testing.T) {
+	database := dbtest.New(t)
+	s := open(t, database, Options{})
+	addUser(t, s, "ada", Admin)
+	_, secret := addToken(t, s, "ci", Viewer, 0)
+	if _, err := s.Authenticate(bearer(secret)); err != nil {
+		t.Fatal(err)
+	}
+	long := time.Now().Add(-100 * 24 * time.Hour)
+	if err := s.Record(t.Context(), Entry{Action: "ancient", At: long}); err != nil {
+		t.Fatal(err)
+	}
+	session, _ := login(t, s, "ada")
+	if _, err := database.Write.Exec(`update auth_session set seen_at = $1`, long.UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	s.drop(hashSecret(session))
+
+	if err := s.upkeep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := s.ListTokens(t.Context())
+	if err != nil || tokens[0].SeenAt == nil || time.Since(*tokens[0].SeenAt) > time.Minute {
+		t.Errorf("last use not stored: %+v, %v", tokens, err)
+	}
+	if users, err := s.ListUsers(t.Context()); err != nil || users[0].Sessions != 0 {
+		t.Errorf("idle session counted: %+v, %v", users, err)
+	}
+	var sessions int
+	if err := database.Read.QueryRow(`select count(*) from auth_session`).Scan(&sessions); err != nil || sessions != 0 {
+		t.Errorf("%d idle sessions kept, %v", sessions, err)
+	}
+	for _, action := range auditActions(t, s) {
+		if action == "local ancient  ok" {
+			t.Error("an audit entry of 100 days is still there")
+		}
+	}
+}

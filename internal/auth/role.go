@@ -1,0 +1,38 @@
+package auth
+
+import "fmt"
+
+// Role is what a principal may do. Each role includes the ones before it.
+type Role string
+
+// The roles, from least to most.
+const (
+	Viewer   Role = "viewer"   // reads everything but users, tokens and the audit log
+	Operator Role = "operator" // acts on jobs, queues and agents
+	Admin    Role = "admin"    // manages users and tokens
+)
+
+// ParseRole reads a role's name.
+func ParseRole(text string) (Role, error) {
+	if role := Role(text); role.rank() > 0 {
+		return role, nil
+	}
+	return "", &InvalidError{Text: fmt.Sprintf("unknown role %q: use viewer, operator or admin", text)}
+}
+
+// Allows tells whether r includes what need may do. An unknown role allows nothing and is allowed by nothing.
+func (r Role) Allows(need Role) bool {
+	return need.rank() > 0 && r.rank() >= need.rank()
+}
+
+func (r Role) rank() int {
+	switch r {
+	case Viewer:
+		return 1
+	case Operator:
+		return 2
+	case Admin:
+		return 3
+	}
+	return 0
+}

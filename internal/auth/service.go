@@ -1,0 +1,100 @@
+// Package auth knows who may do what: users with passwords, browser sessions, API tokens, and the audit log.
+//
+// Everything is stored in the database, secrets only as hashes. A running server answers from memory: all live
+// credentials are in an immutable map behind an atomic pointer, so that authenticating a request takes no lock and no
+// query. Service.Run compares one number in the database every second and reloads the map when it moved; that is how
+// changes made by another process (the command line, another server) take effect within 2 s.
+package auth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+// Options configure a Service. The zero value is right for production over plain HTTP on loopback.
+type Options struct {
+	Log *slog.Logger // nil: discard
+	// TLS: browsers reach the server over HTTPS. Session cookies are then Secure and carry the __Host- prefix, and a
+	// cookie without it is not accepted.
+	TLS            bool
+	SessionIdle    time.Duration // a session unused for so long ends; zero: 7 days
+	SessionMax     time.Duration // a session ends after this in any case; zero: 30 days
+	RefreshEvery   time.Duration // pace of looking for changes; zero: 1 s
+	AuditRetention time.Duration // older audit entries are deleted; zero: 90 days
+	HashMemoryKiB  uint32        // memory of one password hash; zero: 64 MiB
+}
+
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.SessionIdle == 0 {
+		o.SessionIdle = 7 * 24 * time.Hour
+	}
+	if o.SessionMax == 0 {
+		o.SessionMax = 30 * 24 * time.Hour
+	}
+	if o.RefreshEvery == 0 {
+		o.RefreshEvery = time.Second
+	}
+	if o.AuditRetention == 0 {
+		o.AuditRetention = 90 * 24 * time.Hour
+	}
+	if o.HashMemoryKiB == 0 {
+		o.HashMemoryKiB = 64 << 10
+	}
+	return o
+}
+
+// Service is safe for concurrent use.
+type Service struct {
+	db     *db.DB
+	opts   Options
+	log    *slog.Logger
+	hasher *hasher
+	logins *loginLimit
+
+	known atomic.Pointer[knownSet] // never nil; what it points to is never changed
+
+	loading  chan struct{} // held while reading rows that will be published; see refresh.go
+	publish  sync.Mutex    // held while replacing known and closing the principals that left
+	flight   singleflight.Group
+	misses   *rate.Limiter
+	rejected *rejections
+}
+
+// Open prepares a Service and loads all live credentials. A database that does not answer is not an error: until it does,
+// every credential is unknown (ErrUnavailable), and Run keeps trying.
+func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) {
+	if database == nil {
+		return nil, errors.New("open accounts: no database given")
+	}
+	opts = opts.withDefaults()
+	s := &Service{
+		db:       database,
+		opts:     opts,
+		log:      opts.Log,
+		hasher:   newHasher(opts.HashMemoryKiB),
+		logins:   newLoginLimit(),
+		loading:  make(chan struct{}, 1),
+		misses:   rate.NewLimiter(missesPerSecond, missesPerSecond),
+		rejected: newRejections(),
+	}
+	s.known.Store(&knownSet{change: -1})
+	if err := s.refresh(ctx); err != nil {
+		s.log.Warn("accounts could not be loaded; trying again every second", "err", err)
+	}
+	return s, nil
+}
+
+// TLS tells whether session cookies are made for HTTPS.
+func (s *Service) TLS() bool { return s.opts.TLS }

@@ -1,0 +1,133 @@
+package auth
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// sessionsPerUser bounds the table; the oldest ends when a new one begins.
+const sessionsPerUser = 50
+
+// Login begins a session. The token belongs in the cookie of SessionCookie and is shown to nobody else. Remote is the
+// client's "host:port".
+//
+// Errors: ErrBadCredentials, also for users that do not exist and as slowly; *RateLimitedError after too many failures
+// for this name or from this address; ErrUnavailable.
+func (s *Service) Login(ctx context.Context, name, password, remote string) (token string, p *Principal, err error) {
+	name = strings.ToLower(strings.TrimSpace(name))
+	address := addressKey(remote)
+	if wait := s.logins.take(name, address, time.Now()); wait > 0 {
+		return "", nil, &RateLimitedError{RetryAfter: max(wait, time.Second)}
+	}
+	switch err := s.checkLogin(ctx, name, password); {
+	case errors.Is(err, ErrBadCredentials):
+		s.recordFailedLogin(ctx, name, remote)
+		return "", nil, err
+	case err != nil:
+		s.logins.giveBack(name, address, time.Now())
+		return "", nil, err
+	}
+	s.logins.succeeded(name, address, time.Now())
+	return s.beginSession(ctx, name, remote)
+}
+
+func (s *Service) checkLogin(ctx context.Context, name, password string) error {
+	if len(password) > maxPassword || len(name) > maxName {
+		return ErrBadCredentials
+	}
+	var hash string
+	err := s.db.Read.QueryRowContext(ctx, `select password_hash from auth_user where name = $1`, name).Scan(&hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return unavailable("look up a user", err)
+	}
+	ok, err := s.hasher.matches(ctx, password, hash)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return ErrBadCredentials
+	}
+	return nil
+}
+
+// recordFailedLogin keeps names that do not look like one out of the log: people type passwords into the wrong field.
+func (s *Service) recordFailedLogin(ctx context.Context, name, remote string) {
+	if checkName(name) != nil {
+		name = "?"
+	}
+	entry := Entry{Actor: name, Kind: KindSession, Action: "login", Target: name, Outcome: "failed", Remote: remote}
+	if err := s.Record(ctx, entry); err != nil {
+		s.log.Warn("a failed login is missing in the audit log", "name", name, "err", err)
+	}
+}
+
+func (s *Service) beginSession(ctx context.Context, name, remote string) (string, *Principal, error) {
+	token, id := newSecret(sessionPrefix)
+	key := hashSecret(token)
+	now := time.Now()
+	entry := Entry{Actor: name, Kind: KindSession, Action: "login", Target: name, Remote: remote}
+	ctx = WithActor(ctx, Actor{Name: name, Kind: KindSession, Remote: remote})
+	err := s.change(ctx, entry, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `delete from auth_session where user_name = $1 and id not in
+			(select id from auth_session where user_name = $1 order by created_at desc, id limit $2)`,
+			name, sessionsPerUser-1); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `insert into auth_session (id, hash, user_name, remote, created_at, seen_at, expires_at)
+			values ($1, $2, $3, $4, $5, $5, $6)`,
+			id, key.String(), name, remote, now.UnixMilli(), now.Add(s.opts.SessionMax).UnixMilli())
+		return err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	if p, ok := s.known.Load().principals[key]; ok {
+		return token, p, nil
+	}
+	p, err := s.admit(ctx, key)
+	return token, p, err
+}
+
+// Logout ends the session that token belongs to, at once in this process. With the database down it returns
+// ErrUnavailable, and the session may come back with the database: tell the user to try again.
+func (s *Service) Logout(ctx context.Context, token string) error {
+	if !wellFormed(token, sessionPrefix) {
+		return ErrNoCredential
+	}
+	key := hashSecret(token)
+	entry := Entry{Action: "logout"}
+	if p, ok := s.known.Load().principals[key]; ok {
+		entry.Target = p.Name
+	}
+	s.drop(key)
+	return s.change(ctx, entry, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `delete from auth_session where hash = $1`, key.String())
+		return err
+	})
+}
+
+// SessionToken reads the session token of a request; empty when it has none.
+func (s *Service) SessionToken(r *http.Request) string {
+	return cookieValue(r.Header["Cookie"], s.cookieName())
+}
+
+// SessionCookie carries a session's token in the browser. An empty token makes the cookie that deletes it.
+func (s *Service) SessionCookie(token string) *http.Cookie {
+	cookie := &http.Cookie{
+		Name:     s.cookieName(),
+		Value:    token,
+		Path:     "/",
+		MaxAge:   int(s.opts.SessionMax / time.Second),
+		Secure:   s.opts.TLS,
+		HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	}
+	if token == "" {
+		cookie.MaxAge = -1
+	}
+	return cookie
+}

@@ -1,0 +1,166 @@
+package auth
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+func TestLoginTellsNothingAboutUsers(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{HashMemoryKiB: 8 << 10})
+	addUser(t, s, "ada", Viewer)
+	took := func(name string) time.Duration {
+		best := time.Hour
+		for i := range 5 {
+			start := time.Now()
+			_, _, err := s.Login(t.Context(), name, "wrong password", fmt.Sprintf("192.0.2.%d:1", i))
+			if !errors.Is(err, ErrBadCredentials) || err.Error() != ErrBadCredentials.Error() {
+				t.Fatalf("login of %q: %v", name, err)
+			}
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	known, unknown := took("ada"), took("nobody")
+	if unknown < known/2 || known < unknown/2 {
+		t.Errorf("known user %s, unknown user %s: the difference tells them apart", known, unknown)
+	}
+}
+
+func TestLoginIsLimitedByName(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	addUser(t, s, "ada", Viewer)
+	var limited *RateLimitedError
+	for i := range 50 {
+		_, _, err := s.Login(t.Context(), "ada", "wrong password", fmt.Sprintf("192.0.2.%d:1", i))
+		if errors.As(err, &limited) {
+			break
+		}
+	}
+	if limited == nil || limited.RetryAfter < time.Second {
+		t.Fatalf("50 addresses may guess at one name: %v", limited)
+	}
+	if _, _, err := s.Login(t.Context(), "ada", password, "198.51.100.1:1"); !errors.As(err, &limited) {
+		t.Errorf("even the right password must wait, or the limit is an oracle: %v", err)
+	}
+}
+
+func TestLoginIsLimitedByAddress(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	addUser(t, s, "ada", Viewer)
+	var limited *RateLimitedError
+	for i := range 50 {
+		_, _, err := s.Login(t.Context(), fmt.Sprint("user", i), "wrong password", fmt.Sprintf("[2001:db8::%x]:1", i))
+		if errors.As(err, &limited) {
+			break
+		}
+	}
+	if limited == nil {
+		t.Fatal("one network may guess at 50 names")
+	}
+	login(t, s, "ada") // from another address
+}
+
+func TestLoginSucceedsOftenWithoutBeingLimited(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	addUser(t, s, "ada", Viewer)
+	for range 60 {
+		login(t, s, " Ada ")
+	}
+	if users, err := s.ListUsers(t.Context()); err != nil || users[0].Sessions != sessionsPerUser {
+		t.Errorf("%+v, %v; want %d sessions", users, err, sessionsPerUser)
+	}
+}
+
+func TestPasswordHashesAreBounded(t *testing.T) {
+	h := newHasher(64)
+	for range hashesAtOnce {
+		if err := h.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.matches(ctx, password, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("a third hash at once: %v", err)
+	}
+	h.release()
+	if ok, err := h.matches(t.Context(), password, ""); ok || err != nil {
+		t.Errorf("decoy: %v, %v", ok, err)
+	}
+}
+
+func TestActionsAreAudited(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	addUser(t, s, "ada", Admin)
+	ctx := WithActor(t.Context(), Actor{Name: "ada", Kind: KindSession, Remote: "192.0.2.7:9"})
+	if _, _, err := s.Login(ctx, "ada", "wrong password", "192.0.2.7:9"); !errors.Is(err, ErrBadCredentials) {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Login(ctx, "My Secret Password!", "ada", "192.0.2.7:9"); !errors.Is(err, ErrBadCredentials) {
+		t.Fatal(err)
+	}
+	session, _ := login(t, s, "ada")
+	token, _, err := s.CreateToken(ctx, "ci", Viewer, 0)
+	if err != nil || token.CreatedBy != "ada" {
+		t.Fatalf("%+v, %v", token, err)
+	}
+	if err := s.RevokeToken(ctx, token.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Logout(ctx, session); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"ada logout ada ok", "ada token.revoke " + token.ID + " ok", "ada token.create ci ok", "ada login ada ok",
+		"? login ? failed", "ada login ada failed", "local user.create ada ok",
+	}
+	if got := auditActions(t, s); !slices.Equal(got, want) {
+		t.Errorf("audit log:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	entries, err := s.ListAudit(t.Context(), 0, 1)
+	if err != nil || entries[0].Remote != "192.0.2.7:9" {
+		t.Errorf("%+v, %v", entries, err)
+	}
+	older, err := s.ListAudit(t.Context(), entries[0].ID, 1)
+	if err != nil || older[0].ID >= entries[0].ID {
+		t.Errorf("%+v, %v", older, err)
+	}
+}
+
+func dumpTable(t testing.TB, q *sql.DB, table string) string {
+	t.Helper()
+	rows, err := q.Query(`select * from ` + table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dump strings.Builder
+	for rows.Next() {
+		values := make([]any, len(columns))
+		for i := range values {
+			values[i] = new(any)
+		}
+		if err := rows.Scan(values...); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range values {
+			fmt.Fprintln(&dump, *v.(*any))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return dump.String()
+}

@@ -1,0 +1,201 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// User is a person who logs in with a password.
+type User struct {
+	Name       string    `json:"name"`
+	Role       Role      `json:"role" enum:"viewer,operator,admin"`
+	CreatedAt  time.Time `json:"created_at"`
+	PasswordAt time.Time `json:"password_at" doc:"When the password was set"`
+	Sessions   int       `json:"sessions" doc:"Live browser sessions"`
+}
+
+const maxName = 63
+
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
+
+func checkName(name string) error {
+	if namePattern.MatchString(name) {
+		return nil
+	}
+	return &InvalidError{Text: fmt.Sprintf("%.80q is not a name: use 1 to 63 of a-z 0-9 . _ @ -, beginning with a letter or digit", name)}
+}
+
+// CreateUser adds a user. Names are lower case. ErrConflict when the name is taken.
+func (s *Service) CreateUser(ctx context.Context, name, password string, role Role) error {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if _, err := ParseRole(string(role)); err != nil {
+		return err
+	}
+	hash, err := s.newPassword(ctx, password)
+	if err != nil {
+		return err
+	}
+	entry := Entry{Action: "user.create", Target: name, Detail: "role " + string(role)}
+	return s.change(ctx, entry, func(tx *sql.Tx) error {
+		now := time.Now().UnixMilli()
+		done, err := tx.ExecContext(ctx, `insert into auth_user (name, role, password_hash, created_at, password_at)
+			values ($1, $2, $3, $4, $4) on conflict (name) do nothing`, name, role, hash, now)
+		return oneRow(done, err, conflict("the name "+name+" is taken: choose another, or set the user's password"))
+	})
+}
+
+func (s *Service) newPassword(ctx context.Context, password string) (hash string, err error) {
+	if err := checkPassword(password); err != nil {
+		return "", err
+	}
+	return s.hasher.hash(ctx, password)
+}
+
+// SetPassword replaces the password and ends all sessions of the user.
+func (s *Service) SetPassword(ctx context.Context, name, password string) error {
+	hash, err := s.newPassword(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, Entry{Action: "user.password", Target: name}, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, `update auth_user set password_hash = $2, password_at = $3 where name = $1`,
+			name, hash, time.Now().UnixMilli())
+		if err := oneRow(done, err, noUser(name)); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `delete from auth_session where user_name = $1`, name)
+		return err
+	})
+}
+
+// SetRole changes what a user may do. Sessions stay, streams are ended so that they begin anew with the new role.
+// ErrConflict for the last admin.
+func (s *Service) SetRole(ctx context.Context, name string, role Role) error {
+	if _, err := ParseRole(string(role)); err != nil {
+		return err
+	}
+	entry := Entry{Action: "user.role", Target: name, Detail: "role " + string(role)}
+	return s.change(ctx, entry, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, `update auth_user set role = $2 where name = $1`, name, role)
+		if err := oneRow(done, err, noUser(name)); err != nil {
+			return err
+		}
+		return keepAnAdmin(ctx, tx)
+	})
+}
+
+// DeleteUser removes a user and ends all his sessions. Tokens he created stay. ErrConflict for the last admin.
+func (s *Service) DeleteUser(ctx context.Context, name string) error {
+	return s.change(ctx, Entry{Action: "user.delete", Target: name}, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `delete from auth_session where user_name = $1`, name); err != nil {
+			return err
+		}
+		done, err := tx.ExecContext(ctx, `delete from auth_user where name = $1`, name)
+		if err := oneRow(done, err, noUser(name)); err != nil {
+			return err
+		}
+		return keepAnAdmin(ctx, tx)
+	})
+}
+
+// ListUsers returns all users by name.
+func (s *Service) ListUsers(ctx context.Context) ([]User, error) {
+	now := time.Now()
+	rows, err := s.db.Read.QueryContext(ctx, `select u.name, u.role, u.created_at, u.password_at, count(s.id)
+		from auth_user u left join auth_session s on s.user_name = u.name and s.expires_at > $1 and s.seen_at > $2
+		group by u.name, u.role, u.created_at, u.password_at order by u.name`,
+		now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli())
+	if err != nil {
+		return nil, unavailable("list users", err)
+	}
+	defer rows.Close()
+	users := []User{}
+	for rows.Next() {
+		var (
+			u                 User
+			created, password int64
+		)
+		if err := rows.Scan(&u.Name, &u.Role, &created, &password, &u.Sessions); err != nil {
+			return nil, unavailable("list users", err)
+		}
+		u.CreatedAt, u.PasswordAt = time.UnixMilli(created).UTC(), time.UnixMilli(password).UTC()
+		users = append(users, u)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable("list users", err)
+	}
+	return users, nil
+}
+
+// EnsureAdmin creates the user "admin" when there is no user at all, with the given password, or with a random one that
+// it returns when password is empty. When users exist it does nothing and returns "".
+//
+// It takes the time of one password hash (about 0.1 s): call it beside the listener, not before it.
+func (s *Service) EnsureAdmin(ctx context.Context, password string) (generated string, err error) {
+	var users int
+	if err := s.db.Read.QueryRowContext(ctx, `select count(*) from auth_user`).Scan(&users); err != nil {
+		return "", unavailable("count users", err)
+	}
+	if users > 0 {
+		return "", nil
+	}
+	if password == "" {
+		generated = rand.Text()[:20] // 100 bits
+		password = generated
+	}
+	hash, err := s.newPassword(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	created := false
+	err = s.change(ctx, Entry{Action: "user.create", Target: "admin", Detail: "first start"}, func(tx *sql.Tx) error {
+		now := time.Now().UnixMilli()
+		done, err := tx.ExecContext(ctx, `insert into auth_user (name, role, password_hash, created_at, password_at)
+			select 'admin', 'admin', $1, $2, $2 where not exists (select 1 from auth_user)`, hash, now)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		created = n == 1
+		return err
+	})
+	if err != nil || !created { // another process was faster: its password counts
+		return "", err
+	}
+	return generated, nil
+}
+
+func noUser(name string) error {
+	return fmt.Errorf("%w: there is no user %.80q", ErrNotFound, name)
+}
+
+func keepAnAdmin(ctx context.Context, tx *sql.Tx) error {
+	var admins int
+	if err := tx.QueryRowContext(ctx, `select count(*) from auth_user where role = 'admin'`).Scan(&admins); err != nil {
+		return err
+	}
+	if admins == 0 {
+		return conflict("this is the last admin: make another user admin first")
+	}
+	return nil
+}
+
+// oneRow turns a statement that met no row into the given error.
+func oneRow(done sql.Result, err, none error) error {
+	if err != nil {
+		return err
+	}
+	n, err := done.RowsAffected()
+	if err == nil && n == 0 {
+		return none
+	}
+	return err
+}

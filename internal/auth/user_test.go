@@ -1,0 +1,111 @@
+package auth
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+func TestEnsureAdminOnlyOnFirstStart(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	generated, err := s.EnsureAdmin(t.Context(), "")
+	if err != nil || len(generated) != 20 {
+		t.Fatalf("first start: %q, %v", generated, err)
+	}
+	if _, p, err := s.Login(t.Context(), "admin", generated, "192.0.2.1:1"); err != nil || p.Role != Admin {
+		t.Errorf("login with the generated password: %v", err)
+	}
+	if again, err := s.EnsureAdmin(t.Context(), "other password"); again != "" || err != nil {
+		t.Errorf("second start: %q, %v", again, err)
+	}
+	if _, _, err := s.Login(t.Context(), "admin", "other password", "192.0.2.1:1"); !errors.Is(err, ErrBadCredentials) {
+		t.Errorf("the second start changed the password: %v", err)
+	}
+}
+
+func TestEnsureAdminTakesTheGivenPassword(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	if generated, err := s.EnsureAdmin(t.Context(), password); generated != "" || err != nil {
+		t.Fatalf("%q, %v", generated, err)
+	}
+	login(t, s, "admin")
+}
+
+func TestEnsureAdminFromTwoProcesses(t *testing.T) {
+	database := dbtest.New(t)
+	passwords := make(chan string, 2)
+	for range 2 {
+		s := open(t, database, Options{})
+		go func() {
+			generated, err := s.EnsureAdmin(t.Context(), "")
+			if err != nil {
+				t.Error(err)
+			}
+			passwords <- generated
+		}()
+	}
+	a, b := <-passwords, <-passwords
+	if (a == "") == (b == "") {
+		t.Errorf("passwords %q and %q: exactly one process must have made the admin", a, b)
+	}
+}
+
+func TestUsersAreChecked(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	addUser(t, s, "ada", Admin)
+	ctx := t.Context()
+	var invalid *InvalidError
+	for name, err := range map[string]error{
+		"bad name":       s.CreateUser(ctx, "<script>", password, Viewer),
+		"long name":      s.CreateUser(ctx, strings.Repeat("a", 64), password, Viewer),
+		"bad role":       s.CreateUser(ctx, "bob", password, "root"),
+		"short password": s.CreateUser(ctx, "bob", "1234567", Viewer),
+		"long password":  s.CreateUser(ctx, "bob", strings.Repeat("a", 1025), Viewer),
+		"no role":        s.SetRole(ctx, "ada", ""),
+	} {
+		if !errors.As(err, &invalid) {
+			t.Errorf("%s: %v, want InvalidError", name, err)
+		}
+	}
+	for name, err := range map[string]error{
+		"taken name":     s.CreateUser(ctx, "Ada", password, Viewer),
+		"last admin":     s.DeleteUser(ctx, "ada"),
+		"last admin off": s.SetRole(ctx, "ada", Viewer),
+	} {
+		if !errors.Is(err, ErrConflict) {
+			t.Errorf("%s: %v, want ErrConflict", name, err)
+		}
+	}
+	for name, err := range map[string]error{
+		"delete":   s.DeleteUser(ctx, "nobody"),
+		"password": s.SetPassword(ctx, "nobody", password),
+		"role":     s.SetRole(ctx, "nobody", Admin),
+		"revoke":   s.RevokeToken(ctx, "nothing"),
+	} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s of what does not exist: %v, want ErrNotFound", name, err)
+		}
+	}
+	if users, err := s.ListUsers(ctx); err != nil || len(users) != 1 || users[0].Role != Admin {
+		t.Errorf("after all that: %+v, %v", users, err)
+	}
+}
+
+func TestTokenNamesAreUniqueWhileTheyLive(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{})
+	addToken(t, s, "ci", Viewer, 20*time.Millisecond)
+	eventually(t, 2*time.Second, "the name of an expired token is free", func() bool {
+		_, _, err := s.CreateToken(t.Context(), "ci", Viewer, 0)
+		return err == nil
+	})
+	if _, _, err := s.CreateToken(t.Context(), "ci", Viewer, 0); !errors.Is(err, ErrConflict) {
+		t.Errorf("second token of the name: %v", err)
+	}
+	var invalid *InvalidError
+	if _, _, err := s.CreateToken(t.Context(), "x", Viewer, -time.Second); !errors.As(err, &invalid) {
+		t.Errorf("negative ttl: %v", err)
+	}
+}
