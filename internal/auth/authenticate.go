@@ -24,7 +24,7 @@ const missesPerSecond = 20
 // missesPerSecond of them a second. Errors: ErrNoCredential, ErrUnavailable when the database does not answer and the
 // credential is not known, *RateLimitedError when too many unknown ones came at once.
 func (s *Service) Authenticate(r *http.Request) (*Principal, error) {
-	secret, prefix := s.credential(r.Header)
+	secret, prefix := credential(r)
 	if !wellFormed(secret, prefix) {
 		return nil, ErrNoCredential
 	}
@@ -37,22 +37,24 @@ func (s *Service) Authenticate(r *http.Request) (*Principal, error) {
 	return s.miss(r.Context(), key, now)
 }
 
-func (s *Service) credential(header http.Header) (secret, prefix string) {
-	if values := header["Authorization"]; len(values) > 0 {
+func credential(r *http.Request) (secret, prefix string) {
+	if values := r.Header["Authorization"]; len(values) > 0 {
 		scheme, token, _ := strings.Cut(values[0], " ")
 		if !strings.EqualFold(scheme, "Bearer") {
 			return "", ""
 		}
 		return token, tokenPrefix
 	}
-	return cookieValue(header["Cookie"], s.cookieName()), sessionPrefix
+	return sessionCookie(r), sessionPrefix
 }
 
-func (s *Service) cookieName() string {
-	if s.opts.TLS {
-		return secureCookieName
+// sessionCookie prefers the cookie that only this host can have set. Over TLS it takes no other.
+func sessionCookie(r *http.Request) string {
+	lines := r.Header["Cookie"]
+	if value := cookieValue(lines, secureCookieName); value != "" || r.TLS != nil {
+		return value
 	}
-	return cookieName
+	return cookieValue(lines, cookieName)
 }
 
 // cookieValue reads one cookie without parsing the others, and without allocating.

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/tls"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -13,8 +14,8 @@ import (
 
 func TestAuthenticateRefusesWhatIsNotACredential(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Admin)
-	_, secret := addToken(t, s, "ci", Viewer, 0)
+	addUser(t, s, "ada", RoleAdmin)
+	_, secret := addToken(t, s, "ci", RoleViewer, 0)
 	session, _ := login(t, s, "ada")
 	header := func(name, value string) *http.Request {
 		r := httptest.NewRequest("GET", "/", nil)
@@ -24,7 +25,7 @@ func TestAuthenticateRefusesWhatIsNotACredential(t *testing.T) {
 		return r
 	}
 	both := header("Authorization", "Bearer nonsense")
-	both.AddCookie(s.SessionCookie(session))
+	both.AddCookie(s.SessionCookie(session, false))
 	for name, r := range map[string]*http.Request{
 		"nothing":                     header("", ""),
 		"empty bearer":                header("Authorization", "Bearer "),
@@ -35,7 +36,6 @@ func TestAuthenticateRefusesWhatIsNotACredential(t *testing.T) {
 		"a session as a token":        bearer(session),
 		"a token as a cookie":         withCookie(&http.Cookie{Name: cookieName, Value: secret}),
 		"cookie of another name":      withCookie(&http.Cookie{Name: "x" + cookieName, Value: session}),
-		"secure name without TLS":     withCookie(&http.Cookie{Name: secureCookieName, Value: session}),
 		"bad header beside a session": both,
 	} {
 		if p, err := s.Authenticate(r); !errors.Is(err, ErrNoCredential) {
@@ -46,16 +46,16 @@ func TestAuthenticateRefusesWhatIsNotACredential(t *testing.T) {
 
 func TestAuthenticateKnowsTokensAndSessions(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Operator)
-	token, secret := addToken(t, s, "ci", Viewer, time.Hour)
+	addUser(t, s, "ada", RoleOperator)
+	token, secret := addToken(t, s, "ci", RoleViewer, time.Hour)
 	session, _ := login(t, s, "ada")
 
 	p, err := s.Authenticate(bearer(secret))
-	if err != nil || p.Name != "ci" || p.Role != Viewer || p.Kind != KindToken || p.ID != token.ID || !p.ExpiresAt.Equal(*token.ExpiresAt) {
+	if err != nil || p.Name != "ci" || p.Role != RoleViewer || p.Kind != KindToken || p.ID != token.ID || !p.ExpiresAt.Equal(*token.ExpiresAt) {
 		t.Errorf("token: %+v, %v", p, err)
 	}
-	p, err = s.Authenticate(withCookie(s.SessionCookie(session)))
-	if err != nil || p.Name != "ada" || p.Role != Operator || p.Kind != KindSession {
+	p, err = s.Authenticate(withCookie(s.SessionCookie(session, false)))
+	if err != nil || p.Name != "ada" || p.Role != RoleOperator || p.Kind != KindSession {
 		t.Errorf("session: %+v, %v", p, err)
 	}
 	if !strings.HasPrefix(secret, "aos_"+token.ID+"_") {
@@ -66,8 +66,8 @@ func TestAuthenticateKnowsTokensAndSessions(t *testing.T) {
 func TestSecretsAreNotInTheDatabase(t *testing.T) {
 	database := dbtest.New(t)
 	s := open(t, database, Options{})
-	addUser(t, s, "ada", Admin)
-	_, secret := addToken(t, s, "ci", Viewer, 0)
+	addUser(t, s, "ada", RoleAdmin)
+	_, secret := addToken(t, s, "ci", RoleViewer, 0)
 	session, _ := login(t, s, "ada")
 	for _, table := range []string{"auth_user", "auth_session", "auth_token", "audit"} {
 		for _, text := range []string{secret, secret[len(secret)-keyLength:], session, session[len(session)-keyLength:], password} {
@@ -79,24 +79,33 @@ func TestSecretsAreNotInTheDatabase(t *testing.T) {
 }
 
 func TestAuthenticateOverTLSWantsTheHostCookie(t *testing.T) {
-	s := open(t, dbtest.New(t), Options{TLS: true})
-	addUser(t, s, "ada", Admin)
+	s := open(t, dbtest.New(t), Options{})
+	addUser(t, s, "ada", RoleAdmin)
 	session, _ := login(t, s, "ada")
-	cookie := s.SessionCookie(session)
+	cookie := s.SessionCookie(session, true)
 	if cookie.Name != "__Host-agentos_session" || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" {
 		t.Errorf("cookie: %+v", cookie)
 	}
-	if _, err := s.Authenticate(withCookie(cookie)); err != nil {
-		t.Errorf("with the host cookie: %v", err)
-	}
-	if _, err := s.Authenticate(withCookie(&http.Cookie{Name: cookieName, Value: session})); !errors.Is(err, ErrNoCredential) {
-		t.Errorf("with a cookie any neighbour can set: %v", err)
+	for _, c := range []struct {
+		name, cookie string
+		tls          *tls.ConnectionState
+		want         error
+	}{
+		{"host cookie over TLS", secureCookieName, &tls.ConnectionState{}, nil},
+		{"host cookie behind a proxy", secureCookieName, nil, nil},
+		{"plain cookie over TLS, which any neighbour can set", cookieName, &tls.ConnectionState{}, ErrNoCredential},
+	} {
+		r := withCookie(&http.Cookie{Name: c.cookie, Value: session})
+		r.TLS = c.tls
+		if _, err := s.Authenticate(r); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
 	}
 }
 
 func TestFloodOfUnknownTokensIsNoSQLLoad(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	_, good := addToken(t, s, "ci", Viewer, 0)
+	_, good := addToken(t, s, "ci", RoleViewer, 0)
 	_, err := s.Authenticate(bearer(good))
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +145,7 @@ func TestRejectedCredentialIsRemembered(t *testing.T) {
 func TestDatabaseDownKeepsTheKnown(t *testing.T) {
 	database := dbtest.New(t)
 	s := running(t, database, Options{RefreshEvery: 10 * time.Millisecond})
-	_, known := addToken(t, s, "ci", Viewer, 0)
+	_, known := addToken(t, s, "ci", RoleViewer, 0)
 	p, err := s.Authenticate(bearer(known))
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +169,7 @@ func TestDatabaseDownKeepsTheKnown(t *testing.T) {
 func TestOpenWithoutDatabaseServesAndRecovers(t *testing.T) {
 	database := dbtest.New(t)
 	maker := open(t, database, Options{})
-	_, secret := addToken(t, maker, "ci", Viewer, 0)
+	_, secret := addToken(t, maker, "ci", RoleViewer, 0)
 	if _, err := database.Write.Exec(`alter table auth_change rename to away`); err != nil {
 		t.Fatal(err)
 	}
@@ -176,12 +185,12 @@ func TestOpenWithoutDatabaseServesAndRecovers(t *testing.T) {
 
 func TestAuthenticateDoesNotAllocate(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Admin)
-	_, secret := addToken(t, s, "ci", Viewer, 0)
+	addUser(t, s, "ada", RoleAdmin)
+	_, secret := addToken(t, s, "ci", RoleViewer, 0)
 	session, _ := login(t, s, "ada")
 	for name, r := range map[string]*http.Request{
 		"token":   bearer(secret),
-		"session": withCookie(s.SessionCookie(session)),
+		"session": withCookie(s.SessionCookie(session, false)),
 	} {
 		allocs := testing.AllocsPerRun(100, func() {
 			if _, err := s.Authenticate(r); err != nil {
@@ -196,12 +205,12 @@ func TestAuthenticateDoesNotAllocate(t *testing.T) {
 
 func BenchmarkAuthenticate(b *testing.B) {
 	s := open(b, dbtest.New(b), Options{})
-	addUser(b, s, "ada", Admin)
-	_, secret := addToken(b, s, "ci", Viewer, 0)
+	addUser(b, s, "ada", RoleAdmin)
+	_, secret := addToken(b, s, "ci", RoleViewer, 0)
 	session, _ := login(b, s, "ada")
 	for name, r := range map[string]*http.Request{
 		"token":   bearer(secret),
-		"session": withCookie(s.SessionCookie(session)),
+		"session": withCookie(s.SessionCookie(session, false)),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

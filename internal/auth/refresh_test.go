@@ -13,7 +13,7 @@ import (
 func TestOtherProcessCreatesAndRevokes(t *testing.T) {
 	database := dbtest.New(t)
 	server, command := running(t, database, Options{}), open(t, database, Options{})
-	token, secret := addToken(t, command, "ci", Operator, 0)
+	token, secret := addToken(t, command, "ci", RoleOperator, 0)
 	p, err := server.Authenticate(bearer(secret))
 	if err != nil {
 		t.Fatalf("a token just created elsewhere: %v", err)
@@ -33,16 +33,16 @@ func TestPrincipalEndsWithItsRights(t *testing.T) {
 		"password changed": func(t *testing.T, s *Service, _ string) error {
 			return s.SetPassword(t.Context(), "ada", "another password")
 		},
-		"role changed": func(t *testing.T, s *Service, _ string) error { return s.SetRole(t.Context(), "ada", Viewer) },
+		"role changed": func(t *testing.T, s *Service, _ string) error { return s.SetRole(t.Context(), "ada", RoleViewer) },
 		"user deleted": func(t *testing.T, s *Service, _ string) error { return s.DeleteUser(t.Context(), "ada") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			database := dbtest.New(t)
 			here, there := open(t, database, Options{}), running(t, database, Options{})
-			addUser(t, here, "root", Admin)
-			addUser(t, here, "ada", Operator)
+			addUser(t, here, "root", RoleAdmin)
+			addUser(t, here, "ada", RoleOperator)
 			session, p := login(t, here, "ada")
-			other, err := there.Authenticate(withCookie(there.SessionCookie(session)))
+			other, err := there.Authenticate(withCookie(there.SessionCookie(session, false)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,9 +53,9 @@ func TestPrincipalEndsWithItsRights(t *testing.T) {
 				t.Error("the process that did it still lets the principal live")
 			}
 			endsWithin(t, other, 2*time.Second)
-			next, err := there.Authenticate(withCookie(there.SessionCookie(session)))
+			next, err := there.Authenticate(withCookie(there.SessionCookie(session, false)))
 			if name == "role changed" {
-				if err != nil || next.Role != Viewer {
+				if err != nil || next.Role != RoleViewer {
 					t.Errorf("after the change of role: %+v, %v", next, err)
 				}
 			} else if !errors.Is(err, ErrNoCredential) {
@@ -67,12 +67,12 @@ func TestPrincipalEndsWithItsRights(t *testing.T) {
 
 func TestUnrelatedChangeKeepsPrincipal(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	_, secret := addToken(t, s, "ci", Viewer, 0)
+	_, secret := addToken(t, s, "ci", RoleViewer, 0)
 	p, err := s.Authenticate(bearer(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
-	addToken(t, s, "other", Viewer, 0)
+	addToken(t, s, "other", RoleViewer, 0)
 	again, err := s.Authenticate(bearer(secret))
 	if err != nil || again != p || !alive(p) {
 		t.Errorf("after an unrelated change: %v, %v", again, err)
@@ -86,17 +86,17 @@ func TestExpiredCredentialsEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := running(t, dbtest.New(t), opts)
-			addUser(t, s, "ada", Admin)
+			addUser(t, s, "ada", RoleAdmin)
 			session, p := login(t, s, "ada")
 			endsWithin(t, p, 3*time.Second)
-			if _, err := s.Authenticate(withCookie(s.SessionCookie(session))); !errors.Is(err, ErrNoCredential) {
+			if _, err := s.Authenticate(withCookie(s.SessionCookie(session, false))); !errors.Is(err, ErrNoCredential) {
 				t.Errorf("after expiry: %v", err)
 			}
 		})
 	}
 	t.Run("token", func(t *testing.T) {
 		s := running(t, dbtest.New(t), Options{RefreshEvery: 20 * time.Millisecond})
-		_, secret := addToken(t, s, "ci", Viewer, 300*time.Millisecond)
+		_, secret := addToken(t, s, "ci", RoleViewer, 300*time.Millisecond)
 		p, err := s.Authenticate(bearer(secret))
 		if err != nil {
 			t.Fatal(err)
@@ -108,8 +108,8 @@ func TestExpiredCredentialsEnd(t *testing.T) {
 func TestUpkeepStoresUseAndDeletesTheOld(t *testing.T) {
 	database := dbtest.New(t)
 	s := open(t, database, Options{})
-	addUser(t, s, "ada", Admin)
-	_, secret := addToken(t, s, "ci", Viewer, 0)
+	addUser(t, s, "ada", RoleAdmin)
+	_, secret := addToken(t, s, "ci", RoleViewer, 0)
 	if _, err := s.Authenticate(bearer(secret)); err != nil {
 		t.Fatal(err)
 	}

@@ -7,9 +7,9 @@ type Role string
 
 // The roles, from least to most.
 const (
-	Viewer   Role = "viewer"   // reads everything but users, tokens and the audit log
-	Operator Role = "operator" // acts on jobs, queues and agents
-	Admin    Role = "admin"    // manages users and tokens
+	RoleViewer   Role = "viewer"   // reads everything but users, tokens and the audit log
+	RoleOperator Role = "operator" // acts on jobs, queues and agents
+	RoleAdmin    Role = "admin"    // manages users and tokens
 )
 
 // ParseRole reads a role's name.
@@ -27,11 +27,11 @@ func (r Role) Allows(need Role) bool {
 
 func (r Role) rank() int {
 	switch r {
-	case Viewer:
+	case RoleViewer:
 		return 1
-	case Operator:
+	case RoleOperator:
 		return 2
-	case Admin:
+	case RoleAdmin:
 		return 3
 	}
 	return 0

@@ -22,10 +22,7 @@ import (
 
 // Options configure a Service. The zero value is right for production over plain HTTP on loopback.
 type Options struct {
-	Log *slog.Logger // nil: discard
-	// TLS: browsers reach the server over HTTPS. Session cookies are then Secure and carry the __Host- prefix, and a
-	// cookie without it is not accepted.
-	TLS            bool
+	Log            *slog.Logger  // nil: discard
 	SessionIdle    time.Duration // a session unused for so long ends; zero: 7 days
 	SessionMax     time.Duration // a session ends after this in any case; zero: 30 days
 	RefreshEvery   time.Duration // pace of looking for changes; zero: 1 s
@@ -95,6 +92,3 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 	}
 	return s, nil
 }
-
-// TLS tells whether session cookies are made for HTTPS.
-func (s *Service) TLS() bool { return s.opts.TLS }

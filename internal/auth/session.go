@@ -112,19 +112,23 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 
 // SessionToken reads the session token of a request; empty when it has none.
 func (s *Service) SessionToken(r *http.Request) string {
-	return cookieValue(r.Header["Cookie"], s.cookieName())
+	return sessionCookie(r)
 }
 
-// SessionCookie carries a session's token in the browser. An empty token makes the cookie that deletes it.
-func (s *Service) SessionCookie(token string) *http.Cookie {
+// SessionCookie carries a session's token in the browser. An empty token makes the cookie that deletes it. With secure,
+// which is for browsers that come over HTTPS, the cookie is Secure and has the __Host- prefix.
+func (s *Service) SessionCookie(token string, secure bool) *http.Cookie {
 	cookie := &http.Cookie{
-		Name:     s.cookieName(),
+		Name:     cookieName,
 		Value:    token,
 		Path:     "/",
 		MaxAge:   int(s.opts.SessionMax / time.Second),
-		Secure:   s.opts.TLS,
+		Secure:   secure,
 		HttpOnly: true,
 		SameSite: http.SameSiteLaxMode,
+	}
+	if secure {
+		cookie.Name = secureCookieName
 	}
 	if token == "" {
 		cookie.MaxAge = -1

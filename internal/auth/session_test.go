@@ -15,7 +15,7 @@ import (
 
 func TestLoginTellsNothingAboutUsers(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{HashMemoryKiB: 8 << 10})
-	addUser(t, s, "ada", Viewer)
+	addUser(t, s, "ada", RoleViewer)
 	took := func(name string) time.Duration {
 		best := time.Hour
 		for i := range 5 {
@@ -36,7 +36,7 @@ func TestLoginTellsNothingAboutUsers(t *testing.T) {
 
 func TestLoginIsLimitedByName(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Viewer)
+	addUser(t, s, "ada", RoleViewer)
 	var limited *RateLimitedError
 	for i := range 50 {
 		_, _, err := s.Login(t.Context(), "ada", "wrong password", fmt.Sprintf("192.0.2.%d:1", i))
@@ -54,7 +54,7 @@ func TestLoginIsLimitedByName(t *testing.T) {
 
 func TestLoginIsLimitedByAddress(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Viewer)
+	addUser(t, s, "ada", RoleViewer)
 	var limited *RateLimitedError
 	for i := range 50 {
 		_, _, err := s.Login(t.Context(), fmt.Sprint("user", i), "wrong password", fmt.Sprintf("[2001:db8::%x]:1", i))
@@ -70,7 +70,7 @@ func TestLoginIsLimitedByAddress(t *testing.T) {
 
 func TestLoginSucceedsOftenWithoutBeingLimited(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Viewer)
+	addUser(t, s, "ada", RoleViewer)
 	for range 60 {
 		login(t, s, " Ada ")
 	}
@@ -99,7 +99,7 @@ func TestPasswordHashesAreBounded(t *testing.T) {
 
 func TestActionsAreAudited(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Admin)
+	addUser(t, s, "ada", RoleAdmin)
 	ctx := WithActor(t.Context(), Actor{Name: "ada", Kind: KindSession, Remote: "192.0.2.7:9"})
 	if _, _, err := s.Login(ctx, "ada", "wrong password", "192.0.2.7:9"); !errors.Is(err, ErrBadCredentials) {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestActionsAreAudited(t *testing.T) {
 		t.Fatal(err)
 	}
 	session, _ := login(t, s, "ada")
-	token, _, err := s.CreateToken(ctx, "ci", Viewer, 0)
+	token, _, err := s.CreateToken(ctx, "ci", RoleViewer, 0)
 	if err != nil || token.CreatedBy != "ada" {
 		t.Fatalf("%+v, %v", token, err)
 	}

@@ -15,7 +15,7 @@ func TestEnsureAdminOnlyOnFirstStart(t *testing.T) {
 	if err != nil || len(generated) != 20 {
 		t.Fatalf("first start: %q, %v", generated, err)
 	}
-	if _, p, err := s.Login(t.Context(), "admin", generated, "192.0.2.1:1"); err != nil || p.Role != Admin {
+	if _, p, err := s.Login(t.Context(), "admin", generated, "192.0.2.1:1"); err != nil || p.Role != RoleAdmin {
 		t.Errorf("login with the generated password: %v", err)
 	}
 	if again, err := s.EnsureAdmin(t.Context(), "other password"); again != "" || err != nil {
@@ -55,15 +55,15 @@ func TestEnsureAdminFromTwoProcesses(t *testing.T) {
 
 func TestUsersAreChecked(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addUser(t, s, "ada", Admin)
+	addUser(t, s, "ada", RoleAdmin)
 	ctx := t.Context()
 	var invalid *InvalidError
 	for name, err := range map[string]error{
-		"bad name":       s.CreateUser(ctx, "<script>", password, Viewer),
-		"long name":      s.CreateUser(ctx, strings.Repeat("a", 64), password, Viewer),
+		"bad name":       s.CreateUser(ctx, "<script>", password, RoleViewer),
+		"long name":      s.CreateUser(ctx, strings.Repeat("a", 64), password, RoleViewer),
 		"bad role":       s.CreateUser(ctx, "bob", password, "root"),
-		"short password": s.CreateUser(ctx, "bob", "1234567", Viewer),
-		"long password":  s.CreateUser(ctx, "bob", strings.Repeat("a", 1025), Viewer),
+		"short password": s.CreateUser(ctx, "bob", "1234567", RoleViewer),
+		"long password":  s.CreateUser(ctx, "bob", strings.Repeat("a", 1025), RoleViewer),
 		"no role":        s.SetRole(ctx, "ada", ""),
 	} {
 		if !errors.As(err, &invalid) {
@@ -71,9 +71,9 @@ func TestUsersAreChecked(t *testing.T) {
 		}
 	}
 	for name, err := range map[string]error{
-		"taken name":     s.CreateUser(ctx, "Ada", password, Viewer),
+		"taken name":     s.CreateUser(ctx, "Ada", password, RoleViewer),
 		"last admin":     s.DeleteUser(ctx, "ada"),
-		"last admin off": s.SetRole(ctx, "ada", Viewer),
+		"last admin off": s.SetRole(ctx, "ada", RoleViewer),
 	} {
 		if !errors.Is(err, ErrConflict) {
 			t.Errorf("%s: %v, want ErrConflict", name, err)
@@ -82,30 +82,30 @@ func TestUsersAreChecked(t *testing.T) {
 	for name, err := range map[string]error{
 		"delete":   s.DeleteUser(ctx, "nobody"),
 		"password": s.SetPassword(ctx, "nobody", password),
-		"role":     s.SetRole(ctx, "nobody", Admin),
+		"role":     s.SetRole(ctx, "nobody", RoleAdmin),
 		"revoke":   s.RevokeToken(ctx, "nothing"),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s of what does not exist: %v, want ErrNotFound", name, err)
 		}
 	}
-	if users, err := s.ListUsers(ctx); err != nil || len(users) != 1 || users[0].Role != Admin {
+	if users, err := s.ListUsers(ctx); err != nil || len(users) != 1 || users[0].Role != RoleAdmin {
 		t.Errorf("after all that: %+v, %v", users, err)
 	}
 }
 
 func TestTokenNamesAreUniqueWhileTheyLive(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
-	addToken(t, s, "ci", Viewer, 20*time.Millisecond)
+	addToken(t, s, "ci", RoleViewer, 20*time.Millisecond)
 	eventually(t, 2*time.Second, "the name of an expired token is free", func() bool {
-		_, _, err := s.CreateToken(t.Context(), "ci", Viewer, 0)
+		_, _, err := s.CreateToken(t.Context(), "ci", RoleViewer, 0)
 		return err == nil
 	})
-	if _, _, err := s.CreateToken(t.Context(), "ci", Viewer, 0); !errors.Is(err, ErrConflict) {
+	if _, _, err := s.CreateToken(t.Context(), "ci", RoleViewer, 0); !errors.Is(err, ErrConflict) {
 		t.Errorf("second token of the name: %v", err)
 	}
 	var invalid *InvalidError
-	if _, _, err := s.CreateToken(t.Context(), "x", Viewer, -time.Second); !errors.As(err, &invalid) {
+	if _, _, err := s.CreateToken(t.Context(), "x", RoleViewer, -time.Second); !errors.As(err, &invalid) {
 		t.Errorf("negative ttl: %v", err)
 	}
 }
