@@ -1,0 +1,218 @@
+/**
+ * Keeps documents coming: by the server's event stream while it flows, by polling while it does not. It holds no data;
+ * what arrives goes to the Receiver.
+ *
+ *   connecting → live ⇄ polling ⇄ offline; ended is final (the session is over).
+ *
+ * Timings: the server beats every 10 s, so 15 s of silence means the stream is cut even when the socket says otherwise.
+ */
+import type { Document, Maybe, Served } from './types/document'
+
+export type Link = 'connecting' | 'live' | 'polling' | 'offline' | 'ended'
+
+export interface Patch {
+  from: number
+  to: number
+  patch: unknown
+}
+
+export interface Receiver {
+  /** The revision held, or null when there is nothing to build on. */
+  revision(): number | null
+  /** A whole document. `served` is known for polled ones only. */
+  snapshot(doc: Document, served: Served | null): void
+  /** A step from one revision to the next. False: it does not fit, send everything. */
+  patch(patch: Patch): boolean
+  /** The server's clock, as just heard. */
+  serverTime(at: string): void
+  linked(link: Link, problem: string | null): void
+  sessionEnded(): void
+}
+
+export interface Environment {
+  openStream(url: string): EventSource
+  fetch: typeof fetch
+  hidden(): boolean
+}
+
+export const silenceMs = 15_000
+export const pollMs = 5_000
+export const hiddenPollMs = 30_000
+export const requestTimeoutMs = 10_000
+const backoffMs = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]
+const gapWindowMs = 5_000
+
+export class Connection {
+  #stream: EventSource | null = null
+  #silence: Timer
+  #retry: Timer
+  #poll: Timer
+  #failures = 0
+  #lastGap = -Infinity
+  #lastBeat: number | null = null
+  #polling = false
+  #etag: string | null = null
+  #link: Link = 'connecting'
+
+  constructor(
+    private readonly receiver: Receiver,
+    private readonly env: Environment,
+  ) {}
+
+  /** Opens the stream. Without a document to show, asks for one at once as well. */
+  start() {
+    this.#open(this.receiver.revision())
+    if (this.receiver.revision() === null) this.#startPolling()
+  }
+
+  /** Ends everything; nothing is called any more. */
+  stop() {
+    this.#link = 'ended'
+    this.#closeStream()
+    clearTimeout(this.#retry)
+    this.#stopPolling()
+  }
+
+  /** The page is looked at again, or the network is back: do not sit out the backoff. */
+  wake() {
+    if (this.#link === 'ended' || this.#link === 'live') return
+    this.#failures = 0
+    this.#open(this.receiver.revision())
+    this.#stopPolling()
+    this.#startPolling()
+  }
+
+  #open(revision: number | null) {
+    this.#closeStream()
+    clearTimeout(this.#retry)
+    const stream = this.env.openStream(`/api/admin/stream${revision === null ? '' : `?revision=${revision}`}`)
+    this.#stream = stream
+    this.#lastBeat = null
+    this.#armSilence()
+    const on = (name: string, handle: (data: string) => void) =>
+      stream.addEventListener(name, (event) => {
+        if (stream === this.#stream) handle((event as MessageEvent<string>).data)
+      })
+    on('open', () => this.#flowing())
+    on('error', () => this.#fail())
+    on('snapshot', (data) => {
+      this.#flowing(true)
+      this.receiver.snapshot(JSON.parse(data) as Document, null)
+    })
+    on('patch', (data) => {
+      this.#flowing(true)
+      if (!this.receiver.patch(JSON.parse(data) as Patch)) this.#gap()
+    })
+    on('beat', (data) => {
+      this.#flowing(true)
+      this.#beat(JSON.parse(data) as { revision: number; now: string })
+    })
+    on('end', (data) => {
+      if ((JSON.parse(data) as { reason: string }).reason === 'session') this.#endSession()
+      else this.#fail()
+    })
+  }
+
+  #flowing(proven = false) {
+    if (proven) this.#failures = 0
+    this.#armSilence()
+    this.#stopPolling()
+    this.#say('live')
+  }
+
+  /** A beat that names a revision we still lack by the next beat: a patch was lost on the way. */
+  #beat(beat: { revision: number; now: string }) {
+    this.receiver.serverTime(beat.now)
+    const held = this.receiver.revision()
+    const missed = this.#lastBeat !== null && (held === null || held < this.#lastBeat)
+    this.#lastBeat = beat.revision
+    if (missed) this.#gap()
+  }
+
+  #gap() {
+    const again = Date.now() - this.#lastGap < gapWindowMs
+    this.#lastGap = Date.now()
+    if (again) this.#fail()
+    else this.#open(null)
+  }
+
+  #fail() {
+    this.#closeStream()
+    const wait = backoffMs[Math.min(this.#failures++, backoffMs.length - 1)]!
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => this.#open(this.receiver.revision()), wait)
+    this.#startPolling()
+  }
+
+  #armSilence() {
+    clearTimeout(this.#silence)
+    this.#silence = setTimeout(() => this.#fail(), silenceMs)
+  }
+
+  #closeStream() {
+    clearTimeout(this.#silence)
+    this.#stream?.close()
+    this.#stream = null
+  }
+
+  #startPolling() {
+    if (this.#polling) return
+    this.#polling = true
+    void this.#ask()
+  }
+
+  #stopPolling() {
+    this.#polling = false
+    clearTimeout(this.#poll)
+  }
+
+  async #ask() {
+    clearTimeout(this.#poll)
+    try {
+      const response = await this.env.fetch('/api/admin/ssot', {
+        headers: this.#etag ? { 'If-None-Match': this.#etag } : {},
+        cache: 'no-store',
+        signal: AbortSignal.timeout(requestTimeoutMs),
+      })
+      if (response.status === 401) return this.#endSession()
+      const doc = response.status === 200 ? ((await response.json()) as Document) : null
+      if (!this.#polling) return // the stream was quicker
+      if (doc) {
+        this.#etag = response.headers.get('ETag')
+        this.receiver.snapshot(doc, servedBy(response.headers))
+      }
+      if (doc || response.status === 304) this.#say('polling')
+      else this.#say('polling', await problemOf(response))
+    } catch (cause) {
+      if (!this.#polling) return
+      const slow = cause instanceof DOMException && cause.name === 'TimeoutError'
+      this.#say('offline', slow ? 'The server does not answer.' : 'The server cannot be reached.')
+    }
+    if (this.#polling)
+      this.#poll = setTimeout(() => void this.#ask(), this.env.hidden() ? hiddenPollMs : pollMs)
+  }
+
+  #endSession() {
+    this.stop()
+    this.receiver.sessionEnded()
+  }
+
+  #say(link: Link, problem: string | null = null) {
+    this.#link = link
+    this.receiver.linked(link, problem)
+  }
+}
+
+type Timer = ReturnType<typeof setTimeout> | undefined
+
+/** Reads the RFC 9211 header: `agentos; hit; detail=memory` → rung "memory". */
+export function servedBy(headers: Headers): Served {
+  const status = headers.get('Cache-Status') ?? ''
+  const detail = /detail="?([\w .-]+)"?/.exec(status)?.[1]
+  return { rung: detail ?? 'server', age_s: Number(headers.get('Age') ?? 0), stale: /stale|last[ -]good/.test(status) }
+}
+
+async function problemOf(response: Response): Promise<string> {
+  const body = (await response.json().catch(() => null)) as Maybe<{ detail?: string; title?: string }>
+  return body?.detail ?? body?.title ?? `The server answered ${response.status}.`
+}

@@ -1,0 +1,137 @@
+/**
+ * The document every view reads, kept up to date. Boots from the data blocks of the page, so that nothing is asked
+ * before the overview is complete.
+ */
+import { clock } from './clock.svelte'
+import { Connection, type Environment, type Link, type Patch, type Receiver } from './connection'
+import { mergePatch } from './merge'
+import { Skew } from './skew'
+import type { Boot, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
+
+/** How a section stands: what its card must say. */
+export interface SectionHealth {
+  /** Never collected: there is no value to show. */
+  missing: boolean
+  /** The value is older than promised, or its last attempt failed. */
+  stale: boolean
+  /** When the value was collected; null = never. */
+  asOf: string | null
+  error: string | null
+}
+
+export class Live implements Receiver {
+  doc = $state.raw<Document | null>(null)
+  link = $state<Link>('connecting')
+  /** Why there is no newer document, in words. */
+  problem = $state<string | null>(null)
+  served = $state.raw<Served | null>(null)
+  /** Counts the documents received: for the pulse of the live dot. */
+  received = $state(0)
+  #offset = $state(0)
+  #skew = new Skew()
+  #connection: Connection | null = null
+
+  constructor(private readonly onSessionEnd: () => void = () => {}) {}
+
+  /** Takes the page's own data. `loadedAt`: browser time (unix ms) at which the page's first byte arrived. */
+  boot(boot: Maybe<Boot>, doc: Document | null, loadedAt: number) {
+    this.doc = doc
+    this.served = boot?.served ?? null
+    if (doc && boot) {
+      this.#offset = this.#skew.add(Date.parse(doc.timestamp) + boot.served.age_s * 1000, loadedAt)
+    }
+  }
+
+  /** Begins to receive. Returns what ends it. */
+  connect(env: Environment): () => void {
+    const connection = new Connection(this, env)
+    this.#connection = connection
+    connection.start()
+    return () => connection.stop()
+  }
+
+  wake() {
+    this.#connection?.wake()
+  }
+
+  // Receiver
+
+  revision(): number | null {
+    return this.doc?.meta.revision ?? null
+  }
+
+  snapshot(doc: Document, served: Served | null) {
+    this.doc = doc
+    this.served = served ?? { rung: 'memory', age_s: 0, stale: doc.meta.stale }
+    this.received++
+  }
+
+  patch({ from, to, patch }: Patch): boolean {
+    if (this.doc === null) return false
+    const held = this.doc.meta.revision
+    if (to <= held) return true
+    if (from !== held) return false
+    this.doc = mergePatch(this.doc, patch)
+    this.served = { rung: 'memory', age_s: 0, stale: this.doc.meta.stale }
+    this.received++
+    this.serverTime(this.doc.timestamp)
+    return this.doc.meta.revision === to
+  }
+
+  serverTime(at: string) {
+    this.#offset = this.#skew.add(Date.parse(at), Date.now())
+  }
+
+  linked(link: Link, problem: string | null) {
+    this.link = link
+    this.problem = problem
+  }
+
+  sessionEnded() {
+    this.linked('ended', 'The session has ended.')
+    this.onSessionEnd()
+  }
+
+  // What the views read
+
+  /** The server's time, unix ms, ticking every second. */
+  get now(): number {
+    return clock.second + this.#offset
+  }
+
+  /** The server's time, unix ms, ticking five times a second. */
+  get preciseNow(): number {
+    return clock.fifth + this.#offset
+  }
+
+  /** Milliseconds since `at`; null when unknown. Never negative. */
+  since(at: Maybe<string>): number | null {
+    return at == null ? null : Math.max(0, this.now - Date.parse(at))
+  }
+
+  /** Milliseconds until `at`; null when unknown. Never negative. */
+  until(at: Maybe<string>): number | null {
+    return at == null ? null : Math.max(0, Date.parse(at) - this.now)
+  }
+
+  /** Nothing newer came for longer than the document itself allows. */
+  get silent(): boolean {
+    const doc = this.doc
+    return doc !== null && this.now - Date.parse(doc.timestamp) > doc.meta.fresh_ms
+  }
+
+  /** Something on the page is older than promised. */
+  get stale(): boolean {
+    return this.silent || (this.doc?.meta.stale ?? true)
+  }
+
+  section(name: SectionName): SectionHealth {
+    const meta: Maybe<SectionMeta> = this.doc?.meta.sections[name]
+    return {
+      missing: this.doc === null || meta?.as_of == null,
+      stale: this.silent || (meta?.overdue ?? false) || meta?.error != null,
+      asOf: meta?.as_of ?? null,
+      error: meta?.error ?? null,
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/** A history router: links are plain `<a href>`, the address is the state. */
+export interface Route<V> {
+  /** "/jobs/:id": a part that begins with a colon matches one path segment. */
+  path: string
+  view: V
+}
+
+export interface Match<V> {
+  view: V
+  params: Record<string, string>
+}
+
+/** The first route that fits; null when none does. A malformed escape fits nothing. */
+export function match<V>(routes: Route<V>[], pathname: string): Match<V> | null {
+  const parts = split(pathname)
+  for (const { path, view } of routes) {
+    const pattern = split(path)
+    if (pattern.length !== parts.length) continue
+    const params: Record<string, string> = {}
+    const fits = pattern.every((want, i) => {
+      if (!want.startsWith(':')) return want === parts[i]
+      const value = decode(parts[i]!)
+      if (value === null) return false
+      params[want.slice(1)] = value
+      return true
+    })
+    if (fits) return { view, params }
+  }
+  return null
+}
+
+function split(pathname: string): string[] {
+  return pathname.split('/').filter(Boolean)
+}
+
+function decode(text: string): string | null {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}
+
+/** Whether a click on a link is ours to follow; otherwise the browser does (new tab, download, other site, sign-out…). */
+export function isPlainClick(event: MouseEvent, link: HTMLAnchorElement, here: URL): boolean {
+  return (
+    !event.defaultPrevented &&
+    event.button === 0 &&
+    !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) &&
+    (link.target === '' || link.target === '_self') &&
+    !link.hasAttribute('download') &&
+    link.origin === here.origin &&
+    !link.pathname.startsWith('/api/') &&
+    link.pathname !== '/openapi.json' &&
+    link.pathname !== '/metrics'
+  )
+}
+
+class Router {
+  url = $state.raw(new URL(globalThis.location?.href ?? 'http://localhost/'))
+  /** Counts visits: views may reset what belongs to one visit. */
+  visit = $state(0)
+
+  /** Begins to follow the address bar and the links of the page. Returns what ends it. */
+  start(): () => void {
+    this.url = new URL(location.href)
+    const onPop = () => this.#show()
+    const onClick = (event: MouseEvent) => {
+      const link = event.target instanceof Element ? event.target.closest('a') : null
+      if (!link?.href || !isPlainClick(event, link, this.url)) return
+      if (link.hash && link.pathname === this.url.pathname && link.search === this.url.search) return
+      event.preventDefault()
+      this.go(link.href)
+    }
+    addEventListener('popstate', onPop)
+    addEventListener('click', onClick)
+    return () => {
+      removeEventListener('popstate', onPop)
+      removeEventListener('click', onClick)
+    }
+  }
+
+  go(href: string, { replace = false } = {}) {
+    const url = new URL(href, this.url)
+    if (url.href === this.url.href) return
+    history[replace ? 'replaceState' : 'pushState'](null, '', url)
+    const newPage = url.pathname !== this.url.pathname
+    this.#show()
+    if (newPage) scrollTo(0, 0)
+  }
+
+  #show() {
+    this.url = new URL(location.href)
+    this.visit++
+  }
+}
+
+export const router = new Router()

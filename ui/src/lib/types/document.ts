@@ -1,0 +1,296 @@
+/**
+ * The v4 document: what the server publishes and every view reads. Written by hand, since the snapshot is not part of
+ * openapi.yaml.
+ *
+ * After a merge patch a field that became null is absent, so everything the server may send as null is `Maybe` here:
+ * read it with `== null` or `??`. Times are RFC 3339 UTC, durations carry their unit in the name, unknown is null.
+ */
+export type Maybe<T> = T | null | undefined
+
+/** Entities keyed by id; shown ascending by `order`. */
+export type Keyed<T> = Record<string, T>
+
+export interface Document {
+  dashboard: { system: Maybe<System>; workers: Maybe<Workers>; queue: Maybe<Queue>; jobs: Maybe<Jobs> }
+  agents_workers: { agents: Maybe<Agents> }
+  analytics: Maybe<Analytics>
+  logs: Maybe<Logs>
+  timestamp: string
+  meta: Meta
+}
+
+export const sectionNames = ['system', 'workers', 'queue', 'jobs', 'agents', 'analytics', 'logs'] as const
+export type SectionName = (typeof sectionNames)[number]
+
+export interface Meta {
+  version: number
+  revision: number
+  as_of: string
+  stale: boolean
+  interval_ms: number
+  fresh_ms: number
+  sections: Keyed<SectionMeta>
+}
+
+export interface SectionMeta {
+  as_of: Maybe<string>
+  took_ms: number
+  every_ms: number
+  error: Maybe<string>
+  overdue: boolean
+}
+
+export interface System {
+  status: 'healthy' | 'degraded' | 'critical'
+  reasons: string[]
+  cpu: Maybe<number>
+  memory: Maybe<number>
+  disk: Maybe<number>
+  scope: 'host' | 'cgroup'
+  cpus: number
+  memory_used_bytes: number
+  memory_total_bytes: number
+  disk_used_bytes: number
+  disk_total_bytes: number
+  host: string
+  version: string
+  started_at: string
+  uptime_s: number
+  process: { cpu: number; rss_bytes: number; goroutines: number }
+  components: Keyed<Component>
+}
+
+export interface Component {
+  status: 'ok' | 'degraded' | 'down'
+  detail: string
+  took_ms: Maybe<number>
+}
+
+export interface Workers {
+  total: number
+  active: number
+  slots: number
+  busy: number
+  items: Keyed<Worker>
+}
+
+export interface Worker {
+  order: number
+  id: string
+  host: string
+  pid: number
+  state: 'active' | 'draining' | 'lost'
+  version: string
+  started_at: string
+  beat_at: string
+  slots: number
+  running: number
+  done: number
+  agents: number
+}
+
+export interface Queue {
+  pending: number
+  processing: number
+  scheduled: number
+  retryable: number
+  paused: number
+  oldest_at: Maybe<string>
+  items: Keyed<QueueItem>
+}
+
+export interface QueueItem {
+  order: number
+  name: string
+  pending: number
+  processing: number
+  scheduled: number
+  retryable: number
+  paused_at: Maybe<string>
+  oldest_at: Maybe<string>
+  slots: number
+  agents: string[]
+}
+
+export interface Jobs {
+  total_today: number
+  completed_today: number
+  failed_today: number
+  cancelled_today: number
+  day_start: string
+  newest: Keyed<Job>
+  running: Keyed<RunningJob>
+  failures: Keyed<Failure>
+}
+
+export const jobStates = [
+  'available',
+  'running',
+  'scheduled',
+  'retryable',
+  'completed',
+  'cancelled',
+  'discarded',
+  'pending',
+] as const
+export type JobState = (typeof jobStates)[number]
+
+export interface Job {
+  order: number
+  id: number
+  agent: string
+  queue: string
+  state: JobState
+  attempt: number
+  max_attempts: number
+  priority: number
+  created_at: string
+  scheduled_at: string
+  attempted_at?: Maybe<string>
+  finalized_at?: Maybe<string>
+  args: string
+  worker?: Maybe<string>
+  error?: Maybe<string>
+}
+
+export interface RunningJob extends Job {
+  run_id?: Maybe<number>
+  started_at: string
+  progress?: Maybe<number>
+  message?: Maybe<string>
+}
+
+export interface Failure {
+  order: number
+  run_id: number
+  job_id: number
+  agent: string
+  at: string
+  attempt: number
+  max_attempts: number
+  outcome: 'failed' | 'timeout' | 'lost'
+  exit_code: Maybe<number>
+  error: string
+  fingerprint: string
+  similar_24h: number
+  run_ms: number
+}
+
+export interface Agents {
+  total_agents: number
+  active_agents: number
+  paused_agents: number
+  config: { path: string; loaded_at: string; error: Maybe<string>; problems: Maybe<string[]> }
+  items: Keyed<Agent>
+}
+
+export interface Agent {
+  order: number
+  name: string
+  description: string
+  queue: string
+  schedule: Maybe<string>
+  next_run_at: Maybe<string>
+  concurrency: number
+  timeout_s: number
+  max_attempts: number
+  state: 'running' | 'waiting' | 'idle' | 'paused' | 'failing' | 'offline'
+  running: number
+  waiting: number
+  scheduled: number
+  retryable: number
+  runs_1h: number
+  failed_1h: number
+  runs_24h: number
+  success_rate: Maybe<number>
+  p50_ms: Maybe<number>
+  p95_ms: Maybe<number>
+  last_run_at: Maybe<string>
+  last_error: Maybe<{ at: string; message: string; job_id: number }>
+  spark: Spark
+}
+
+export interface Spark {
+  start: string
+  step_s: number
+  ok: number[]
+  failed: number[]
+}
+
+export interface Analytics {
+  success_rate: Maybe<number>
+  hour: Window
+  day: Window
+  throughput: Series
+  throughput_day: Series
+  complete_to: string
+}
+
+export interface Window {
+  runs: number
+  ok: number
+  failed: number
+  cancelled: number
+  success_rate: Maybe<number>
+  per_minute: number
+  run: Percentiles
+  wait: Percentiles
+  usage: Usage
+}
+
+export interface Usage {
+  input_tokens: number
+  output_tokens: number
+  cost_usd: number
+}
+
+export interface Percentiles {
+  p50_ms?: Maybe<number>
+  p95_ms?: Maybe<number>
+  p99_ms?: Maybe<number>
+  max_ms?: Maybe<number>
+}
+
+export interface Series {
+  start: string
+  step_s: number
+  ok: number[]
+  failed: number[]
+  cancelled: number[]
+  p95_ms: Maybe<number>[]
+}
+
+export interface Logs {
+  items: Keyed<LogLine>
+}
+
+export interface LogLine {
+  order: number
+  id: number
+  at: string
+  level: 'debug' | 'info' | 'warn' | 'error'
+  agent: string
+  job_id: number
+  run_id: number
+  msg: string
+}
+
+/** What the server says in the page's boot block. */
+export interface Boot {
+  me: Me
+  version: string
+  served: Served
+}
+
+export type Role = 'viewer' | 'operator' | 'admin'
+export interface Me {
+  name: string
+  role: Role
+}
+
+/** Which rung of the server's ladder answered, and how old the document was at that moment. */
+export interface Served {
+  rung: string
+  age_s: number
+  stale: boolean
+}

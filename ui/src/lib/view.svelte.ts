@@ -1,0 +1,31 @@
+import type { Component } from 'svelte'
+
+export interface ViewProps {
+  /** The named parts of the path. */
+  params: Record<string, string>
+}
+
+/** A page of the dashboard: there from the start, or loaded when first needed. */
+export class View {
+  component = $state.raw<Component<ViewProps> | null>(null)
+  failed = $state(false)
+  readonly #load: (() => Promise<{ default: Component<ViewProps> }>) | null
+
+  constructor(
+    readonly title: (params: Record<string, string>) => string,
+    source: Component<ViewProps> | Component | { load: () => Promise<{ default: Component<ViewProps> }> },
+  ) {
+    this.#load = 'load' in source ? source.load : null
+    if (!('load' in source)) this.component = source as Component<ViewProps>
+  }
+
+  async load() {
+    if (this.component || !this.#load) return
+    this.failed = false
+    try {
+      this.component = (await this.#load()).default
+    } catch {
+      this.failed = true
+    }
+  }
+}

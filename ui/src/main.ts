@@ -1,0 +1,22 @@
+import { mount } from 'svelte'
+import App from './App.svelte'
+import { live } from './lib/app'
+import { session } from './lib/session.svelte'
+import type { Boot, Document } from './lib/types/document'
+import './styles/base.css'
+
+const boot = block<Boot>('boot')
+session.me = boot?.me
+live.boot(boot, block<Document>('snapshot'), firstByteAt())
+mount(App, { target: document.getElementById('app')! })
+
+/** A data block of the page; null when it is absent or empty. */
+function block<T>(id: string): T | null {
+  return JSON.parse(document.getElementById(id)?.textContent || 'null') as T | null
+}
+
+/** When the page's first byte arrived, in unix ms of the browser. */
+function firstByteAt(): number {
+  const [navigation] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[]
+  return performance.timeOrigin + (navigation?.responseStart ?? performance.now())
+}

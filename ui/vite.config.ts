@@ -1,0 +1,24 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { defineConfig } from 'vite'
+import { gzipAssets } from './build/gzip-assets.ts'
+import { themeScript } from './build/theme-script.ts'
+
+export default defineConfig({
+  plugins: [svelte(), themeScript('src/theme.js'), gzipAssets()],
+  publicDir: false,
+  build: {
+    target: ['chrome123', 'firefox120', 'safari17.5'], // light-dark(), since May 2024
+    outDir: 'dist',
+    emptyOutDir: true,
+    assetsInlineLimit: 0, // the content security policy allows data: for images only
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+    rolldownOptions: {
+      input: { index: 'index.html', login: 'login.html' },
+    },
+  },
+  server: {
+    // `npm run dev` beside a running `agentos demo`: pages come from Vite, data from the server.
+    proxy: { '/api': 'http://127.0.0.1:8321', '/login': 'http://127.0.0.1:8321', '/logout': 'http://127.0.0.1:8321' },
+  },
+})
