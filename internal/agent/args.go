@@ -73,11 +73,10 @@ func (d *decoder) jsonScalar(n, node *yaml.Node) (any, bool) {
 		if node.Decode(&b) == nil {
 			return b, true
 		}
-	case "!!int":
-		if i, ok := new(big.Int).SetString(node.Value, 0); ok {
-			return i, true // every digit is kept
+	case "!!int", "!!float": // the parser takes an integer of more than 64 bits for a float: keep every digit
+		if i, ok := new(big.Int).SetString(node.Value, 0); ok && len(node.Value) < 100 {
+			return i, true
 		}
-	case "!!float":
 		if f, err := strconv.ParseFloat(node.Value, 64); err == nil && !math.IsInf(f, 0) && !math.IsNaN(f) {
 			return f, true
 		}

@@ -23,7 +23,11 @@ func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 		return nil
 	}
 	if node := resolve(n); node.Kind == yaml.ScalarNode && !isNull(node) {
-		d.fault(n, "command must be a list, one item a word: write command: [%s]", clip(strings.Join(strings.Fields(node.Value), ", ")))
+		words := strings.Join(strings.Fields(node.Value), ", ")
+		if strings.ContainsAny(node.Value, "|&;<>()$`\\\"'*?[]#~{},") || len(words) > 60 { // only a shell can read it
+			words = "sh, -c, COMMAND LINE IN QUOTES"
+		}
+		d.fault(n, "command must be a list, one item a word, and is %s: write command: [%s]", describe(node), words)
 		return nil
 	}
 	argv, ok := d.texts(n, "command", commandExample)

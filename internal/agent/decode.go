@@ -267,7 +267,7 @@ func describe(n *yaml.Node) string {
 	case isNull(n):
 		return "nothing"
 	case !slices.Contains(textTags, n.ShortTag()):
-		return "tagged " + clip(n.ShortTag())
+		return "a value tagged " + clip(n.ShortTag())
 	case n.ShortTag() == "!!str":
 		return strconv.Quote(clip(n.Value))
 	}

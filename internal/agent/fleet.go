@@ -48,8 +48,9 @@ func (d *decoder) fleet(root *yaml.Node) *Fleet {
 		d.fault(root, "there are no agents: write agents: and below it at least one agent")
 		return nil
 	}
-	entries, ok := d.mapping(agents, "agents", "agents: {hash: {command: [sh, hash.sh]}}", nil)
-	if ok && len(entries) == 0 {
+	before := len(d.faults)
+	entries, _ := d.mapping(agents, "agents", "agents: {hash: {command: [sh, hash.sh]}}", nil)
+	if len(entries) == 0 && len(d.faults) == before {
 		d.fault(agents, "there are no agents: write at least one below agents:")
 	}
 	own := map[string]bool{}
@@ -78,8 +79,9 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 			d.fault(e.key, "%q cannot be a queue's name: %s", clip(name), nameRule)
 			continue
 		}
-		set, ok := d.mapping(e.value, "queue "+name, name+": {concurrency: 4}", queueKeys)
-		if ok && set.get("concurrency") == nil {
+		before := len(d.faults)
+		set, _ := d.mapping(e.value, "queue "+name, name+": {concurrency: 4}", queueKeys)
+		if len(d.faults) == before && set.get("concurrency") == nil {
 			d.fault(e.key, "queue %s has no concurrency: write %s: {concurrency: 4}", name, name)
 		}
 		queues = append(queues, QueueSpec{Name: name, Concurrency: d.number(set.get("concurrency"), "concurrency", 1, maxConcurrency, 1)})

@@ -116,7 +116,21 @@ func syntaxText(err error) string {
 	if m := anchorInError.FindStringSubmatch(text); m != nil {
 		return fmt.Sprintf("*%s refers to an anchor that is not defined above: write &%s before the value meant", m[1], m[1])
 	}
-	return lineInError.ReplaceAllString(text, "")
+	text = lineInError.ReplaceAllString(text, "")
+	for _, h := range syntaxHints {
+		if strings.Contains(text, h.text) {
+			return text + ": " + h.hint
+		}
+	}
+	return text
+}
+
+// syntaxHints say how to write what the parser's messages only hint at.
+var syntaxHints = []struct{ text, hint string }{
+	{"cannot start any token", "indent with spaces, not tabs, and put text that begins with @, %, or ` in quotes"},
+	{"mapping values are not allowed", `put text that contains ": " in quotes, and check the indentation`},
+	{"could not find expected ':'", "write key: value, and check the indentation"},
+	{"did not find expected", "check the brackets, quotes and indentation above this line"},
 }
 
 func syntaxLine(err error, data []byte) int {
