@@ -1,0 +1,228 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// CacheOptions configures a Cache. The zero value is a cache in memory alone.
+type CacheOptions struct {
+	// Tiers keep documents outside this process, the fastest first.
+	Tiers []Tier
+
+	// FreshFor is how long after its publishing a document counts as fresh: older ones are served marked as stale
+	// while newer ones are looked for. Zero = 15 s. Make it three times the warmer's interval.
+	FreshFor time.Duration
+
+	// RebuildTimeout is how long a viewer waits for sources when there is nothing at all to show. Zero = 2 s.
+	RebuildTimeout time.Duration
+
+	// TierTimeout is the deadline of one Load or Store. Zero = 1 s.
+	TierTimeout time.Duration
+
+	// History is how many patches are held for viewers who resume. Zero = 64.
+	History int
+
+	// Paths are the dotted paths at which stored documents must have an object or null. Zero = those of the warmer's
+	// sections, once there is a warmer.
+	Paths []string
+
+	// Log receives what operators should know, once per change. Nil = nothing is logged.
+	Log *slog.Logger
+}
+
+func (o CacheOptions) withDefaults() CacheOptions {
+	o.FreshFor = orDefault(o.FreshFor, 15*time.Second)
+	o.RebuildTimeout = orDefault(o.RebuildTimeout, 2*time.Second)
+	o.TierTimeout = orDefault(o.TierTimeout, time.Second)
+	if o.History <= 0 {
+		o.History = 64
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d <= 0 {
+		return otherwise
+	}
+	return d
+}
+
+// A Cache holds the current document and answers with it whatever happens around it. Reading takes no lock and does no
+// work that depends on sources or tiers. All methods are safe for concurrent use.
+type Cache struct {
+	opts    CacheOptions
+	tiers   []*guard
+	zip     *compressor
+	current atomic.Pointer[published]
+	binding atomic.Pointer[binding]
+	ascent  atomic.Pointer[climb] // the last climb of the ladder, or the one under way
+	counts  rungCounts
+
+	publishes atomic.Uint64
+	refused   atomic.Uint64
+
+	mu sync.Mutex // held while a new document is made and swapped in; readers never take it
+}
+
+// published is the current document with what subscribers of the stream need. It is replaced as a whole.
+type published struct {
+	snap    *Snapshot     // nil = nothing has been published yet
+	patches []*delta      // an unbroken chain, oldest first, which ends at snap
+	next    chan struct{} // closed when a newer document has taken this one's place
+}
+
+// A delta is the patch between two successive revisions.
+type delta struct {
+	from, to uint64
+	frame    *frame
+}
+
+// binding is what the cache knows of its warmer.
+type binding struct {
+	paths   [][]string
+	rebuild func(context.Context) error
+}
+
+// NewCache makes an empty cache. Call Restore to fill it from its tiers, and Close at the end.
+func NewCache(opts CacheOptions) *Cache {
+	c := &Cache{opts: opts.withDefaults(), zip: newCompressor()}
+	c.current.Store(&published{next: make(chan struct{})})
+	for _, tier := range c.opts.Tiers {
+		c.tiers = append(c.tiers, newGuard(tier, c.opts.TierTimeout, c.opts.Log))
+	}
+	c.bind(&binding{rebuild: func(context.Context) error { return errors.New("there is no warmer") }})
+	return c
+}
+
+// bind tells the cache how to rebuild and which paths a stored document must have.
+func (c *Cache) bind(b *binding) {
+	if len(c.opts.Paths) > 0 {
+		b.paths = nil
+		for _, path := range c.opts.Paths {
+			b.paths = append(b.paths, splitPath(path))
+		}
+	}
+	c.binding.Store(b)
+}
+
+// Current returns the current document, whatever its age, or nil when there is none. It is one atomic load.
+func (c *Cache) Current() *Snapshot { return c.current.Load().snap }
+
+// Watch yields the current document, if there is one, and then each newer one until ctx ends or the loop is left. It is
+// a level trigger: a slow loop sees the latest document, not every one.
+func (c *Cache) Watch(ctx context.Context) iter.Seq[*Snapshot] {
+	return func(yield func(*Snapshot) bool) {
+		for ctx.Err() == nil {
+			p := c.current.Load()
+			if p.snap != nil && !yield(p.snap) {
+				return
+			}
+			select {
+			case <-p.next:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// Restore fills an empty cache from its tiers with the newest valid document, however old: it is shown, marked with its
+// age, until the warmer has collected a new one. A tier that is empty, fails or holds garbage is no error: it is counted
+// and logged. The error is the context's. Call NewWarmer first, so that the sections' paths are checked.
+func (c *Cache) Restore(ctx context.Context) error {
+	if best, tier := c.newestStored(ctx); best != nil {
+		c.adopt(best, tier)
+	}
+	return context.Cause(ctx)
+}
+
+// Offer gives the cache a document that another process published, found in the tier of that name (which is not given
+// it back; empty = in none). A valid one that is newer than the current one takes its place. An error wraps ErrCorrupt.
+func (c *Cache) Offer(doc []byte, tier string) error {
+	snap, err := c.parse(doc)
+	if err != nil {
+		return err
+	}
+	c.adopt(snap, tier)
+	return nil
+}
+
+// Close waits until the last document is stored in every tier, or ctx ends. What is published later stays in memory.
+func (c *Cache) Close(ctx context.Context) error {
+	var failed []error
+	for _, tier := range c.tiers {
+		failed = append(failed, tier.close(ctx))
+	}
+	return errors.Join(failed...)
+}
+
+// publish makes a document of the draft and swaps it in.
+func (c *Cache) publish(d draft) (*Snapshot, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	revision := revisionAt(d.at)
+	if now := c.Current(); now != nil {
+		revision = max(revision, now.Revision+1)
+	}
+	doc, m, err := d.encode(revision, c.opts.FreshFor)
+	if err != nil {
+		c.refused.Add(1)
+		return nil, err
+	}
+	snap := newSnapshot(doc, m, d.at, c.zip)
+	c.swap(snap, "")
+	return snap, nil
+}
+
+// adopt swaps in a document made elsewhere if it is newer.
+func (c *Cache) adopt(snap *Snapshot, from string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.Current(); now == nil || now.Revision < snap.Revision {
+		c.swap(snap, from)
+	}
+}
+
+// swap makes snap the current document, wakes those who wait for it, and hands it to all tiers but the one it came
+// from. c.mu is held.
+func (c *Cache) swap(snap *Snapshot, from string) {
+	old := c.current.Load()
+	c.current.Store(&published{snap: snap, patches: c.chain(old, snap), next: make(chan struct{})})
+	close(old.next)
+	c.publishes.Add(1)
+	for _, guard := range c.tiers {
+		if guard.tier.Name() != from {
+			guard.put(snap)
+		}
+	}
+}
+
+// chain is the held patches and the one from old to snap. A patch that is larger than the document is worth nothing.
+func (c *Cache) chain(old *published, snap *Snapshot) []*delta {
+	if old.snap == nil {
+		return nil
+	}
+	patch := diff(old.snap.JSON, snap.JSON)
+	if len(patch) >= len(snap.JSON) {
+		return nil
+	}
+	from, to := old.snap.Revision, snap.Revision
+	held := old.patches
+	if len(held) >= c.opts.History {
+		held = held[len(held)-c.opts.History+1:]
+	}
+	chain := append(make([]*delta, 0, len(held)+1), held...)
+	return append(chain, &delta{from: from, to: to, frame: newFrame(patchEvent(from, to, patch), c.zip)})
+}
+
+func (c *Cache) parse(doc []byte) (*Snapshot, error) {
+	return parseStored(doc, c.binding.Load().paths, time.Now(), c.zip)
+}

@@ -1,0 +1,205 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// A section is a Section and what the warmer knows of it. The warmer's lock guards it.
+type section struct {
+	Section
+
+	value json.RawMessage // the last good one; nil = null
+	asOf  time.Time       // when it was collected; zero = never
+	took  time.Duration   // of the last attempt
+	err   string          // of the last attempt; empty = it succeeded
+
+	call    *call // the attempt that has not returned
+	started time.Time
+	due     time.Time     // next tick
+	touched bool          // nudged since it was last started
+	cost    time.Duration // moving average of what attempts take that do not time out
+	gap     time.Duration // least time between two starts, by the budget
+	hanging bool          // the last attempt timed out
+
+	collects, failures, timeouts, panics uint64
+	total                                time.Duration
+}
+
+// A call is one attempt to collect a section.
+type call struct {
+	started time.Time
+	batch   *batch
+	settled bool // its outcome is known: it has returned or its deadline is over
+}
+
+// A batch is the calls that were started together and are to be published together.
+type batch struct {
+	waiting  int       // calls that have not settled
+	deadline time.Time // when patience with them is over
+	fresh    bool      // some have settled and are not published yet
+}
+
+var (
+	errNoAnswer = errors.New("no answer by the deadline")
+	errPanic    = errors.New("panic")
+)
+
+// start collects sections as one batch. ctx ends with the run. w.mu is held.
+func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) {
+	if len(sections) == 0 {
+		return
+	}
+	b := &batch{waiting: len(sections), deadline: now.Add(w.opts.Patience)}
+	w.batches = append(w.batches, b)
+	for _, s := range sections {
+		if s.touched {
+			s.touched = false
+			w.nudged, w.touched = now, time.Time{}
+		}
+		if s.hanging {
+			w.probeAt = now.Add(max(w.opts.Interval, w.probeGap))
+		}
+		s.call = &call{started: now, batch: b}
+		s.started = now
+		s.due = nextTick(s.due, s.Every, now)
+		w.collect(ctx, s, s.call)
+	}
+}
+
+// nextTick is the next time after now on the grid of ticks, so that sections of one cadence stay together.
+func nextTick(due time.Time, every time.Duration, now time.Time) time.Time {
+	if due.IsZero() || due.After(now) {
+		return now.Add(every)
+	}
+	missed := now.Sub(due) / every
+	return due.Add((missed + 1) * every)
+}
+
+// collect runs one attempt in a goroutine of its own, which ends when the source returns. By the deadline the attempt
+// is settled, whatever the source does.
+func (w *Warmer) collect(ctx context.Context, s *section, c *call) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.Deadline, errNoAnswer)
+	expire := context.AfterFunc(ctx, func() { w.settle(ctx, s, c, nil, nil) })
+	go func() {
+		defer cancel()
+		value, err := w.attempt(ctx, s)
+		expire()
+		w.settle(ctx, s, c, value, err)
+		w.release(s)
+	}()
+}
+
+// attempt calls the source and encodes what it returns. A source that panics, or ends its goroutine, has failed.
+func (w *Warmer) attempt(ctx context.Context, s *section) (value json.RawMessage, err error) {
+	err = errors.New("the source ended its goroutine") // stands if Collect does not return
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+			w.opts.Log.Error("source panicked", "section", s.Name, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	found, err := s.Source.Collect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return encodeValue(found, s.MaxBytes)
+}
+
+// settle records the outcome of an attempt, once.
+func (w *Warmer) settle(ctx context.Context, s *section, c *call, value json.RawMessage, err error) {
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.settled {
+		return
+	}
+	c.settled = true
+	c.batch.waiting--
+	defer w.announce()
+	if ctx.Err() != nil {
+		if err = context.Cause(ctx); !errors.Is(err, errNoAnswer) {
+			return // the run has ended: that says nothing of the source
+		}
+		err = fmt.Errorf("%w of %v", errNoAnswer, s.Deadline)
+	}
+	c.batch.fresh = true
+	w.dirty = w.dirty || c.batch.waiting == 0 || !now.Before(c.batch.deadline)
+	w.record(s, c, value, err, now)
+	w.rebudget()
+}
+
+// record keeps what an attempt yielded. A failed one leaves the last good value. w.mu is held.
+func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, now time.Time) {
+	s.took = now.Sub(c.started)
+	s.total += s.took
+	s.collects++
+	hung := errors.Is(err, errNoAnswer)
+	if !hung {
+		s.cost = average(s.cost, s.took)
+	}
+	if err != nil {
+		s.failures++
+		count(&s.timeouts, hung)
+		count(&s.panics, errors.Is(err, errPanic))
+	} else {
+		s.asOf = c.started // no part of the value is older
+		if !bytes.Equal(s.value, value) {
+			s.value = value
+		}
+	}
+	w.tell(s, err)
+	w.mark(s, hung, now)
+}
+
+// average follows a cost: a third of what is new, two thirds of what was.
+func average(old, latest time.Duration) time.Duration {
+	if old == 0 {
+		return latest
+	}
+	return old + (latest-old)/3
+}
+
+func count(counter *uint64, yes bool) {
+	if yes {
+		*counter++
+	}
+}
+
+// tell keeps and logs how a section fares, once per change. w.mu is held.
+func (w *Warmer) tell(s *section, err error) {
+	old := s.err
+	s.err = ""
+	if err != nil {
+		if s.err = err.Error(); s.err == "" {
+			s.err = "failed without a reason"
+		}
+	}
+	switch {
+	case s.err == old:
+	case s.err != "":
+		w.opts.Log.Warn("section fails, its last good value stays", "section", s.Name, "error", s.err)
+	default:
+		w.opts.Log.Info("section works again", "section", s.Name)
+	}
+}
+
+// release says that a source has returned: it may be called again.
+func (w *Warmer) release(s *section) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.call = nil
+	w.announce()
+}
+
+// announce wakes Run and whoever waits for calls to end. w.mu is held.
+func (w *Warmer) announce() {
+	close(w.changed)
+	w.changed = make(chan struct{})
+	w.stir()
+}

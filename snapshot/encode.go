@@ -1,0 +1,99 @@
+package snapshot
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// meta is the document's "meta" object.
+type meta struct {
+	Version    int                    `json:"version"`
+	Revision   uint64                 `json:"revision"`
+	AsOf       string                 `json:"as_of"`
+	Stale      bool                   `json:"stale"`
+	IntervalMS int64                  `json:"interval_ms"`
+	FreshMS    int64                  `json:"fresh_ms"`
+	Sections   map[string]SectionMeta `json:"sections"`
+
+	asOf time.Time
+}
+
+// A draft is all a document consists of but its revision, which the cache gives on publishing.
+type draft struct {
+	layout   *layout
+	values   []json.RawMessage // by the layout's sections; nil = null
+	at       time.Time
+	interval time.Duration
+	sections map[string]SectionMeta
+}
+
+// encode makes the document. The sections' values are copied as they are: an unchanged one costs nothing.
+func (d draft) encode(revision uint64, freshFor time.Duration) ([]byte, meta, error) {
+	m := meta{
+		Version: Version, Revision: revision,
+		IntervalMS: d.interval.Milliseconds(), FreshMS: freshFor.Milliseconds(),
+		Sections: d.sections, asOf: d.at,
+	}
+	for _, s := range d.sections {
+		m.Stale = m.Stale || s.Overdue
+		if s.Overdue && !s.AsOf.IsZero() && s.AsOf.Before(m.asOf) {
+			m.asOf = s.AsOf
+		}
+	}
+	m.AsOf = formatTime(m.asOf)
+	tail, err := json.Marshal(m)
+	if err != nil {
+		return nil, m, fmt.Errorf("encode meta: %w", err)
+	}
+	doc := d.layout.appendValues(make([]byte, 0, 64<<10), d.values)
+	doc = append(doc, `,"timestamp":"`...)
+	doc = append(doc, formatTime(d.at)...)
+	doc = append(doc, `","meta":`...)
+	doc = append(append(doc, tail...), '}')
+	if len(doc) > MaxDocumentBytes {
+		return nil, m, fmt.Errorf("%w: %s bytes, at most %s are allowed: bound the sections' lists and texts",
+			ErrTooLarge, groupDigits(len(doc)), groupDigits(MaxDocumentBytes))
+	}
+	return doc, m, nil
+}
+
+// encodeValue encodes what a source returned: an object or null, valid UTF-8, not too large, not too deep.
+func encodeValue(value any, maxBytes int) (json.RawMessage, error) {
+	raw, err := json.Marshal(value) // escapes <, >, &, U+2028 and U+2029, in raw messages too
+	if err != nil {
+		return nil, fmt.Errorf("encode the value: %w", err)
+	}
+	if !utf8.Valid(raw) {
+		raw = bytes.ToValidUTF8(raw, []byte("\ufffd"))
+	}
+	switch {
+	case raw[0] != '{' && !isNull(raw):
+		return nil, fmt.Errorf("the value is not a JSON object: %.40s", raw)
+	case len(raw) > maxBytes:
+		return nil, fmt.Errorf("the value has %s bytes, at most %s are allowed", groupDigits(len(raw)), groupDigits(maxBytes))
+	case nesting(raw) > maxNesting:
+		return nil, fmt.Errorf("the value is nested deeper than %d levels", maxNesting)
+	}
+	return raw, nil
+}
+
+// contentHash names content: the first 128 bits of its SHA-256.
+func contentHash(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:16])
+}
+
+// groupDigits writes 131072 as 131,072.
+func groupDigits(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

@@ -1,0 +1,93 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+)
+
+// filePace spares the disk: a document that is published more often is written this often.
+const filePace = 5 * time.Second
+
+// A FileTier keeps the last document in a local file, so that a restarted process shows it at once. The file is
+// replaced as a whole: whenever the process dies, the old document or the new one is there. Only its owner can read it.
+type FileTier struct {
+	path string
+	mu   sync.Mutex // one Store at a time: they share the temporary file
+}
+
+// NewFileTier keeps the document at path. Its folder must exist and belong to this process alone; path + ".tmp" is
+// used while writing.
+func NewFileTier(path string) *FileTier { return &FileTier{path: path} }
+
+// Name returns "file".
+func (t *FileTier) Name() string { return "file" }
+
+// Pace makes the cache store at most every 5 s, always the newest document.
+func (t *FileTier) Pace() time.Duration { return filePace }
+
+// Load implements Tier.
+func (t *FileTier) Load(ctx context.Context) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	file, err := os.Open(t.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load snapshot: %w", err)
+	}
+	defer file.Close()
+	doc, err := io.ReadAll(io.LimitReader(file, MaxDocumentBytes+1)) // one byte more shows that it is too large
+	if err != nil {
+		return nil, fmt.Errorf("load snapshot: %w", err)
+	}
+	return doc, nil
+}
+
+// Store implements Tier.
+func (t *FileTier) Store(ctx context.Context, s *Snapshot) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	temporary := t.path + ".tmp"
+	if err := writeFile(temporary, s.JSON); err != nil {
+		return errors.Join(fmt.Errorf("store snapshot: %w", err), remove(temporary))
+	}
+	if err := os.Rename(temporary, t.path); err != nil {
+		return errors.Join(fmt.Errorf("store snapshot: %w", err), remove(temporary))
+	}
+	return nil
+}
+
+// writeFile writes a file that only its owner can read and waits until it is on the disk, for a rename that overtakes
+// the content would leave an empty file after a power cut.
+func writeFile(path string, content []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = file.Chmod(0o600) // a file left by somebody else keeps its old mode otherwise
+	if err == nil {
+		_, err = file.Write(content)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

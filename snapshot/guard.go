@@ -1,0 +1,225 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// TierStats counts what one tier did since the cache was made.
+type TierStats struct {
+	Name    string
+	Loads   uint64 // documents loaded, valid or not
+	Stores  uint64 // documents stored
+	Errors  uint64 // failed loads and stores, timeouts included
+	Corrupt uint64 // loaded documents that could not be used
+	Error   string // what is wrong with it now; empty = nothing known
+}
+
+// A guard stands between the cache and a tier: deadlines, panics, pace, counting and logging are its business, so that
+// a tier can do no harm.
+type guard struct {
+	tier    Tier
+	timeout time.Duration
+	pace    time.Duration
+	log     *slog.Logger
+
+	loading atomic.Bool // a call of Load has not returned
+	loads   atomic.Uint64
+	stores  atomic.Uint64
+	errors  atomic.Uint64
+	corrupt atomic.Uint64
+
+	mu      sync.Mutex // guards what follows; never held during a call of the tier
+	trouble [2]string  // what is wrong with loading and with storing
+	pending *Snapshot  // the newest document that is still to be stored
+	storing chan struct{}
+	hurry   chan struct{} // closed when the pace is no longer to be kept
+	closed  bool
+}
+
+const (
+	toLoad = iota
+	toStore
+)
+
+func newGuard(tier Tier, timeout time.Duration, log *slog.Logger) *guard {
+	g := &guard{tier: tier, timeout: timeout, log: log.With("tier", tier.Name()), hurry: make(chan struct{})}
+	if paced, ok := tier.(interface{ Pace() time.Duration }); ok {
+		g.pace = paced.Pace()
+	}
+	return g
+}
+
+func (g *guard) stats() TierStats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	trouble := g.trouble[toStore]
+	if g.trouble[toLoad] != "" {
+		trouble = g.trouble[toLoad]
+	}
+	return TierStats{
+		Name: g.tier.Name(), Loads: g.loads.Load(), Stores: g.stores.Load(),
+		Errors: g.errors.Load(), Corrupt: g.corrupt.Load(), Error: trouble,
+	}
+}
+
+// load returns what the tier holds, as a snapshot; nil when there is nothing to be had.
+func (g *guard) load(ctx context.Context, parse func([]byte) (*Snapshot, error)) *Snapshot {
+	doc, err := g.loadRaw(ctx)
+	if errors.Is(err, ErrNotFound) {
+		g.note(toLoad, nil)
+		return nil
+	}
+	if err != nil {
+		g.errors.Add(1)
+		g.note(toLoad, err)
+		return nil
+	}
+	g.loads.Add(1)
+	snap, err := parse(doc)
+	if err != nil {
+		g.corrupt.Add(1)
+	}
+	g.note(toLoad, err)
+	return snap
+}
+
+// loadRaw calls the tier's Load in a goroutine of its own, which ends when the tier lets it.
+func (g *guard) loadRaw(ctx context.Context) ([]byte, error) {
+	if !g.loading.CompareAndSwap(false, true) {
+		return nil, errors.New("an earlier load has not returned")
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.timeout)
+	defer cancel()
+	type result struct {
+		doc []byte
+		err error
+	}
+	loaded := make(chan result, 1)
+	go func() {
+		defer g.loading.Store(false)
+		var r result
+		r.err = protect(func() (err error) {
+			r.doc, err = g.tier.Load(ctx)
+			return err
+		})
+		loaded <- r
+	}()
+	select {
+	case r := <-loaded:
+		return r.doc, r.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("load: no answer within %v", g.timeout)
+	}
+}
+
+// put hands the tier a document without waiting for it. Of documents that come faster than they can be stored the
+// newest counts.
+func (g *guard) put(s *Snapshot) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return
+	}
+	g.pending = s
+	if g.storing == nil {
+		g.storing = make(chan struct{})
+		go g.drain()
+	}
+}
+
+// drain stores until nothing is pending. It is the only goroutine that calls the tier's Store.
+func (g *guard) drain() {
+	for snap := g.next(); snap != nil; snap = g.next() {
+		ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
+		err := protect(func() error { return g.tier.Store(ctx, snap) })
+		cancel()
+		if err != nil {
+			g.errors.Add(1)
+		} else {
+			g.stores.Add(1)
+		}
+		g.note(toStore, err)
+		g.rest()
+	}
+}
+
+// next takes the pending document. When there is none, draining is over.
+func (g *guard) next() *Snapshot {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	snap := g.pending
+	g.pending = nil
+	if snap == nil {
+		close(g.storing)
+		g.storing = nil
+	}
+	return snap
+}
+
+// rest keeps the tier's pace.
+func (g *guard) rest() {
+	if g.pace <= 0 {
+		return
+	}
+	timer := time.NewTimer(g.pace)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-g.hurry:
+	}
+}
+
+// close takes no more documents and waits until the pending one is stored.
+func (g *guard) close(ctx context.Context) error {
+	g.mu.Lock()
+	if !g.closed {
+		g.closed = true
+		close(g.hurry)
+	}
+	storing := g.storing
+	g.mu.Unlock()
+	if storing == nil {
+		return nil
+	}
+	select {
+	case <-storing:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("store the last document in %s: %w", g.tier.Name(), context.Cause(ctx))
+	}
+}
+
+// note logs when the tier begins to fail, fails in another way, and works again.
+func (g *guard) note(purpose int, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	g.mu.Lock()
+	changed := g.trouble[purpose] != text
+	g.trouble[purpose] = text
+	g.mu.Unlock()
+	switch {
+	case !changed:
+	case err != nil:
+		g.log.Warn("snapshot tier fails", "error", err)
+	default:
+		g.log.Info("snapshot tier works again")
+	}
+}
+
+// protect turns a panic into an error.
+func protect(call func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return call()
+}

@@ -1,0 +1,168 @@
+package snapshot
+
+import (
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// HandlerOptions configures a Handler.
+type HandlerOptions struct {
+	// Name is this cache's name in the Cache-Status header, a token. Zero = "agentos".
+	Name string
+}
+
+// HandlerStats counts what a Handler answered since it was made.
+type HandlerStats struct {
+	Requests    uint64 // all of them
+	NotModified uint64 // answered 304
+	Unavailable uint64 // answered 503
+	Bytes       uint64 // of bodies
+}
+
+// A Handler answers GET and HEAD with the document: 200 or 304 from what was made in advance at publishing, 503 when
+// there never was a document. When the document in memory is fresh it runs no query, takes no lock, encodes and
+// compresses nothing, and allocates nothing beyond what net/http needs.
+type Handler struct {
+	cache *Cache
+	name  string
+
+	contentType, cacheControl, vary, gzip, timing []string
+	ages                                          [][]string // Age by whole seconds
+	hits                                          [][]string // Cache-Status of memory by seconds of freshness left
+
+	requests, notModified, unavailable, bytes atomic.Uint64
+}
+
+// maxReadyAge is the largest age in seconds whose header value is made in advance.
+const maxReadyAge = 300
+
+// NewHandler makes the handler of a cache's document.
+func NewHandler(cache *Cache, opts HandlerOptions) *Handler {
+	if opts.Name == "" {
+		opts.Name = "agentos"
+	}
+	h := &Handler{
+		cache: cache, name: opts.Name,
+		contentType:  []string{"application/json"},
+		cacheControl: []string{"private, no-cache"},
+		vary:         []string{"Accept-Encoding"},
+		gzip:         []string{"gzip"},
+		timing:       []string{"memory;dur=0"},
+	}
+	for age := range maxReadyAge + 1 {
+		h.ages = append(h.ages, []string{strconv.Itoa(age)})
+	}
+	for ttl := range min(seconds(cache.opts.FreshFor), maxReadyAge) + 1 {
+		h.hits = append(h.hits, []string{cacheStatus(opts.Name, RungMemory, ttl)})
+	}
+	return h
+}
+
+// Stats returns the counts so far.
+func (h *Handler) Stats() HandlerStats {
+	return HandlerStats{
+		Requests: h.requests.Load(), NotModified: h.notModified.Load(),
+		Unavailable: h.unavailable.Load(), Bytes: h.bytes.Load(),
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		writeProblem(w, http.StatusMethodNotAllowed, "The document can only be read: use GET or HEAD.")
+		return
+	}
+	h.requests.Add(1)
+	began := time.Now()
+	snap, served, err := h.cache.Get(r.Context())
+	if err != nil {
+		h.unavailable.Add(1)
+		writeUnavailable(w)
+		return
+	}
+	header := w.Header()
+	h.describe(header, snap, served, began)
+	form := &snap.plain
+	if acceptsGzip(r.Header["Accept-Encoding"]) {
+		form = &snap.gzipped
+	}
+	if tags := r.Header["If-None-Match"]; tags != nil {
+		if tag := matchTag(tags, snap); tag != nil {
+			header["Etag"] = tag
+			h.notModified.Add(1)
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	header["Etag"] = form.etag
+	header["Content-Type"] = h.contentType
+	header["Content-Length"] = form.length
+	if form == &snap.gzipped {
+		header["Content-Encoding"] = h.gzip
+	}
+	if r.Method == http.MethodHead {
+		return
+	}
+	n, _ := w.Write(form.body) // a viewer who has gone needs no answer
+	h.bytes.Add(uint64(n))
+}
+
+// describe sets the headers that tell how and how old the document is served. The keys are in canonical form and the
+// values shared: nobody may change them in place.
+func (h *Handler) describe(header http.Header, snap *Snapshot, served Served, began time.Time) {
+	header["Cache-Control"] = h.cacheControl
+	if len(header["Vary"]) == 0 {
+		header["Vary"] = h.vary
+	} else {
+		header.Add("Vary", h.vary[0]) // a handler around this one varies too
+	}
+	header["Age"] = h.age(seconds(served.Age))
+	ttl := seconds(h.cache.opts.FreshFor - time.Since(snap.At))
+	if served.Rung == RungMemory && ttl >= 0 && ttl < len(h.hits) {
+		header["Cache-Status"] = h.hits[ttl]
+		header["Server-Timing"] = h.timing
+		return
+	}
+	header["Cache-Status"] = []string{cacheStatus(h.name, served.Rung, ttl)}
+	header["Server-Timing"] = []string{serverTiming(served.Rung, time.Since(began))}
+}
+
+func (h *Handler) age(s int) []string {
+	if s < len(h.ages) {
+		return h.ages[s]
+	}
+	return []string{strconv.Itoa(s)}
+}
+
+// seconds rounds down, for negative durations too.
+func seconds(d time.Duration) int {
+	s := int(d / time.Second)
+	if d < 0 && d%time.Second != 0 {
+		s--
+	}
+	return s
+}
+
+// retryAfter is how many seconds later one who found nothing should ask again: an interval of the warmer.
+const retryAfter = "5"
+
+func writeUnavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", retryAfter)
+	writeProblem(w, http.StatusServiceUnavailable,
+		"There is no data to show: none has been collected yet and none is stored. Ask again in "+retryAfter+
+			" seconds. If this lasts, the server's log says which of its data sources fails and why.")
+}
+
+// writeProblem answers with an RFC 9457 problem. The detail says what to do.
+func writeProblem(w http.ResponseWriter, status int, detail string) {
+	header := w.Header()
+	header.Set("Content-Type", "application/problem+json")
+	header.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	body := `{"type":"about:blank","title":` + string(encodeString(http.StatusText(status))) +
+		`,"status":` + strconv.Itoa(status) + `,"detail":` + string(encodeString(detail)) + "}\n"
+	_, _ = w.Write([]byte(body))
+}

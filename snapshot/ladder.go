@@ -1,0 +1,152 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// The rungs of the ladder, as Served.Rung and the Cache-Status header name them. A tier's rung is "tier:" and its name.
+const (
+	RungMemory   = "memory"    // this process's document, fresh
+	RungRebuild  = "rebuild"   // collected just now, because nothing fresh was to be had
+	RungLastGood = "last-good" // an old document, because nothing better was to be had
+
+	tierPrefix = "tier:"
+)
+
+// Served tells how a document was come by.
+type Served struct {
+	Rung  string        // RungMemory, "tier:<name>", RungRebuild or RungLastGood
+	Age   time.Duration // since Snapshot.AsOf: the honest age of what is shown
+	Stale bool          // the viewer must be told that this is not the present
+}
+
+// climbPause is how long the outcome of a climb stands: a failed one is not repeated sooner, so that while everything
+// is down viewers get their answer at once and the sources are left alone.
+const climbPause = time.Second
+
+// Get returns the best document there is. It climbs down the ladder only as far as it must:
+//
+//  1. memory, fresh: an atomic load
+//  2. a tier's document, fresh and valid
+//  3. rebuild now, with a deadline, shared by all who wait
+//  4. the last good document of memory or any tier, marked as stale
+//  5. an error that wraps ErrUnavailable
+//
+// Whoever finds something stale in memory gets it at once (rung 4) while the rungs 2 and 3 are tried in the background.
+// Only a process that has nothing at all makes its viewers wait, and all of them for the same attempt.
+func (c *Cache) Get(ctx context.Context) (*Snapshot, Served, error) {
+	now := time.Now()
+	snap := c.Current()
+	if snap != nil && c.fresh(snap, now) {
+		return c.serve(snap, RungMemory, now)
+	}
+	attempt := c.climb(now)
+	if snap != nil {
+		return c.serve(snap, RungLastGood, now)
+	}
+	select {
+	case <-attempt.done:
+	case <-ctx.Done():
+		return nil, Served{}, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
+	}
+	if attempt.err != nil {
+		c.counts.unavailable.Add(1)
+		return nil, Served{}, attempt.err
+	}
+	return c.serve(attempt.snap, attempt.rung, time.Now())
+}
+
+func (c *Cache) fresh(s *Snapshot, now time.Time) bool { return now.Sub(s.At) <= c.opts.FreshFor }
+
+func (c *Cache) serve(s *Snapshot, rung string, now time.Time) (*Snapshot, Served, error) {
+	c.counts.of(rung).Add(1)
+	stale := s.Stale || !c.fresh(s, now)
+	return s, Served{Rung: rung, Age: max(0, now.Sub(s.AsOf)), Stale: stale}, nil
+}
+
+// A climb is one attempt at the rungs below memory. Its outcome is written before done is closed.
+type climb struct {
+	done  chan struct{}
+	ended time.Time
+	snap  *Snapshot
+	rung  string
+	err   error
+}
+
+// over tells whether a new climb may begin.
+func (a *climb) over(now time.Time) bool {
+	select {
+	case <-a.done:
+		return now.Sub(a.ended) >= climbPause
+	default:
+		return false
+	}
+}
+
+// climb joins the climb under way, or the last one if it has just ended, or begins one. It takes no lock. The goroutine
+// ends by the deadlines of tiers and rebuild.
+func (c *Cache) climb(now time.Time) *climb {
+	for {
+		last := c.ascent.Load()
+		if last != nil && !last.over(now) {
+			return last
+		}
+		next := &climb{done: make(chan struct{})}
+		if c.ascent.CompareAndSwap(last, next) {
+			go c.run(next)
+			return next
+		}
+	}
+}
+
+func (c *Cache) run(a *climb) {
+	defer close(a.done)
+	a.snap, a.rung, a.err = c.climbDown(context.Background())
+	a.ended = time.Now()
+}
+
+// climbDown is the ladder below a fresh document in memory.
+func (c *Cache) climbDown(ctx context.Context) (*Snapshot, string, error) {
+	stored, tier := c.newestStored(ctx)
+	if stored != nil && c.fresh(stored, time.Now()) {
+		c.adopt(stored, tier)
+		return stored, tierPrefix + tier, nil
+	}
+	err := c.rebuild(ctx)
+	if s := c.Current(); s != nil && c.fresh(s, time.Now()) {
+		return s, RungRebuild, nil
+	}
+	if stored != nil {
+		c.adopt(stored, tier)
+	}
+	if s := c.Current(); s != nil {
+		return s, RungLastGood, nil
+	}
+	return nil, "", fmt.Errorf("%w: nothing is stored and collecting failed: %w", ErrUnavailable, err)
+}
+
+func (c *Cache) rebuild(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.RebuildTimeout, errors.New("the sources took too long"))
+	defer cancel()
+	return c.binding.Load().rebuild(ctx)
+}
+
+// newestStored asks all tiers at once and returns the newest valid document and its tier's name, or nil.
+func (c *Cache) newestStored(ctx context.Context) (newest *Snapshot, tier string) {
+	found := make([]*Snapshot, len(c.tiers))
+	var asked sync.WaitGroup
+	for i, tier := range c.tiers {
+		asked.Go(func() { found[i] = tier.load(ctx, c.parse) })
+	}
+	asked.Wait()
+	for i, s := range found {
+		if s != nil && (newest == nil || s.Revision > newest.Revision) {
+			newest, tier = s, c.tiers[i].tier.Name()
+		}
+	}
+	return newest, tier
+}

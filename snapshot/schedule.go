@@ -1,0 +1,190 @@
+package snapshot
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// step does what is due now and returns when to look again.
+func (w *Warmer) step(ctx context.Context, now time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.startDue(ctx, now)
+	w.ripen(now)
+	if w.dirty && !now.Before(w.attempted.Add(w.gap)) {
+		_ = w.publish(now) // recorded, logged and counted there
+	}
+	return w.nextStep(now)
+}
+
+// startDue starts the sections whose time has come.
+func (w *Warmer) startDue(ctx context.Context, now time.Time) {
+	var due []*section
+	for _, s := range w.sections {
+		if at, ok := w.startAt(s); ok && !at.After(now) {
+			due = append(due, s)
+		}
+	}
+	w.start(ctx, due, now)
+}
+
+// startAt tells when a section is to be started; false = not before something else happens.
+func (w *Warmer) startAt(s *section) (time.Time, bool) {
+	switch {
+	case s.call != nil:
+		return time.Time{}, false
+	case w.throttled(s):
+		return w.probeAt, s == w.nextProbe()
+	case s.touched:
+		return later(earlier(w.nudgeAt(), s.due), s.started.Add(s.gap)), true
+	}
+	return later(s.due, s.started.Add(s.gap)), true
+}
+
+// nudgeAt is when the sections touched by nudges may be started.
+func (w *Warmer) nudgeAt() time.Time { return later(w.touched.Add(nudgeSettle), w.nudged.Add(w.gap)) }
+
+// ripen makes ready for publishing what batches have yielded whose patience is over, and says at least once an interval
+// that this process lives.
+func (w *Warmer) ripen(now time.Time) {
+	w.batches = slices.DeleteFunc(w.batches, func(b *batch) bool { return b.waiting == 0 })
+	for _, b := range w.batches {
+		if b.fresh && !now.Before(b.deadline) {
+			w.dirty = true
+		}
+	}
+	if w.publishes > 0 && !now.Before(w.heartbeat()) {
+		w.dirty = true
+	}
+}
+
+// heartbeat is when a document is published again although no section has yielded anything.
+func (w *Warmer) heartbeat() time.Time { return w.attempted.Add(w.opts.Interval + w.opts.Patience) }
+
+// nextStep is the earliest time at which something will be due.
+func (w *Warmer) nextStep(now time.Time) time.Time {
+	next := now.Add(w.opts.Interval)
+	if w.publishes > 0 {
+		next = earlier(next, w.heartbeat())
+	}
+	if w.dirty {
+		next = earlier(next, w.attempted.Add(w.gap))
+	}
+	for _, b := range w.batches {
+		if b.fresh {
+			next = earlier(next, b.deadline)
+		}
+	}
+	for _, s := range w.sections {
+		if at, ok := w.startAt(s); ok {
+			next = earlier(next, at)
+		}
+	}
+	return next
+}
+
+// unpublished tells whether some section has settled since the last publish. w.mu is held.
+func (w *Warmer) unpublished() bool {
+	return w.dirty || slices.ContainsFunc(w.batches, func(b *batch) bool { return b.fresh })
+}
+
+// rebudget finds each metered section's fair share of the budget, as if all were nudged all the time, and from it the
+// least time between two of its starts. Sections that time out count as one: they are tried in turn. w.mu is held.
+func (w *Warmer) rebudget() {
+	if w.opts.Budget < 0 {
+		return
+	}
+	var costs []time.Duration
+	var gaps []*time.Duration
+	var hang time.Duration
+	for _, s := range w.sections {
+		switch {
+		case s.Unmetered:
+		case s.hanging:
+			hang = max(hang, s.Deadline)
+		default:
+			costs, gaps = append(costs, s.cost), append(gaps, &s.gap)
+		}
+	}
+	costs, gaps = append(costs, hang), append(gaps, &w.probeGap)
+	demands := make([]float64, len(costs))
+	for i, cost := range costs {
+		demands[i] = float64(cost) / float64(w.gap)
+	}
+	for i, share := range fairShares(demands, w.opts.Budget) {
+		*gaps[i] = 0
+		if share < demands[i] {
+			*gaps[i] = time.Duration(float64(costs[i]) / share)
+		}
+	}
+}
+
+// mark notes whether a section's last attempt timed out. The first time-out is followed by a probe at the next tick.
+// Once one of those that time out answers, whatever they all wait for seems to be back: all are due. w.mu is held.
+func (w *Warmer) mark(s *section, hung bool, now time.Time) {
+	switch {
+	case hung && !slices.ContainsFunc(w.sections, w.throttled):
+		w.probeAt = later(now, s.started.Add(w.opts.Interval))
+	case !hung && w.throttled(s):
+		for _, other := range w.sections {
+			if other != s && w.throttled(other) {
+				other.hanging, other.due = false, now
+			}
+		}
+	}
+	s.hanging = hung
+}
+
+// throttled tells whether a section is tried only in its turn, because it times out.
+func (w *Warmer) throttled(s *section) bool { return s.hanging && !s.Unmetered && w.opts.Budget >= 0 }
+
+// nextProbe is the idle one of the throttled sections that was not tried for the longest time.
+func (w *Warmer) nextProbe() *section {
+	var next *section
+	for _, s := range w.sections {
+		if w.throttled(s) && s.call == nil && (next == nil || s.started.Before(next.started)) {
+			next = s
+		}
+	}
+	return next
+}
+
+// affordable tells whether the budget lets a section start now, due or not.
+func (w *Warmer) affordable(s *section, now time.Time) bool {
+	if w.throttled(s) {
+		return s == w.nextProbe() && !w.probeAt.After(now)
+	}
+	return !s.started.Add(s.gap).After(now)
+}
+
+// describe is what meta.sections says of a section. w.mu is held.
+func (w *Warmer) describe(s *section, now time.Time) SectionMeta {
+	pace := max(s.Every, s.gap)
+	since := s.asOf
+	if since.IsZero() {
+		since = w.born
+	}
+	m := SectionMeta{
+		AsOf: s.asOf.Round(0), Took: s.took, Every: pace, Error: s.err,
+		Overdue: now.Round(0).Sub(since.Round(0)) > pace+s.Deadline+w.opts.Interval,
+	}
+	if w.throttled(s) {
+		m.Every = max(m.Every, w.probeGap)
+	}
+	return m
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

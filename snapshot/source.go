@@ -1,0 +1,92 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Source collects the value of one section.
+//
+// The value is encoded with encoding/json and must come out as a JSON object or null. Collect should honour the
+// context's deadline; one that does not is shown as failed and is not called again before the old call has returned.
+// Collect is never called twice at the same time. It may panic: that is a failure like any other.
+type Source interface {
+	Collect(ctx context.Context) (any, error)
+}
+
+// SourceFunc makes a function a Source.
+type SourceFunc func(ctx context.Context) (any, error)
+
+// Collect calls f.
+func (f SourceFunc) Collect(ctx context.Context) (any, error) { return f(ctx) }
+
+// A Section is one independently collected part of the document.
+type Section struct {
+	Name   string // key in meta.sections and name for Nudge; required and unique
+	Path   string // dotted place in the document, such as "dashboard.queue"; zero = Name
+	Source Source // required
+
+	Deadline time.Duration // how long one collection may take; zero = 2 s
+	Every    time.Duration // cadence; zero = the warmer's Interval
+	MaxBytes int           // a larger encoded value is a failed collection; zero = DefaultSectionBytes
+
+	// Unmetered says that collecting costs the shared database nothing (it reads the host, say), so that the budget
+	// neither counts nor slows it.
+	Unmetered bool
+}
+
+const defaultDeadline = 2 * time.Second
+
+// withDefaults fills what was left zero and tells what is wrong.
+func (s Section) withDefaults(interval time.Duration) (Section, error) {
+	if s.Name == "" {
+		return s, errors.New("a section has no name")
+	}
+	if s.Source == nil {
+		return s, fmt.Errorf("section %q has no source", s.Name)
+	}
+	if s.Deadline < 0 || s.Every < 0 || s.MaxBytes < 0 {
+		return s, fmt.Errorf("section %q: Deadline, Every and MaxBytes must not be negative", s.Name)
+	}
+	if s.Path == "" {
+		s.Path = s.Name
+	}
+	if s.Deadline == 0 {
+		s.Deadline = defaultDeadline
+	}
+	if s.Every == 0 {
+		s.Every = interval
+	}
+	if s.MaxBytes == 0 {
+		s.MaxBytes = DefaultSectionBytes
+	}
+	return s, nil
+}
+
+// checkSections fills the sections' defaults and tells all that is wrong with them at once.
+func checkSections(sections []Section, interval time.Duration) ([]Section, error) {
+	if len(sections) == 0 {
+		return nil, errors.New("no sections")
+	}
+	var faults []error
+	names := make(map[string]bool)
+	checked := make([]Section, len(sections))
+	for i, section := range sections {
+		s, err := section.withDefaults(interval)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		if names[s.Name] {
+			faults = append(faults, fmt.Errorf("two sections are named %q", s.Name))
+		}
+		names[s.Name] = true
+		checked[i] = s
+	}
+	return checked, errors.Join(faults...)
+}
+
+// splitPath cuts a dotted path into its keys.
+func splitPath(path string) []string { return strings.Split(path, ".") }

@@ -1,0 +1,253 @@
+package snapshot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// StreamOptions configures a Stream.
+type StreamOptions struct {
+	// Beat is how often a subscriber hears that the connection lives. Zero = 10 s.
+	Beat time.Duration
+
+	// WriteTimeout is how long one write to a subscriber may take before it is dropped. Zero = 10 s.
+	WriteTimeout time.Duration
+
+	// MaxSubscribers is how many there may be at the same time; more are answered 503. Zero = 10,000.
+	MaxSubscribers int
+
+	// Log receives what operators should know. Nil = nothing is logged.
+	Log *slog.Logger
+}
+
+// An EndReason says why the server ends a stream. Cancel a request's context with one as its cause, or call
+// Stream.Close, and the subscriber is told by an "end" event before the connection closes.
+type EndReason string
+
+const (
+	EndSession  EndReason = "session"  // the viewer is no longer logged in
+	EndShutdown EndReason = "shutdown" // the server stops; connect again later
+)
+
+// Error implements error, so that a reason can be a context's cause.
+func (r EndReason) Error() string { return "the stream ends: " + string(r) }
+
+// StreamStats counts what a Stream did since it was made.
+type StreamStats struct {
+	Subscribers int    // connected now
+	Subscribed  uint64 // connected ever
+	Resumed     uint64 // of these, those who needed no full document
+	Refused     uint64 // turned away: too many, or no document yet
+	Dropped     uint64 // cut off because they did not read
+	Snapshots   uint64 // events sent, by kind
+	Patches     uint64
+	Beats       uint64
+	Bytes       uint64 // sent, as compressed
+}
+
+// A Stream is the http.Handler of the document as server-sent events: the whole of it on connecting or after a gap, then
+// a merge patch for each revision. Each subscriber is served by its own request's goroutine; what it is sent was
+// encoded and deflated once for all. A slow one skips to the latest document and holds up nobody.
+type Stream struct {
+	cache *Cache
+	opts  StreamOptions
+	log   *slog.Logger
+
+	closing chan struct{} // closed by Close
+	once    sync.Once
+	reason  EndReason // why, written before closing is closed
+	beat    atomic.Pointer[heartbeat]
+
+	subscribers                                            atomic.Int64
+	subscribed, resumed, refused, dropped                  atomic.Uint64
+	snapshotEvents, patchEvents, beatEvents, bytesToClient atomic.Uint64
+}
+
+// A heartbeat is the beat event of one second, shared by all who beat in it.
+type heartbeat struct {
+	revision uint64
+	second   int64
+	frame    *frame
+}
+
+// NewStream makes the stream of a cache's document.
+func NewStream(cache *Cache, opts StreamOptions) *Stream {
+	opts.Beat = orDefault(opts.Beat, 10*time.Second)
+	opts.WriteTimeout = orDefault(opts.WriteTimeout, 10*time.Second)
+	if opts.MaxSubscribers <= 0 {
+		opts.MaxSubscribers = 10_000
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Stream{cache: cache, opts: opts, log: opts.Log, closing: make(chan struct{})}
+}
+
+// Close tells all subscribers why they are cut off and lets no new ones in. It does not wait for them:
+// http.Server.Shutdown does.
+func (s *Stream) Close(reason EndReason) {
+	s.once.Do(func() {
+		s.reason = reason
+		close(s.closing)
+	})
+}
+
+// Stats returns the counts so far.
+func (s *Stream) Stats() StreamStats {
+	return StreamStats{
+		Subscribers: int(s.subscribers.Load()), Subscribed: s.subscribed.Load(), Resumed: s.resumed.Load(),
+		Refused: s.refused.Load(), Dropped: s.dropped.Load(), Snapshots: s.snapshotEvents.Load(),
+		Patches: s.patchEvents.Load(), Beats: s.beatEvents.Load(), Bytes: s.bytesToClient.Load(),
+	}
+}
+
+// ServeHTTP serves one subscriber until it leaves or the stream ends.
+func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		w.Header().Set("Allow", "GET")
+		writeProblem(w, http.StatusMethodNotAllowed, "The stream can only be read: use GET.")
+		return
+	}
+	if s.subscribers.Add(1); !s.admit(w, r) {
+		s.subscribers.Add(-1)
+		s.refused.Add(1)
+		return
+	}
+	defer s.subscribers.Add(-1)
+	s.subscribed.Add(1)
+	sub := newSubscriber(w, r, s.opts.WriteTimeout)
+	if err := s.feed(sub, r); errors.Is(err, os.ErrDeadlineExceeded) {
+		s.dropped.Add(1)
+		s.log.Debug("stream subscriber dropped: it does not read", "remote", r.RemoteAddr, "error", err)
+	}
+	s.bytesToClient.Add(sub.sent)
+}
+
+// admit answers those who cannot be served.
+func (s *Stream) admit(w http.ResponseWriter, r *http.Request) bool {
+	select {
+	case <-s.closing:
+		w.Header().Set("Retry-After", retryAfter)
+		writeProblem(w, http.StatusServiceUnavailable, "The server is stopping. Connect again in "+retryAfter+" seconds.")
+		return false
+	default:
+	}
+	if s.subscribers.Load() > int64(s.opts.MaxSubscribers) {
+		w.Header().Set("Retry-After", retryAfter)
+		writeProblem(w, http.StatusServiceUnavailable, "Too many streams are open. Read the document by GET instead, or close another page.")
+		return false
+	}
+	if _, _, err := s.cache.Get(r.Context()); err != nil {
+		writeUnavailable(w)
+		return false
+	}
+	return true
+}
+
+// feed sends events until one of the two sides ends it. The error is that of a failed write.
+func (s *Stream) feed(sub *subscriber, r *http.Request) error {
+	beat := time.NewTicker(s.opts.Beat)
+	defer beat.Stop()
+	now := s.cache.current.Load()
+	err := s.greet(sub, now, resumeAt(r))
+	for err == nil {
+		select {
+		case <-now.next:
+			revision := now.snap.Revision
+			now = s.cache.current.Load() // the latest, which may be several further on
+			err = s.advance(sub, now, revision)
+		case <-beat.C:
+			err = s.pulse(sub, now)
+		case <-s.closing:
+			return sub.end(s.reason, s.cache.zip)
+		case <-r.Context().Done():
+			var reason EndReason
+			if errors.As(context.Cause(r.Context()), &reason) {
+				return sub.end(reason, s.cache.zip)
+			}
+			return nil // the subscriber has left
+		}
+	}
+	return err
+}
+
+// greet brings a new subscriber from the revision it has, 0 for none, to the current one. One that is there already
+// hears a beat, so that it knows at once that it is connected.
+func (s *Stream) greet(sub *subscriber, now *published, revision uint64) error {
+	if _, resumed := now.since(revision); resumed {
+		s.resumed.Add(1)
+	}
+	if revision == now.snap.Revision {
+		return s.pulse(sub, now)
+	}
+	return s.advance(sub, now, revision)
+}
+
+// advance brings a subscriber from a revision to the current one.
+func (s *Stream) advance(sub *subscriber, now *published, revision uint64) error {
+	frames, resumed := now.since(revision)
+	if resumed {
+		s.patchEvents.Add(uint64(len(frames)))
+	} else {
+		s.snapshotEvents.Add(1)
+	}
+	return sub.send(frames...)
+}
+
+// pulse tells a subscriber that the connection lives.
+func (s *Stream) pulse(sub *subscriber, now *published) error {
+	s.beatEvents.Add(1)
+	return sub.send(s.beatFrame(now.snap.Revision, time.Now()))
+}
+
+// beatFrame returns the beat of this second, made by the first who needs it.
+func (s *Stream) beatFrame(revision uint64, now time.Time) *frame {
+	last := s.beat.Load()
+	if last == nil || last.revision != revision || last.second != now.Unix() {
+		last = &heartbeat{revision, now.Unix(), newFrame(beatEvent(revision, now), s.cache.zip)}
+		s.beat.Store(last)
+	}
+	return last.frame
+}
+
+// since returns what brings a subscriber from a revision to the current one: the held patches (true) if they reach back
+// that far and are less than the whole, which it is otherwise.
+func (p *published) since(revision uint64) (frames []*frame, resumed bool) {
+	if revision == p.snap.Revision {
+		return nil, true
+	}
+	whole := []*frame{p.snap.frame()}
+	from, found := slices.BinarySearchFunc(p.patches, revision, func(d *delta, revision uint64) int {
+		return cmp.Compare(d.from, revision)
+	})
+	if !found {
+		return whole, false
+	}
+	size := 0
+	for _, d := range p.patches[from:] {
+		frames = append(frames, d.frame)
+		size += len(d.frame.plain)
+	}
+	if size >= len(whole[0].plain) {
+		return whole, false
+	}
+	return frames, true
+}
+
+// resumeAt is the revision a subscriber says it has; 0 = none. A browser sends Last-Event-ID only when it reconnects by
+// itself; on its first connection the page names in the query the revision it was delivered with.
+func resumeAt(r *http.Request) uint64 {
+	if revision, ok := parseRevision(r.Header.Get("Last-Event-Id")); ok {
+		return revision
+	}
+	revision, _ := parseRevision(r.URL.Query().Get("revision"))
+	return revision
+}

@@ -1,0 +1,331 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// WarmerOptions configures a Warmer. The zero value is what a dashboard wants.
+type WarmerOptions struct {
+	// Interval is how often sections are collected when nothing happens. Zero = 5 s.
+	Interval time.Duration
+
+	// Patience is how long a publish waits for the slowest of the sections that were started together; those that come
+	// later are published when they come. Zero = 500 ms.
+	Patience time.Duration
+
+	// Budget is the share of one database connection's time that all metered sections together may take; a section too
+	// costly for its fair share is collected less often. Zero = 0.1; negative = without limit.
+	Budget float64
+
+	// Log receives what operators should know, once per change. Nil = nothing is logged.
+	Log *slog.Logger
+}
+
+const (
+	// publishGap keeps publishes at four a second, whatever happens.
+	publishGap = 250 * time.Millisecond
+
+	// nudgeSettle lets nudges that belong together, as those of one transaction, share one collection.
+	nudgeSettle = 5 * time.Millisecond
+
+	// farewell is how long Run waits at its end for sources that ignore their context.
+	farewell = time.Second
+)
+
+func (o WarmerOptions) withDefaults() WarmerOptions {
+	o.Interval = orDefault(o.Interval, 5*time.Second)
+	o.Patience = orDefault(o.Patience, 500*time.Millisecond)
+	if o.Budget == 0 {
+		o.Budget = 0.1
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// A Warmer keeps a cache's document new: it collects the sections, each in its own goroutine with its own deadline, and
+// publishes what is there. All methods are safe for concurrent use.
+type Warmer struct {
+	cache  *Cache
+	opts   WarmerOptions
+	layout *layout
+	gap    time.Duration // least time between two publishes
+	wake   chan struct{} // tells Run that something has changed
+
+	mu        sync.Mutex // guards what follows; never held while a source or a tier is called
+	running   bool
+	born      time.Time
+	sections  []*section
+	batches   []*batch      // with calls that have not ended
+	changed   chan struct{} // closed, and replaced, whenever a call ends
+	dirty     bool          // something is to be published as soon as the gap allows
+	attempted time.Time     // the last publish, refused ones included
+	published time.Time
+	refusal   string
+	touched   time.Time // the first nudge that no collection has followed yet
+	nudged    time.Time // the last collection that followed a nudge
+	probeAt   time.Time // when the next of the sections that time out may be tried
+	probeGap  time.Duration
+	publishes uint64
+	refused   uint64
+}
+
+// NewWarmer makes a warmer for the cache and tells the cache how to rebuild. The order of the sections is the order of
+// the document. The error names all that is wrong with the sections.
+func NewWarmer(cache *Cache, sections []Section, opts WarmerOptions) (*Warmer, error) {
+	opts = opts.withDefaults()
+	checked, err := checkSections(sections, opts.Interval)
+	if err != nil {
+		return nil, fmt.Errorf("new warmer: %w", err)
+	}
+	layout, err := newLayout(checked)
+	if err != nil {
+		return nil, fmt.Errorf("new warmer: %w", err)
+	}
+	w := &Warmer{
+		cache: cache, opts: opts, layout: layout,
+		gap: min(publishGap, opts.Interval), wake: make(chan struct{}, 1),
+		born: time.Now(), changed: make(chan struct{}),
+	}
+	for _, s := range checked {
+		w.sections = append(w.sections, &section{Section: s})
+	}
+	cache.bind(&binding{paths: layout.paths, rebuild: w.rebuild})
+	return w, nil
+}
+
+// Run collects and publishes until ctx ends, and then waits briefly for the sources under way. It starts from the values
+// of the cache's current document where they are newer than its own. It returns an error only if it already runs.
+func (w *Warmer) Run(ctx context.Context) error {
+	if err := w.begin(time.Now()); err != nil {
+		return err
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		timer.Reset(time.Until(w.step(ctx, time.Now())))
+		select {
+		case <-timer.C:
+		case <-w.wake:
+		case <-ctx.Done():
+		}
+	}
+	w.finish()
+	return nil
+}
+
+// Nudge says that something has changed in the sections of these names, or anywhere when none is given: they are
+// collected and published within about 10 ms when all was quiet, and within a quarter of a second when nudges follow
+// each other, unless the budget says that a costly section must wait. Unknown names are ignored. It does not block.
+func (w *Warmer) Nudge(sections ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sections {
+		if len(sections) == 0 || slices.Contains(sections, s.Name) {
+			s.touched = true
+			if w.touched.IsZero() {
+				w.touched = time.Now()
+			}
+		}
+	}
+	w.stir()
+}
+
+// Refresh collects all sections now, whatever the budget says, and publishes. Sections that are being collected already
+// are joined. It needs no Run. The error says that no section could be collected, or that ctx ended before one was.
+func (w *Warmer) Refresh(ctx context.Context) error {
+	return w.refresh(ctx, func(*section, time.Time) bool { return true })
+}
+
+// rebuild is Refresh for the ladder, which may ask once a second: it keeps to the budget.
+func (w *Warmer) rebuild(ctx context.Context) error { return w.refresh(ctx, w.affordable) }
+
+func (w *Warmer) refresh(ctx context.Context, wanted func(*section, time.Time) bool) error {
+	started := time.Now()
+	w.mu.Lock()
+	w.seed()
+	var idle []*section
+	for _, s := range w.sections {
+		if s.call == nil && wanted(s, started) {
+			idle = append(idle, s)
+		}
+	}
+	w.start(context.WithoutCancel(ctx), idle, started) // shared with others: one who leaves does not end it
+	w.mu.Unlock()
+
+	patience := time.NewTimer(w.opts.Patience)
+	defer patience.Stop()
+	for impatient := false; ; {
+		over, changed, err := w.conclude(started, impatient)
+		if over {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-patience.C:
+			impatient = true
+		case <-ctx.Done():
+			return fmt.Errorf("collect: %w", context.Cause(ctx))
+		}
+	}
+}
+
+// conclude ends a refresh when every section has answered, or when patience is over and at least one has.
+func (w *Warmer) conclude(started time.Time, impatient bool) (over bool, changed <-chan struct{}, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	waiting, good, failure := 0, 0, ""
+	for _, s := range w.sections {
+		switch {
+		case s.call != nil && !s.call.settled:
+			waiting++
+		case s.err != "":
+			failure = s.Name + ": " + s.err
+		case s.collects > 0:
+			good++
+		}
+	}
+	switch {
+	case waiting > 0 && (good == 0 || !impatient):
+		return false, w.changed, nil
+	case good == 0:
+		return true, nil, fmt.Errorf("no section could be collected, the last one: %s", failure)
+	case w.unpublished() || w.published.Before(started):
+		return true, nil, w.publish(time.Now())
+	}
+	return true, nil, nil
+}
+
+// Stats returns the counts so far.
+func (w *Warmer) Stats() WarmerStats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	stats := WarmerStats{
+		Publishes: w.publishes, Refused: w.refused, Error: w.refusal, Published: w.published,
+		Sections: make(map[string]SectionStats, len(w.sections)),
+	}
+	for _, s := range w.sections {
+		stats.Sections[s.Name] = SectionStats{
+			SectionMeta: w.describe(s, now),
+			Collects:    s.collects, Failures: s.failures, Timeouts: s.timeouts, Panics: s.panics,
+			TotalTook: s.total, Bytes: len(s.value), Running: s.call != nil,
+		}
+	}
+	return stats
+}
+
+// begin prepares a run: all sections are due.
+func (w *Warmer) begin(now time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running {
+		return errors.New("the warmer already runs")
+	}
+	w.running = true
+	w.seed()
+	for _, s := range w.sections {
+		s.due = now
+	}
+	return nil
+}
+
+// seed takes over the values of the cache's document that are newer than the warmer's own, with the time of their
+// collection: those of an earlier process, or of the one that collected before this one took over. w.mu is held.
+func (w *Warmer) seed() {
+	doc := w.cache.Current()
+	if doc == nil {
+		return
+	}
+	for i, s := range w.sections {
+		asOf := doc.Sections[s.Name].AsOf
+		value, ok := lookup(doc.JSON, w.layout.paths[i])
+		if ok && isObject(value) && asOf.After(s.asOf) {
+			s.value, s.asOf = value, asOf
+		}
+	}
+}
+
+// publish publishes all values as they are. w.mu is held.
+func (w *Warmer) publish(now time.Time) error {
+	w.attempted, w.dirty = now, false
+	for _, b := range w.batches {
+		b.fresh = false
+	}
+	d := draft{
+		layout: w.layout, at: now.Round(0), interval: w.opts.Interval, // Round: a suspended host's time counts too
+		sections: make(map[string]SectionMeta, len(w.sections)),
+	}
+	some := false
+	for _, s := range w.sections {
+		d.values = append(d.values, s.value)
+		d.sections[s.Name] = w.describe(s, now)
+		some = some || !s.asOf.IsZero()
+	}
+	if !some {
+		return errors.New("no section has a value yet")
+	}
+	if _, err := w.cache.publish(d); err != nil {
+		w.refuse(err)
+		return err
+	}
+	if w.refusal != "" {
+		w.opts.Log.Info("documents are published again")
+	}
+	w.published, w.refusal = now, ""
+	w.publishes++
+	return nil
+}
+
+// refuse records that the cache did not take a document. The last one stays. w.mu is held.
+func (w *Warmer) refuse(err error) {
+	w.refused++
+	if w.refusal == "" {
+		w.opts.Log.Error("document not published, the last one stays", "error", err)
+	}
+	w.refusal = err.Error()
+}
+
+// finish ends a run: the sources' contexts have ended, and those who honour that are waited for.
+func (w *Warmer) finish() {
+	timer := time.NewTimer(farewell)
+	defer timer.Stop()
+	for changed := w.calling(); changed != nil; changed = w.calling() {
+		select {
+		case <-changed:
+			continue
+		case <-timer.C:
+		}
+		break
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = false
+}
+
+// calling is closed when the next call ends; nil = none is under way.
+func (w *Warmer) calling() <-chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sections {
+		if s.call != nil {
+			return w.changed
+		}
+	}
+	return nil
+}
+
+// stir wakes Run. w.mu is held.
+func (w *Warmer) stir() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
