@@ -3,11 +3,16 @@ package agent
 import (
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
 		os.Exit(ShimMain(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	if len(os.Args) == 4 && os.Args[1] == "host" {
+		os.Exit(hostMain(os.Args[2], os.Args[3]))
+	}
+	goleak.VerifyTestMain(m)
 }

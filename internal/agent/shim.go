@@ -19,7 +19,7 @@ const (
 	nothingLeft = 2 * time.Millisecond
 
 	sweepEvery = 20 * time.Millisecond
-	sweepFor   = 10 * time.Second // after which what cannot be killed is reported and left
+	sweepFor   = 5 * time.Second // after which what cannot be killed is reported and left
 )
 
 // ShimMain is `agentos shim`: the supervisor of one attempt, started by [Run] as a copy of the host's own program. It
