@@ -1,0 +1,141 @@
+//go:build linux
+
+package faults
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// job is what these tests read of a job.
+type job struct {
+	ID      int64   `json:"id"`
+	Agent   string  `json:"agent"`
+	State   string  `json:"state"`
+	Attempt int     `json:"attempt"`
+	Error   *string `json:"error"`
+	Runs    []run   `json:"runs"` // newest first
+	Result  *string `json:"result"`
+}
+
+// run is what these tests read of an attempt.
+type run struct {
+	ID              int64     `json:"id"`
+	Attempt         int       `json:"attempt"`
+	Outcome         string    `json:"outcome"`
+	StartedAt       time.Time `json:"started_at"`
+	RunMS           *int64    `json:"run_ms"`
+	ExitCode        *int      `json:"exit_code"`
+	Signal          *string   `json:"signal"`
+	Error           *string   `json:"error"`
+	Result          *string   `json:"result"`
+	ResultTruncated bool      `json:"result_truncated"`
+}
+
+// statusError is an answer that is not a success.
+type statusError struct {
+	status int
+	body   string
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.body) }
+
+// call asks the server and decodes its answer; in may be nil, and so may out.
+func (b *bed) call(method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	request, err := b.request(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	response, err := b.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode >= 300 {
+		return &statusError{response.StatusCode, string(text)}
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}
+
+// request is one with the admin's token to the server that runs now.
+func (b *bed) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, *b.address.Load()+path, body)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+b.token)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, nil
+}
+
+func (b *bed) document() (*document, error) {
+	var d document
+	if err := b.call("GET", "/api/admin/ssot", nil, &d); err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+// enqueue gives the id of a new job, which the server has promised to run.
+func (b *bed) enqueue(agent string, args any) (int64, error) {
+	var made job
+	err := b.call("POST", "/api/jobs", map[string]any{"agent": agent, "args": args}, &made)
+	return made.ID, err
+}
+
+func (b *bed) mustEnqueue(agent string, args any) int64 {
+	b.t.Helper()
+	id, err := b.enqueue(agent, args)
+	if err != nil {
+		b.t.Fatalf("enqueue a job for %s: %v", agent, err)
+	}
+	return id
+}
+
+func (b *bed) job(id int64) (*job, error) {
+	var j job
+	if err := b.call("GET", fmt.Sprintf("/api/jobs/%d", id), nil, &j); err != nil {
+		return nil, err
+	}
+	return &j, nil
+}
+
+// untilState waits until a job is in a state.
+func (b *bed) untilState(id int64, state string, patience time.Duration) *job {
+	b.t.Helper()
+	var now *job
+	eventually(b.t, patience, fmt.Sprintf("job %d is %s", id, state), func() (err error) {
+		if now, err = b.job(id); err != nil {
+			return err
+		}
+		if now.State != state {
+			return fmt.Errorf("it is %s with %d runs", now.State, len(now.Runs))
+		}
+		return nil
+	})
+	return now
+}
