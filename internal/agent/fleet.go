@@ -139,10 +139,8 @@ func (d *decoder) queue(name string, set fields, shared []QueueSpec, own map[str
 	at := slices.IndexFunc(shared, func(q QueueSpec) bool { return q.Name == queue })
 	limit := set.get("concurrency")
 	switch {
-	case at >= 0 && limit != nil:
-		d.fault(limit, "agent %s works in the queue %s, whose concurrency is set under queues: leave it out here", name, queue)
 	case at >= 0:
-		return queue, shared[at].Concurrency
+		return queue, d.number(limit, "concurrency", 1, shared[at].Concurrency, shared[at].Concurrency)
 	case queue == name || queue == "": // empty: a fault already
 	case own[queue]:
 		d.fault(n, "the queue %s is agent %s's own: to share it write queues: {%s: {concurrency: 4}}", queue, queue, queue)

@@ -165,7 +165,7 @@ func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 		{"queue misspelt", agent("queue: shraed") + "\nqueues: {shared: {concurrency: 1}}", "2: the queue shraed has no settings: write queues: {shraed: {concurrency: 4}} at the end of the file, or did you mean shared?"},
 		{"queue of another", agent("queue: two") + "\n  two: {command: [sh]}", "2: the queue two is agent two's own: to share it write queues: {two: {concurrency: 4}}"},
 		{"queue name", agent("queue: a b"), `2: "a b" cannot be a queue's name: names have 2 to 63 characters, a-z and 0-9, with single - or _ between`},
-		{"concurrency twice", agent("queue: shared, concurrency: 2") + "\nqueues: {shared: {concurrency: 1}}", "2: agent one works in the queue shared, whose concurrency is set under queues: leave it out here"},
+		{"concurrency beyond the queue's", agent("queue: shared, concurrency: 5") + "\nqueues: {shared: {concurrency: 4}}", "2: concurrency must be a whole number from 1 to 4 and is 5: write concurrency: 4"},
 		{"declared queue name", agent("") + "\nqueues: {A: {concurrency: 1}}", `3: "A" cannot be a queue's name: names have 2 to 63 characters, a-z and 0-9, with single - or _ between`},
 		{"queue settings", agent("") + "\nqueues: {shared: {}}", "3: queue shared has no concurrency: write shared: {concurrency: 4}"},
 		{"queue setting misspelt", agent("") + "\nqueues: {shared: {workers: 1}}", `3: unknown key "workers" in queue shared: did you mean concurrency?`},
