@@ -1,0 +1,177 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
+func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		before, err := s.queue.JobGetTx(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		switch before.State {
+		case rivertype.JobStateRunning:
+			return errorOf(ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
+		case rivertype.JobStateAvailable:
+			return errorOf(ErrConflict, "job %d is already waiting to be run", id)
+		}
+		// River keeps the note of an earlier cancellation, which would cancel the job again at its first failure.
+		if _, err := tx.ExecContext(ctx, `update river_job set metadata = `+withoutCancel+` where id = $1`, id); err != nil {
+			return err
+		}
+		job, err := s.queue.JobRetryTx(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		return s.announce(ctx, tx, job.Queue)
+	})
+	return s.acted(ctx, "retry", id, err)
+}
+
+// Cancel ends a job: at once when it waits, within a moment when it runs. Then the job is still running when Cancel
+// returns. A job that ended is an ErrConflict.
+func (s *Service) Cancel(ctx context.Context, id int64) (Job, error) {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		before, err := s.queue.JobGetTx(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if before.FinalizedAt != nil {
+			return errorOf(ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, before.State)
+		}
+		_, err = s.queue.JobCancelTx(ctx, tx, id)
+		return err
+	})
+	if err == nil {
+		s.active.cancel(id, rivertype.ErrJobCancelledRemotely) // no need to wait for River's notice
+	}
+	return s.acted(ctx, "cancel", id, err)
+}
+
+// Delete removes a job that does not run, with its runs and logs.
+func (s *Service) Delete(ctx context.Context, id int64) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		if _, err := s.queue.JobDeleteTx(ctx, tx, id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `delete from run_log where run_id in (select id from run where job_id = $1)`, id)
+		if err != nil {
+			return err
+		}
+		// A run not yet summed up still has to be: it only loses its job.
+		_, err = tx.ExecContext(ctx, `delete from run where job_id = $1 and rolled = 1`, id)
+		return err
+	})
+	_, err = s.acted(ctx, "delete", id, err)
+	return err
+}
+
+// acted is the end of an action on a job.
+func (s *Service) acted(ctx context.Context, what string, id int64, err error) (Job, error) {
+	switch {
+	case errors.Is(err, rivertype.ErrNotFound):
+		return Job{}, noSuchJob(id)
+	case errors.Is(err, rivertype.ErrJobRunning):
+		return Job{}, errorOf(ErrConflict, "job %d is running: cancel it first", id)
+	case errors.Is(err, ErrConflict):
+		return Job{}, err
+	case err != nil:
+		return Job{}, explain(what, err)
+	}
+	s.onChange("queue", "jobs", "agents")
+	if what == "delete" {
+		return Job{}, nil
+	}
+	return s.job(ctx, id)
+}
+
+// PauseQueue lets no further job of the queue begin. Attempts under way go on.
+func (s *Service) PauseQueue(ctx context.Context, name string) error {
+	return s.turnQueue(ctx, name, "pause", s.queue.QueuePauseTx)
+}
+
+// ResumeQueue ends a pause.
+func (s *Service) ResumeQueue(ctx context.Context, name string) error {
+	return s.turnQueue(ctx, name, "resume", s.queue.QueueResumeTx)
+}
+
+func (s *Service) turnQueue(ctx context.Context, name, what string, turn func(context.Context, *sql.Tx, string, *river.QueuePauseOpts) error) error {
+	if name == "*" { // River takes it for all queues
+		return errorOf(ErrNotFound, "there is no queue %q", name)
+	}
+	err := s.inTx(ctx, func(tx *sql.Tx) error { return turn(ctx, tx, name, nil) })
+	switch {
+	case errors.Is(err, rivertype.ErrNotFound):
+		return errorOf(ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
+	case err != nil:
+		return explain(what+" the queue", err)
+	}
+	s.onChange("queue", "agents")
+	return nil
+}
+
+// PauseAgent pauses the queue of an agent that has it for itself. An agent on a shared queue is an ErrConflict.
+func (s *Service) PauseAgent(ctx context.Context, name string) error {
+	queue, err := s.ownQueue(name, "pause")
+	if err != nil {
+		return err
+	}
+	return s.PauseQueue(ctx, queue)
+}
+
+// ResumeAgent ends a pause of PauseAgent.
+func (s *Service) ResumeAgent(ctx context.Context, name string) error {
+	queue, err := s.ownQueue(name, "resume")
+	if err != nil {
+		return err
+	}
+	return s.ResumeQueue(ctx, queue)
+}
+
+func (s *Service) ownQueue(name, what string) (string, error) {
+	fleet := s.Fleet()
+	spec := fleet.Agent(name)
+	if spec == nil {
+		return "", unknownAgent(fleet, name)
+	}
+	for _, q := range fleet.Queues {
+		if q.Name == spec.Queue && len(q.Agents) > 1 {
+			return "", errorOf(ErrConflict, "agent %s shares the queue %s with others (%s): %s the queue instead",
+				name, q.Name, strings.Join(q.Agents, ", "), what)
+		}
+	}
+	return spec.Queue, nil
+}
+
+// announce tells the workers that a queue has a job that did not come by an insert.
+func (s *Service) announce(ctx context.Context, tx *sql.Tx, queue string) error {
+	payload, err := json.Marshal(map[string]string{"queue": queue})
+	if err != nil {
+		return err
+	}
+	return s.queue.Driver().UnwrapExecutor(tx).NotifyMany(ctx, &riverdriver.NotifyManyParams{
+		Topic: "river_insert", Payload: []string{string(payload)},
+	})
+}
+
+func (s *Service) inTx(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := s.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}

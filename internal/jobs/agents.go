@@ -1,0 +1,174 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+)
+
+const (
+	sparkStep    = 120 // seconds
+	sparkBuckets = 30
+	// maxByKind bounds how many waiting jobs of a shared queue are looked at one by one to tell whose they are.
+	maxByKind = 20_000
+)
+
+// Agents returns what the queue and the rollups know of each agent of the fleet.
+func (s *Service) Agents(ctx context.Context) (map[string]AgentStats, error) {
+	fleet := s.Fleet()
+	now := time.Now()
+	stats := make(map[string]*AgentStats, len(fleet.Agents))
+	for _, spec := range fleet.Agents {
+		stats[spec.Name] = &AgentStats{}
+	}
+	if err := errors.Join(s.countByAgent(ctx, fleet, stats), s.sumByAgent(ctx, now, stats)); err != nil {
+		return nil, explain("read the agents", err)
+	}
+	result := make(map[string]AgentStats, len(stats))
+	for name, a := range stats {
+		if err := s.lastOf(ctx, name, a); err != nil {
+			return nil, explain("read agent "+name, err)
+		}
+		result[name] = *a
+	}
+	return result, nil
+}
+
+// countByAgent counts active jobs. A queue that one agent has for itself counts by the index alone; only in others the
+// jobs themselves are looked at.
+func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats map[string]*AgentStats) error {
+	own := map[string]string{}
+	for _, q := range fleet.Queues {
+		if len(q.Agents) == 1 {
+			own[q.Name] = q.Agents[0]
+		}
+	}
+	counts, err := s.countActive(ctx)
+	if err != nil {
+		return err
+	}
+	for key, n := range counts {
+		if name := own[key.queue]; name != "" {
+			stats[name].count(key.state, n)
+			continue
+		}
+		byKind, err := s.countKinds(ctx, key)
+		if err != nil {
+			return err
+		}
+		for kind, n := range byKind {
+			if a := stats[kind]; a != nil {
+				a.count(key.state, n)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *AgentStats) count(state string, n int64) {
+	switch state {
+	case "running":
+		a.Running += n
+	case "available":
+		a.Waiting += n
+	case "scheduled":
+		a.Scheduled += n
+	case "retryable":
+		a.Retryable += n
+	}
+}
+
+func (s *Service) countKinds(ctx context.Context, key stateQueue) (map[string]int64, error) {
+	counts := map[string]int64{}
+	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.state, key.queue, maxByKind)
+	_, err = collect(rows, err, func(rows *sql.Rows) (kind string, err error) {
+		err = rows.Scan(&kind)
+		counts[kind]++
+		return kind, err
+	})
+	return counts, err
+}
+
+// sumByAgent fills in the last hour, the last day and the spark line.
+func (s *Service) sumByAgent(ctx context.Context, now time.Time, stats map[string]*AgentStats) error {
+	hours, days := map[string]*sums{}, map[string]*sums{}
+	sparkStart := floorTo(now.Unix(), sparkStep) - (sparkBuckets-1)*sparkStep
+	for name, a := range stats {
+		hours[name], days[name] = newSums(), newSums()
+		a.SparkStart = time.Unix(sparkStart, 0).UTC()
+		a.SparkOK, a.SparkFailed = make([]int64, sparkBuckets), make([]int64, sparkBuckets)
+	}
+	from, to := spanEnding(now, hourSpan)
+	err := s.byAgent(ctx, part{minuteStep, min(from, sparkStart), to}, func(name string, start int64, fresh *sums) error {
+		a := stats[name]
+		if a == nil {
+			return nil
+		}
+		if i := (start - sparkStart) / sparkStep; start >= sparkStart && i < sparkBuckets {
+			a.SparkOK[i] += fresh.ok
+			a.SparkFailed[i] += fresh.failed + fresh.timeout + fresh.lost
+		}
+		if start < from {
+			return nil
+		}
+		return hours[name].mergeWith(fresh)
+	})
+	if err != nil {
+		return err
+	}
+	dayFrom, dayTo := spanEnding(now, daySpan)
+	for _, p := range partsOf(dayFrom, dayTo) {
+		err := s.byAgent(ctx, p, func(name string, _ int64, fresh *sums) error {
+			if days[name] == nil {
+				return nil
+			}
+			return days[name].mergeWith(fresh)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for name := range maps.Keys(stats) {
+		stats[name].LastHour, stats[name].LastDay = hours[name].window(hourSpan), days[name].window(daySpan)
+	}
+	return nil
+}
+
+func (s *Service) byAgent(ctx context.Context, p part, each func(name string, start int64, fresh *sums) error) error {
+	rows, err := s.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from rollup
+		where step_s = $1 and start_s >= $2 and start_s < $3 and agent <> ''`, p.step, p.from, p.to)
+	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var name string
+		var start int64
+		fresh := newSums()
+		if err := fresh.scan(rows.Scan, &name, &start); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, each(name, start, fresh)
+	})
+	return err
+}
+
+// lastOf fills in the run that ended last and the last failure.
+func (s *Service) lastOf(ctx context.Context, name string, a *AgentStats) error {
+	var ended int64
+	err := s.db.Read.QueryRowContext(ctx, `select outcome, ended_ms from run
+		where agent = $1 and ended_ms is not null order by ended_ms desc limit 1`, name).Scan(&a.LastOutcome, &ended)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := fromMS(ended)
+	a.LastRunAt = &at
+	failures, err := s.failures(ctx, `where agent = $1 and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1`, name)
+	if err == nil && len(failures) > 0 {
+		a.LastError = &failures[0]
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	maxDetailArgs = 1 << 20 // bytes of arguments that are shown
+	maxDetailRuns = 100
+)
+
+// Get returns everything known about a job.
+func (s *Service) Get(ctx context.Context, id int64) (Detail, error) {
+	d, err := s.detail(ctx, id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Detail{}, noSuchJob(id)
+	case err != nil:
+		return Detail{}, explain(fmt.Sprintf("read job %d", id), err)
+	}
+	return d, nil
+}
+
+func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
+	var args, tags, failures sql.NullString
+	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+jobColumns+`,
+		case when length(j.args) <= $2 and json_valid(j.args, 9) then json(j.args) end,
+		case when json_valid(j.tags, 5) then json(j.tags) end,
+		case when json_valid(j.errors, 5) then json(j.errors) end
+		from river_job j where j.id = $1`, id, maxDetailArgs), &args, &tags, &failures)
+	if err != nil {
+		return Detail{}, err
+	}
+	d := Detail{Job: r.Job, ArgsJSON: argsJSON(args, r.size), Tags: []string{}, Errors: attemptErrors(failures)}
+	if tags.Valid && json.Unmarshal([]byte(tags.String), &d.Tags) != nil {
+		d.Tags = []string{}
+	}
+	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 order by id desc limit $2`, id, maxDetailRuns)
+	if d.Runs, err = collect(rows, err, scanRun); err != nil {
+		return Detail{}, err
+	}
+	for _, run := range d.Runs {
+		if d.Result == nil && run.Outcome == "ok" {
+			d.Result = run.Result
+		}
+	}
+	if len(d.Runs) > 0 {
+		d.LogRunID = &d.Runs[0].ID
+	}
+	return d, nil
+}
+
+func argsJSON(raw sql.NullString, size int64) json.RawMessage {
+	if raw.Valid {
+		if text, ok := redact(raw.String); ok {
+			return json.RawMessage(text)
+		}
+	}
+	note, err := json.Marshal(fmt.Sprintf("(%s, which cannot be shown)", sizeText(size)))
+	if err != nil {
+		return json.RawMessage(`null`)
+	}
+	return note
+}
+
+// attemptErrors reads River's list; what is malformed is left out.
+func attemptErrors(raw sql.NullString) []AttemptError {
+	var entries []struct {
+		At      time.Time `json:"at"`
+		Attempt int       `json:"attempt"`
+		Error   string    `json:"error"`
+	}
+	if raw.Valid && json.Unmarshal([]byte(raw.String), &entries) != nil {
+		entries = nil
+	}
+	all := make([]AttemptError, 0, len(entries))
+	for _, e := range entries {
+		all = append(all, AttemptError{At: e.At.UTC(), Attempt: e.Attempt, Error: plainError(e.Error)})
+	}
+	return all
+}

@@ -1,0 +1,138 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/agentos/agentos/internal/agent"
+)
+
+const (
+	maxArgs     = 1 << 20 // bytes
+	maxTags     = 20
+	maxAttempts = 1000
+)
+
+// EnqueueParams describe a job. Zero values mean what the agent's entry in agentos.yaml says.
+type EnqueueParams struct {
+	Agent       string
+	Args        json.RawMessage // a JSON object; none means {}
+	Queue       string
+	Priority    int // 1 (first) to 4
+	ScheduledAt *time.Time
+	MaxAttempts int
+	Tags        []string
+}
+
+// Enqueue puts a job on its queue. The error is an *UnknownAgentError, an ErrInvalid or an ErrUnavailable.
+func (s *Service) Enqueue(ctx context.Context, p EnqueueParams) (Job, error) {
+	params, err := s.paramsOf(p)
+	if err != nil {
+		return Job{}, err
+	}
+	inserted, err := s.queue.Insert(ctx, params.Args, params.InsertOpts)
+	if err != nil {
+		return Job{}, explain("enqueue", err)
+	}
+	s.onChange("queue", "jobs", "agents")
+	return s.job(ctx, inserted.Job.ID)
+}
+
+// insertParams turns what an attempt asked for into jobs, or tells why that cannot be.
+func (a *attempt) insertParams(requests []agent.EnqueueRequest) ([]river.InsertManyParams, error) {
+	now := time.Now()
+	all := make([]river.InsertManyParams, 0, len(requests))
+	for _, r := range requests {
+		p := EnqueueParams{Agent: r.Agent, Args: r.Args, Queue: r.Queue, Priority: r.Priority}
+		if r.Delay > 0 {
+			due := now.Add(r.Delay)
+			p.ScheduledAt = &due
+		}
+		params, err := a.service.paramsOf(p)
+		if err != nil {
+			return nil, fmt.Errorf("it ended well but asked to enqueue what cannot be: %w", err)
+		}
+		all = append(all, params)
+	}
+	return all, nil
+}
+
+var tagForm = regexp.MustCompile(`^[\w][\w\-]+[\w]$`)
+
+func (s *Service) paramsOf(p EnqueueParams) (river.InsertManyParams, error) {
+	fleet := s.Fleet()
+	spec := fleet.Agent(p.Agent)
+	if spec == nil {
+		return river.InsertManyParams{}, unknownAgent(fleet, p.Agent)
+	}
+	if err := checkParams(fleet, p); err != nil {
+		return river.InsertManyParams{}, err
+	}
+	opts := &river.InsertOpts{
+		Queue:       orElse(p.Queue, spec.Queue),
+		Priority:    orElse(p.Priority, spec.Priority),
+		MaxAttempts: orElse(p.MaxAttempts, spec.MaxAttempts),
+		Tags:        p.Tags,
+	}
+	if p.ScheduledAt != nil && time.Until(*p.ScheduledAt) > 0 {
+		opts.ScheduledAt = *p.ScheduledAt
+	}
+	raw := p.Args
+	if len(raw) == 0 {
+		raw = json.RawMessage(`{}`)
+	}
+	return river.InsertManyParams{Args: jobArgs{kind: spec.Name, raw: raw}, InsertOpts: opts}, nil
+}
+
+func checkParams(fleet *agent.Fleet, p EnqueueParams) error {
+	var object map[string]json.RawMessage
+	switch {
+	case len(p.Args) > maxArgs:
+		return errorOf(ErrInvalid, "the arguments have %d bytes, more than %d: put the data in a file and pass its path", len(p.Args), maxArgs)
+	case len(p.Args) > 0 && (json.Unmarshal(p.Args, &object) != nil || object == nil):
+		return errorOf(ErrInvalid, `the arguments are not a JSON object: write for example {"path":"/tmp"}`)
+	case p.Priority < 0 || p.Priority > 4:
+		return errorOf(ErrInvalid, "the priority is %d: use 1 (first) to 4", p.Priority)
+	case p.MaxAttempts < 0 || p.MaxAttempts > maxAttempts:
+		return errorOf(ErrInvalid, "max_attempts is %d: use 1 to %d", p.MaxAttempts, maxAttempts)
+	case p.ScheduledAt != nil && p.ScheduledAt.Year() > 9999:
+		return errorOf(ErrInvalid, "the time %s is too far away", p.ScheduledAt.Format(time.RFC3339))
+	case len(p.Tags) > maxTags:
+		return errorOf(ErrInvalid, "%d tags are too many: use at most %d", len(p.Tags), maxTags)
+	case p.Queue != "" && !worked(fleet, p.Queue):
+		return errorOf(ErrInvalid, "no worker serves the queue %q; there are: %s", p.Queue, strings.Join(queueNames(fleet), ", "))
+	}
+	for _, tag := range p.Tags {
+		if len(tag) > 255 || !tagForm.MatchString(tag) {
+			return errorOf(ErrInvalid, "%q cannot be a tag: use 3 to 255 letters, digits, _ or - inside", clip(tag, 60))
+		}
+	}
+	return nil
+}
+
+func queueNames(fleet *agent.Fleet) []string {
+	names := make([]string, 0, len(fleet.Queues)+1)
+	for _, q := range fleet.Queues {
+		names = append(names, q.Name)
+	}
+	return append(names, river.QueueDefault)
+}
+
+func worked(fleet *agent.Fleet, queue string) bool {
+	_, known := queuesOf(fleet)[queue]
+	return known
+}
+
+func orElse[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}

@@ -1,0 +1,73 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+)
+
+// The kinds of errors. Their texts are for users and say what to do.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrConflict    = errors.New("not possible now")
+	ErrInvalid     = errors.New("not valid")
+	ErrUnavailable = errors.New("the database cannot be used at the moment")
+)
+
+// kindError is an error of one of the kinds above with a text of its own.
+type kindError struct {
+	kind error
+	text string
+}
+
+func (e *kindError) Error() string { return e.text }
+func (e *kindError) Unwrap() error { return e.kind }
+
+func errorOf(kind error, format string, args ...any) error {
+	return &kindError{kind: kind, text: fmt.Sprintf(format, args...)}
+}
+
+func noSuchJob(id int64) error {
+	return errorOf(ErrNotFound, "there is no job %d: it was deleted, or pruned after it ended", id)
+}
+
+// UnknownAgentError means that agentos.yaml has no agent of that name.
+type UnknownAgentError struct {
+	Agent string
+	Known []string // the names there are, in file order
+}
+
+func (e *UnknownAgentError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("there is no agent %q", e.Agent)
+	}
+	return fmt.Sprintf("there is no agent %q; there are: %s", e.Agent, strings.Join(e.Known, ", "))
+}
+
+func (e *UnknownAgentError) Unwrap() error { return ErrNotFound }
+
+func unknownAgent(fleet *agent.Fleet, name string) error {
+	known := make([]string, 0, len(fleet.Agents))
+	for _, spec := range fleet.Agents {
+		known = append(known, spec.Name)
+	}
+	return &UnknownAgentError{Agent: name, Known: slices.Clip(known)}
+}
+
+// explain says what failed and turns the database's failures into ErrUnavailable.
+func explain(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("%s: %w", what, err)
+	case db.Temporary(err):
+		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, db.Explain(err))
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

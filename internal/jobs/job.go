@@ -1,0 +1,109 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	maxPreview   = 120 // bytes of arguments in a list
+	maxListError = 200 // bytes of an error in a list
+)
+
+// jobColumns are what a list shows of river_job j. Never its metadata: other programs keep megabytes there.
+const jobColumns = `j.id, j.kind, j.queue, j.state, j.attempt, j.max_attempts, j.priority, j.created_at, j.scheduled_at,
+	j.attempted_at, j.finalized_at, length(j.args), ` + argsText + `, ` + lastClient + `, ` + lastError
+
+// jobRow is a job as read: its arguments are those of the database, with secrets.
+type jobRow struct {
+	Job
+	size    int64
+	rawArgs sql.NullString
+}
+
+func (r *jobRow) fields() []any {
+	return []any{&r.ID, &r.Agent, &r.Queue, &r.State, &r.Attempt, &r.MaxAttempts, &r.Priority}
+}
+
+// scanJob reads jobColumns and what follows them.
+func scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err error) {
+	var created, scheduled, attempted, finalized sql.NullTime
+	var client, failure sql.NullString
+	into := append(r.fields(), &created, &scheduled, &attempted, &finalized, &r.size, &r.rawArgs, &client, &failure)
+	if err := rows.Scan(append(into, after...)...); err != nil {
+		return r, err
+	}
+	r.Order = -r.ID
+	r.CreatedAt, r.ScheduledAt = created.Time.UTC(), scheduled.Time.UTC()
+	r.AttemptedAt, r.FinalizedAt = timePtr(attempted), timePtr(finalized)
+	r.Args = preview(r.rawArgs, r.size)
+	if client.Valid {
+		name := client.String
+		if worker, ours := workerOf(name); ours {
+			name = worker
+		}
+		r.Worker = &name
+	}
+	if failure.Valid {
+		text := clip(plainError(failure.String), maxListError)
+		r.Error = &text
+	}
+	return r, nil
+}
+
+// plainError leaves out what River puts before the text of a cancellation.
+func plainError(text string) string { return strings.TrimPrefix(text, "JobCancelError: ") }
+
+// preview is one short line of a job's arguments without secrets.
+func preview(raw sql.NullString, size int64) string {
+	if !raw.Valid {
+		return fmt.Sprintf("(%s of JSON)", sizeText(size))
+	}
+	text, ok := redact(raw.String)
+	if !ok {
+		return "(not JSON)"
+	}
+	return clip(text, maxPreview)
+}
+
+func sizeText(bytes int64) string {
+	switch {
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%.1f MB", float64(bytes)/(1<<20))
+	case bytes >= 1<<10:
+		return fmt.Sprintf("%.0f KB", float64(bytes)/(1<<10))
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}
+
+// job reads one job as lists show it.
+func (s *Service) job(ctx context.Context, id int64) (Job, error) {
+	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+jobColumns+` from river_job j where j.id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Job{}, noSuchJob(id)
+	}
+	return r.Job, explain(fmt.Sprintf("read job %d", id), err)
+}
+
+// jobsWhere reads jobs; the condition says which and in what order.
+func (s *Service) jobsWhere(ctx context.Context, condition string, args ...any) ([]jobRow, error) {
+	rows, err := s.db.Read.QueryContext(ctx, `select `+jobColumns+` from river_job j `+condition, args...)
+	return collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return scanJob(rows) })
+}
+
+func plain(rows []jobRow) []Job {
+	all := make([]Job, len(rows))
+	for i, r := range rows {
+		all[i] = r.Job
+	}
+	return all
+}
+
+// Newest returns the n jobs created last, newest first.
+func (s *Service) Newest(ctx context.Context, n int) ([]Job, error) {
+	rows, err := s.jobsWhere(ctx, `order by j.id desc limit $1`, n)
+	return plain(rows), explain("read the newest jobs", err)
+}

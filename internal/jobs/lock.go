@@ -1,0 +1,105 @@
+package jobs
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+const workerPrefix = "worker-"
+
+// newWorkerID is different for each process, also when a pid comes again.
+func newWorkerID() string {
+	var random [4]byte
+	rand.Read(random[:]) //nolint:errcheck // never fails
+	return fmt.Sprintf("%s%s-%d-%s", workerPrefix, hostName(), os.Getpid(), hex.EncodeToString(random[:]))
+}
+
+// hostName is the host's name, short and free of what would spoil an id or a file name.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "host"
+	}
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '_' {
+			return r
+		}
+		return '-'
+	}, name)
+	return name[:min(len(name), 40)]
+}
+
+// workerLock is a lock on a file that the kernel releases when the process dies, however it dies. Others on the host see
+// by it at once whether a worker lives.
+type workerLock struct{ file *os.File }
+
+func lockPath(dataDir, worker string) string {
+	return filepath.Join(dataDir, "workers", worker+".lock")
+}
+
+func lockWorker(dataDir, worker string) (*workerLock, error) {
+	path := lockPath(dataDir, worker)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of worker locks: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make the worker's lock: %w", err)
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("take the worker's lock %s: %w", path, err), file.Close())
+	}
+	return &workerLock{file: file}, nil
+}
+
+func (l *workerLock) release() error {
+	return errors.Join(removeIfThere(l.file.Name()), l.file.Close())
+}
+
+type lockState int
+
+const (
+	lockAbsent lockState = iota // no such file here: another host's, or signed off
+	lockHeld
+	lockFree // its process is dead
+)
+
+// stateOfLock tells whether the process of a worker lives. The file is this test's own, so opening and closing it
+// disturbs no lock: flock belongs to the opening, not to the process.
+func stateOfLock(dataDir, worker string) lockState {
+	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) {
+		return lockAbsent
+	}
+	file, err := os.OpenFile(lockPath(dataDir, worker), os.O_RDWR, 0)
+	if err != nil {
+		return lockAbsent
+	}
+	defer file.Close()
+	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return lockHeld
+	}
+	return lockFree
+}
+
+// dropLock removes the lock file of a dead worker.
+func dropLock(dataDir, worker string) error {
+	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) {
+		return nil
+	}
+	return removeIfThere(lockPath(dataDir, worker))
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

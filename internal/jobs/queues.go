@@ -1,0 +1,158 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+type stateQueue struct{ state, queue string }
+
+// countActive counts the jobs that are not finished, by the index alone.
+func (s *Service) countActive(ctx context.Context) (map[stateQueue]int64, error) {
+	counts := map[stateQueue]int64{}
+	rows, err := s.db.Read.QueryContext(ctx, `select state, queue, count(*) from river_job
+		where state in ('available', 'retryable', 'running', 'scheduled') group by state, queue`)
+	_, err = collect(rows, err, func(rows *sql.Rows) (key stateQueue, err error) {
+		var n int64
+		err = rows.Scan(&key.state, &key.queue, &n)
+		counts[key] = n
+		return key, err
+	})
+	return counts, err
+}
+
+// Queues returns the queues of the fleet, and others that have jobs or are paused.
+func (s *Service) Queues(ctx context.Context) ([]Queue, error) {
+	queues, err := s.readQueues(ctx)
+	return queues, explain("read the queues", err)
+}
+
+func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
+	fleet := s.Fleet()
+	counts, err := s.countActive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paused, err := s.pausedQueues(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slots, err := s.slotsByQueue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queues, rest := []Queue{}, map[string]bool{}
+	for i, q := range fleet.Queues {
+		queues = append(queues, Queue{Order: int64(i), Name: q.Name, Agents: append([]string{}, q.Agents...)})
+	}
+	for key := range counts {
+		rest[key.queue] = true
+	}
+	for name, at := range paused {
+		rest[name] = rest[name] || at != nil
+	}
+	for _, q := range queues {
+		delete(rest, q.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(rest)) {
+		if rest[name] {
+			queues = append(queues, Queue{Order: int64(len(queues)), Name: name, Agents: []string{}})
+		}
+	}
+	now := time.Now()
+	for i := range queues {
+		q := &queues[i]
+		q.Pending, q.Processing = counts[stateQueue{"available", q.Name}], counts[stateQueue{"running", q.Name}]
+		q.Scheduled, q.Retryable = counts[stateQueue{"scheduled", q.Name}], counts[stateQueue{"retryable", q.Name}]
+		q.PausedAt, q.Slots = paused[q.Name], slots[q.Name]
+		if q.Pending > 0 {
+			if q.OldestAt, err = s.oldestDue(ctx, q.Name, now); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return queues, nil
+}
+
+// pausedQueues returns since when each queue River knows is paused; nil when it is not.
+func (s *Service) pausedQueues(ctx context.Context) (map[string]*time.Time, error) {
+	paused := map[string]*time.Time{}
+	rows, err := s.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`)
+	_, err = collect(rows, err, func(rows *sql.Rows) (name string, err error) {
+		var at sql.NullTime
+		err = rows.Scan(&name, &at)
+		paused[name] = timePtr(at)
+		return name, err
+	})
+	return paused, err
+}
+
+// oldestDue returns when the oldest waiting job of a queue became due: one step down the index for each priority.
+func (s *Service) oldestDue(ctx context.Context, queue string, now time.Time) (*time.Time, error) {
+	var oldest *time.Time
+	for priority := 1; priority <= 4; priority++ {
+		var at sql.NullTime
+		err := s.db.Read.QueryRowContext(ctx, `select scheduled_at from river_job
+			where state = 'available' and queue = $1 and priority = $2 order by scheduled_at limit 1`, queue, priority).Scan(&at)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if at.Valid && at.Time.Before(now) && (oldest == nil || at.Time.Before(*oldest)) {
+			oldest = timePtr(at)
+		}
+	}
+	return oldest, nil
+}
+
+// slotsByQueue sums up what the live workers offer.
+func (s *Service) slotsByQueue(ctx context.Context) (map[string]int, error) {
+	slots := map[string]int{}
+	rows, err := s.db.Read.QueryContext(ctx, `select queues from worker where state = 'active' and beat_ms >= $1`,
+		time.Now().Add(-silentFor).UnixMilli())
+	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var text string
+		offered := map[string]int{}
+		if err := rows.Scan(&text); err != nil {
+			return struct{}{}, err
+		}
+		if err := json.Unmarshal([]byte(text), &offered); err != nil {
+			return struct{}{}, err
+		}
+		for name, n := range offered {
+			slots[name] += n
+		}
+		return struct{}{}, nil
+	})
+	return slots, err
+}
+
+// Workers returns the workers that live, and those that were lost in the last ten minutes; oldest first.
+func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
+	now := time.Now()
+	rows, err := s.db.Read.QueryContext(ctx, `select id, host, pid, version, state, started_ms, beat_ms, slots, running, done, agents
+		from worker where beat_ms >= $1 order by started_ms, id`, now.Add(-lostShown).UnixMilli())
+	workers, err := collect(rows, err, func(rows *sql.Rows) (w Worker, err error) {
+		var started, beat int64
+		var agents string
+		if err := rows.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &w.State, &started, &beat, &w.Slots, &w.Running, &w.Done, &agents); err != nil {
+			return w, err
+		}
+		w.Order, w.StartedAt, w.BeatAt = started, fromMS(started), fromMS(beat)
+		if w.State != "lost" && now.Sub(w.BeatAt) > silentFor {
+			w.State = "lost"
+		}
+		limits := map[string]int{}
+		err = json.Unmarshal([]byte(agents), &limits)
+		w.Agents = len(limits)
+		return w, err
+	})
+	return workers, explain("read the workers", err)
+}

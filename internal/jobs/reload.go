@@ -1,0 +1,54 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+
+	"github.com/agentos/agentos/internal/agent"
+)
+
+// Reload puts another fleet in force. Attempts under way go on as they began, and end under the agents they began with;
+// jobs of agents that are gone stay where they are. If the new fleet cannot be started the old one stays in force.
+func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateDraining || s.state == stateStopped {
+		return errors.New("the service is stopping: it takes no new agents")
+	}
+	if s.state == stateNew {
+		s.fleet.Store(fleet)
+		return nil
+	}
+	if fleet.Hash != "" && fleet.Hash == s.current.fleet.Hash {
+		s.fleet.Store(fleet)
+		return nil
+	}
+	next, err := newGeneration(s, fleet, s.current.number+1)
+	if err != nil {
+		return err
+	}
+	if err := s.loadSchedule(ctx, fleet); err != nil {
+		return explain("load the schedule", err)
+	}
+	s.limiter.setLimits(limitsOf(fleet))
+	if err := next.start(); err != nil {
+		s.limiter.setLimits(limitsOf(s.current.fleet))
+		return explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, s.current.fleet)))
+	}
+	s.generations.Go(s.current.stop)
+	s.current = next
+	s.fleet.Store(fleet)
+	s.health.report("tell that this worker lives", s.beat(ctx, "active"))
+	s.log.Info("agents reloaded", "agents", len(fleet.Agents), "generation", next.number)
+	s.onChange("agents", "queue", "workers")
+	return nil
+}
+
+// slotsOf is how many attempts a worker may run at once: the concurrency of each queue once.
+func slotsOf(fleet *agent.Fleet) int {
+	slots := 0
+	for _, q := range fleet.Queues {
+		slots += q.Concurrency
+	}
+	return slots
+}

@@ -1,0 +1,222 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// Every ended run is added to the sums of its minute and its hour exactly once: adding it and marking it as added are
+// one transaction. Whatever order attempts commit their ends in, and wherever a crash falls, none is missed or counted
+// twice, and a pass costs only what is new.
+const (
+	minuteStep = 60
+	hourStep   = 3600
+
+	rollupEvery  = time.Second
+	rollupGather = 250 * time.Millisecond // what ends together is summed up together
+	rollupBatch  = 500                    // runs of one transaction
+	// rollupLag is how late the end of a run may be written, for RollupsCompleteTo.
+	rollupLag = 2 * time.Second
+)
+
+// bucket names a row of sums. The bucket of all agents has no agent and no queue.
+type bucket struct {
+	step, start  int64 // seconds
+	agent, queue string
+}
+
+// sums of ended attempts.
+type sums struct {
+	ok, failed, timeout, lost, cancelled int64
+	usage                                Usage
+	run, wait                            histogram
+}
+
+func newSums() *sums { return &sums{run: newHistogram(), wait: newHistogram()} }
+
+// endedRun is what the sums are made of.
+type endedRun struct {
+	id           int64
+	agent, queue string
+	outcome      string
+	ended        int64 // ms
+	run, wait    int64 // ms
+	usage        Usage
+}
+
+// add counts an attempt. How long it ran counts only when it came to an end of its own or to its time limit.
+func (s *sums) add(r endedRun) {
+	switch r.outcome {
+	case "ok":
+		s.ok++
+	case "failed":
+		s.failed++
+	case "timeout":
+		s.timeout++
+	case "lost":
+		s.lost++
+	case "cancelled":
+		s.cancelled++
+	}
+	if r.outcome != "lost" && r.outcome != "cancelled" {
+		s.run.add(r.run)
+	}
+	s.wait.add(r.wait)
+	s.usage.InputTokens += r.usage.InputTokens
+	s.usage.OutputTokens += r.usage.OutputTokens
+	s.usage.CostUSD += r.usage.CostUSD
+}
+
+// runRollups sums up what ended: soon after an attempt of this process, and once a second for those of others. Now and
+// then it deletes what is old.
+func (s *Service) runRollups() {
+	ticker := time.NewTicker(rollupEvery)
+	defer ticker.Stop()
+	var swept time.Time
+	for {
+		select {
+		case <-s.tending.Done():
+			return
+		case <-ticker.C:
+		case <-s.ended:
+			select {
+			case <-s.tending.Done():
+				return
+			case <-time.After(rollupGather):
+			}
+		}
+		ctx, cancel := context.WithTimeout(s.tending, 3*persistTimeout)
+		s.health.report("sum up ended runs", s.rollUpAll(ctx))
+		if time.Since(swept) > sweepEvery {
+			s.health.report("delete old rows", s.sweep(ctx))
+			swept = time.Now()
+		}
+		cancel()
+	}
+}
+
+// rollUpAll sums up all that ended.
+func (s *Service) rollUpAll(ctx context.Context) error {
+	any := false
+	for {
+		began := time.Now()
+		var id int64
+		err := s.db.Read.QueryRowContext(ctx, `select id from run where rolled = 0 and ended_ms is not null order by id limit 1`).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			s.rolled.Store(began.Add(-rollupLag).UnixMilli())
+			if any {
+				s.onChange("analytics", "agents")
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.inTx(ctx, func(tx *sql.Tx) error { return rollUp(ctx, tx) }); err != nil {
+			return err
+		}
+		any = true
+	}
+}
+
+// rollUp adds one batch of ended runs to the sums and marks them.
+func rollUp(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, `select id, agent, queue, outcome, ended_ms, coalesce(run_ms, 0), wait_ms,
+		input_tokens, output_tokens, cost_usd from run where rolled = 0 and ended_ms is not null order by id limit $1`, rollupBatch)
+	runs, err := collect(rows, err, func(rows *sql.Rows) (r endedRun, err error) {
+		return r, rows.Scan(&r.id, &r.agent, &r.queue, &r.outcome, &r.ended, &r.run, &r.wait,
+			&r.usage.InputTokens, &r.usage.OutputTokens, &r.usage.CostUSD)
+	})
+	if err != nil || len(runs) == 0 {
+		return err
+	}
+	fresh := map[bucket]*sums{}
+	ids := make([]any, len(runs))
+	for i, r := range runs {
+		ids[i] = r.id
+		for _, b := range bucketsOf(r) {
+			if fresh[b] == nil {
+				fresh[b] = newSums()
+			}
+			fresh[b].add(r)
+		}
+	}
+	for b, f := range fresh {
+		if err := addTo(ctx, tx, b, f); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, `update run set rolled = 1 where id in `+list(1, len(ids)), ids...)
+	return err
+}
+
+func bucketsOf(r endedRun) []bucket {
+	minute := floorTo(r.ended/1000, minuteStep)
+	hour := floorTo(r.ended/1000, hourStep)
+	return []bucket{
+		{minuteStep, minute, r.agent, r.queue}, {minuteStep, minute, "", ""},
+		{hourStep, hour, r.agent, r.queue}, {hourStep, hour, "", ""},
+	}
+}
+
+func floorTo(n, step int64) int64 { return n - n%step }
+
+const sumColumns = `ok, failed, timeout, lost, cancelled, run_max_ms, wait_max_ms, input_tokens, output_tokens, cost_usd, run_ms, wait_ms`
+
+// addTo adds fresh sums to a stored row.
+func addTo(ctx context.Context, tx *sql.Tx, b bucket, fresh *sums) error {
+	row := tx.QueryRowContext(ctx, `select `+sumColumns+` from rollup where step_s = $1 and agent = $2 and queue = $3 and start_s = $4`,
+		b.step, b.agent, b.queue, b.start)
+	if err := fresh.scan(row.Scan); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `insert into rollup (step_s, agent, queue, start_s, `+sumColumns+`)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		on conflict (step_s, agent, queue, start_s) do update set
+			ok = excluded.ok, failed = excluded.failed, timeout = excluded.timeout, lost = excluded.lost, cancelled = excluded.cancelled,
+			run_max_ms = excluded.run_max_ms, wait_max_ms = excluded.wait_max_ms, input_tokens = excluded.input_tokens,
+			output_tokens = excluded.output_tokens, cost_usd = excluded.cost_usd, run_ms = excluded.run_ms, wait_ms = excluded.wait_ms`,
+		b.step, b.agent, b.queue, b.start, fresh.ok, fresh.failed, fresh.timeout, fresh.lost, fresh.cancelled,
+		fresh.run.max, fresh.wait.max, fresh.usage.InputTokens, fresh.usage.OutputTokens, fresh.usage.CostUSD,
+		fresh.run.bytes(), fresh.wait.bytes())
+	return err
+}
+
+// scan adds a stored row, read as before... and sumColumns.
+func (s *sums) scan(scan func(...any) error, before ...any) error {
+	var ok, failed, timeout, lost, cancelled, runMax, waitMax int64
+	var usage Usage
+	var run, wait []byte
+	err := scan(append(before, &ok, &failed, &timeout, &lost, &cancelled, &runMax, &waitMax,
+		&usage.InputTokens, &usage.OutputTokens, &usage.CostUSD, &run, &wait)...)
+	if err != nil {
+		return err
+	}
+	s.ok += ok
+	s.failed += failed
+	s.timeout += timeout
+	s.lost += lost
+	s.cancelled += cancelled
+	s.usage.InputTokens += usage.InputTokens
+	s.usage.OutputTokens += usage.OutputTokens
+	s.usage.CostUSD += usage.CostUSD
+	return errors.Join(s.run.merge(run, runMax), s.wait.merge(wait, waitMax))
+}
+
+// RollupsCompleteTo returns the time before which every run that ended is in Windows, Throughput and Agents.
+func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
+	began := time.Now()
+	var oldest sql.NullInt64
+	err := s.db.Read.QueryRowContext(ctx, `select min(ended_ms) from (
+		select ended_ms from run where rolled = 0 and ended_ms is not null order by id limit 1000) waiting`).Scan(&oldest)
+	if err != nil {
+		return time.Time{}, explain("read how far the rollups are", err)
+	}
+	to := began.Add(-rollupLag).UnixMilli()
+	if oldest.Valid {
+		to = min(to, oldest.Int64)
+	}
+	return fromMS(to), nil
+}

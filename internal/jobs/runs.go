@@ -1,0 +1,185 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+)
+
+const maxSimilar = 1000 // failures of one fingerprint that are counted
+
+func scanID(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) }
+
+// Running returns at most n jobs under way, the longest running first. A job waiting for one of its agent's slots in a
+// shared queue has no run yet.
+func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
+	// Most running jobs have a run, whose index is in the order wanted; the rest is found by River's index.
+	rows, err := s.db.Read.QueryContext(ctx, `select `+jobColumns+`, r.id, r.started_ms, r.progress, r.message
+		from run r join river_job j on j.id = r.job_id
+		where r.ended_ms is null and j.state = 'running' order by r.started_ms, r.id limit $1`, n)
+	all, err := collect(rows, err, scanRunning)
+	if err != nil {
+		return nil, explain("read the running jobs", err)
+	}
+	if len(all) < n {
+		begun := map[int64]bool{}
+		for _, j := range all {
+			begun[j.ID] = true
+		}
+		waiting, err := s.jobsWhere(ctx, `where j.state = 'running' order by j.state, j.queue, j.priority, j.scheduled_at, j.id limit $1`, 2*n)
+		if err != nil {
+			return nil, explain("read the running jobs", err)
+		}
+		for _, j := range waiting {
+			if !begun[j.ID] && j.AttemptedAt != nil {
+				all = append(all, RunningJob{Job: j.Job, StartedAt: *j.AttemptedAt})
+			}
+		}
+		slices.SortStableFunc(all, func(a, b RunningJob) int { return a.StartedAt.Compare(b.StartedAt) })
+	}
+	all = all[:min(len(all), n)]
+	for i := range all {
+		all[i].Order = all[i].StartedAt.UnixMilli()
+	}
+	return all, nil
+}
+
+func scanRunning(rows *sql.Rows) (RunningJob, error) {
+	var run, started int64
+	var progress sql.Null[float64]
+	var message sql.Null[string]
+	r, err := scanJob(rows, &run, &started, &progress, &message)
+	return RunningJob{Job: r.Job, RunID: &run, StartedAt: fromMS(started), Progress: ptr(progress), Message: ptr(message)}, err
+}
+
+// Failures returns the n attempts that failed last, newest first.
+func (s *Service) Failures(ctx context.Context, n int) ([]Failure, error) {
+	all, err := s.failures(ctx, `where outcome in ('failed', 'timeout', 'lost') order by ended_ms desc, id desc limit $1`, n)
+	return all, explain("read the newest failures", err)
+}
+
+func (s *Service) failures(ctx context.Context, condition string, args ...any) ([]Failure, error) {
+	rows, err := s.db.Read.QueryContext(ctx, `select id, job_id, agent, ended_ms, attempt, max_attempts, outcome, exit_code,
+		coalesce(error, ''), coalesce(fingerprint, ''), coalesce(run_ms, 0) from run `+condition, args...)
+	all, err := collect(rows, err, func(rows *sql.Rows) (f Failure, err error) {
+		var ended int64
+		var code sql.Null[int]
+		err = rows.Scan(&f.RunID, &f.JobID, &f.Agent, &ended, &f.Attempt, &f.MaxAttempts, &f.Outcome, &code, &f.Error, &f.Fingerprint, &f.RunMS)
+		f.At, f.Order, f.ExitCode = fromMS(ended), -ended, ptr(code)
+		f.Error = clip(f.Error, maxListError)
+		return f, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	similar := map[string]int{}
+	since := time.Now().Add(-daySpan).UnixMilli()
+	for i, f := range all {
+		n, known := similar[f.Fingerprint]
+		if !known {
+			err := s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from run
+				where fingerprint = $1 and ended_ms >= $2 limit $3) same`, f.Fingerprint, since, maxSimilar).Scan(&n)
+			if err != nil {
+				return nil, err
+			}
+			similar[f.Fingerprint] = n
+		}
+		all[i].Similar24h = n
+	}
+	return all, nil
+}
+
+const runColumns = `id, job_id, attempt, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms,
+	exit_code, signal, error, progress, result, result_dropped > 0, input_tokens, output_tokens, cost_usd`
+
+func scanRun(rows *sql.Rows) (r Run, err error) {
+	var scheduled, started int64
+	var ended sql.NullInt64
+	var runMS sql.Null[int64]
+	var code sql.Null[int]
+	var signal, failure, result sql.Null[string]
+	var progress sql.Null[float64]
+	err = rows.Scan(&r.ID, &r.JobID, &r.Attempt, &r.Agent, &r.Queue, &r.Worker, &r.Outcome, &scheduled, &started, &ended,
+		&r.WaitMS, &runMS, &code, &signal, &failure, &progress, &result, &r.ResultTruncated,
+		&r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostUSD)
+	r.ScheduledAt, r.StartedAt, r.EndedAt = fromMS(scheduled), fromMS(started), msPtr(ended)
+	r.RunMS, r.ExitCode, r.Signal, r.Error = ptr(runMS), ptr(code), ptr(signal), ptr(failure)
+	r.Progress, r.Result = ptr(progress), ptr(result)
+	return r, err
+}
+
+// LatestLogs returns the n log lines written last, newest first.
+func (s *Service) LatestLogs(ctx context.Context, n int) ([]LogLine, error) {
+	lines, err := s.logLines(ctx, `order by id desc limit $1`, n)
+	for i := range lines {
+		lines[i].Order = -lines[i].ID
+		lines[i].Msg = clip(lines[i].Msg, maxShownLine)
+	}
+	return lines, explain("read the newest log lines", err)
+}
+
+const maxShownLine = 300 // bytes of a line among the latest
+
+func (s *Service) logLines(ctx context.Context, condition string, args ...any) ([]LogLine, error) {
+	rows, err := s.db.Read.QueryContext(ctx, `select id, run_id, job_id, agent, at_ms, level, msg from run_log `+condition, args...)
+	return collect(rows, err, func(rows *sql.Rows) (l LogLine, err error) {
+		var at int64
+		err = rows.Scan(&l.ID, &l.RunID, &l.JobID, &l.Agent, &at, &l.Level, &l.Msg)
+		l.At, l.Order = fromMS(at), l.ID
+		return l, err
+	})
+}
+
+const (
+	logsDefault = 500
+	logsMax     = 5000
+	// logsPoll is how often the lines of another process's run are looked for.
+	logsPoll = 200 * time.Millisecond
+	// logsCheck is for a run of this process, which tells by itself.
+	logsCheck = 2 * time.Second
+)
+
+// RunLogs returns at most limit lines of a run that come after a line's id, oldest first, and whether these are the last:
+// the run has ended and nothing follows.
+func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []LogLine, done bool, err error) {
+	limit = min(cmp.Or(max(limit, 0), logsDefault), logsMax)
+	var ended sql.NullInt64 // before the lines: what is written with the end is then among them
+	err = s.db.Read.QueryRowContext(ctx, `select ended_ms from run where id = $1`, run).Scan(&ended)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, errorOf(ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
+	}
+	if err != nil {
+		return nil, false, explain("read the run", err)
+	}
+	lines, err = s.logLines(ctx, `where run_id = $1 and id > $2 order by id limit $3`, run, after, limit)
+	return lines, ended.Valid && len(lines) < limit, explain("read the log", err)
+}
+
+// WaitRunLogs is RunLogs that waits for a line or the end of the run, until ctx is done; then it returns no lines and no
+// error.
+func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) ([]LogLine, bool, error) {
+	news, stop := s.logs.listen(run)
+	defer stop()
+	for {
+		lines, done, err := s.RunLogs(ctx, run, after, limit)
+		switch {
+		case ctx.Err() != nil:
+			return []LogLine{}, false, nil
+		case err != nil || done || len(lines) > 0:
+			return lines, done, err
+		}
+		pause := logsPoll
+		if s.logs.here(run) {
+			pause = logsCheck
+		}
+		select {
+		case <-ctx.Done():
+			return []LogLine{}, false, nil
+		case <-news:
+		case <-time.After(pause):
+		}
+	}
+}

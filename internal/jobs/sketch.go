@@ -1,0 +1,70 @@
+package jobs
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/DataDog/sketches-go/ddsketch"
+	"github.com/DataDog/sketches-go/ddsketch/mapping"
+	"github.com/DataDog/sketches-go/ddsketch/store"
+)
+
+// sketchAccuracy is the relative error of percentiles.
+const sketchAccuracy = 0.01
+
+// histogram is a mergeable distribution of milliseconds with its exact maximum.
+type histogram struct {
+	sketch *ddsketch.DDSketch
+	max    int64
+}
+
+func newHistogram() histogram {
+	indexes, err := mapping.NewLogarithmicMapping(sketchAccuracy)
+	if err != nil {
+		panic(err) // the accuracy is a constant
+	}
+	return histogram{sketch: ddsketch.NewDDSketchFromStoreProvider(indexes, store.DenseStoreConstructor)}
+}
+
+func (h *histogram) add(ms int64) {
+	ms = max(ms, 0)
+	if h.sketch.Add(float64(ms)) == nil {
+		h.max = max(h.max, ms)
+	}
+}
+
+// merge adds a stored histogram.
+func (h *histogram) merge(stored []byte, maximum int64) error {
+	if err := h.sketch.DecodeAndMergeWith(stored); err != nil {
+		return fmt.Errorf("read a histogram: %w", err)
+	}
+	h.max = max(h.max, maximum)
+	return nil
+}
+
+func (h *histogram) bytes() []byte {
+	var b []byte
+	h.sketch.Encode(&b, false)
+	return b
+}
+
+func (h *histogram) percentiles() Percentiles {
+	if h.sketch == nil || h.sketch.IsEmpty() {
+		return Percentiles{}
+	}
+	maximum := float64(h.max)
+	return Percentiles{P50MS: h.quantile(0.5), P95MS: h.quantile(0.95), P99MS: h.quantile(0.99), MaxMS: &maximum}
+}
+
+// quantile is nil when nothing was measured.
+func (h *histogram) quantile(q float64) *float64 {
+	if h.sketch == nil || h.sketch.IsEmpty() {
+		return nil
+	}
+	value, err := h.sketch.GetValueAtQuantile(q)
+	if err != nil {
+		return nil
+	}
+	value = min(math.Round(value*10)/10, float64(h.max))
+	return &value
+}

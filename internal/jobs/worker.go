@@ -1,0 +1,147 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+)
+
+// worker runs the attempts at the jobs of one agent.
+type worker struct {
+	river.WorkerDefaults[jobArgs]
+	service *Service
+	spec    *agent.Spec
+	client  string // the River client's id
+}
+
+// attempt is one attempt at a job, from River's hands to its end.
+type attempt struct {
+	*worker
+	job   *river.Job[jobArgs]
+	runID int64 // 0 until its row is written
+	begun time.Time
+}
+
+// attemptError is an attempt's end that its run row already tells.
+type attemptError struct {
+	text  string
+	cause error // what River acts on; nil for a failure
+}
+
+func (e *attemptError) Error() string { return e.text }
+func (e *attemptError) Unwrap() error { return e.cause }
+
+// Work is called by River, at most as often at a time as the queue has slots.
+func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
+	s := w.service
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.active.add(job.ID, cancel)
+	defer s.active.remove(job.ID)
+
+	a := &attempt{worker: w, job: job}
+	if err := s.limiter.acquire(ctx, w.spec.Name); err != nil {
+		return a.interrupted(ctx)
+	}
+	defer s.limiter.release(w.spec.Name)
+	if err := a.begin(ctx); err != nil {
+		return err
+	}
+	s.active.began()
+	s.onChange("queue", "jobs", "agents", "workers")
+	result, err := a.run(ctx)
+	s.active.over()
+	s.done.Add(1)
+	err = a.finish(ctx, result, err)
+	s.signalEnded()
+	s.onChange("queue", "jobs", "agents", "workers")
+	return err
+}
+
+// begin writes the run row.
+func (a *attempt) begin(ctx context.Context) error {
+	s := a.service
+	a.begun = time.Now()
+	due := a.job.ScheduledAt
+	wait := max(a.begun.Sub(due), 0)
+	err := s.persist(ctx, "write the start of a run", func(ctx context.Context) error {
+		return s.db.Write.QueryRowContext(ctx, `insert into run
+			(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
+			values ($1, $2, $3, $4, $5, $6, 'running', $7, $8, $9) returning id`,
+			a.job.ID, a.job.Attempt, a.job.MaxAttempts, a.spec.Name, a.job.Queue, s.id,
+			due.UnixMilli(), a.begun.UnixMilli(), wait.Milliseconds()).Scan(&a.runID)
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return a.interrupted(ctx)
+	}
+	return explain("write the start of the run", err)
+}
+
+// run runs the agent's process. A panic of ours is the attempt's failure, not the process's end.
+func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
+	s := a.service
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			err = fmt.Errorf("agentos itself failed: %v", recovered)
+		}
+	}()
+	s.logs.open(a.runID, a.job.ID, a.spec.Name)
+	return agent.Run(ctx, agent.Attempt{
+		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
+		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim,
+		OnLine: func(line agent.Line) { s.logs.add(a.runID, line) },
+	})
+}
+
+// interrupted is what River is told of a job whose process never ran or was stopped: it was cancelled, or this worker
+// ends, and then the job goes back to the queue without having used up an attempt.
+func (a *attempt) interrupted(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, rivertype.ErrJobCancelledRemotely) {
+		return &attemptError{cancelledText, river.JobCancel(cause)}
+	}
+	return &attemptError{"the worker was stopped", context.Canceled}
+}
+
+const (
+	persistWait    = 50 * time.Millisecond // before the second try
+	persistWaitMax = 2 * time.Second
+	persistTimeout = 10 * time.Second // of one try
+)
+
+// persist writes what must not be lost: while the database cannot be used it tries again, until ctx ends.
+func (s *Service) persist(ctx context.Context, what string, write func(context.Context) error) error {
+	for wait := persistWait; ; wait = min(2*wait, persistWaitMax) {
+		try, cancel := context.WithTimeout(ctx, persistTimeout)
+		err := write(try)
+		cancel()
+		if err == nil || ctx.Err() != nil || !db.Temporary(err) {
+			s.health.report(what, nil)
+			return err
+		}
+		s.health.report(what, db.Explain(err))
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// signalEnded tells the rollups that there is something new.
+func (s *Service) signalEnded() {
+	select {
+	case s.ended <- struct{}{}:
+	default:
+	}
+}
