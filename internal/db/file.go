@@ -33,6 +33,7 @@ type file struct {
 	mu    sync.Mutex
 	info  os.FileInfo // of the file the connections work on; nil before the first
 	wal   os.FileInfo // its write-ahead log; nil when none was seen
+	aside os.FileInfo // the file whose log was set aside; nil when none was
 	epoch int         // grows when all connections must go
 	old   int         // open connections of earlier epochs
 	open  int         // open connections of this epoch
@@ -121,7 +122,7 @@ func (f *file) admit() (int, error) {
 		if f.open > 0 {
 			return 0, &fileError{text: fmt.Sprintf("the database file %s was replaced", f.path)}
 		}
-		if err := f.dropStaleLog(); err != nil {
+		if err := f.changeLogs(info); err != nil {
 			return 0, err
 		}
 	}
@@ -130,15 +131,26 @@ func (f *file) admit() (int, error) {
 	return f.epoch, nil
 }
 
-// dropStaleLog removes the write-ahead log of the file that was there before: SQLite would apply it to the new one.
-func (f *file) dropStaleLog() error {
-	info, err := os.Stat(f.path + "-wal")
-	if err != nil || f.wal == nil || !os.SameFile(f.wal, info) {
+// changeLogs sets the write-ahead log of the file that was there before aside, because SQLite would apply it to the new
+// one, and brings back the log of a file that came back: it may hold all that was written lately.
+func (f *file) changeLogs(now os.FileInfo) error {
+	wal, aside := f.path+"-wal", f.path+"-wal.aside"
+	if info, err := os.Stat(wal); err == nil && f.wal != nil && os.SameFile(f.wal, info) {
+		f.log.Warn("the database file was replaced: setting its write-ahead log aside", "log", aside)
+		if err := errors.Join(os.Rename(wal, aside), removeIfThere(f.path+"-shm")); err != nil {
+			return &fileError{"set the replaced file's write-ahead log aside", err}
+		}
+		f.aside = f.info
+	}
+	f.wal = nil
+	if f.aside == nil || !os.SameFile(f.aside, now) {
 		return nil
 	}
-	f.log.Warn("removing the write-ahead log of the replaced database file", "path", f.path+"-wal")
-	f.wal = nil
-	return errors.Join(removeIfThere(f.path+"-wal"), removeIfThere(f.path+"-shm"))
+	f.aside = nil
+	if err := errors.Join(os.Rename(aside, wal), removeIfThere(f.path+"-shm")); err != nil {
+		return &fileError{"bring back the file's write-ahead log", err}
+	}
+	return nil
 }
 
 func (f *file) leave(epoch int) {

@@ -1,0 +1,156 @@
+package db_test
+
+import (
+	"bytes"
+	"database/sql"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+// marked opens a database whose schedule table holds one mark.
+func marked(t *testing.T, path, mark string) *db.DB {
+	t.Helper()
+	d := openMigrated(t, path)
+	exec(t, d, `insert into schedule (agent, spec, next_ms) values ($1, '', 0)`, mark)
+	return d
+}
+
+func markOf(t *testing.T, pool *sql.DB) (mark string, err error) {
+	t.Helper()
+	return mark, pool.QueryRowContext(t.Context(), `select agent from schedule`).Scan(&mark)
+}
+
+// fails waits until statements on both pools fail, in time and with the text.
+func fails(t *testing.T, d *db.DB, text string) {
+	t.Helper()
+	for _, pool := range []*sql.DB{d.Read, d.Write} {
+		var err error
+		until(t, "statements fail: "+text, func() bool {
+			begin := time.Now()
+			_, err = markOf(t, pool)
+			if took := time.Since(begin); took > 7*time.Second {
+				t.Fatalf("a statement hung for %v", took)
+			}
+			return err != nil
+		})
+		if !strings.Contains(err.Error(), text) || !db.Temporary(err) {
+			t.Errorf("error %q (temporary %v), want %q", err, db.Temporary(err), text)
+		}
+	}
+	if err := d.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("Ping says %v, want %q", err, text)
+	}
+}
+
+// works waits until statements on both pools find the mark again.
+func works(t *testing.T, d *db.DB, mark string) {
+	t.Helper()
+	until(t, "the database works with mark "+mark, func() bool {
+		read, err1 := markOf(t, d.Read)
+		written, err2 := markOf(t, d.Write)
+		return err1 == nil && err2 == nil && read == mark && written == mark && d.Ping(t.Context()) == nil
+	})
+	exec(t, d, `update schedule set next_ms = next_ms + 1`)
+}
+
+func move(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMovedAwayAndBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agentos.db")
+	d := marked(t, path, "mine")
+	move(t, path, path+".away")
+	fails(t, d, "the database file is gone")
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the file was made anew")
+	}
+	move(t, path+".away", path)
+	works(t, d, "mine")
+}
+
+func TestDeletedWhileATransactionIsOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agentos.db")
+	d := marked(t, path, "mine")
+	tx, err := d.Write.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	move(t, path, path+".away")
+	if err := d.Ping(t.Context()); err == nil {
+		t.Error("Ping did not notice")
+	}
+	tx.Rollback()
+	fails(t, d, "the database file is gone")
+	move(t, path+".away", path)
+	works(t, d, "mine")
+}
+
+func TestReplacedByAnotherDatabase(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agentos.db")
+	d := marked(t, path, "mine")
+	marked(t, filepath.Join(dir, "other.db"), "theirs").Close()
+	move(t, filepath.Join(dir, "other.db"), path)
+	works(t, d, "theirs") // and not what the old file's write-ahead log holds
+	var verdict string
+	if err := d.Read.QueryRowContext(t.Context(), `pragma integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+		t.Errorf("integrity: %s, %v", verdict, err)
+	}
+}
+
+func TestReplacedByGarbage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agentos.db")
+	d := marked(t, path, "mine")
+	move(t, path, path+".away")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, d, "not a database")
+	move(t, path+".away", path)
+	works(t, d, "mine")
+}
+
+// An emptied file is an empty database to SQLite: without care, everything would be "no such table" for good.
+func TestEmptiedAndRestored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agentos.db")
+	d := marked(t, path, "mine")
+	exec(t, d, `pragma wal_checkpoint(truncate)`)
+	backup, err := os.ReadFile(path) // closing it drops SQLite's locks; nobody else uses this file
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "statements fail", func() bool {
+		_, err := markOf(t, d.Read)
+		return err != nil
+	})
+	if err := d.Ping(t.Context()); err == nil {
+		t.Error("Ping did not notice")
+	}
+	if err := os.WriteFile(path, backup, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	works(t, d, "mine")
+}
+
+func TestReopenKeepsWorking(t *testing.T) {
+	d := marked(t, filepath.Join(t.TempDir(), "agentos.db"), "mine")
+	rows, err := d.Read.QueryContext(t.Context(), `select agent from schedule`) // holds a connection
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Reopen()
+	rows.Close()
+	works(t, d, "mine")
+}
