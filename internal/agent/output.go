@@ -83,7 +83,7 @@ func (l *Line) fill(object map[string]json.RawMessage) {
 	if raw, ok := object["enqueue"]; ok {
 		request, err := parseEnqueue(raw)
 		if err != nil {
-			l.Refused = "enqueue refused: " + err.Error()
+			l.Refused = clipLine(cleanText("enqueue refused: " + err.Error()))
 			l.Level = "error"
 		} else {
 			l.Enqueue = request
