@@ -1,8 +1,19 @@
 package jobs
 
 import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 )
 
 // testLog writes to the test's log, which go test shows when the test fails.
@@ -10,4 +21,117 @@ func testLog(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
-func workerProcess([]string) int { return 0 }
+// workerProcess is the main function of a worker in a process of its own. It ends gracefully when standard input does.
+func workerProcess(args []string) int {
+	path, dataDir, config := args[0], args[1], args[2]
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	fail := func(err error) int { log.Error("worker process", "error", err); return 1 }
+	fleet, err := agent.Load(config)
+	if err != nil {
+		return fail(err)
+	}
+	d, err := db.Open(context.Background(), "sqlite://"+path, log)
+	if err != nil {
+		return fail(err)
+	}
+	s, err := New(context.Background(), Options{DB: d, Fleet: fleet, DataDir: dataDir, Log: log})
+	if err != nil {
+		return fail(err)
+	}
+	if err := s.Start(context.Background()); err != nil {
+		return fail(err)
+	}
+	fmt.Println(s.Worker())
+	io.Copy(io.Discard, os.Stdin)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		return fail(err)
+	}
+	if err := d.Close(); err != nil {
+		return fail(err)
+	}
+	return 0
+}
+
+// process is a worker in a process of its own.
+type process struct {
+	id    string
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+}
+
+func startProcess(t testing.TB, dbPath, dataDir, yaml string) *process {
+	t.Helper()
+	config := filepath.Join(t.TempDir(), "agentos.yaml")
+	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "worker-process", dbPath, dataDir, config)
+	cmd.Stderr = t.Output()
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: cmd, stdin: stdin}
+	t.Cleanup(func() { p.kill(t) })
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the worker process did not start: %v", err)
+	}
+	p.id = line[:len(line)-1]
+	return p
+}
+
+// kill is kill -9.
+func (p *process) kill(t testing.TB) {
+	t.Helper()
+	if p.cmd.ProcessState == nil {
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+	}
+}
+
+// end lets the process stop as it should.
+func (p *process) end(t testing.TB) {
+	t.Helper()
+	p.stdin.Close()
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the worker process ended badly: %v", err)
+	}
+}
+
+// one reads a single value.
+func one[T any](t testing.TB, s *Service, query string, args ...any) (value T) {
+	t.Helper()
+	if err := s.db.Read.QueryRowContext(t.Context(), query, args...).Scan(&value); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return value
+}
+
+func exec1(t testing.TB, s *Service, query string, args ...any) {
+	t.Helper()
+	if _, err := s.db.Write.ExecContext(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+// gated is a script that says it began by making one file and waits for another.
+func gated(dir string) string {
+	return fmt.Sprintf(`touch %[1]s/began; while [ ! -e %[1]s/gate ]; do sleep 0.02; done`, dir)
+}
+
+func move(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func fleetOf(t testing.TB, yaml string) *agent.Fleet {
 
 // sh is an agent that runs a line of shell. More settings follow, two spaces deep.
 func sh(name, script string, more ...string) string {
-	text := "  " + name + ":\n    command: [sh, -c, '" + strings.ReplaceAll(script, "'", "''") + "']\n"
+	text := "  " + name + ":\n    command: [sh, -c, " + strconv.Quote(script) + "]\n"
 	for _, line := range more {
 		text += "    " + line + "\n"
 	}
