@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/config"
+)
+
+func runCheck(_ context.Context, c *call, args []string) error {
+	set := newFlags(c, "check")
+	loader := config.Register(set, "config")
+	rest, err := parse(set, args)
+	if err != nil {
+		return err
+	}
+	if err := noArguments(rest); err != nil {
+		return err
+	}
+	cfg, faults := loader.Load(c.getenv, nil)
+	path := set.Lookup("config").Value.String()
+	if cfg != nil {
+		path = cfg.File
+	}
+	fleet, err := agent.Load(path)
+	if err := errors.Join(faults, err); err != nil {
+		return joinFaults(faults, err)
+	}
+	fmt.Fprintf(c.stdout, "%s is fine: %s\n", path, describeFleet(fleet))
+	return nil
+}
+
+// joinFaults tells the faults of the settings and of the agents together.
+func joinFaults(settings, agents error) error {
+	if settings == nil {
+		return agents
+	}
+	if agents == nil {
+		return settings
+	}
+	return config.Faults{settings.Error(), agents.Error()}
+}
+
+func describeFleet(f *agent.Fleet) string {
+	names := make([]string, len(f.Agents))
+	for i, a := range f.Agents {
+		names[i] = a.Name
+	}
+	return fmt.Sprintf("%d agents (%s)", len(names), strings.Join(names, ", "))
+}

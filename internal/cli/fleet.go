@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/source"
+)
+
+// fleetKeeper keeps the fleet equal to its file: it reads the file again on SIGHUP and when it changes. A bad file
+// leaves the fleet before in force and its faults on screen.
+type fleetKeeper struct {
+	path    string
+	log     *slog.Logger
+	current atomic.Pointer[source.Fleet]
+}
+
+func loadFleet(path string, log *slog.Logger) (*fleetKeeper, error) {
+	fleet, err := agent.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	k := &fleetKeeper{path: path, log: log}
+	k.current.Store(&source.Fleet{Fleet: fleet, LoadedAt: time.Now()})
+	return k, nil
+}
+
+// Fleet is the fleet in force, with the faults of a newer file.
+func (k *fleetKeeper) Fleet() source.Fleet { return *k.current.Load() }
+
+// Run follows the file until the context ends. The folder is watched, not the file, because editors replace files.
+func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func(...string)) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch the agents' file: %w", err)
+	}
+	defer watcher.Close()
+	if err := watcher.Add(filepath.Dir(k.path)); err != nil {
+		return fmt.Errorf("watch the agents' file: %w", err)
+	}
+
+	const settle = 200 * time.Millisecond // an editor writes in several steps
+	settled := time.NewTimer(settle)
+	settled.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event := <-watcher.Events:
+			if filepath.Base(event.Name) == filepath.Base(k.path) {
+				settled.Reset(settle)
+			}
+		case err := <-watcher.Errors:
+			k.log.Warn("watching the agents' file failed; SIGHUP still reloads it", "error", err)
+		case <-hangup:
+			settled.Reset(0)
+		case <-settled.C:
+			k.reload(ctx, service)
+			nudge("agents", "queue", "workers", "system")
+		}
+	}
+}
+
+func (k *fleetKeeper) reload(ctx context.Context, service *jobs.Service) {
+	before := k.Fleet()
+	fleet, err := agent.Load(k.path)
+	if err == nil && fleet.Hash == before.Hash {
+		before.Problems = nil
+		k.current.Store(&before)
+		return
+	}
+	if err == nil {
+		err = service.Reload(ctx, fleet)
+	}
+	if err != nil {
+		k.log.Error("the agents' file was not taken over; the fleet before stays in force", "file", k.path, "error", err)
+		before.Problems = problemsOf(err)
+		k.current.Store(&before)
+		return
+	}
+	k.log.Info("the fleet was loaded again", "file", k.path, "agents", len(fleet.Agents))
+	k.current.Store(&source.Fleet{Fleet: fleet, LoadedAt: time.Now()})
+}
+
+func problemsOf(err error) []string {
+	var faults agent.Faults
+	if !errors.As(err, &faults) {
+		return []string{err.Error()}
+	}
+	texts := make([]string, len(faults))
+	for i, fault := range faults {
+		texts[i] = fault.String()
+	}
+	return texts
+}

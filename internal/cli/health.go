@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/snapshot"
+)
+
+// snapshotFile holds the last good document in the data folder.
+const snapshotFile = "snapshot.json"
+
+func databaseHealth(ctx context.Context, database *db.DB) source.Health {
+	begin := time.Now()
+	if err := database.Ping(ctx); err != nil {
+		return source.Health{Status: "down", Detail: err.Error()}
+	}
+	took := float64(time.Since(begin).Microseconds()) / 1000
+	return source.Health{Status: "ok", Detail: "SQLite", TookMS: &took}
+}
+
+// cacheHealth is degraded when a tier fails: viewers are served from memory all the same, but a restart would begin
+// without the newest document.
+func cacheHealth(cache *snapshot.Cache) source.Health {
+	stats := cache.Stats()
+	var names, broken []string
+	for _, tier := range stats.Tiers {
+		names = append(names, tier.Name)
+		if tier.Error != "" {
+			broken = append(broken, tier.Name+": "+tier.Error)
+		}
+	}
+	if broken != nil {
+		return source.Health{Status: "degraded", Detail: strings.Join(broken, "; ")}
+	}
+	return source.Health{Status: "ok", Detail: "memory, " + strings.Join(names, ", ")}
+}
+
+// warmerHealth is degraded when sections fail or when no document could be published lately.
+func warmerHealth(warmer *snapshot.Warmer) source.Health {
+	stats := warmer.Stats()
+	failing := 0
+	var slowest float64
+	for _, section := range stats.Sections {
+		if section.Error != "" {
+			failing++
+		}
+		slowest = max(slowest, float64(section.Took.Microseconds())/1000)
+	}
+	switch {
+	case stats.Error != "":
+		return source.Health{Status: "degraded", Detail: stats.Error}
+	case failing > 0:
+		return source.Health{Status: "degraded", Detail: fmt.Sprintf("%d of %d sections cannot be collected", failing, len(stats.Sections))}
+	}
+	return source.Health{Status: "ok", Detail: fmt.Sprintf("%d sections", len(stats.Sections)), TookMS: &slowest}
+}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/agentos/agentos/snapshot"
+)
+
+// metrics reads at scrape time the counters that the packages keep anyway. Labels are bounded: rungs, tiers, sections.
+type metrics struct {
+	cache  *snapshot.Cache
+	warmer *snapshot.Warmer
+	stream *snapshot.Stream
+}
+
+// newMetrics gives the handler of /metrics, with a registry of its own.
+func newMetrics(cache *snapshot.Cache, warmer *snapshot.Warmer, stream *snapshot.Stream) http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		&metrics{cache, warmer, stream},
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("agentos_"+name, help, labels, nil)
+}
+
+var (
+	descAnswers     = describe("snapshot_answers_total", "Documents served, by rung of the ladder.", "rung")
+	descUnavailable = describe("snapshot_unavailable_total", "Requests for which no rung had a document.")
+	descPublishes   = describe("snapshot_publishes_total", "Documents published.")
+	descRefused     = describe("snapshot_refused_total", "Documents over the size limit, not published.")
+	descRevision    = describe("snapshot_revision", "Revision of the current document.")
+	descAge         = describe("snapshot_age_seconds", "Age of the oldest overdue section, else of the current document.")
+	descStale       = describe("snapshot_stale", "1 while a section of the current document is overdue.")
+	descBytes       = describe("snapshot_bytes", "Size of the current document.", "encoding")
+	descCollects    = describe("section_collects_total", "Attempts to collect a section.", "section")
+	descFailures    = describe("section_failures_total", "Failed attempts, by section.", "section")
+	descTook        = describe("section_collect_seconds_total", "Time that collecting took.", "section")
+	descSectionAge  = describe("section_age_seconds", "Age of the value shown.", "section")
+	descPace        = describe("section_pace_seconds", "Present pace, slowed down when a section is costly.", "section")
+	descTierLoads   = describe("tier_loads_total", "Documents loaded from a tier.", "tier")
+	descTierStores  = describe("tier_stores_total", "Documents stored in a tier.", "tier")
+	descTierErrors  = describe("tier_errors_total", "Failed loads and stores.", "tier")
+	descTierCorrupt = describe("tier_corrupt_total", "Loaded documents that could not be used.", "tier")
+	descSubscribers = describe("stream_subscribers", "Open streams.")
+	descStreamBytes = describe("stream_bytes_total", "Bytes sent to streams.")
+	descDropped     = describe("stream_dropped_total", "Streams ended because the client did not read.")
+)
+
+// Describe implements prometheus.Collector; what Collect sends is not fixed, so it says nothing.
+func (m *metrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	m.collectCache(out)
+	m.collectSections(out)
+	stats := m.stream.Stats()
+	gauge(out, descSubscribers, float64(stats.Subscribers))
+	count(out, descStreamBytes, stats.Bytes)
+	count(out, descDropped, stats.Dropped)
+}
+
+func (m *metrics) collectCache(out chan<- prometheus.Metric) {
+	stats := m.cache.Stats()
+	for rung, hits := range stats.Hits {
+		count(out, descAnswers, hits, rung)
+	}
+	count(out, descUnavailable, stats.Unavailable)
+	count(out, descPublishes, stats.Publishes)
+	count(out, descRefused, stats.Refused)
+	gauge(out, descRevision, float64(stats.Revision))
+	gauge(out, descBytes, float64(stats.Bytes), "identity")
+	gauge(out, descBytes, float64(stats.GzipBytes), "gzip")
+	if current := m.cache.Current(); current != nil {
+		gauge(out, descAge, time.Since(current.AsOf).Seconds())
+		gauge(out, descStale, oneIf(current.Stale))
+	}
+	for _, tier := range stats.Tiers {
+		count(out, descTierLoads, tier.Loads, tier.Name)
+		count(out, descTierStores, tier.Stores, tier.Name)
+		count(out, descTierErrors, tier.Errors, tier.Name)
+		count(out, descTierCorrupt, tier.Corrupt, tier.Name)
+	}
+}
+
+func (m *metrics) collectSections(out chan<- prometheus.Metric) {
+	for name, section := range m.warmer.Stats().Sections {
+		count(out, descCollects, section.Collects, name)
+		count(out, descFailures, section.Failures, name)
+		out <- prometheus.MustNewConstMetric(descTook, prometheus.CounterValue, section.TotalTook.Seconds(), name)
+		gauge(out, descPace, section.Every.Seconds(), name)
+		if !section.AsOf.IsZero() {
+			gauge(out, descSectionAge, time.Since(section.AsOf).Seconds(), name)
+		}
+	}
+}
+
+func count(out chan<- prometheus.Metric, desc *prometheus.Desc, value uint64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(value), labels...)
+}
+
+func gauge(out chan<- prometheus.Metric, desc *prometheus.Desc, value float64, labels ...string) {
+	out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/server"
+	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/ui"
+)
+
+func runServe(ctx context.Context, c *call, args []string) error {
+	cfg, rest, err := settingsOf(c, "serve", args)
+	if err != nil {
+		return err
+	}
+	if err := noArguments(rest); err != nil {
+		return err
+	}
+	return serve(ctx, c, cfg)
+}
+
+// serve is the wiring of the whole: what is made from what, in which order it starts and in which it ends.
+func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
+	startedAt := time.Now()
+	log := newLogger(c.stderr, cfg)
+
+	keeper, err := loadFleet(cfg.File, log)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	database, err := openDatabase(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.Close()) }()
+	accounts, err := auth.Open(ctx, database, auth.Options{Log: log})
+	if err != nil {
+		return err
+	}
+
+	// The jobs tell the warmer what they touched; the warmer's sections read the jobs.
+	var warmer *snapshot.Warmer
+	nudge := func(sections ...string) { warmer.Nudge(sections...) }
+	service, err := jobs.New(ctx, jobs.Options{
+		DB: database, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(),
+		Shim: agent.SelfShim(), Log: log, OnChange: nudge,
+	})
+	if err != nil {
+		return err
+	}
+	cache := snapshot.NewCache(snapshot.CacheOptions{
+		Tiers:    []snapshot.Tier{snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))},
+		FreshFor: 3 * cfg.Interval,
+		Log:      log,
+	})
+	warmer, err = snapshot.NewWarmer(cache, source.All(source.Deps{
+		Jobs: service, Fleet: keeper.Fleet, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
+		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database) },
+		Cache:    func(context.Context) source.Health { return cacheHealth(cache) },
+		Warmer:   func(context.Context) source.Health { return warmerHealth(warmer) },
+	}), snapshot.WarmerOptions{Interval: cfg.Interval, Log: log})
+	if err != nil {
+		return err
+	}
+	stream := snapshot.NewStream(cache, snapshot.StreamOptions{Log: log})
+	handler, err := server.New(server.Options{
+		Cache: cache, Stream: stream, Auth: accounts, Jobs: service,
+		Agents: func() server.AgentsState {
+			f := keeper.Fleet()
+			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems}
+		},
+		UI: ui.Dist(), Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(),
+		Ready: database.Ping, Metrics: newMetrics(cache, warmer, stream),
+	})
+	if err != nil {
+		return err
+	}
+	if err := cache.Restore(ctx); err != nil {
+		log.Warn("there is no last good snapshot to start from", "error", err)
+	}
+
+	// Everything below runs until stop, which comes after the drain: viewers see the fleet end its work.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, running := errgroup.WithContext(running)
+	group.Go(func() error { return warmer.Run(running) })
+	group.Go(func() error { return accounts.Run(running) })
+	group.Go(func() error { return keeper.Run(running, service, nudge) })
+	web := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	group.Go(func() error {
+		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error { return firstAdmin(running, c, cfg, accounts) })
+	fmt.Fprintf(c.stdout, "AgentOS %s: %s\n  dashboard  %s\n", versionText(), describeFleet(keeper.Fleet().Fleet), address(cfg, listener))
+	if err := service.Start(running); err != nil {
+		stop()
+		return errors.Join(err, group.Wait())
+	}
+
+	select {
+	case <-ctx.Done():
+		log.Info("shutting down", "cause", context.Cause(ctx), "drain", cfg.Drain)
+	case <-running.Done():
+	}
+	err = drain(service, cfg.Drain)
+	stream.Close(snapshot.EndShutdown)
+	ending, cancel := context.WithTimeoutCause(context.Background(), 2*time.Second, errors.New("shutting down took too long"))
+	defer cancel()
+	if web.Shutdown(ending) != nil {
+		err = errors.Join(err, web.Close())
+	}
+	stop()
+	err = errors.Join(err, group.Wait())
+	return errors.Join(err, cache.Close(ending))
+}
+
+// drain stops fetching jobs and waits for the running attempts; what has not ended by then goes back to the queue.
+func drain(service *jobs.Service, patience time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errors.New("the drain time is over"))
+	defer cancel()
+	return service.Stop(ctx)
+}
+
+// firstAdmin makes the first account, beside the start because hashing a password takes a tenth of a second.
+func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth.Service) error {
+	generated, err := accounts.EnsureAdmin(ctx, cfg.AdminPassword)
+	if err != nil {
+		return fmt.Errorf("make the first account: %w", err)
+	}
+	if generated != "" {
+		fmt.Fprintf(c.stdout, "  log in     name admin, password %s  (shown once; change it with: agentos user passwd admin)\n", generated)
+	}
+	return nil
+}
+
+func listen(cfg *config.Config) (net.Listener, error) {
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w: choose another address with --listen", cfg.Listen, err)
+	}
+	if !cfg.TLS() {
+		return listener, nil
+	}
+	pair, err := loadCertificate(cfg.TLSCert, cfg.TLSKey)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	pair.NextProtos = []string{"h2", "http/1.1"}
+	return tls.NewListener(listener, pair), nil
+}
+
+// address is where a browser finds the dashboard.
+func address(cfg *config.Config, listener net.Listener) string {
+	scheme := "http"
+	if cfg.TLS() {
+		scheme = "https"
+	}
+	host, port, _ := net.SplitHostPort(listener.Addr().String())
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host, _ = os.Hostname()
+	}
+	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
+}

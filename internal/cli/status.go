@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/snapshot"
+)
+
+// runStatus climbs the same ladder as the dashboard: the file that a running server keeps fresh, else the database.
+func runStatus(ctx context.Context, c *call, args []string) (err error) {
+	set := newFlags(c, "status")
+	loader := config.Register(set, "config", "data", "database", "interval", "log-level", "log-format")
+	asJSON := set.Bool("json", false, "print the whole document")
+	rest, err := parse(set, args)
+	if err != nil {
+		return err
+	}
+	if err := noArguments(rest); err != nil {
+		return err
+	}
+	cfg, err := loader.Load(c.getenv, nil)
+	if err != nil {
+		return err
+	}
+	document, served, err := readStatus(ctx, c, cfg)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		_, err := c.stdout.Write(append(document.JSON, '\n'))
+		return err
+	}
+	return writeStatus(c.stdout, document, served)
+}
+
+func readStatus(ctx context.Context, c *call, cfg *config.Config) (doc *snapshot.Snapshot, served snapshot.Served, err error) {
+	log := newLogger(c.stderr, cfg)
+	service, database, err := openJobs(ctx, cfg, log)
+	if err != nil {
+		return nil, served, err
+	}
+	defer func() { err = errors.Join(err, database.Close()) }()
+	keeper, err := loadFleet(cfg.File, log)
+	if err != nil {
+		return nil, served, err
+	}
+	cache := snapshot.NewCache(snapshot.CacheOptions{
+		Tiers:    []snapshot.Tier{snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))},
+		FreshFor: 3 * cfg.Interval,
+		Log:      log,
+	})
+	var warmer *snapshot.Warmer
+	warmer, err = snapshot.NewWarmer(cache, source.All(source.Deps{
+		Jobs: service, Fleet: keeper.Fleet, DataDir: cfg.Data, Version: versionText(), StartedAt: time.Now(),
+		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database) },
+		Cache:    func(context.Context) source.Health { return cacheHealth(cache) },
+		Warmer:   func(context.Context) source.Health { return warmerHealth(warmer) },
+	}), snapshot.WarmerOptions{Interval: cfg.Interval, Log: log})
+	if err != nil {
+		return nil, served, err
+	}
+	return cache.Get(ctx)
+}
+
+// statusDocument is what the terminal shows of the document.
+type statusDocument struct {
+	Dashboard struct {
+		System *struct {
+			Status  string   `json:"status"`
+			Reasons []string `json:"reasons"`
+			CPU     *float64 `json:"cpu"`
+			Memory  *float64 `json:"memory"`
+		} `json:"system"`
+		Workers *struct {
+			Total, Active, Slots, Busy int
+		} `json:"workers"`
+		Queue *struct {
+			Pending, Processing, Scheduled, Retryable int64
+		} `json:"queue"`
+		Jobs *struct {
+			Total     int64 `json:"total_today"`
+			Completed int64 `json:"completed_today"`
+			Failed    int64 `json:"failed_today"`
+		} `json:"jobs"`
+	} `json:"dashboard"`
+	AgentsWorkers struct {
+		Agents *struct {
+			Items map[string]statusAgent `json:"items"`
+		} `json:"agents"`
+	} `json:"agents_workers"`
+	Analytics *struct {
+		SuccessRate *float64 `json:"success_rate"`
+	} `json:"analytics"`
+}
+
+type statusAgent struct {
+	Order            int
+	Name, State      string
+	Running, Waiting int64
+	Runs24h          int64    `json:"runs_24h"`
+	SuccessRate      *float64 `json:"success_rate"`
+	P95MS            *float64 `json:"p95_ms"`
+}
+
+func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) error {
+	var d statusDocument
+	if err := json.Unmarshal(doc.JSON, &d); err != nil {
+		return fmt.Errorf("read the document: %w", err)
+	}
+	fmt.Fprintf(out, "as of %s (%s old, from %s)\n", doc.AsOf.Local().Format(time.DateTime), served.Age.Round(100*time.Millisecond), served.Rung)
+	if s := d.Dashboard.System; s != nil {
+		fmt.Fprintf(out, "system   %s, cpu %s, memory %s\n", s.Status, percent(s.CPU), percent(s.Memory))
+		for _, reason := range s.Reasons {
+			fmt.Fprintf(out, "         %s\n", reason)
+		}
+	}
+	if w := d.Dashboard.Workers; w != nil {
+		fmt.Fprintf(out, "workers  %d of %d active, %d of %d slots busy\n", w.Active, w.Total, w.Busy, w.Slots)
+	}
+	if q := d.Dashboard.Queue; q != nil {
+		fmt.Fprintf(out, "queue    %d waiting, %d running, %d scheduled, %d to be retried\n", q.Pending, q.Processing, q.Scheduled, q.Retryable)
+	}
+	if j := d.Dashboard.Jobs; j != nil {
+		fmt.Fprintf(out, "today    %d jobs, %d completed, %d failed attempts\n", j.Total, j.Completed, j.Failed)
+	}
+	if d.Analytics != nil {
+		fmt.Fprintf(out, "success  %s in 24 h\n", percent(d.Analytics.SuccessRate))
+	}
+	if d.AgentsWorkers.Agents == nil {
+		return nil
+	}
+	return writeAgents(out, d.AgentsWorkers.Agents.Items)
+}
+
+func writeAgents(out io.Writer, items map[string]statusAgent) error {
+	agents := make([]statusAgent, 0, len(items))
+	for _, a := range items {
+		agents = append(agents, a)
+	}
+	slices.SortFunc(agents, func(a, b statusAgent) int { return a.Order - b.Order })
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nAGENT\tSTATE\tRUNNING\tWAITING\tRUNS 24H\tSUCCESS\tP95")
+	for _, a := range agents {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", a.Name, a.State, a.Running, a.Waiting, a.Runs24h, percent(a.SuccessRate), millis(a.P95MS))
+	}
+	return w.Flush()
+}
+
+func percent(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f %%", *v)
+}
+
+func millis(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return time.Duration(*v * float64(time.Millisecond)).Round(time.Millisecond).String()
+}

@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/config"
+)
+
+func runUser(ctx context.Context, c *call, args []string) error {
+	return manage(ctx, c, "user", args, func(accounts *auth.Service, rest []string, role auth.Role) error {
+		switch {
+		case len(rest) == 1 && rest[0] == "list":
+			return listUsers(ctx, c, accounts)
+		case len(rest) == 2 && rest[0] == "add":
+			password, err := readPassword(c)
+			if err != nil {
+				return err
+			}
+			return accounts.CreateUser(ctx, rest[1], password, role)
+		case len(rest) == 2 && rest[0] == "passwd":
+			password, err := readPassword(c)
+			if err != nil {
+				return err
+			}
+			return accounts.SetPassword(ctx, rest[1], password)
+		case len(rest) == 2 && rest[0] == "remove":
+			return accounts.DeleteUser(ctx, rest[1])
+		}
+		return usagef("write: user list, user add NAME --role ROLE, user passwd NAME or user remove NAME")
+	})
+}
+
+func listUsers(ctx context.Context, c *call, accounts *auth.Service) error {
+	users, err := accounts.ListUsers(ctx)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tROLE\tCREATED")
+	for _, u := range users {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", u.Name, u.Role, u.CreatedAt.Format("2006-01-02 15:04"))
+	}
+	return w.Flush()
+}
+
+// readPassword takes one line of standard input, so that a password stands in no process list and no shell history.
+func readPassword(c *call) (string, error) {
+	fmt.Fprint(c.stderr, "password (one line on standard input): ")
+	line, err := bufio.NewReader(c.stdin).ReadString('\n')
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return "", fmt.Errorf("no password was given: %w", errors.Join(err, usagef("write it on standard input")))
+	}
+	return line, nil
+}
+
+// manage opens the accounts of a data folder for one change beside a server that may be running.
+func manage(ctx context.Context, c *call, name string, args []string,
+	change func(accounts *auth.Service, rest []string, role auth.Role) error,
+) (err error) {
+	set := newFlags(c, name)
+	loader := config.Register(set, "config", "data", "database", "log-level", "log-format")
+	roleText := set.String("role", string(auth.RoleViewer), "viewer, operator or admin")
+	rest, err := parse(set, args)
+	if err != nil {
+		return err
+	}
+	role, err := auth.ParseRole(*roleText)
+	if err != nil {
+		return usagef("%v", err)
+	}
+	cfg, err := loader.Load(c.getenv, nil)
+	if err != nil {
+		return err
+	}
+	log := newLogger(c.stderr, cfg)
+	database, err := openDatabase(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.Close()) }()
+	accounts, err := auth.Open(ctx, database, auth.Options{Log: log})
+	if err != nil {
+		return err
+	}
+	return change(accounts, rest, role)
+}

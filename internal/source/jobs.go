@@ -1,0 +1,59 @@
+package source
+
+import (
+	"context"
+	"time"
+
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/snapshot"
+)
+
+// The lists are bounded so that the document is, whatever the size of the job table.
+const (
+	newestShown   = 20
+	runningShown  = 30
+	failuresShown = 12
+)
+
+// jobsValue is the section `jobs`: today's totals since the local midnight, and three short lists.
+type jobsValue struct {
+	TotalToday     int64                     `json:"total_today"`
+	CompletedToday int64                     `json:"completed_today"`
+	FailedToday    int64                     `json:"failed_today"`
+	CancelledToday int64                     `json:"cancelled_today"`
+	DayStart       time.Time                 `json:"day_start"`
+	Newest         map[int64]jobs.Job        `json:"newest"`
+	Running        map[int64]jobs.RunningJob `json:"running"`
+	Failures       map[int64]jobs.Failure    `json:"failures"`
+}
+
+func jobLists(d Deps) snapshot.Source {
+	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+		today, err := d.Jobs.Today(ctx)
+		if err != nil {
+			return nil, err
+		}
+		newest, err := d.Jobs.Newest(ctx, newestShown)
+		if err != nil {
+			return nil, err
+		}
+		running, err := d.Jobs.Running(ctx, runningShown)
+		if err != nil {
+			return nil, err
+		}
+		failures, err := d.Jobs.Failures(ctx, failuresShown)
+		if err != nil {
+			return nil, err
+		}
+		return jobsValue{
+			TotalToday:     today.Total,
+			CompletedToday: today.Completed,
+			FailedToday:    today.Failed,
+			CancelledToday: today.Cancelled,
+			DayStart:       today.DayStart,
+			Newest:         keyed(newest, func(j jobs.Job) int64 { return j.ID }),
+			Running:        keyed(running, func(j jobs.RunningJob) int64 { return j.ID }),
+			Failures:       keyed(failures, func(f jobs.Failure) int64 { return f.RunID }),
+		}, nil
+	})
+}

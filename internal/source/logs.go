@@ -1,0 +1,25 @@
+package source
+
+import (
+	"context"
+
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/snapshot"
+)
+
+const logLinesShown = 40
+
+// logsValue is the section `logs`: the newest lines of all agents.
+type logsValue struct {
+	Items map[int64]jobs.LogLine `json:"items"`
+}
+
+func logs(d Deps) snapshot.Source {
+	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+		lines, err := d.Jobs.LatestLogs(ctx, logLinesShown)
+		if err != nil {
+			return nil, err
+		}
+		return logsValue{Items: keyed(lines, func(l jobs.LogLine) int64 { return l.ID })}, nil
+	})
+}
