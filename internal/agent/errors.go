@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // ErrTimeout is the cause when an attempt ran longer than its agent's timeout. It is a context.DeadlineExceeded.
@@ -26,6 +27,28 @@ type StartError struct {
 
 func (e *StartError) Error() string { return "start failed: " + e.Err.Error() }
 func (e *StartError) Unwrap() error { return e.Err }
+
+// startFailure says what an error number means for this agent.
+func startFailure(errno syscall.Errno, s *Spec) error {
+	hint := ""
+	switch errno {
+	case syscall.E2BIG:
+		hint = "command and environment together are too long: pass data on standard input"
+	case syscall.ENOENT:
+		hint = "the interpreter named in its first line (#!) is not there"
+	case syscall.ENOEXEC:
+		hint = "it is neither a program of this machine nor a script with #!/bin/sh as its first line"
+	case syscall.EACCES:
+		hint = "no permission to execute it"
+	case syscall.EAGAIN, syscall.ENOMEM:
+		hint = "the machine has no more processes or memory to give"
+	case syscall.ETXTBSY:
+		hint = "the file is being written"
+	default:
+		return fmt.Errorf("run %s: %w", s.Command[0], errno)
+	}
+	return fmt.Errorf("run %s: %s: %w", s.Command[0], hint, errno)
+}
 
 // ExitError means that the agent's program ended with something else than status 0.
 type ExitError struct {

@@ -217,8 +217,8 @@ func TestParseBoundsItsReport(t *testing.T) {
 		fmt.Fprintf(&file, "  A%d: {}\n", i)
 	}
 	_, err := Parse("f", folder(t), []byte(file.String()))
-	faults, _ := err.(Faults)
-	if len(faults) != maxFaults || faults[maxFaults-1].Text != "and 401 more faults" {
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != maxFaults || faults[maxFaults-1].Text != "and 401 more faults" {
 		t.Errorf("%d faults, last %v", len(faults), faults[len(faults)-1])
 	}
 }

@@ -8,8 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -35,99 +34,12 @@ const (
 	shimMark = "AGENTOS_SHIM"
 )
 
-// Attempt is one try at one job.
-type Attempt struct {
-	Spec        *Spec
-	JobID       int64
-	RunID       int64
-	Number      int // from 1
-	MaxAttempts int
-	Args        json.RawMessage // goes to standard input; empty means {}
-	WorkDir     string          // AGENTOS_DATA; made when it is not there
-	Shim        []string        // argv that runs ShimMain, see SelfShim
-	OnLine      func(Line)      // called for each line, in order, from one goroutine; it may block; nil drops them
-}
-
-// Result is what is known of an attempt when nothing of it runs any more.
-type Result struct {
-	ExitCode      int    // -1 when a signal ended it or it never started
-	Signal        string // for example "SIGKILL"; empty when it exited
-	Stdout        []byte // at most 256 KiB, as written
-	StdoutDropped int64  // bytes of standard output beyond
-	Enqueue       []EnqueueRequest
-	LastLines     []string  // the last 20 messages, oldest first
-	Started       time.Time // zero when it never started
-	Ended         time.Time // of the program itself, before what it left behind was cleared away
-}
-
-// SelfShim is the shim of a program that calls [ShimMain] when its first argument is "shim".
-func SelfShim() []string {
-	if runtime.GOOS == "linux" {
-		return []string{"/proc/self/exe", "shim"} // also when the file was replaced by an upgrade
-	}
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
-	return []string{self, "shim"}
-}
-
-// Run makes one attempt and returns when no process of it is left.
-//
-// The error is nil only for exit status 0. Otherwise it is a [*StartError], an [*ExitError], an [*EnqueueError],
-// [ErrShimLost], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
-// ([ErrTimeout] for the timeout).
-// The result is filled in as far as it is known, in each case.
-func Run(ctx context.Context, a Attempt) (Result, error) {
-	if a.Spec.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, a.Spec.Timeout, ErrTimeout)
-		defer cancel()
-	}
-	p := &process{attempt: &a, result: Result{ExitCode: -1}}
-	if ctx.Err() != nil {
-		return p.result, fmt.Errorf("not started: %w", context.Cause(ctx))
-	}
-	o, err := a.order()
-	if err == nil {
-		err = p.start(o)
-	}
-	if err != nil {
-		return p.result, &StartError{Program: a.Spec.Command[0], Err: err}
-	}
-	return p.finish(ctx)
-}
-
-// order works out what to start; its errors say what to change.
-func (a *Attempt) order() (order, error) {
-	s := a.Spec
-	program, err := findProgram(s.Command[0], s.Dir, searchPath(s))
-	if err != nil {
-		return order{}, err
-	}
-	if err := checkDir(s.Dir); err != nil {
-		return order{}, err
-	}
-	if a.WorkDir != "" {
-		if a.WorkDir, err = filepath.Abs(a.WorkDir); err != nil {
-			return order{}, err
-		}
-		if err := os.MkdirAll(a.WorkDir, 0o700); err != nil {
-			return order{}, fmt.Errorf("make the work folder: %w", err)
-		}
-	}
-	return order{
-		Program: program, Argv: s.Command, Env: a.environ(), Dir: s.Dir, Grace: s.KillGrace, Name: s.Name,
-	}, nil
-}
-
 // process is an attempt under way, as the host sees it.
 type process struct {
 	attempt *Attempt
 	shim    *exec.Cmd
-	control *os.File
+	pipes   *pipes
 	reports chan report // closed when the shim has ended
-	files   []*os.File  // our ends of the pipes
 	streams sync.WaitGroup
 	result  Result
 
@@ -145,98 +57,76 @@ func (p *process) start(o order) error {
 	if os.Getenv(shimMark) != "" {
 		return errors.New("the shim runs the host's own main: call agent.ShimMain before anything else")
 	}
-	var theirs []*os.File
-	defer func() { closeAll(theirs) }()
-	pipe := func(ours, their **os.File, weWrite bool) error {
-		r, w, err := os.Pipe()
-		if err != nil {
-			return err
-		}
-		if weWrite {
-			*ours, *their = w, r
-		} else {
-			*ours, *their = r, w
-		}
-		p.files, theirs = append(p.files, *ours), append(theirs, *their)
-		return nil
-	}
-	var stdin, stdout, stderr, control, reports struct{ ours, theirs *os.File }
-	err := errors.Join(
-		pipe(&stdin.ours, &stdin.theirs, true),
-		pipe(&stdout.ours, &stdout.theirs, false),
-		pipe(&stderr.ours, &stderr.theirs, false),
-		pipe(&control.ours, &control.theirs, true),
-		pipe(&reports.ours, &reports.theirs, false),
-	)
+	pipes, err := newPipes()
 	if err != nil {
-		closeAll(p.files)
-		return fmt.Errorf("make pipes: %w", err)
-	}
-	argv := append(p.attempt.Shim[1:len(p.attempt.Shim):len(p.attempt.Shim)], o.Name, "job", strconv.FormatInt(p.attempt.JobID, 10))
-	p.shim = exec.Command(p.attempt.Shim[0], argv...)
-	p.shim.Env = []string{shimMark + "=1", "GOMAXPROCS=1", "GOGC=off"}
-	p.shim.Stdin, p.shim.Stdout, p.shim.Stderr = stdin.theirs, stdout.theirs, stderr.theirs
-	p.shim.ExtraFiles = []*os.File{control.theirs, reports.theirs}
-	p.shim.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, so that Ctrl-C reaches only the host
-	if err := p.shim.Start(); err != nil {
-		closeAll(p.files)
-		return fmt.Errorf("start the shim: %w", err)
-	}
-	closeAll(theirs)
-	theirs = nil
-	p.control = control.ours
-	p.reports = make(chan report, 4)
-	go p.readReports(reports.ours)
-	if err := writeOrder(p.control, o); err != nil && !errors.Is(err, syscall.EPIPE) { // EPIPE: the shim is gone, its end tells
-		p.abandon()
-		closeAll(p.files)
 		return err
 	}
-	return p.started(stdin.ours, stdout.ours, stderr.ours)
+	p.pipes = pipes
+	shim := slices.Concat(p.attempt.Shim[1:], []string{o.Name, "job", strconv.FormatInt(p.attempt.JobID, 10)})
+	p.shim = exec.Command(p.attempt.Shim[0], shim...)
+	p.shim.Env = []string{shimMark + "=1", "GOMAXPROCS=1", "GOGC=off"}
+	p.shim.Stdin, p.shim.Stdout, p.shim.Stderr = pipes.stdin.theirs, pipes.stdout.theirs, pipes.stderr.theirs
+	p.shim.ExtraFiles = []*os.File{pipes.control.theirs, pipes.reports.theirs}
+	p.shim.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, so that Ctrl-C reaches only the host
+	err = p.shim.Start()
+	pipes.closeTheirs()
+	if err != nil {
+		pipes.closeOurs()
+		return fmt.Errorf("start the shim: %w", err)
+	}
+	p.reports = make(chan report, 4)
+	go p.readReports()
+	_ = pipes.control.ours.SetWriteDeadline(time.Now().Add(startFor)) // pipes have deadlines
+	err = writeOrder(pipes.control.ours, o)
+	_ = pipes.control.ours.SetWriteDeadline(time.Time{})
+	if err == nil || errors.Is(err, syscall.EPIPE) { // EPIPE: the shim is gone, and its reports tell
+		err = p.started()
+	}
+	if err != nil {
+		p.abandon()
+		pipes.closeOurs()
+	}
+	return err
 }
 
 // started waits for the first report and starts moving data.
-func (p *process) started(stdin, stdout, stderr *os.File) error {
+func (p *process) started() error {
 	first, err := p.firstReport()
 	switch {
 	case err != nil:
-		text, _ := io.ReadAll(io.LimitReader(stderr, 1000))
-		err = fmt.Errorf("%w: %s", err, cleanText(string(text)))
-	case first.Errno != 0:
-		err = startFailure(syscall.Errno(first.Errno), p.attempt.Spec)
-	case first.Error != "":
-		err = errors.New(first.Error)
-	}
-	if err != nil {
 		p.abandon()
-		closeAll(p.files)
-		return err
+		_ = p.pipes.stderr.ours.SetReadDeadline(time.Now().Add(drainFor))
+		text, _ := io.ReadAll(io.LimitReader(p.pipes.stderr.ours, 1000))
+		return fmt.Errorf("%w: %s", err, cleanText(string(text)))
+	case first.Errno != 0:
+		return startFailure(syscall.Errno(first.Errno), p.attempt.Spec)
+	case first.Error != "":
+		return errors.New(first.Error)
 	}
+	p.pid = first.PID
 	p.result.Started = time.Now()
-	p.streams.Go(func() { p.feed(stdin) })
-	p.streams.Go(func() { p.collect(stdout) })
-	p.streams.Go(func() { readLines(stderr, p.line) })
+	p.streams.Go(p.feed)
+	p.streams.Go(p.collect)
+	p.streams.Go(func() { readLines(p.pipes.stderr.ours, p.line) })
 	return nil
 }
 
-// firstReport waits for the shim to say that the program runs or cannot; it leaves no shim behind when it fails.
+// firstReport waits for the shim to say that the program runs or cannot.
 func (p *process) firstReport() (report, error) {
 	select {
 	case first, ok := <-p.reports:
 		if !ok {
 			return report{}, fmt.Errorf("the shim %q ended before it started the program", p.attempt.Shim[0])
 		}
-		p.pid = first.PID
 		return first, nil
 	case <-time.After(startFor):
-		p.abandon()
 		return report{}, fmt.Errorf("the shim %q did not start the program within %s", p.attempt.Shim[0], startFor)
 	}
 }
 
 // finish waits until nothing of the attempt is left.
 func (p *process) finish(ctx context.Context) (Result, error) {
-	defer closeAll(p.files)
+	defer p.pipes.closeOurs()
 	end, done := p.await(ctx)
 	if !done {
 		p.abandon()
@@ -275,7 +165,7 @@ func (p *process) await(ctx context.Context) (end report, done bool) {
 			}
 		case <-cancelled:
 			cancelled = nil
-			_, _ = p.control.Write([]byte{stop}) // fails when the shim is gone, which the reports tell
+			_, _ = p.pipes.control.ours.Write([]byte{stop}) // fails when the shim is gone, which the reports tell
 			hung = time.After(p.attempt.Spec.KillGrace + sweepFor + drainFor)
 		case <-hung:
 			return end, false
@@ -303,18 +193,18 @@ func (p *process) drain() {
 	select {
 	case <-done:
 	case <-time.After(drainFor):
-		closeAll(p.files) // ends every read and write
+		p.pipes.closeOurs() // ends every read and write
 		<-done
 	}
 }
 
 // outcome is the error of Run.
 func (p *process) outcome(ctx context.Context, end report) error {
-	exit := &ExitError{Code: end.Code, Signal: p.result.Signal, Tail: p.tail()}
 	switch {
-	case end.Ended && end.Code == 0 && !end.Stopped && p.refused != "":
-		return &EnqueueError{Text: p.refused}
-	case end.Ended && !end.Stopped && end.Code == 0:
+	case end.Ended && end.Code == 0 && !end.Stopped:
+		if p.refused != "" {
+			return &EnqueueError{Text: p.refused}
+		}
 		return nil
 	case ctx.Err() != nil && (end.Stopped || !end.Ended):
 		return fmt.Errorf("stopped: %w", context.Cause(ctx))
@@ -323,7 +213,7 @@ func (p *process) outcome(ctx context.Context, end report) error {
 	case end.Code == 0:
 		return errors.New("stopped by a signal to the attempt's supervisor process")
 	}
-	return exit
+	return &ExitError{Code: end.Code, Signal: p.result.Signal, Tail: p.tail()}
 }
 
 // tail picks the last message of level error, else the last one.
@@ -340,9 +230,9 @@ func (p *process) tail() string {
 }
 
 // readReports passes on what the shim says until it ends, and collects it.
-func (p *process) readReports(r io.Reader) {
+func (p *process) readReports() {
 	defer close(p.reports)
-	decoder := json.NewDecoder(io.LimitReader(r, 1<<20))
+	decoder := json.NewDecoder(io.LimitReader(p.pipes.reports.ours, 1<<20))
 	for range 3 { // started, ended, swept
 		var next report
 		if decoder.Decode(&next) != nil {
@@ -354,7 +244,8 @@ func (p *process) readReports(r io.Reader) {
 }
 
 // feed writes the arguments. A program that does not read them is in its right.
-func (p *process) feed(stdin *os.File) {
+func (p *process) feed() {
+	stdin := p.pipes.stdin.ours
 	args := p.attempt.Args
 	if len(args) == 0 {
 		args = json.RawMessage("{}")
@@ -363,7 +254,8 @@ func (p *process) feed(stdin *os.File) {
 	_ = stdin.Close()
 }
 
-func (p *process) collect(stdout io.Reader) {
+func (p *process) collect() {
+	stdout := p.pipes.stdout.ours
 	kept, _ := io.ReadAll(io.LimitReader(stdout, maxStdout))
 	dropped, _ := io.Copy(io.Discard, stdout)
 	p.result.Stdout, p.result.StdoutDropped = kept, dropped
@@ -394,28 +286,6 @@ func (p *process) line(l Line) {
 	}
 }
 
-// startFailure says what an error number means for this agent.
-func startFailure(errno syscall.Errno, s *Spec) error {
-	hint := ""
-	switch errno {
-	case syscall.E2BIG:
-		hint = "command and environment together are too long: pass data on standard input"
-	case syscall.ENOENT:
-		hint = "the interpreter named in its first line (#!) is not there"
-	case syscall.ENOEXEC:
-		hint = "it is neither a program of this machine nor a script with #!/bin/sh as its first line"
-	case syscall.EACCES:
-		hint = "no permission to execute it"
-	case syscall.EAGAIN, syscall.ENOMEM:
-		hint = "the machine has no more processes or memory to give"
-	case syscall.ETXTBSY:
-		hint = "the file is being written"
-	default:
-		return fmt.Errorf("run %s: %w", s.Command[0], errno)
-	}
-	return fmt.Errorf("run %s: %s: %w", s.Command[0], hint, errno)
-}
-
 func signalName(number int) string {
 	if number == 0 {
 		return ""
@@ -424,10 +294,4 @@ func signalName(number int) string {
 		return name
 	}
 	return "signal " + strconv.Itoa(number)
-}
-
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		_ = f.Close()
-	}
 }

@@ -411,7 +411,7 @@ func TestRunWhileOtherAttemptsAreCancelled(t *testing.T) {
 
 func BenchmarkRunTrue(b *testing.B) {
 	a := attempt(b, spec(b, ""))
-	a.Spec.Command = []string{"/bin/true"}
+	a.Spec.Command = []string{"true"}
 	for b.Loop() {
 		if _, err := Run(b.Context(), a); err != nil {
 			b.Fatal(err)
@@ -422,7 +422,7 @@ func BenchmarkRunTrue(b *testing.B) {
 // The floor: what the same process costs without a shim.
 func BenchmarkBareTrue(b *testing.B) {
 	for b.Loop() {
-		cmd := exec.Command("/bin/true")
+		cmd := exec.Command("true")
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("{}"), new(bytes.Buffer), new(bytes.Buffer)
 		if err := cmd.Run(); err != nil {
 			b.Fatal(err)

@@ -101,7 +101,7 @@ func (s *shim) reap() {
 		var status syscall.WaitStatus
 		pid, err := syscall.Wait4(-1, &status, 0, nil)
 		switch {
-		case err == syscall.EINTR:
+		case errors.Is(err, syscall.EINTR):
 		case err != nil: // ECHILD
 			close(s.alone)
 			return

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+)
+
+// Attempt is one try at one job.
+type Attempt struct {
+	Spec        *Spec
+	JobID       int64
+	RunID       int64
+	Number      int // from 1
+	MaxAttempts int
+	Args        json.RawMessage // goes to standard input; empty means {}
+	WorkDir     string          // AGENTOS_DATA; made when it is not there
+	Shim        []string        // argv that runs ShimMain, see SelfShim
+	OnLine      func(Line)      // called for each line, in order, from one goroutine; nil drops them. While it blocks, so may the program
+}
+
+// Result is what is known of an attempt when nothing of it runs any more.
+type Result struct {
+	ExitCode      int    // -1 when a signal ended it or it never started
+	Signal        string // for example "SIGKILL"; empty when it exited
+	Stdout        []byte // at most 256 KiB, as written
+	StdoutDropped int64  // bytes of standard output beyond
+	Enqueue       []EnqueueRequest
+	LastLines     []string  // the last 20 messages, oldest first
+	Started       time.Time // zero when it never started
+	Ended         time.Time // of the program itself, before what it left behind was cleared away
+}
+
+// SelfShim is the shim of a program that calls [ShimMain] when its first argument is "shim".
+func SelfShim() []string {
+	if runtime.GOOS == "linux" {
+		return []string{"/proc/self/exe", "shim"} // also when the file was replaced by an upgrade
+	}
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	return []string{self, "shim"}
+}
+
+// Run makes one attempt and returns when no process of it is left.
+//
+// The error is nil only for exit status 0. Otherwise it is a [*StartError], an [*ExitError], an [*EnqueueError],
+// [ErrShimLost], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
+// ([ErrTimeout] for the timeout).
+// The result is filled in as far as it is known, in each case.
+func Run(ctx context.Context, a Attempt) (Result, error) {
+	if a.Spec.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, a.Spec.Timeout, ErrTimeout)
+		defer cancel()
+	}
+	p := &process{attempt: &a, result: Result{ExitCode: -1}}
+	if ctx.Err() != nil {
+		return p.result, fmt.Errorf("not started: %w", context.Cause(ctx))
+	}
+	o, err := a.order()
+	if err == nil {
+		err = p.start(o)
+	}
+	if err != nil {
+		return p.result, &StartError{Program: a.Spec.Command[0], Err: err}
+	}
+	return p.finish(ctx)
+}
+
+// order works out what to start; its errors say what to change.
+func (a *Attempt) order() (order, error) {
+	s := a.Spec
+	program, err := findProgram(s.Command[0], s.Dir, searchPath(s))
+	if err != nil {
+		return order{}, err
+	}
+	if err := checkDir(s.Dir); err != nil {
+		return order{}, err
+	}
+	if a.WorkDir != "" {
+		if a.WorkDir, err = filepath.Abs(a.WorkDir); err != nil {
+			return order{}, err
+		}
+		if err := os.MkdirAll(a.WorkDir, 0o700); err != nil {
+			return order{}, fmt.Errorf("make the work folder: %w", err)
+		}
+	}
+	return order{
+		Program: program, Argv: s.Command, Env: a.environ(), Dir: s.Dir, Grace: s.KillGrace, Name: s.Name,
+	}, nil
+}
