@@ -2,6 +2,7 @@
  * The document every view reads, kept up to date. Boots from the data blocks of the page, so that nothing is asked
  * before the overview is complete.
  */
+import { untrack } from 'svelte'
 import { clock } from './clock.svelte'
 import { Connection, type Environment, type Link, type Patch, type Receiver } from './connection'
 import { mergePatch } from './merge'
@@ -46,7 +47,7 @@ export class Live implements Receiver {
   connect(env: Environment): () => void {
     const connection = new Connection(this, env)
     this.#connection = connection
-    connection.start()
+    untrack(() => connection.start()) // callers are effects; they must not run again with every document
     return () => connection.stop()
   }
 

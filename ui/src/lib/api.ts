@@ -1,0 +1,116 @@
+/** Every call to the JSON API. Failures are ApiError; an ended session leads to the login page. */
+import { toQuery, type JobFilters } from './filters'
+import { toLogin } from './session.svelte'
+import type { AgentConfig, AuditEntry, JobDetail, JobPage, LogPage, NewJob, Problem, Token, User } from './types/api'
+import type { Job, Role } from './types/document'
+
+/** What the server said went wrong (RFC 9457), or that it could not be asked. */
+export class ApiError extends Error {
+  constructor(
+    /** 0: no answer came. */
+    readonly status: number,
+    /** What is wrong and what to do, for the reader. */
+    readonly detail: string,
+    /** Names the request in the server's log; empty when there was no answer. */
+    readonly requestId = '',
+  ) {
+    super(detail)
+  }
+}
+
+export const pageSize = 50
+export const logPage = 500
+
+export function listJobs(filters: JobFilters, cursor: string | null, now: number, signal?: AbortSignal): Promise<JobPage> {
+  const query = toQuery(filters, now)
+  query.set('limit', String(pageSize))
+  if (cursor) query.set('cursor', cursor)
+  return ask('GET', `/api/jobs?${query}`, { signal })
+}
+export function getJob(id: string, signal?: AbortSignal): Promise<JobDetail> {
+  return ask('GET', `/api/jobs/${encodeURIComponent(id)}`, { signal })
+}
+export function enqueue(job: NewJob): Promise<Job> {
+  return ask('POST', '/api/jobs', { body: job })
+}
+export type JobAction = 'retry' | 'cancel' | 'delete'
+export function actOnJob(id: number, action: JobAction): Promise<Job | void> {
+  return action === 'delete' ? ask('DELETE', `/api/jobs/${id}`) : ask('POST', `/api/jobs/${id}/${action}`)
+}
+/** The log of one attempt after a line; waits up to `wait` seconds for the next one. */
+export function readLog(run: number, after: number, wait: number, signal?: AbortSignal): Promise<LogPage> {
+  return ask('GET', `/api/runs/${run}/logs?after=${after}&limit=${logPage}&wait=${wait}`, { signal, timeoutMs: 15_000 + wait * 1000 })
+}
+
+export function getAgent(name: string, signal?: AbortSignal): Promise<AgentConfig> {
+  return ask('GET', `/api/agents/${encodeURIComponent(name)}`, { signal })
+}
+export function setPaused(kind: 'agents' | 'queues', name: string, paused: boolean): Promise<void> {
+  return ask('POST', `/api/${kind}/${encodeURIComponent(name)}/${paused ? 'pause' : 'resume'}`)
+}
+
+export async function listTokens(signal?: AbortSignal): Promise<Token[]> {
+  return (await ask<{ tokens: Token[] }>('GET', '/api/tokens', { signal })).tokens
+}
+/** The secret is in the answer, this once. */
+export function createToken(name: string, role: Role): Promise<{ token: string }> {
+  return ask('POST', '/api/tokens', { body: { name, role } })
+}
+export function revokeToken(id: string): Promise<void> {
+  return ask('DELETE', `/api/tokens/${encodeURIComponent(id)}`)
+}
+export async function listUsers(signal?: AbortSignal): Promise<User[]> {
+  return (await ask<{ users: User[] }>('GET', '/api/users', { signal })).users
+}
+export function createUser(name: string, password: string, role: Role): Promise<User> {
+  return ask('POST', '/api/users', { body: { name, password, role } })
+}
+export function setUserPassword(name: string, password: string): Promise<void> {
+  return ask('PUT', `/api/users/${encodeURIComponent(name)}/password`, { body: { password } })
+}
+export function setUserRole(name: string, role: Role): Promise<void> {
+  return ask('PUT', `/api/users/${encodeURIComponent(name)}/role`, { body: { role } })
+}
+export function deleteUser(name: string): Promise<void> {
+  return ask('DELETE', `/api/users/${encodeURIComponent(name)}`)
+}
+export async function listAudit(signal?: AbortSignal): Promise<AuditEntry[]> {
+  return (await ask<{ entries: AuditEntry[] }>('GET', '/api/audit?limit=100', { signal })).entries
+}
+
+interface Options {
+  body?: unknown
+  signal?: AbortSignal
+  timeoutMs?: number
+}
+
+async function ask<T>(method: string, path: string, { body, signal, timeoutMs = 15_000 }: Options = {}): Promise<T> {
+  const timeout = AbortSignal.timeout(timeoutMs)
+  let response: Response
+  try {
+    response = await fetch(path, {
+      method,
+      headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    })
+  } catch (cause) {
+    if (signal?.aborted) throw cause
+    throw new ApiError(0, timeout.aborted ? 'The server took too long to answer.' : 'The server cannot be reached.')
+  }
+  if (response.status === 401) toLogin()
+  if (!response.ok) throw await problemOf(response)
+  return (response.status === 204 ? undefined : await response.json()) as T
+}
+
+async function problemOf(response: Response): Promise<ApiError> {
+  const body = (await response.json().catch(() => ({}))) as Partial<Problem>
+  const places = (body.errors ?? []).map(({ location, message }) => `${location}: ${message}`).join('; ')
+  const detail = places || (body.detail ?? body.title ?? `The server answered ${response.status}.`)
+  return new ApiError(response.status, detail, body.request_id ?? response.headers.get('X-Request-Id') ?? '')
+}
+
+/** The words for whatever a call threw. */
+export function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

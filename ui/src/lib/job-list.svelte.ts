@@ -1,0 +1,100 @@
+/** One page of the job list, kept true while it is looked at: its rows follow the document, newer jobs are counted. */
+import { untrack } from 'svelte'
+import { live } from './app'
+import { ApiError, listJobs, pageSize } from './api'
+import type { JobFilters } from './filters'
+import type { JobPage } from './types/api'
+import type { Job } from './types/document'
+
+const quietMs = 4_000
+
+export class JobList {
+  loading = $state(true)
+  error = $state.raw<ApiError | null>(null)
+  next = $state<string | null>(null)
+  searched = $state<number | null>(null)
+  /** Jobs that fit and are newer than the first row. */
+  newer = $state(0)
+  #rows = $state.raw<Job[]>([])
+  #filters: JobFilters | null = null
+  #cursor: string | null = null
+  #abort: AbortController | null = null
+  #askedAt = 0
+
+  /** The rows, each in the newest state known of it. */
+  get jobs(): Job[] {
+    const jobs = live.doc?.dashboard.jobs
+    return this.#rows.map((row) => fresher(row, jobs?.running[row.id] ?? jobs?.newest[row.id]))
+  }
+
+  /** Shows the page of these filters. Returns what drops the question. */
+  show(filters: JobFilters, cursor: string | null): () => void {
+    this.#filters = filters
+    this.#cursor = cursor
+    this.newer = 0
+    this.loading = true
+    return this.#ask((page) => {
+      this.#rows = page.jobs
+      this.next = page.next ?? null
+      this.searched = filters.text && page.search_bounded ? (page.searched ?? null) : null
+    })
+  }
+
+  /** Shows the same page as it is now. */
+  reload() {
+    if (this.#filters) this.show(this.#filters, this.#cursor)
+  }
+
+  remove(ids: number[]) {
+    this.#rows = this.#rows.filter(({ id }) => !ids.includes(id))
+  }
+
+  /** Called with every new document: asks again, at most every few seconds, when the rows may have moved on. */
+  follow() {
+    untrack(() => this.#follow())
+  }
+
+  #follow() {
+    if (this.loading || this.error || document.hidden || Date.now() - this.#askedAt < quietMs) return
+    const top = this.#rows[0]?.id ?? 0
+    const newest = Object.keys(live.doc?.dashboard.jobs?.newest ?? {}).some((id) => Number(id) > top)
+    const moving = this.#rows.some(({ finalized_at }) => finalized_at == null)
+    if (!moving && !(newest && this.#cursor === null)) return
+    this.#ask((page) => {
+      const known = new Map(page.jobs.map((job) => [job.id, job]))
+      this.#rows = this.#rows.map((row) => known.get(row.id) ?? row)
+      if (this.#cursor === null) this.newer = page.jobs.filter(({ id }) => id > top).length
+    })
+  }
+
+  #ask(take: (page: JobPage) => void): () => void {
+    this.#abort?.abort()
+    const abort = new AbortController()
+    this.#abort = abort
+    this.#askedAt = Date.now()
+    listJobs(this.#filters!, this.#cursor, Date.now(), abort.signal)
+      .then((page) => {
+        if (abort.signal.aborted) return
+        take(page)
+        this.error = null
+      })
+      .catch((error: unknown) => {
+        if (!abort.signal.aborted) this.error = error instanceof ApiError ? error : new ApiError(0, String(error))
+      })
+      .finally(() => {
+        if (!abort.signal.aborted) this.loading = false
+      })
+    return () => abort.abort()
+  }
+}
+
+/** "3 newer jobs", "50+ newer jobs". */
+export function newerWords(n: number): string {
+  return `${n >= pageSize ? `${pageSize}+` : n} newer ${n === 1 ? 'job' : 'jobs'}`
+}
+
+/** Which of two views of a job is the later one: more attempts, then finished, then as listed. */
+function fresher(row: Job, seen: Job | undefined): Job {
+  if (!seen || seen.attempt < row.attempt) return row
+  return seen.attempt === row.attempt && row.finalized_at != null && seen.finalized_at == null ? row : seen
+}

@@ -1,0 +1,45 @@
+import { untrack } from 'svelte'
+import { logPage, readLog, wordsOf } from './api'
+import type { LogLine } from './types/document'
+
+const waitS = 10
+const retryMs = 3_000
+const limit = 5_000
+
+/** The log of one attempt, followed while it runs. */
+export class RunLog {
+  lines = $state.raw<LogLine[]>([])
+  done = $state(false)
+  loaded = $state(false)
+  error = $state<string | null>(null)
+  /** Older lines were dropped from the page. */
+  cut = $state(false)
+
+  /** Reads and follows until the run ends. Returns what stops it. */
+  follow(run: number): () => void {
+    const abort = new AbortController()
+    void untrack(() => this.#loop(run, abort.signal)) // callers are effects; what it reads is none of theirs
+    return () => abort.abort()
+  }
+
+  async #loop(run: number, signal: AbortSignal) {
+    let after = 0
+    while (!signal.aborted && !this.done) {
+      try {
+        // The first page comes at once; then each question waits for the next line.
+        const page = await readLog(run, after, this.loaded ? waitS : 0, signal)
+        if (signal.aborted) return
+        if (page.lines.length) this.lines = [...this.lines, ...page.lines].slice(-limit)
+        this.cut = this.cut || this.lines.length === limit
+        after = page.next
+        this.done = page.done && page.lines.length < logPage
+        this.loaded = true
+        this.error = null
+      } catch (error) {
+        if (signal.aborted) return
+        this.error = wordsOf(error)
+        await new Promise((resume) => setTimeout(resume, retryMs))
+      }
+    }
+  }
+}

@@ -1,0 +1,250 @@
+/** The built pages in Chromium against the fixture: what unit tests cannot see. `npm run build` first. */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { launch } from '../fixture/browser.mjs'
+import { startFixture, type Fixture } from '../fixture/server.mjs'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+let browser: Browser
+let fixture: Fixture
+let faults: string[]
+
+beforeAll(async () => void (browser = await launch()))
+afterAll(() => browser.close())
+beforeEach(async () => {
+  faults = []
+  fixture = await startFixture()
+})
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close()
+  await fixture.stop()
+})
+
+async function open(path: string, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce', bypassCSP: false, ...options })
+  const page = await context.newPage()
+  page.on('console', (message) => message.type() === 'error' && faults.push(message.text()))
+  page.on('pageerror', (error) => faults.push(error.message))
+  await page.goto(fixture.url + path)
+  await page.waitForSelector('h1')
+  return page
+}
+
+const jobs = () => [...fixture.fleet.jobs.values()] as { id: number; state: string; errors: unknown[] }[]
+const views: [string, () => string][] = [
+  ['overview', () => '/'],
+  ['jobs', () => '/jobs'],
+  ['job', () => `/jobs/${jobs().find(({ errors }) => errors.length)!.id}`],
+  ['agents', () => '/agents'],
+  ['agent', () => '/agents/flaky'],
+  ['workers', () => '/workers'],
+  ['settings', () => '/settings'],
+  ['login', () => '/login?failed'],
+]
+
+/** axe is run in the page's own world, which the policy forbids to inject into: so by the debugger. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  return page.evaluate(async () => {
+    // @ts-expect-error axe is a global of the page
+    const { violations } = await axe.run(document, { resultTypes: ['violations'] })
+    return (violations as { id: string; nodes: { html: string; failureSummary: string }[] }[]).flatMap(({ id, nodes }) =>
+      nodes.map((node) => `${id}: ${node.html.slice(0, 160)} ${node.failureSummary.slice(0, 200)}`),
+    )
+  })
+}
+
+describe.each(['light', 'dark'] as const)('axe, %s', (colorScheme) => {
+  test.each(views)('%s', async (_, path) => {
+    const page = await open(path(), { colorScheme })
+    await page.waitForTimeout(600)
+    expect(await violations(page)).toEqual([])
+  })
+
+  test('old sections and a database that is down', async () => {
+    fixture.databaseDown()
+    const page = await open('/', { colorScheme })
+    await page.waitForSelector('.band')
+    expect(await violations(page)).toEqual([])
+  })
+
+  test('a phone, a dialog, the freshness list', async () => {
+    const page = await open('/', { colorScheme, viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true })
+    expect(await violations(page)).toEqual([])
+    await page.click('.freshness')
+    expect(await violations(page)).toEqual([])
+    await page.goto(`${fixture.url}/jobs`)
+    await page.click('button:has-text("Enqueue")')
+    await page.waitForSelector('dialog')
+    expect(await violations(page)).toEqual([])
+  })
+})
+
+test.each(views)('nothing of %s is wider than a small phone', async (_, path) => {
+  const page = await open(path(), { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true })
+  await page.waitForTimeout(400)
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
+  expect(content).toBeLessThanOrEqual(window)
+})
+
+test('the overview is complete without any API call, and nothing moves', async () => {
+  const page = await open('/')
+  await page.waitForTimeout(2500)
+  const shift = await page.evaluate(
+    () =>
+      new Promise<number>((done) => {
+        let sum = 0
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries()) sum += (entry as PerformanceEntry & { value: number }).value
+        }).observe({ type: 'layout-shift', buffered: true })
+        setTimeout(() => done(sum), 200)
+      }),
+  )
+  expect(await page.locator('tbody tr:has(a[href^="/agents/"])').count()).toBe(11)
+  expect(fixture.state.requests.filter((request) => request.includes('/api/'))).toEqual(['GET /api/admin/stream'])
+  expect(shift).toBeLessThan(0.005)
+  expect(faults).toEqual([])
+})
+
+test('eleven agents are in sight at 1440 × 900', async () => {
+  const page = await open('/')
+  const last = await page.locator('tbody tr:has(a[href="/agents/report"])').boundingBox()
+  expect(last!.y + last!.height).toBeLessThan(900)
+})
+
+test('no view breaks the content security policy or throws', async () => {
+  const page = await open('/')
+  for (const [name, path] of views.filter(([name]) => name !== 'login')) {
+    await page.goto(fixture.url + path())
+    await page.waitForSelector('h1')
+    await page.waitForTimeout(500)
+    expect(faults, name).toEqual([])
+  }
+})
+
+test('patches reach the page', async () => {
+  const page = await open('/')
+  await page.waitForSelector('.freshness.ok')
+  fixture.fleet.enqueue('report', { marker: 'patched' })
+  fixture.fleet.paused.add('report')
+  await page.waitForSelector('tr:has(a[href="/agents/report"]) :text("paused")')
+})
+
+test('without the stream it polls, with it again it is live', async () => {
+  const page = await open('/')
+  fixture.state.noStream = true
+  fixture.cutStreams()
+  await page.waitForSelector('.freshness:has-text("polling")')
+  fixture.state.noStream = false
+  await page.waitForSelector('.freshness:has-text("live")', { timeout: 20_000 })
+})
+
+test('a server that is gone leaves the last state, with its age and the reason', async () => {
+  const page = await open('/')
+  await page.waitForSelector('.freshness:has-text("live")')
+  fixture.state.offline = true
+  fixture.cutStreams()
+  const banner = page.locator('.banner')
+  await banner.waitFor({ timeout: 30_000 })
+  expect(await banner.innerText()).toContain('The server cannot be reached.')
+  expect(await page.locator('tbody tr:has(a[href^="/agents/"])').count()).toBe(11)
+  fixture.state.offline = false
+  await banner.waitFor({ state: 'detached', timeout: 30_000 })
+})
+
+test('a server without any document yet shows dashes, and fills in when there is one', async () => {
+  fixture.state.empty = true
+  const page = await open('/')
+  await page.waitForSelector('text=No data yet')
+  expect(await page.locator('.value').first().innerText()).toMatch(/^–/)
+  fixture.state.empty = false
+  await page.waitForSelector('a[href="/agents/hash"]', { timeout: 20_000 })
+})
+
+test('a session that ends leads to the login page and back', async () => {
+  const page = await open('/workers')
+  await page.waitForSelector('.freshness:has-text("live")')
+  fixture.endSessions()
+  await page.waitForURL('**/login?next=%2Fworkers')
+})
+
+test('viewers see no actions', async () => {
+  fixture.state.role = 'viewer'
+  const acts = /^(enqueue|pause|resume|retry|cancel|delete|revoke)/i
+  for (const [, path] of views.filter(([name]) => name !== 'login')) {
+    const page = await open(path())
+    await page.waitForTimeout(300)
+    expect(await page.getByRole('button', { name: acts }).count()).toBe(0)
+    expect(await page.locator('main input[type=checkbox]').count()).toBe(0)
+    await page.context().close()
+  }
+})
+
+test('keys: places, rows, filter, help', async () => {
+  const page = await open('/')
+  await page.keyboard.press('g')
+  await page.keyboard.press('j')
+  await page.waitForURL('**/jobs')
+  await page.waitForSelector('tr[data-row]')
+  await page.keyboard.press('j')
+  await page.keyboard.press('j')
+  await page.keyboard.press('k')
+  expect(await page.evaluate(() => document.activeElement?.closest('tr')?.rowIndex)).toBe(1)
+  await page.keyboard.press('/')
+  expect(await page.evaluate(() => document.activeElement?.getAttribute('type'))).toBe('search')
+  await page.keyboard.type('g')
+  await page.evaluate(() => (document.activeElement as HTMLElement).blur())
+  await page.keyboard.press('?')
+  await page.waitForSelector('dialog:has-text("Keyboard")')
+  await page.keyboard.press('Escape')
+  await page.waitForSelector('dialog', { state: 'detached' })
+})
+
+test('the chosen theme holds from the first paint on', async () => {
+  const page = await open('/settings', { colorScheme: 'light' })
+  await page.click('label:has-text("Dark")')
+  await page.reload()
+  expect(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)).toBe('dark')
+})
+
+test('jobs: filter in the address, page on, choose, act', async () => {
+  const page = await open('/jobs')
+  await page.waitForSelector('tr[data-row]')
+  await page.fill('input[type=search]', 'page-1')
+  await page.waitForURL('**/jobs?q=page-1')
+  await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length < 15)
+  await page.goto(`${fixture.url}/jobs`)
+  await page.click('a:has-text("Older")')
+  await page.waitForURL('**/jobs?cursor=*')
+  await page.goBack()
+  await page.click('nav[aria-label=State] a:has-text("Completed")')
+  await page.waitForURL('**/jobs?state=completed')
+  await page.waitForFunction(() => document.querySelectorAll('tr[data-row]').length > 5)
+  await page.click('tbody tr:nth-child(1) input[type=checkbox]')
+  await page.click('tbody tr:nth-child(3) input[type=checkbox]', { modifiers: ['Shift'] })
+  const toolbar = page.getByRole('toolbar')
+  expect(await toolbar.innerText()).toContain('3 jobs')
+  await toolbar.getByRole('button', { name: 'Delete' }).click()
+  await page.click('dialog button:has-text("Delete")')
+  await page.waitForSelector('.toasts:has-text("3 jobs deleted")')
+})
+
+test('a job is enqueued and followed to its end', async () => {
+  const page = await open('/jobs')
+  await page.click('button:has-text("Enqueue")')
+  await page.selectOption('dialog select', 'report')
+  await page.fill('dialog textarea', '{"path": ')
+  await page.waitForSelector('dialog :text("Not JSON")')
+  expect(await page.locator('dialog .primary').isDisabled()).toBe(true)
+  await page.fill('dialog textarea', '{"path": "by hand"}')
+  await page.click('dialog .primary')
+  const toast = await page.waitForSelector('.toasts p')
+  const [, id] = /#(\d+)/.exec(await toast.innerText())!
+  await page.waitForSelector(`tr[data-row]:has-text("${id}")`)
+  await page.click(`tr[data-row] a:text-is("${id}")`)
+  await page.waitForSelector('pre:has-text("by hand")')
+  await page.waitForSelector('[role=log] p .msg', { timeout: 30_000 })
+})
