@@ -34,7 +34,6 @@ var mayImport = map[string][]string{
 		"internal/db", "internal/jobs", "internal/server", "internal/source",
 	},
 	"test/faults": {},
-	"bench":       {"snapshot", "internal/server", "internal/auth", "internal/db", "internal/jobs", "internal/agent", "internal/source"},
 }
 
 // testsMayImport lists what only test files may import on top.

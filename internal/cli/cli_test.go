@@ -10,7 +10,11 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 )
 
+// TestMain makes the test binary the command: `agentos` in scripts, and the shim that it starts again from itself.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "shim" {
+		os.Exit(agent.ShimMain(os.Args[2:]))
+	}
 	testscript.Main(m, map[string]func(){
 		"agentos": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})

@@ -120,7 +120,7 @@ func readLanes(ctx context.Context, s *jobs.Service) (lanes, error) {
 }
 
 func describeConfig(fleet Fleet) configValue {
-	c := configValue{Path: fleet.Path, LoadedAt: fleet.LoadedAt.UTC(), Problems: fleet.Problems}
+	c := configValue{Path: fleet.Path, LoadedAt: fleet.LoadedAt.UTC().Truncate(time.Millisecond), Problems: fleet.Problems}
 	if c.Problems == nil {
 		c.Problems = []string{}
 	}

@@ -80,7 +80,7 @@ func newSystem(d Deps) *system {
 func (s *system) Collect(ctx context.Context) (any, error) {
 	v := systemValue{
 		Reasons: []string{}, Scope: "host", CPUs: float64(runtime.NumCPU()), Host: s.host,
-		Version: s.deps.Version, StartedAt: s.deps.StartedAt.UTC(),
+		Version: s.deps.Version, StartedAt: s.deps.StartedAt.UTC().Truncate(time.Millisecond),
 		UptimeS: int64(time.Since(s.deps.StartedAt).Seconds()),
 		Components: map[string]Health{
 			"database": s.deps.Database(ctx),
