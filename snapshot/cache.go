@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"sync"
@@ -155,9 +156,17 @@ func (c *Cache) Offer(doc []byte, tier string) error {
 	return nil
 }
 
-// Close waits until the last document is stored in every tier, or ctx ends. What is published later stays in memory.
+// Close waits until the last document is stored in every tier and nothing is under way, or ctx ends. The cache still
+// answers afterwards; what is published later stays in memory.
 func (c *Cache) Close(ctx context.Context) error {
 	var failed []error
+	if last := c.ascent.Load(); last != nil {
+		select {
+		case <-last.done:
+		case <-ctx.Done():
+			failed = append(failed, fmt.Errorf("wait for the rebuild: %w", context.Cause(ctx)))
+		}
+	}
 	for _, tier := range c.tiers {
 		failed = append(failed, tier.close(ctx))
 	}

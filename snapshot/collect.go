@@ -47,7 +47,7 @@ type batch struct {
 
 var (
 	errNoAnswer = errors.New("no answer by the deadline")
-	errPanic    = errors.New("panic")
+	errGone     = errors.New("the source ended its goroutine") // by runtime.Goexit
 )
 
 // start collects sections as one batch. ctx ends with the run. w.mu is held.
@@ -62,7 +62,7 @@ func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) 
 			s.touched = false
 			w.nudged, w.touched = now, time.Time{}
 		}
-		if s.hanging {
+		if w.throttled(s) {
 			w.probeAt = now.Add(max(w.opts.Interval, w.probeGap))
 		}
 		s.call = &call{started: now, batch: b}
@@ -88,28 +88,37 @@ func (w *Warmer) collect(ctx context.Context, s *section, c *call) {
 	expire := context.AfterFunc(ctx, func() { w.settle(ctx, s, c, nil, nil) })
 	go func() {
 		defer cancel()
-		value, err := w.attempt(ctx, s)
-		expire()
-		w.settle(ctx, s, c, value, err)
-		w.release(s)
+		defer w.release(s)
+		value, err := json.RawMessage(nil), errGone
+		defer func() {
+			expire()
+			w.settle(ctx, s, c, value, err)
+		}()
+		value, err = attempt(ctx, s.Source, s.MaxBytes)
 	}()
 }
 
-// attempt calls the source and encodes what it returns. A source that panics, or ends its goroutine, has failed.
-func (w *Warmer) attempt(ctx context.Context, s *section) (value json.RawMessage, err error) {
-	err = errors.New("the source ended its goroutine") // stands if Collect does not return
+// attempt calls a source and encodes what it returns. One that panics has failed.
+func attempt(ctx context.Context, source Source, maxBytes int) (value json.RawMessage, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errPanic, p)
-			w.opts.Log.Error("source panicked", "section", s.Name, "panic", p, "stack", string(debug.Stack()))
+			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	found, err := s.Source.Collect(ctx)
+	found, err := source.Collect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return encodeValue(found, s.MaxBytes)
+	return encodeValue(found, maxBytes)
 }
+
+// A panicError is a source's panic.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // settle records the outcome of an attempt, once.
 func (w *Warmer) settle(ctx context.Context, s *section, c *call, value json.RawMessage, err error) {
@@ -146,7 +155,7 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 	if err != nil {
 		s.failures++
 		count(&s.timeouts, hung)
-		count(&s.panics, errors.Is(err, errPanic))
+		count(&s.panics, errors.As(err, new(*panicError)))
 	} else {
 		s.asOf = c.started // no part of the value is older
 		if !bytes.Equal(s.value, value) {
@@ -180,8 +189,12 @@ func (w *Warmer) tell(s *section, err error) {
 			s.err = "failed without a reason"
 		}
 	}
+	var panicked *panicError
 	switch {
 	case s.err == old:
+	case errors.As(err, &panicked):
+		w.opts.Log.Error("source panicked, the section's last good value stays", "section", s.Name,
+			"panic", panicked.value, "stack", string(panicked.stack))
 	case s.err != "":
 		w.opts.Log.Warn("section fails, its last good value stays", "section", s.Name, "error", s.err)
 	default:

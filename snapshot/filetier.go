@@ -71,15 +71,14 @@ func (t *FileTier) Store(ctx context.Context, s *Snapshot) error {
 // writeFile writes a file that only its owner can read and waits until it is on the disk, for a rename that overtakes
 // the content would leave an empty file after a power cut.
 func writeFile(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := remove(path); err != nil { // left by a crash, with whatever mode or link
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	err = file.Chmod(0o600) // a file left by somebody else keeps its old mode otherwise
-	if err == nil {
-		_, err = file.Write(content)
-	}
-	if err == nil {
+	if _, err = file.Write(content); err == nil {
 		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())

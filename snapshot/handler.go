@@ -24,6 +24,10 @@ type HandlerStats struct {
 // A Handler answers GET and HEAD with the document: 200 or 304 from what was made in advance at publishing, 503 when
 // there never was a document. When the document in memory is fresh it runs no query, takes no lock, encodes and
 // compresses nothing, and allocates nothing beyond what net/http needs.
+//
+// Cache-Status (RFC 9211), Age and Server-Timing tell how it was served. The compressed answer from memory, which is the
+// one that counts, does without Server-Timing: a Go map of more than eight headers is another, slower kind of map, and
+// costs the whole server 8 % more per request. Handlers around this one should add no header for the same reason.
 type Handler struct {
 	cache *Cache
 	name  string
@@ -84,11 +88,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header := w.Header()
-	h.describe(header, snap, served, began)
-	form := &snap.plain
-	if acceptsGzip(r.Header["Accept-Encoding"]) {
-		form = &snap.gzipped
+	compressed := acceptsGzip(r.Header["Accept-Encoding"])
+	if served.Rung != RungMemory || !compressed {
+		header["Server-Timing"] = h.timingOf(served.Rung, began)
 	}
+	h.describe(header, snap, served)
 	if tags := r.Header["If-None-Match"]; tags != nil {
 		if tag := matchTag(tags, snap); tag != nil {
 			header["Etag"] = tag
@@ -97,12 +101,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	form := &snap.plain
+	if compressed {
+		form = &snap.gzipped
+		header["Content-Encoding"] = h.gzip
+	}
 	header["Etag"] = form.etag
 	header["Content-Type"] = h.contentType
 	header["Content-Length"] = form.length
-	if form == &snap.gzipped {
-		header["Content-Encoding"] = h.gzip
-	}
 	if r.Method == http.MethodHead {
 		return
 	}
@@ -112,7 +118,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // describe sets the headers that tell how and how old the document is served. The keys are in canonical form and the
 // values shared: nobody may change them in place.
-func (h *Handler) describe(header http.Header, snap *Snapshot, served Served, began time.Time) {
+func (h *Handler) describe(header http.Header, snap *Snapshot, served Served) {
 	header["Cache-Control"] = h.cacheControl
 	if len(header["Vary"]) == 0 {
 		header["Vary"] = h.vary
@@ -123,11 +129,16 @@ func (h *Handler) describe(header http.Header, snap *Snapshot, served Served, be
 	ttl := seconds(h.cache.opts.FreshFor - time.Since(snap.At))
 	if served.Rung == RungMemory && ttl >= 0 && ttl < len(h.hits) {
 		header["Cache-Status"] = h.hits[ttl]
-		header["Server-Timing"] = h.timing
 		return
 	}
 	header["Cache-Status"] = []string{cacheStatus(h.name, served.Rung, ttl)}
-	header["Server-Timing"] = []string{serverTiming(served.Rung, time.Since(began))}
+}
+
+func (h *Handler) timingOf(rung string, began time.Time) []string {
+	if rung == RungMemory {
+		return h.timing
+	}
+	return []string{serverTiming(rung, time.Since(began))}
 }
 
 func (h *Handler) age(s int) []string {

@@ -166,7 +166,7 @@ func (w *Warmer) describe(s *section, now time.Time) SectionMeta {
 		since = w.born
 	}
 	m := SectionMeta{
-		AsOf: s.asOf.Round(0), Took: s.took, Every: pace, Error: s.err,
+		AsOf: earlier(s.asOf, now).Round(0), Took: s.took, Every: pace, Error: s.err,
 		Overdue: now.Round(0).Sub(since.Round(0)) > pace+s.Deadline+w.opts.Interval,
 	}
 	if w.throttled(s) {

@@ -224,20 +224,19 @@ func (p *published) since(revision uint64) (frames []*frame, resumed bool) {
 	if revision == p.snap.Revision {
 		return nil, true
 	}
-	whole := []*frame{p.snap.frame()}
 	from, found := slices.BinarySearchFunc(p.patches, revision, func(d *delta, revision uint64) int {
 		return cmp.Compare(d.from, revision)
 	})
 	if !found {
-		return whole, false
+		return []*frame{p.snap.frame()}, false
 	}
 	size := 0
 	for _, d := range p.patches[from:] {
 		frames = append(frames, d.frame)
 		size += len(d.frame.plain)
 	}
-	if size >= len(whole[0].plain) {
-		return whole, false
+	if size >= len(p.snap.JSON) {
+		return []*frame{p.snap.frame()}, false
 	}
 	return frames, true
 }

@@ -1,0 +1,177 @@
+package snapshottest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/snapshot"
+)
+
+// New makes a snapshot of one section, "test", whose value has the given text. Successive calls make successive
+// revisions only by the clock: use one cache for more.
+func New(tb testing.TB, text string) *snapshot.Snapshot {
+	tb.Helper()
+	cache := snapshot.NewCache(snapshot.CacheOptions{})
+	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{
+		Name: "test", Source: NewSource(map[string]string{"text": text}), MaxBytes: snapshot.MaxDocumentBytes,
+	}}, snapshot.WarmerOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := warmer.Refresh(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	return cache.Current()
+}
+
+// TestTier checks that a tier keeps the promises of snapshot.Tier. open makes an empty one for each subtest.
+func TestTier(t *testing.T, open func(t *testing.T) snapshot.Tier) {
+	checks := []struct {
+		name  string
+		check func(t *testing.T, tier snapshot.Tier)
+	}{
+		{"has a name", hasName},
+		{"is empty at first", isEmpty},
+		{"returns what was stored", returnsStored},
+		{"returns the last of several", returnsLast},
+		{"keeps the largest document", keepsLargest},
+		{"gives each caller bytes of its own", givesCopies},
+		{"gives up when the context has ended", honoursContext},
+		{"never shows half a document", isAtomic},
+	}
+	for _, c := range checks {
+		t.Run(c.name, func(t *testing.T) { c.check(t, open(t)) })
+	}
+}
+
+// patience is far more than any call of a tier may take.
+const patience = 10 * time.Second
+
+func hasName(t *testing.T, tier snapshot.Tier) {
+	name := tier.Name()
+	if name == "" || name != strings.ToLower(name) || strings.ContainsAny(name, " ,;\"=") {
+		t.Errorf("Name() = %q: want lower case without spaces and separators, for headers and metrics", name)
+	}
+	if again := tier.Name(); again != name {
+		t.Errorf("Name() = %q, then %q", name, again)
+	}
+}
+
+func isEmpty(t *testing.T, tier snapshot.Tier) {
+	if doc, err := tier.Load(t.Context()); !errors.Is(err, snapshot.ErrNotFound) {
+		t.Errorf("Load() = %q, %v; want ErrNotFound", doc, err)
+	}
+}
+
+func returnsStored(t *testing.T, tier snapshot.Tier) {
+	s := New(t, "first <b> ü \u2028 end")
+	mustStore(t, tier, s)
+	wantLoad(t, tier, s.JSON)
+	wantLoad(t, tier, s.JSON) // loading takes nothing away
+}
+
+func returnsLast(t *testing.T, tier snapshot.Tier) {
+	long, short := New(t, strings.Repeat("long ", 1000)), New(t, "short")
+	mustStore(t, tier, long)
+	mustStore(t, tier, short)
+	wantLoad(t, tier, short.JSON)
+}
+
+func keepsLargest(t *testing.T, tier snapshot.Tier) {
+	s := New(t, strings.Repeat("x", snapshot.MaxDocumentBytes-1000))
+	mustStore(t, tier, s)
+	wantLoad(t, tier, s.JSON)
+}
+
+func givesCopies(t *testing.T, tier snapshot.Tier) {
+	s := New(t, "first")
+	want := bytes.Clone(s.JSON)
+	mustStore(t, tier, s)
+	doc, err := tier.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(doc)
+	if !bytes.Equal(s.JSON, want) {
+		t.Error("what Load returned is the snapshot's own memory")
+	}
+	wantLoad(t, tier, want)
+}
+
+func honoursContext(t *testing.T, tier snapshot.Tier) {
+	old := New(t, "old")
+	mustStore(t, tier, old)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	began := time.Now()
+	if err := tier.Store(ended, New(t, "new")); err == nil {
+		t.Error("Store() = nil after the context's end")
+	}
+	if _, err := tier.Load(ended); err == nil || errors.Is(err, snapshot.ErrNotFound) {
+		t.Errorf("Load() = %v after the context's end; want the context's error", err)
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("giving up took %v", took)
+	}
+	wantLoad(t, tier, old.JSON)
+}
+
+func isAtomic(t *testing.T, tier snapshot.Tier) {
+	var versions []*snapshot.Snapshot
+	for i := range 4 {
+		versions = append(versions, New(t, strings.Repeat(fmt.Sprint(i), 1<<(4*i))))
+	}
+	mustStore(t, tier, versions[0])
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	var writing sync.WaitGroup
+	written := make(chan struct{})
+	for worker := range 2 {
+		writing.Go(func() {
+			for i := range 20 {
+				if err := tier.Store(ctx, versions[(i+worker)%len(versions)]); err != nil {
+					t.Errorf("Store() = %v", err)
+				}
+			}
+		})
+	}
+	go func() {
+		writing.Wait()
+		close(written)
+	}()
+	for done := false; !done; {
+		select {
+		case <-written:
+			done = true
+		default:
+		}
+		if doc, err := tier.Load(ctx); err != nil || !json.Valid(doc) {
+			t.Fatalf("Load() = %d bytes, %v; want a whole document", len(doc), err)
+		}
+	}
+}
+
+func mustStore(t *testing.T, tier snapshot.Tier, s *snapshot.Snapshot) {
+	t.Helper()
+	if err := tier.Store(t.Context(), s); err != nil {
+		t.Fatalf("Store() = %v", err)
+	}
+}
+
+func wantLoad(t *testing.T, tier snapshot.Tier, want []byte) {
+	t.Helper()
+	doc, err := tier.Load(t.Context())
+	if err != nil {
+		t.Fatalf("Load() = %v", err)
+	}
+	if !bytes.Equal(doc, want) {
+		t.Errorf("Load() = %.60q... (%d bytes), want %.60q... (%d bytes)", doc, len(doc), want, len(want))
+	}
+}
