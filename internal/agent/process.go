@@ -64,7 +64,10 @@ func (p *process) start(o order) error {
 	p.pipes = pipes
 	shim := slices.Concat(p.attempt.Shim[1:], []string{o.Name, "job", strconv.FormatInt(p.attempt.JobID, 10)})
 	p.shim = exec.Command(p.attempt.Shim[0], shim...)
-	p.shim.Env = []string{shimMark + "=1", "GOMAXPROCS=1", "GOGC=off"}
+	p.shim.Env = []string{
+		shimMark + "=1", "GOMAXPROCS=1", "GOGC=off",
+		"GORACE=atexit_sleep_ms=0", // built with the race detector it would take a second to exit
+	}
 	p.shim.Stdin, p.shim.Stdout, p.shim.Stderr = pipes.stdin.theirs, pipes.stdout.theirs, pipes.stderr.theirs
 	p.shim.ExtraFiles = []*os.File{pipes.control.theirs, pipes.reports.theirs}
 	p.shim.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, so that Ctrl-C reaches only the host
