@@ -155,7 +155,9 @@ func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth
 		return fmt.Errorf("make the first account: %w", err)
 	}
 	if generated != "" {
-		fmt.Fprintf(c.stdout, "  log in     name admin, password %s  (shown once; change it with: agentos user passwd admin)\n", generated)
+		fmt.Fprintf(c.stdout, "  log in     name admin, password %s  (shown this once)\n", generated)
+	} else {
+		fmt.Fprintf(c.stdout, "  log in     with your account; a new password: agentos user passwd admin --data %s\n", cfg.Data)
 	}
 	return nil
 }

@@ -137,8 +137,9 @@ func (s *Service) slotsByQueue(ctx context.Context) (map[string]int, error) {
 // Workers returns the workers that live, and those that were lost in the last ten minutes; oldest first.
 func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
 	now := time.Now()
-	rows, err := s.db.Read.QueryContext(ctx, `select id, host, pid, version, state, started_ms, beat_ms, slots, running, done, agents
-		from worker where beat_ms >= $1 order by started_ms, id`, now.Add(-lostShown).UnixMilli())
+	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, w.slots,
+			(select count(*) from run r where r.ended_ms is null and r.worker = w.id), w.done, w.agents
+		from worker w where w.beat_ms >= $1 order by w.started_ms, w.id`, now.Add(-lostShown).UnixMilli())
 	workers, err := collect(rows, err, func(rows *sql.Rows) (w Worker, err error) {
 		var started, beat int64
 		var agents string
