@@ -28,25 +28,25 @@ type conn struct {
 }
 
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.file.statements.Add(1)
+	c.file.observe(query, args)
 	result, err := c.engine.ExecContext(ctx, query, args)
 	return result, c.judge(err)
 }
 
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.file.statements.Add(1)
+	c.file.observe(query, args)
 	rows, err := c.engine.QueryContext(ctx, query, args)
 	return rows, c.judge(err)
 }
 
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	c.file.statements.Add(1)
+	c.file.observe("begin", nil)
 	tx, err := c.engine.BeginTx(ctx, opts)
 	return tx, c.judge(err)
 }
 
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	c.file.statements.Add(1)
+	c.file.observe(query, nil)
 	stmt, err := c.engine.PrepareContext(ctx, query)
 	return stmt, c.judge(err)
 }
@@ -72,6 +72,13 @@ func (c *conn) Close() error {
 
 // Unwrap gives the driver's own connection.
 func (c *conn) Unwrap() driver.Conn { return c.engine }
+
+func (f *file) observe(query string, args []driver.NamedValue) {
+	f.statements.Add(1)
+	if trace := f.trace.Load(); trace != nil {
+		(*trace)(query, args)
+	}
+}
 
 func (c *conn) judge(err error) error {
 	if damaged(err) {

@@ -28,6 +28,7 @@ type file struct {
 	log        *slog.Logger
 	release    func() // closes connections that are not in use
 	statements atomic.Uint64
+	trace      atomic.Pointer[func(query string, args []driver.NamedValue)]
 	checkedAt  atomic.Int64 // unix nanoseconds
 
 	mu    sync.Mutex

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -78,6 +79,16 @@ func (d *DB) Reopen() { d.file.invalidate("asked to") }
 
 // Statements counts the SQL statements executed since Open, for tests that must show there were none.
 func (d *DB) Statements() uint64 { return d.file.statements.Load() }
+
+// Trace calls a function before each statement of either pool, for tests and for finding out what is slow. It may be
+// called from many goroutines. Nil ends that.
+func (d *DB) Trace(observe func(query string, args []driver.NamedValue)) {
+	if observe == nil {
+		d.file.trace.Store(nil)
+		return
+	}
+	d.file.trace.Store(&observe)
+}
 
 // tryWriter makes SQLite read the file's header, which is where a file that is no database shows.
 func (d *DB) tryWriter(ctx context.Context) error {

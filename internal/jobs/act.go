@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
@@ -25,8 +26,7 @@ func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
 		case rivertype.JobStateAvailable:
 			return errorOf(ErrConflict, "job %d is already waiting to be run", id)
 		}
-		// River keeps the note of an earlier cancellation, which would cancel the job again at its first failure.
-		if _, err := tx.ExecContext(ctx, `update river_job set metadata = `+withoutCancel+` where id = $1`, id); err != nil {
+		if err := forgetCancel(ctx, tx, id); err != nil {
 			return err
 		}
 		job, err := s.queue.JobRetryTx(ctx, tx, id)
@@ -36,6 +36,17 @@ func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
 		return s.announce(ctx, tx, job.Queue)
 	})
 	return s.acted(ctx, "retry", id, err)
+}
+
+// forgetCancel removes what River keeps of an earlier cancellation: the note at the job, which would cancel it again at
+// its first failure, and the notice to workers, which would cancel the new attempt if it came late.
+func forgetCancel(ctx context.Context, tx *sql.Tx, id int64) error {
+	if _, err := tx.ExecContext(ctx, `update river_job set metadata = `+withoutCancel+` where id = $1`, id); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `delete from river_notification where topic = 'river_control'
+		and json_extract(payload, '$.action') = 'cancel' and json_extract(payload, '$.job_id') = $1`, id)
+	return err
 }
 
 // Cancel ends a job: at once when it waits, within a moment when it runs. Then the job is still running when Cancel
@@ -95,9 +106,47 @@ func (s *Service) acted(ctx context.Context, what string, id int64, err error) (
 	return s.job(ctx, id)
 }
 
-// PauseQueue lets no further job of the queue begin. Attempts under way go on.
+// PauseQueue lets no further job of the queue begin: in this process from its return on, in others a moment later.
+// Attempts under way go on.
 func (s *Service) PauseQueue(ctx context.Context, name string) error {
-	return s.turnQueue(ctx, name, "pause", s.queue.QueuePauseTx)
+	wait, stop := s.expectPause(ctx, name)
+	defer stop()
+	if err := s.turnQueue(ctx, name, "pause", s.queue.QueuePauseTx); err != nil {
+		return err
+	}
+	wait()
+	return nil
+}
+
+// pausePatience is how long to wait for River's word that a queue of this process is paused. It comes after its next
+// look for news, every 50 ms.
+const pausePatience = 500 * time.Millisecond
+
+// expectPause returns what waits until this process fetches nothing more from a queue, and what ends the watch.
+func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func()) {
+	g := s.current.Load()
+	if g == nil || !worked(g.fleet, name) {
+		return func() {}, func() {}
+	}
+	if q, err := s.queue.QueueGet(ctx, name); err != nil || q.PausedAt != nil {
+		return func() {}, func() {}
+	}
+	events, stop := g.client.Subscribe(river.EventKindQueuePaused)
+	return func() {
+		timeout := time.After(pausePatience)
+		for {
+			select {
+			case event := <-events:
+				if event == nil || event.Queue.Name == name { // nil: the client stopped
+					return
+				}
+			case <-timeout:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}, stop
 }
 
 // ResumeQueue ends a pause.

@@ -103,30 +103,30 @@ func (s *Service) sumByAgent(ctx context.Context, now time.Time, stats map[strin
 		a.SparkOK, a.SparkFailed = make([]int64, sparkBuckets), make([]int64, sparkBuckets)
 	}
 	from, to := spanEnding(now, hourSpan)
-	err := s.byAgent(ctx, part{minuteStep, min(from, sparkStart), to}, func(name string, start int64, fresh *sums) error {
+	err := s.byAgent(ctx, part{minuteStep, min(from, sparkStart), to}, func(name string, start int64, r *sumRow) error {
 		a := stats[name]
 		if a == nil {
 			return nil
 		}
 		if i := (start - sparkStart) / sparkStep; start >= sparkStart && i < sparkBuckets {
-			a.SparkOK[i] += fresh.ok
-			a.SparkFailed[i] += fresh.failed + fresh.timeout + fresh.lost
+			a.SparkOK[i] += r.ok
+			a.SparkFailed[i] += r.failed + r.timeout + r.lost
 		}
 		if start < from {
 			return nil
 		}
-		return hours[name].mergeWith(fresh)
+		return hours[name].addRow(r)
 	})
 	if err != nil {
 		return err
 	}
 	dayFrom, dayTo := spanEnding(now, daySpan)
 	for _, p := range partsOf(dayFrom, dayTo) {
-		err := s.byAgent(ctx, p, func(name string, _ int64, fresh *sums) error {
+		err := s.byAgent(ctx, p, func(name string, _ int64, r *sumRow) error {
 			if days[name] == nil {
 				return nil
 			}
-			return days[name].mergeWith(fresh)
+			return days[name].addRow(r)
 		})
 		if err != nil {
 			return err
@@ -138,17 +138,17 @@ func (s *Service) sumByAgent(ctx context.Context, now time.Time, stats map[strin
 	return nil
 }
 
-func (s *Service) byAgent(ctx context.Context, p part, each func(name string, start int64, fresh *sums) error) error {
+func (s *Service) byAgent(ctx context.Context, p part, each func(name string, start int64, r *sumRow) error) error {
 	rows, err := s.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from rollup
 		where step_s = $1 and start_s >= $2 and start_s < $3 and agent <> ''`, p.step, p.from, p.to)
 	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name string
 		var start int64
-		fresh := newSums()
-		if err := fresh.scan(rows.Scan, &name, &start); err != nil {
+		var r sumRow
+		if err := rows.Scan(append([]any{&name, &start}, r.fields()...)...); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, each(name, start, fresh)
+		return struct{}{}, each(name, start, &r)
 	})
 	return err
 }

@@ -19,11 +19,12 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 		s.fleet.Store(fleet)
 		return nil
 	}
-	if fleet.Hash != "" && fleet.Hash == s.current.fleet.Hash {
+	current := s.current.Load()
+	if fleet.Hash != "" && fleet.Hash == current.fleet.Hash {
 		s.fleet.Store(fleet)
 		return nil
 	}
-	next, err := newGeneration(s, fleet, s.current.number+1)
+	next, err := newGeneration(s, fleet, current.number+1)
 	if err != nil {
 		return err
 	}
@@ -32,11 +33,11 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 	}
 	s.limiter.setLimits(limitsOf(fleet))
 	if err := next.start(); err != nil {
-		s.limiter.setLimits(limitsOf(s.current.fleet))
-		return explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, s.current.fleet)))
+		s.limiter.setLimits(limitsOf(current.fleet))
+		return explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, current.fleet)))
 	}
-	s.generations.Go(s.current.stop)
-	s.current = next
+	s.generations.Go(current.stop)
+	s.current.Store(next)
 	s.fleet.Store(fleet)
 	s.health.report("tell that this worker lives", s.beat(ctx, "active"))
 	s.log.Info("agents reloaded", "agents", len(fleet.Agents), "generation", next.number)

@@ -27,12 +27,11 @@ func (s *Service) sweep(ctx context.Context) error {
 		what, delete string
 		args         []any
 	}{
-		{"log lines", `delete from run_log where id in (select id from run_log
-			where id <= (select max(id) from run_log) - $2 or at_ms < $3 and id <= (select min(id) from run_log) + 1000 order by id limit $1)`,
-			[]any{maxLogs, now.Add(-logsKept).UnixMilli()}},
-		{"runs", `delete from run where id in (select id from run
-			where rolled = 1 and (id <= (select max(id) from run) - $2 or ended_ms < $3 and id <= (select min(id) from run) + 1000) order by id limit $1)`,
-			[]any{maxRuns, now.Add(-runsKept).UnixMilli()}},
+		// Ids grow with time, so the oldest rows are the first of their table; each look goes over one chunk of those.
+		{"log lines", `delete from run_log where id < (select min(id) from run_log) + $1 and id <= (select max(id) from run_log) - $2`, []any{maxLogs}},
+		{"log lines", `delete from run_log where id < (select min(id) from run_log) + $1 and at_ms < $2`, []any{now.Add(-logsKept).UnixMilli()}},
+		{"runs", `delete from run where id < (select min(id) from run) + $1 and rolled = 1 and id <= (select max(id) from run) - $2`, []any{maxRuns}},
+		{"runs", `delete from run where id < (select min(id) from run) + $1 and rolled = 1 and ended_ms < $2`, []any{now.Add(-runsKept).UnixMilli()}},
 		{"sums by minute", `delete from rollup where step_s = 60 and start_s in (select start_s from rollup
 			where step_s = 60 and start_s < $2 order by start_s limit $1)`, []any{now.Add(-minutesKept).Unix()}},
 		{"sums by hour", `delete from rollup where step_s = 3600 and start_s in (select start_s from rollup

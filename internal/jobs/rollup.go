@@ -186,23 +186,38 @@ func addTo(ctx context.Context, tx *sql.Tx, b bucket, fresh *sums) error {
 
 // scan adds a stored row, read as before... and sumColumns.
 func (s *sums) scan(scan func(...any) error, before ...any) error {
-	var ok, failed, timeout, lost, cancelled, runMax, waitMax int64
-	var usage Usage
-	var run, wait []byte
-	err := scan(append(before, &ok, &failed, &timeout, &lost, &cancelled, &runMax, &waitMax,
-		&usage.InputTokens, &usage.OutputTokens, &usage.CostUSD, &run, &wait)...)
-	if err != nil {
+	var r sumRow
+	if err := scan(append(before, r.fields()...)...); err != nil {
 		return err
 	}
-	s.ok += ok
-	s.failed += failed
-	s.timeout += timeout
-	s.lost += lost
-	s.cancelled += cancelled
-	s.usage.InputTokens += usage.InputTokens
-	s.usage.OutputTokens += usage.OutputTokens
-	s.usage.CostUSD += usage.CostUSD
-	return errors.Join(s.run.merge(run, runMax), s.wait.merge(wait, waitMax))
+	return s.addRow(&r)
+}
+
+// sumRow is a stored row, its histograms still encoded.
+type sumRow struct {
+	ok, failed, timeout, lost, cancelled int64
+	runMax, waitMax                      int64
+	usage                                Usage
+	run, wait                            []byte
+}
+
+func (r *sumRow) fields() []any {
+	return []any{
+		&r.ok, &r.failed, &r.timeout, &r.lost, &r.cancelled, &r.runMax, &r.waitMax,
+		&r.usage.InputTokens, &r.usage.OutputTokens, &r.usage.CostUSD, &r.run, &r.wait,
+	}
+}
+
+func (s *sums) addRow(r *sumRow) error {
+	s.ok += r.ok
+	s.failed += r.failed
+	s.timeout += r.timeout
+	s.lost += r.lost
+	s.cancelled += r.cancelled
+	s.usage.InputTokens += r.usage.InputTokens
+	s.usage.OutputTokens += r.usage.OutputTokens
+	s.usage.CostUSD += r.usage.CostUSD
+	return errors.Join(s.run.merge(r.run, r.runMax), s.wait.merge(r.wait, r.waitMax))
 }
 
 // RollupsCompleteTo returns the time before which every run that ended is in Windows, Throughput and Agents.

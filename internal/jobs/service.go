@@ -39,6 +39,7 @@ type Service struct {
 
 	queue   *riverClient // inserts and acts; runs nothing
 	fleet   atomic.Pointer[agent.Fleet]
+	current atomic.Pointer[generation] // nil before Start
 	limiter *limiter
 	active  *activeSet
 	logs    *logBook
@@ -63,7 +64,6 @@ type Service struct {
 	mu          sync.Mutex // guards what follows and serializes Start, Reload and Stop
 	lock        *workerLock
 	state       state
-	current     *generation
 	generations sync.WaitGroup // those being stopped
 	loops       sync.WaitGroup
 }
@@ -170,7 +170,7 @@ func (s *Service) startWork(ctx context.Context) error {
 	if err := first.start(); err != nil {
 		return explain("start the job queue", err)
 	}
-	s.current = first
+	s.current.Store(first)
 	return nil
 }
 
@@ -200,7 +200,7 @@ func (s *Service) Stop(ctx context.Context) error {
 }
 
 func (s *Service) stopGenerations(ctx context.Context) error {
-	s.generations.Go(s.current.stop)
+	s.generations.Go(s.current.Load().stop)
 	stopped := make(chan struct{})
 	go func() {
 		s.generations.Wait()

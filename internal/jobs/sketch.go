@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/DataDog/sketches-go/ddsketch"
 	"github.com/DataDog/sketches-go/ddsketch/mapping"
@@ -18,12 +19,17 @@ type histogram struct {
 	max    int64
 }
 
-func newHistogram() histogram {
-	indexes, err := mapping.NewLogarithmicMapping(sketchAccuracy)
+// indexes maps values to bins; it is immutable.
+var indexes = sync.OnceValue(func() mapping.IndexMapping {
+	m, err := mapping.NewLogarithmicMapping(sketchAccuracy)
 	if err != nil {
 		panic(err) // the accuracy is a constant
 	}
-	return histogram{sketch: ddsketch.NewDDSketchFromStoreProvider(indexes, store.DenseStoreConstructor)}
+	return m
+})
+
+func newHistogram() histogram {
+	return histogram{sketch: ddsketch.NewDDSketchFromStoreProvider(indexes(), store.DenseStoreConstructor)}
 }
 
 func (h *histogram) add(ms int64) {

@@ -83,30 +83,13 @@ func (s *Service) totals(ctx context.Context, p part, of func(start int64) *sums
 		where step_s = $1 and agent = '' and queue = '' and start_s >= $2 and start_s < $3`, p.step, p.from, p.to)
 	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var start int64
-		fresh := newSums()
-		if err := fresh.scan(rows.Scan, &start); err != nil {
+		var r sumRow
+		if err := rows.Scan(append([]any{&start}, r.fields()...)...); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, of(start).mergeWith(fresh)
+		return struct{}{}, of(start).addRow(&r)
 	})
 	return err
-}
-
-func (s *sums) mergeWith(other *sums) error {
-	s.ok += other.ok
-	s.failed += other.failed
-	s.timeout += other.timeout
-	s.lost += other.lost
-	s.cancelled += other.cancelled
-	s.usage.InputTokens += other.usage.InputTokens
-	s.usage.OutputTokens += other.usage.OutputTokens
-	s.usage.CostUSD += other.usage.CostUSD
-	s.run.max = max(s.run.max, other.run.max)
-	s.wait.max = max(s.wait.max, other.wait.max)
-	if err := s.run.sketch.MergeWith(other.run.sketch); err != nil {
-		return err
-	}
-	return s.wait.sketch.MergeWith(other.wait.sketch)
 }
 
 // Throughput counts ended attempts in buckets of step, a whole number of minutes; the last bucket is the present one.
@@ -116,20 +99,33 @@ func (s *Service) Throughput(ctx context.Context, step time.Duration, buckets in
 		return Series{}, fmt.Errorf("throughput by %s: %w", step, ErrInvalid)
 	}
 	start := floorTo(time.Now().Unix(), width) - int64(buckets-1)*width
-	perBucket := make([]*sums, buckets)
-	for i := range perBucket {
-		perBucket[i] = newSums()
+	series := Series{
+		Start: time.Unix(start, 0).UTC(), StepS: int(width),
+		OK: make([]int64, buckets), Failed: make([]int64, buckets), Cancelled: make([]int64, buckets), P95MS: make([]*float64, buckets),
 	}
-	err := s.totals(ctx, part{minuteStep, start, start + int64(buckets)*width}, func(at int64) *sums { return perBucket[(at-start)/width] })
+	ran := make([]histogram, buckets)
+	rows, err := s.db.Read.QueryContext(ctx, `select start_s, ok, failed + timeout + lost, cancelled, run_max_ms, run_ms from rollup
+		where step_s = 60 and agent = '' and queue = '' and start_s >= $1 and start_s < $2`, start, start+int64(buckets)*width)
+	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var at, ok, failed, cancelled, longest int64
+		var run sql.RawBytes
+		if err := rows.Scan(&at, &ok, &failed, &cancelled, &longest, &run); err != nil {
+			return struct{}{}, err
+		}
+		i := (at - start) / width
+		series.OK[i] += ok
+		series.Failed[i] += failed
+		series.Cancelled[i] += cancelled
+		if ran[i].sketch == nil {
+			ran[i] = newHistogram()
+		}
+		return struct{}{}, ran[i].merge(run, longest)
+	})
 	if err != nil {
 		return Series{}, explain("read the throughput", err)
 	}
-	series := Series{Start: time.Unix(start, 0).UTC(), StepS: int(width)}
-	for _, b := range perBucket {
-		series.OK = append(series.OK, b.ok)
-		series.Failed = append(series.Failed, b.failed+b.timeout+b.lost)
-		series.Cancelled = append(series.Cancelled, b.cancelled)
-		series.P95MS = append(series.P95MS, b.run.quantile(0.95))
+	for i := range ran {
+		series.P95MS[i] = ran[i].quantile(0.95)
 	}
 	return series, nil
 }

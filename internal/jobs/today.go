@@ -64,8 +64,8 @@ func (s *Service) createdSince(ctx context.Context, start time.Time) (int64, err
 	return t.counted, nil
 }
 
-// firstSince returns the id of the first job created at that time or later, or one more than the last id. Ids grow with
-// the time of creation, so some twenty steps down the primary key find it in any table.
+// firstSince returns an id from which on all jobs were created at that time or later, and none before. Ids grow with the
+// time of creation, so some twenty steps down the primary key find it in any table.
 func (s *Service) firstSince(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
 	err := s.db.Read.QueryRowContext(ctx, `select coalesce((select id from river_job order by id limit 1), 1),

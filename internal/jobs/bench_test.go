@@ -1,0 +1,96 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+// BenchmarkAttempts runs jobs of a program that does nothing: the price of an attempt.
+func BenchmarkAttempts(b *testing.B) {
+	fleet := fleetOf(b, "agents:\n  nothing:\n    command: ['true']\n    concurrency: 4\n")
+	s, err := New(context.Background(), Options{DB: dbtest.New(b), Fleet: fleet, DataDir: b.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range b.N {
+		enqueue(b, s, "nothing")
+	}
+	b.ResetTimer()
+	if err := s.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	until(b, "all are done", func() bool { return one[int](b, s, `select count(*) from river_job where state = 'completed'`) == b.N })
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	stop(b, s)
+}
+
+// BenchmarkCycle is what the dashboard's sections cost together at 100,000 jobs and 5,000 runs of the last day.
+func BenchmarkCycle(b *testing.B) {
+	s := newService(b, dbtest.New(b), "", fleetOf(b, agents(sh("rare", "true"), sh("common", "true"),
+		sh("agent0", "true"), sh("agent1", "true"), sh("agent2", "true"))))
+	fill(b, s, 100_000)
+	exec1(b, s, `update river_job set state = 'available', finalized_at = null where id % 5 = 0`) // a backlog of 20,000
+	insertRuns(b, s.db, rand.New(rand.NewPCG(1, 2)), 7_500)
+	if err := s.rollUpAll(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	ctx := b.Context()
+	for name, read := range map[string]func() error{
+		"All":            func() error { return cycle(ctx, s) },
+		"Queues":         func() error { _, err := s.Queues(ctx); return err },
+		"Workers":        func() error { _, err := s.Workers(ctx); return err },
+		"Today":          func() error { _, err := s.Today(ctx); return err },
+		"Newest":         func() error { _, err := s.Newest(ctx, 20); return err },
+		"Running":        func() error { _, err := s.Running(ctx, 30); return err },
+		"Failures":       func() error { _, err := s.Failures(ctx, 12); return err },
+		"LatestLogs":     func() error { _, err := s.LatestLogs(ctx, 40); return err },
+		"Agents":         func() error { _, err := s.Agents(ctx); return err },
+		"Windows":        func() error { _, _, err := s.Windows(ctx); return err },
+		"ThroughputHour": func() error { _, err := s.Throughput(ctx, time.Minute, 60); return err },
+		"ThroughputDay":  func() error { _, err := s.Throughput(ctx, 15*time.Minute, 96); return err },
+		"SearchNothing":  func() error { _, err := s.List(ctx, Filter{Text: "nowhere"}); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := read(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkIdle reports the share of a processor a worker with eleven agents takes when nothing happens.
+func BenchmarkIdle(b *testing.B) {
+	yaml := "agents:\n"
+	for _, name := range []string{"a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "b1", "b2"} {
+		yaml += sh(name, "true")
+	}
+	s, err := New(context.Background(), Options{DB: dbtest.New(b), Fleet: fleetOf(b, yaml), DataDir: b.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	before, began := processorTime(b), time.Now()
+	<-time.After(5 * time.Second)
+	b.ReportMetric(100*float64(processorTime(b)-before)/float64(time.Since(began)), "%cpu")
+	b.ReportMetric(0, "ns/op")
+	stop(b, s)
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}

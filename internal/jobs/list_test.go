@@ -1,0 +1,178 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+// fill inserts n jobs, a second apart, the last one now. Every tenth is of agent "rare", every thousandth discarded.
+func fill(t testing.TB, s *Service, n int) {
+	t.Helper()
+	exec1(t, s, `insert into river_job (kind, queue, state, args, max_attempts, created_at, scheduled_at, finalized_at, attempt, errors, attempted_by)
+		with recursive i(n) as (select 1 union all select n + 1 from i where n < $1)
+		select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
+			case when n % 1000 = 0 then 'discarded' else 'completed' end, jsonb_object('n', n, 'password', 'hunter' || n), 3,
+			datetime('now', 'subsec', (n - $1) || ' seconds'), datetime('now', 'subsec', (n - $1) || ' seconds'),
+			datetime('now', 'subsec', (n - $1) || ' seconds'), 1,
+			case when n % 1000 = 0 then jsonb_array(jsonb_object('error', 'broken pipe ' || n)) end, jsonb_array('worker-h-1-a@3')
+		from i`, n)
+}
+
+func listed(t testing.TB, s *Service, f Filter) (ids []int64, pages int, searched int) {
+	t.Helper()
+	for {
+		page, err := s.List(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages++
+		searched += page.Searched
+		for _, j := range page.Jobs {
+			ids = append(ids, j.ID)
+		}
+		if page.Next == nil {
+			return ids, pages, searched
+		}
+		if len(page.Jobs) < f.Limit && !page.SearchBounded {
+			t.Fatalf("a short page with a next one: %+v", page)
+		}
+		f.Cursor = *page.Next
+	}
+}
+
+func TestListFilters(t *testing.T) {
+	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"), sh("common", "true"))))
+	const n = 12_000
+	fill(t, s, n)
+	wanted := func(match func(id int64) bool) (ids []int64) {
+		for id := int64(n); id > 0; id-- {
+			if match(id) {
+				ids = append(ids, id)
+			}
+		}
+		return ids
+	}
+	hourAgo, twoHoursAgo := time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour)
+	for _, c := range []struct {
+		name  string
+		f     Filter
+		match func(id int64) bool
+	}{
+		{"all", Filter{Limit: 200}, func(int64) bool { return true }},
+		{"agent", Filter{Limit: 200, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
+		{"queue", Filter{Limit: 200, Queue: "rare"}, func(id int64) bool { return id%10 == 0 }},
+		{"rare state", Filter{Limit: 5, States: []string{"discarded"}}, func(id int64) bool { return id%1000 == 0 }},
+		{"rare states", Filter{Limit: 5, States: []string{"discarded", "available", "running"}, Agent: "rare"}, func(id int64) bool { return id%1000 == 0 }},
+		{"common state", Filter{Limit: 200, States: []string{"completed", "discarded"}, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
+		{"none of a state", Filter{Limit: 5, States: []string{"retryable"}}, func(int64) bool { return false }},
+		{"no such agent", Filter{Limit: 5, Agent: "nobody"}, func(int64) bool { return false }},
+		{"error text", Filter{Limit: 5, Text: "BROKEN pipe"}, func(id int64) bool { return id%1000 == 0 }},
+		{"args text", Filter{Limit: 5, Text: `"n":1199`}, func(id int64) bool { return strings.HasPrefix(fmt.Sprint(id), "1199") }},
+		{"id", Filter{Limit: 5, Text: "7777"}, func(id int64) bool { return id == 7777 }},
+		{"a secret", Filter{Limit: 5, Text: "hunter77"}, func(int64) bool { return false }},
+		{"time", Filter{Limit: 200, Since: &twoHoursAgo, Until: &hourAgo}, func(id int64) bool { return id > n-7200 && id <= n-3600 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ids, _, _ := listed(t, s, c.f)
+			if want := wanted(c.match); !slices.Equal(ids, want) {
+				t.Errorf("%d jobs, want %d", len(ids), len(want))
+			}
+		})
+	}
+}
+
+func TestASearchIsBounded(t *testing.T) {
+	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
+	fill(t, s, 25_000)
+	page, err := s.List(t.Context(), Filter{Text: "nowhere"})
+	if err != nil || !page.SearchBounded || page.Next == nil || page.Searched < textBound || page.Searched > textBound+scanMost || len(page.Jobs) != 0 {
+		t.Errorf("%+v, %v", page, err)
+	}
+	if ids, pages, searched := listed(t, s, Filter{Text: "nowhere"}); len(ids) != 0 || pages != 3 || searched != 25_000 {
+		t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
+	}
+	// A rare state needs no search.
+	if page, err := s.List(t.Context(), Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 25 || page.Searched > 25 {
+		t.Errorf("%+v, %v", page, err)
+	}
+}
+
+func TestListTellsWhatIsWrong(t *testing.T) {
+	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
+	for text, f := range map[string]Filter{
+		"is no state of a job; there are: available": {States: []string{"done"}},
+		"use 1 to 200":                    {Limit: 201},
+		"the cursor is not one of a page": {Cursor: "x"},
+	} {
+		if _, err := s.List(t.Context(), f); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), text) {
+			t.Errorf("error %v, want %q", err, text)
+		}
+	}
+}
+
+func TestAHugeArgumentCostsAListLittle(t *testing.T) {
+	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
+	for range 20 {
+		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', jsonb_object('data', hex(zeroblob(5000000))), 1)`)
+	}
+	begin := time.Now()
+	jobs, err := s.Newest(t.Context(), 20)
+	if err != nil || len(jobs) != 20 || jobs[0].Args != "(9.5 MB of JSON)" {
+		t.Fatalf("%v, %v", jobs, err)
+	}
+	if took := time.Since(begin); took > 300*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+	if d := get(t, s, jobs[0].ID); string(d.ArgsJSON) != `"(9.5 MB of JSON, which cannot be shown)"` && !strings.Contains(string(d.ArgsJSON), "cannot be shown") {
+		t.Errorf("args %s", d.ArgsJSON)
+	}
+}
+
+func TestTodayCountsFromMidnight(t *testing.T) {
+	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
+	start := midnight(time.Now())
+	for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
+		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, created_at, state, finalized_at)
+			values ('rare', 'rare', jsonb('{}'), 1, $1, 'cancelled', $1)`, stamp(at))
+		if i == 1 {
+			exec1(t, s, `delete from river_job where id = 1`)
+		}
+	}
+	today, err := s.Today(t.Context())
+	if err != nil || today.Total != 3 || today.Cancelled != 3 || !today.DayStart.Equal(start) {
+		t.Errorf("%+v, %v", today, err)
+	}
+	exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', jsonb('{}'), 1)`)
+	if today, err = s.Today(t.Context()); err != nil || today.Total != 4 {
+		t.Errorf("%+v, %v", today, err)
+	}
+}
+
+func TestFirstSinceOnAnyTable(t *testing.T) {
+	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
+	if id, err := s.firstSince(t.Context(), time.Now()); err != nil || id != 1 {
+		t.Errorf("empty table: %d, %v", id, err)
+	}
+	fill(t, s, 100)
+	exec1(t, s, `delete from river_job where id between 20 and 60 or id < 5`)
+	before := 0 // the job before
+	for id := 5; id <= 100; id++ {
+		if id >= 20 && id <= 60 {
+			continue
+		}
+		at := one[time.Time](t, s, `select created_at from river_job where id = $1`, id)
+		if first, err := s.firstSince(t.Context(), at); err != nil || first <= int64(before) || first > int64(id) {
+			t.Fatalf("first since job %d: %d, %v", id, first, err)
+		}
+		before = id
+	}
+	if id, err := s.firstSince(t.Context(), time.Now().Add(time.Hour)); err != nil || id != 101 {
+		t.Errorf("nothing since: %d, %v", id, err)
+	}
+}
