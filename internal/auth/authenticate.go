@@ -31,10 +31,23 @@ func (s *Service) Authenticate(r *http.Request) (*Principal, error) {
 	key := hashSecret(secret)
 	now := time.Now()
 	if p, ok := s.known.Load().principals[key]; ok && p.valid(now) {
-		p.touch(now)
-		return p, nil
+		return use(p, secret, now)
 	}
-	return s.miss(r.Context(), key, now)
+	p, err := s.miss(r.Context(), key, now)
+	if err != nil {
+		return nil, err
+	}
+	return use(p, secret, now)
+}
+
+// use accepts a principal that was found by the secret's key when the rest of the secret is its own too: the hash does
+// not cover id and kind.
+func use(p *Principal, secret string, now time.Time) (*Principal, error) {
+	if p.ID != idOf(secret) || p.prefix() != secret[:len(tokenPrefix)] {
+		return nil, ErrNoCredential
+	}
+	p.touch(now)
+	return p, nil
 }
 
 func credential(r *http.Request) (secret, prefix string) {
@@ -92,12 +105,7 @@ func (s *Service) miss(ctx context.Context, key digest, now time.Time) (*Princip
 	if err != nil {
 		return nil, err
 	}
-	p := found.(*Principal)
-	if p == nil {
-		return nil, ErrNoCredential
-	}
-	p.touch(now)
-	return p, nil
+	return found.(*Principal), nil
 }
 
 // rejections remembers credentials that the database does not know, until the next refresh.

@@ -32,6 +32,8 @@ func TestAuthenticateRefusesWhatIsNotACredential(t *testing.T) {
 		"basic":                       header("Authorization", "Basic "+secret),
 		"cut token":                   bearer(secret[:len(secret)-1]),
 		"longer token":                bearer(secret + "a"),
+		"another id":                  bearer("aos_aaaaaaaa" + secret[12:]),
+		"session with a token's key":  withCookie(&http.Cookie{Name: cookieName, Value: "ses_" + secret[4:]}),
 		"another key":                 bearer(secret[:len(secret)-4] + "aaaa"),
 		"a session as a token":        bearer(session),
 		"a token as a cookie":         withCookie(&http.Cookie{Name: cookieName, Value: secret}),

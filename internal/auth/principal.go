@@ -51,6 +51,13 @@ func (p *Principal) touch(now time.Time) {
 	}
 }
 
+func (p *Principal) prefix() string {
+	if p.Kind == KindSession {
+		return sessionPrefix
+	}
+	return tokenPrefix
+}
+
 // same tells whether a row just read describes the principal that is already known.
 func (p *Principal) same(other *Principal) bool {
 	return p.ID == other.ID && p.Name == other.Name && p.Role == other.Role && p.Kind == other.Kind &&

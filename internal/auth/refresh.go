@@ -232,7 +232,10 @@ func (s *Service) admit(ctx context.Context, key digest) (*Principal, error) {
 		set.principals[key] = found
 		return set
 	})
-	return s.known.Load().principals[key], nil
+	if p, ok := s.known.Load().principals[key]; ok {
+		return p, nil
+	}
+	return nil, ErrNoCredential // ended at this very moment
 }
 
 func (s *Service) scanPrincipal(row interface{ Scan(...any) error }) (digest, *Principal, error) {

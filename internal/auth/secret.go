@@ -43,9 +43,15 @@ func wellFormed(secret, prefix string) bool {
 	return len(secret) == secretLength && strings.HasPrefix(secret, prefix) && secret[len(prefix)+idLength] == '_'
 }
 
-// hashSecret does not allocate: the copy stays on the stack.
+// idOf and keyOf cut a well-formed secret; prefixes have the same length.
+func idOf(secret string) string { return secret[len(tokenPrefix) : len(tokenPrefix)+idLength] }
+
+func keyOf(secret string) string { return secret[secretLength-keyLength:] }
+
+// hashSecret is of the key alone, which is short enough for one block of sha256. It does not allocate: the copy stays on
+// the stack.
 func hashSecret(secret string) digest {
-	var buf [secretLength]byte
-	n := copy(buf[:], secret)
-	return sha256.Sum256(buf[:n])
+	var buf [keyLength]byte
+	copy(buf[:], keyOf(secret))
+	return sha256.Sum256(buf[:])
 }

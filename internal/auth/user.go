@@ -107,14 +107,30 @@ func (s *Service) DeleteUser(ctx context.Context, name string) error {
 }
 
 // ListUsers returns all users by name.
-func (s *Service) ListUsers(ctx context.Context) ([]User, error) {
+func (s *Service) ListUsers(ctx context.Context) ([]User, error) { return s.selectUsers(ctx, "") }
+
+// GetUser returns one user.
+func (s *Service) GetUser(ctx context.Context, name string) (User, error) {
+	users, err := s.selectUsers(ctx, strings.ToLower(strings.TrimSpace(name)))
+	if err != nil {
+		return User{}, err
+	}
+	if len(users) == 0 {
+		return User{}, noUser(name)
+	}
+	return users[0], nil
+}
+
+// selectUsers reads the user of a name, or all of them when it is empty.
+func (s *Service) selectUsers(ctx context.Context, name string) ([]User, error) {
 	now := time.Now()
 	rows, err := s.db.Read.QueryContext(ctx, `select u.name, u.role, u.created_at, u.password_at, count(s.id)
 		from auth_user u left join auth_session s on s.user_name = u.name and s.expires_at > $1 and s.seen_at > $2
+		where $3 = '' or u.name = $3
 		group by u.name, u.role, u.created_at, u.password_at order by u.name`,
-		now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli())
+		now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli(), name)
 	if err != nil {
-		return nil, unavailable("list users", err)
+		return nil, unavailable("read users", err)
 	}
 	defer rows.Close()
 	users := []User{}
@@ -124,13 +140,13 @@ func (s *Service) ListUsers(ctx context.Context) ([]User, error) {
 			created, password int64
 		)
 		if err := rows.Scan(&u.Name, &u.Role, &created, &password, &u.Sessions); err != nil {
-			return nil, unavailable("list users", err)
+			return nil, unavailable("read users", err)
 		}
 		u.CreatedAt, u.PasswordAt = time.UnixMilli(created).UTC(), time.UnixMilli(password).UTC()
 		users = append(users, u)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, unavailable("list users", err)
+		return nil, unavailable("read users", err)
 	}
 	return users, nil
 }
