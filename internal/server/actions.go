@@ -1,0 +1,22 @@
+package server
+
+import (
+	"context"
+
+	"github.com/agentos/agentos/internal/auth"
+)
+
+// acted follows every action on jobs, queues and agents: it is recorded, also when it was refused, and the sections it
+// touched are collected now, so that every screen shows it at once.
+func (s *server) acted(ctx context.Context, action, target string, err error, sections ...string) {
+	entry := auth.Entry{Action: action, Target: target}
+	if err != nil {
+		entry.Outcome, entry.Detail = "failed", err.Error()
+	} else {
+		s.Nudge(sections...)
+	}
+	if failed := s.Auth.Record(ctx, entry); failed != nil {
+		s.log.Warn("an action is missing in the audit log", "actor", auth.ActorFrom(ctx).Name, "action", action,
+			"target", target, "err", failed)
+	}
+}

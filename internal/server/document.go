@@ -1,0 +1,46 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/agentos/agentos/snapshot"
+)
+
+const documentPath = "/api/admin/ssot"
+
+// document serves the whole dashboard as one JSON document. It is the hot path: one look at the credential in memory,
+// then the bytes as they were published. Nothing here takes a lock, asks the database or allocates; the call that other
+// handlers get is made only to tell what went wrong.
+func document(s *server, r route) http.Handler {
+	next := snapshot.NewHandler(s.Cache, snapshot.HandlerOptions{})
+	s.document = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				s.panicked(&call{ResponseWriter: w, request: req}, cause)
+			}
+		}()
+		p, err := s.Auth.Authenticate(req)
+		if err != nil {
+			s.fail(&call{ResponseWriter: w, request: req}, err)
+			return
+		}
+		if !p.Role.Allows(r.role) {
+			s.forbid(&call{ResponseWriter: w, request: req}, p, r.role)
+			return
+		}
+		next.ServeHTTP(w, req)
+	})
+	return s.document
+}
+
+// stream sends the document and then its changes, until the client leaves, the server stops, or the credential ends.
+func stream(s *server, r route) http.Handler {
+	return s.wrap(s.restrict(r.role, func(c *call) {
+		ctx, end := context.WithCancelCause(c.request.Context())
+		defer end(nil)
+		stop := c.principal.OnEnd(func() { end(snapshot.EndReason("session")) })
+		defer stop()
+		s.Stream.ServeHTTP(c, c.request.WithContext(ctx))
+	}))
+}

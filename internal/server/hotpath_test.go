@@ -1,0 +1,247 @@
+package server
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/auth"
+)
+
+// hotCost is the most the document may cost beyond a handler that does nothing but write the same bytes.
+const hotCost = 1.15
+
+// bare is what we are measured against.
+func bare(packed []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Encoding", "gzip")
+		h.Set("Content-Length", strconv.Itoa(len(packed)))
+		w.Write(packed)
+	})
+}
+
+// typical makes the document about as large as a real one: 12 KB compressed.
+func (f *fixture) typical() {
+	f.t.Helper()
+	random := rand.New(rand.NewPCG(1, 2))
+	text := make([]byte, 22<<10)
+	for i := range text {
+		text[i] = "0123456789abcdef"[random.IntN(16)]
+	}
+	f.publish(string(text))
+	if size := len(f.cache.Current().Gzip); size < 11<<10 || size > 14<<10 {
+		f.t.Fatalf("the typical document has %d bytes compressed", size)
+	}
+}
+
+func serve(t testing.TB, h http.Handler) string {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// Over real connections, with the clients in another process, side by side: process time of the server per request.
+func TestDocumentCostsHardlyMoreThanItsBytes(t *testing.T) {
+	f := newFixture(t)
+	f.typical()
+	ours, naked := serve(t, f.handler), serve(t, bare(f.cache.Current().Gzip))
+	load := startLoad(t, 4, f.token(auth.RoleViewer))
+	const rounds, requests = 100, 800 // short rounds, so that what else the machine does meets both
+	load.run(ours, 5*requests)
+	load.run(naked, 5*requests)
+	var shares []float64
+	var oursTime, nakedTime []time.Duration
+	for range rounds {
+		a := cpuOf(func() { load.run(naked, requests) }) / requests
+		b := cpuOf(func() { load.run(ours, requests) }) / requests
+		nakedTime, oursTime = append(nakedTime, a), append(oursTime, b)
+		shares = append(shares, float64(b)/float64(a))
+	}
+	share := median(shares)
+	t.Logf("server CPU per request: bare %s, document %s, share %.3f (median of %d rounds of %d)",
+		median(nakedTime), median(oursTime), share, rounds, requests)
+	if share > hotCost && !raced {
+		t.Errorf("the document costs %.3f times a bare handler, want at most %.2f", share, hotCost)
+	}
+}
+
+// cpuOf is the process time that fn takes, garbage collection of what it leaves included.
+func cpuOf(fn func()) time.Duration {
+	runtime.GC()
+	before := processTime()
+	fn()
+	return processTime() - before
+}
+
+func processTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+func median[T float64 | time.Duration](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
+}
+
+// discard is an answer nobody reads.
+type discard struct {
+	header http.Header
+	status int
+	bytes  int
+}
+
+func (d *discard) Header() http.Header { return d.header }
+func (d *discard) WriteHeader(status int) {
+	d.status = status
+}
+func (d *discard) Write(b []byte) (int, error) {
+	d.bytes += len(b)
+	return len(b), nil
+}
+
+func documentRequest(token string) *http.Request {
+	r := httptest.NewRequest("GET", "/api/admin/ssot", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Accept-Encoding", "gzip")
+	return r
+}
+
+func TestDocumentAllocatesNothing(t *testing.T) {
+	f := newFixture(t)
+	r, w := documentRequest(f.token(auth.RoleViewer)), &discard{header: http.Header{}}
+	allocations := testing.AllocsPerRun(200, func() {
+		clear(w.header)
+		f.handler.ServeHTTP(w, r)
+	})
+	if w.bytes == 0 || w.status != 0 || allocations > 0 && !raced {
+		t.Errorf("%v allocations, status %d, %d bytes", allocations, w.status, w.bytes)
+	}
+}
+
+func TestDocumentNeedsNoDatabase(t *testing.T) {
+	f := newFixture(t)
+	f.user("ada", auth.RoleViewer)
+	browser := f.browser()
+	f.login(browser, "ada")
+	token := f.token(auth.RoleViewer)
+
+	// The service that looks for changes is not part of a request: a second handler without it is counted.
+	quiet, err := auth.Open(t.Context(), f.db, auth.Options{})
+	must(t, err)
+	opts := f.handler.(*server).Options
+	opts.Auth = quiet
+	handler, err := New(opts)
+	must(t, err)
+
+	f.stop()
+	before := f.db.Statements()
+	for range 100 {
+		w := &discard{header: http.Header{}}
+		handler.ServeHTTP(w, documentRequest(token))
+		if w.status != 0 || w.bytes == 0 {
+			t.Fatalf("status %d", w.status)
+		}
+	}
+	if n := f.db.Statements() - before; n != 0 {
+		t.Errorf("%d SQL statements for 100 requests", n)
+	}
+
+	// With every connection of the database taken, whoever needs one waits: nobody does.
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	writer, err := f.db.Write.Conn(ctx)
+	must(t, err)
+	defer writer.Close()
+	for range f.db.Read.Stats().MaxOpenConnections {
+		reader, err := f.db.Read.Conn(ctx)
+		must(t, err)
+		defer reader.Close()
+	}
+	if r := f.as(token, "GET", "/api/admin/ssot", ""); r.status != 200 {
+		t.Errorf("document by token: %d", r.status)
+	}
+	for _, path := range []string{"/api/admin/ssot", "/", "/api/me"} {
+		if r := f.get(browser, path); r.status != 200 {
+			t.Errorf("%s by session: %d", path, r.status)
+		}
+	}
+	if waited := f.db.Write.Stats().WaitCount + f.db.Read.Stats().WaitCount; waited != 0 {
+		t.Errorf("%d requests waited for the database", waited)
+	}
+}
+
+// A lock that is taken by many at once shows in the mutex profile, a wait of any kind in the block profile.
+func TestDocumentTakesNoLock(t *testing.T) {
+	f := newFixture(t)
+	f.typical()
+	token := f.token(auth.RoleViewer)
+	runtime.SetMutexProfileFraction(1)
+	runtime.SetBlockProfileRate(1)
+	defer runtime.SetMutexProfileFraction(0)
+	defer runtime.SetBlockProfileRate(0)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			r, w := documentRequest(token), &discard{header: http.Header{}}
+			for range 5000 {
+				clear(w.header)
+				f.handler.ServeHTTP(w, r)
+			}
+		})
+	}
+	group.Wait()
+	for name, read := range map[string]func([]runtime.BlockProfileRecord) (int, bool){
+		"mutex": runtime.MutexProfile, "block": runtime.BlockProfile,
+	} {
+		for _, stack := range waits(read) {
+			if strings.Contains(stack, "document.func") {
+				t.Errorf("%s profile: requests for the document waited:\n%s", name, stack)
+			}
+		}
+	}
+}
+
+// waits returns the stacks of a profile.
+func waits(read func([]runtime.BlockProfileRecord) (int, bool)) []string {
+	n, _ := read(nil)
+	records := make([]runtime.BlockProfileRecord, n+100)
+	n, _ = read(records)
+	var stacks []string
+	for _, record := range records[:n] {
+		var stack strings.Builder
+		frames := runtime.CallersFrames(record.Stack())
+		for more := true; more; {
+			var frame runtime.Frame
+			frame, more = frames.Next()
+			stack.WriteString(frame.Function + "\n")
+		}
+		stacks = append(stacks, stack.String())
+	}
+	return stacks
+}
+
+func BenchmarkDocument(b *testing.B) {
+	f := newFixture(b)
+	f.typical()
+	r, w := documentRequest(f.token(auth.RoleViewer)), &discard{header: http.Header{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		clear(w.header)
+		f.handler.ServeHTTP(w, r)
+	}
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/agentos/agentos/internal/jobs"
+)
+
+const maxArgs = 256 << 10
+
+type listJobsInput struct {
+	State  []string  `query:"state" doc:"Only these states, separated by commas" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
+	Agent  string    `query:"agent" maxLength:"63"`
+	Queue  string    `query:"queue" maxLength:"63"`
+	Q      string    `query:"q" maxLength:"200" doc:"Text in the job's id, arguments or last error; the newest 10,000 jobs are looked through"`
+	Since  time.Time `query:"since" doc:"Created at or after"`
+	Until  time.Time `query:"until" doc:"Created before"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor string    `query:"cursor" maxLength:"200" doc:"From next of the page before"`
+}
+
+func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*body[jobs.Page], error) {
+	page, err := s.Jobs.List(ctx, jobs.Filter{
+		States: in.State, Agent: in.Agent, Queue: in.Queue, Text: in.Q,
+		Since: timeOrNil(in.Since), Until: timeOrNil(in.Until), Limit: in.Limit, Cursor: in.Cursor,
+	})
+	page.Jobs = listed(page.Jobs)
+	return answerOr(page, err)
+}
+
+func timeOrNil(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &at
+}
+
+// listed makes the empty list of nil.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// NewJob asks for a job. What is left out is as agentos.yaml says for the agent.
+type NewJob struct {
+	Agent       string     `json:"agent" minLength:"1" maxLength:"63" doc:"The agent that shall run it"`
+	Args        arguments  `json:"args,omitempty" doc:"A JSON object of at most 256 KiB, which the agent reads from standard input"`
+	Queue       string     `json:"queue,omitempty" maxLength:"63"`
+	Priority    int        `json:"priority,omitempty" minimum:"1" maximum:"4" doc:"1 (first) to 4"`
+	ScheduledAt *time.Time `json:"scheduled_at,omitempty" doc:"Not before; left out: now"`
+	MaxAttempts int        `json:"max_attempts,omitempty" minimum:"1" maximum:"100"`
+	Tags        []string   `json:"tags,omitempty" maxItems:"20"`
+}
+
+// arguments is a JSON object kept as it was written: numbers do not lose their digits.
+type arguments json.RawMessage
+
+// Schema tells the API's library that any object will do.
+func (arguments) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
+}
+
+// UnmarshalJSON keeps the text.
+func (a *arguments) UnmarshalJSON(text []byte) error {
+	*a = append((*a)[:0], text...)
+	return nil
+}
+
+// Resolve checks what the schema cannot: the size of the arguments.
+func (j *NewJob) Resolve(_ huma.Context, prefix *huma.PathBuffer) []error {
+	if len(j.Args) <= maxArgs {
+		return nil
+	}
+	return []error{&huma.ErrorDetail{
+		Location: prefix.With("args"),
+		Message:  fmt.Sprintf("expected at most %d bytes, got %d: put the data into a file and give its path", maxArgs, len(j.Args)),
+	}}
+}
+
+func (s *server) enqueueJob(ctx context.Context, in *struct{ Body NewJob }) (*body[jobs.Job], error) {
+	b := in.Body
+	params := jobs.EnqueueParams{
+		Agent: b.Agent, Args: json.RawMessage(b.Args), Queue: b.Queue, Priority: b.Priority,
+		ScheduledAt: b.ScheduledAt, MaxAttempts: b.MaxAttempts, Tags: b.Tags,
+	}
+	job, err := s.Jobs.Enqueue(ctx, params)
+	target := b.Agent
+	if err == nil {
+		target = jobName(job.ID)
+	}
+	s.acted(ctx, "job.enqueue", target, err, "queue", "jobs", "agents")
+	var unknown *jobs.UnknownAgentError
+	if errors.As(err, &unknown) { // here it is the request's fault, not the address's
+		return nil, problem(http.StatusUnprocessableEntity, sentence(unknown.Error()))
+	}
+	return answerOr(job, err)
+}
+
+func answerOr[T any](v T, err error) (*body[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	return answerWith(v), nil
+}
+
+func jobName(id int64) string { return "job " + strconv.FormatInt(id, 10) }
+
+type jobInput struct {
+	ID int64 `path:"id" minimum:"1" doc:"The job's id"`
+}
+
+func (s *server) getJob(ctx context.Context, in *jobInput) (*body[jobs.Detail], error) {
+	return answerOr(s.Jobs.Get(ctx, in.ID))
+}
+
+func (s *server) retryJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
+	job, err := s.Jobs.Retry(ctx, in.ID)
+	s.acted(ctx, "job.retry", jobName(in.ID), err, "queue", "jobs", "agents")
+	return answerOr(job, err)
+}
+
+func (s *server) cancelJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
+	job, err := s.Jobs.Cancel(ctx, in.ID)
+	s.acted(ctx, "job.cancel", jobName(in.ID), err, "queue", "jobs", "agents")
+	return answerOr(job, err)
+}
+
+func (s *server) deleteJob(ctx context.Context, in *jobInput) (*struct{}, error) {
+	err := s.Jobs.Delete(ctx, in.ID)
+	s.acted(ctx, "job.delete", jobName(in.ID), err, "queue", "jobs", "agents")
+	return nil, err
+}

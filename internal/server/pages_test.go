@@ -1,0 +1,203 @@
+package server
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/ui"
+)
+
+var blockPattern = regexp.MustCompile(`<script type="application/json" id="(boot|snapshot)">(.*?)</script>`)
+
+// blocks reads the data inside a page.
+func blocks(t *testing.T, page string) (b boot, document map[string]any) {
+	t.Helper()
+	found := blockPattern.FindAllStringSubmatch(page, -1)
+	if len(found) != 2 || found[0][1] != "boot" || found[1][1] != "snapshot" {
+		t.Fatalf("data blocks: %q in %s", found, page)
+	}
+	must(t, json.Unmarshal([]byte(found[0][2]), &b))
+	must(t, json.Unmarshal([]byte(found[1][2]), &document))
+	return b, document
+}
+
+func TestPagesCarryTheDocument(t *testing.T) {
+	f := newFixture(t)
+	f.user("ada", auth.RoleOperator)
+	browser := f.browser()
+	f.login(browser, "ada")
+	f.publish("</script><script>alert(1)</script>")
+	for _, path := range []string{"/", "/jobs", "/jobs/7", "/agents", "/agents/hash", "/workers", "/settings"} {
+		r := f.get(browser, path) // the client asks for gzip and unpacks it
+		if r.status != 200 || r.header.Get("Cache-Control") != "no-store" || r.header.Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: %d %v", path, r.status, r.header)
+		}
+		b, document := blocks(t, r.body)
+		if b.Me != (me{"ada", auth.RoleOperator}) || b.Version != "test" || b.Served.Rung != "memory" || b.Served.Stale {
+			t.Errorf("%s: boot %+v", path, b)
+		}
+		status := document["dashboard"].(map[string]any)["system"].(map[string]any)["status"]
+		if status != "</script><script>alert(1)</script>" {
+			t.Errorf("%s: the document arrived as %v", path, document)
+		}
+		if !strings.HasSuffix(r.body, "</body></html>") {
+			t.Errorf("%s: the page is cut: %s", path, r.body)
+		}
+	}
+}
+
+func TestPageTellsTheBrowserWhatToFetch(t *testing.T) {
+	f := newFixture(t)
+	f.user("ada", auth.RoleViewer)
+	browser := f.browser()
+	f.login(browser, "ada")
+	want := "</assets/app-1.js>; rel=modulepreload; crossorigin, </assets/app-1.css>; rel=preload; as=style; crossorigin"
+	if got := f.get(browser, "/").header.Get("Link"); got != want {
+		t.Errorf("Link: %s\nwant: %s", got, want)
+	}
+}
+
+func TestPageWithoutDocument(t *testing.T) {
+	f := newFixture(t, func(_ *fixture, o *Options) { o.Cache = snapshot.NewCache(snapshot.CacheOptions{}) })
+	f.user("ada", auth.RoleViewer)
+	browser := f.browser()
+	f.login(browser, "ada")
+	r := f.get(browser, "/")
+	if b, document := blocks(t, r.body); r.status != 200 || b.Served != nil || document != nil {
+		t.Errorf("%d, %+v, %v", r.status, b, document)
+	}
+}
+
+func TestPagesAreClosedToOtherOrigins(t *testing.T) {
+	f := newFixture(t)
+	f.user("ada", auth.RoleViewer)
+	browser := f.browser()
+	f.login(browser, "ada")
+	for _, path := range []string{"/", "/login", "/nothing"} {
+		h := f.get(browser, path).header
+		for name, want := range map[string]string{
+			"Content-Security-Policy":      pageCSP[0],
+			"X-Content-Type-Options":       "nosniff",
+			"Referrer-Policy":              "no-referrer",
+			"Cross-Origin-Opener-Policy":   "same-origin",
+			"Cross-Origin-Resource-Policy": "same-origin",
+		} {
+			if h.Get(name) != want {
+				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+			}
+		}
+	}
+	if strings.Contains(pageCSP[0], "unsafe") {
+		t.Error("the policy lets inline code run")
+	}
+}
+
+func TestUnknownPage(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/nothing", "/assets/nothing.js", "/index.html", "/assets/"} {
+		r := f.as("", "GET", path, "")
+		if r.status != 404 || !strings.Contains(r.body, "no such page") {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
+}
+
+func TestAssets(t *testing.T) {
+	f := newFixture(t)
+	r := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "br, gzip")
+	if r.status != 200 || r.body != "as packed by the build" || r.header.Get("Content-Encoding") != "gzip" ||
+		r.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || r.header.Get("Vary") != "Accept-Encoding" {
+		t.Errorf("packed: %d %v %q", r.status, r.header, r.body)
+	}
+	again := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "gzip", "If-None-Match", r.header.Get("ETag"))
+	if again.status != 304 || again.body != "" {
+		t.Errorf("known: %d %q", again.status, again.body)
+	}
+	plain := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "gzip;q=0")
+	if plain.status != 200 || plain.header.Get("Content-Encoding") != "" || !strings.HasPrefix(plain.body, "export") ||
+		plain.header.Get("ETag") == r.header.Get("ETag") || plain.header.Get("Content-Type") != "text/javascript; charset=utf-8" {
+		t.Errorf("plain: %d %v %.40q", plain.status, plain.header, plain.body)
+	}
+	head := f.as("", "HEAD", "/assets/app-1.css", "")
+	if head.status != 200 || head.header.Get("Content-Length") != "6" || head.body != "" {
+		t.Errorf("HEAD: %d %v %q", head.status, head.header, head.body)
+	}
+	if icon := f.as("", "GET", "/favicon.svg", ""); icon.status != 200 || icon.header.Get("Content-Type") != "image/svg+xml" {
+		t.Errorf("icon: %d %v", icon.status, icon.header)
+	}
+}
+
+func TestAcceptsGzip(t *testing.T) {
+	for value, want := range map[string]bool{
+		"": false, "gzip": true, "br, gzip": true, "deflate,GZIP;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0": false, "*": true, "br": false, "*;q=0": false,
+	} {
+		if got := acceptsGzip(map[string][]string{"Accept-Encoding": {value}}); got != want {
+			t.Errorf("acceptsGzip(%q) = %v", value, got)
+		}
+	}
+}
+
+// Deflate blocks made apart are joined by hand: what comes out must be what went in, for sizes around a block's limit.
+func TestPackedPageUnpacks(t *testing.T) {
+	var p packedPage
+	before, after := []byte("<html>before"), []byte("after</html>")
+	p.init(before, after)
+	for _, size := range []int{0, 1, 70_000, 131_070} {
+		block := bytes.Repeat([]byte("b"), size)
+		for _, doc := range []*snapshot.Snapshot{nil, {JSON: bytes.Repeat([]byte(`{"a":1}`), 9000)}} {
+			packed := p.assemble(bytes.Clone(block), doc)
+			z, err := gzip.NewReader(bytes.NewReader(packed))
+			must(t, err)
+			got, err := io.ReadAll(z)
+			must(t, err)
+			want := string(before) + string(block) + string(snapshotOpen) + string(documentText(doc)) + string(snapshotClose) + string(after)
+			if string(got) != want {
+				t.Errorf("block of %d: %d bytes, want %d", size, len(got), len(want))
+			}
+		}
+	}
+}
+
+// The dashboard that is built into the binary has the marks and its entry assets.
+func TestBuiltDashboardFits(t *testing.T) {
+	files, err := loadFiles(ui.Dist())
+	must(t, err)
+	pages, err := newPages(files)
+	must(t, err)
+	for _, m := range entryPattern.FindAllSubmatch(pages.before, -1) {
+		if files.byPath[string(m[2])] == nil {
+			t.Errorf("index.html names %s, which is not there", m[2])
+		}
+	}
+	if strings.Contains(string(pages.before)+string(pages.after), "<style") || strings.Contains(pages.login, " style=") {
+		t.Error("the pages have inline styles, which the policy forbids")
+	}
+}
+
+func TestPreloadsOfAPageWithoutAssets(t *testing.T) {
+	if got := preloads([]byte(`<link rel="icon" href="/assets/x.svg">`)); got != nil {
+		t.Errorf("%q", got)
+	}
+	classic := preloads([]byte(`<script src="/assets/theme.js"></script>`))
+	if len(classic) != 1 || classic[0] != "</assets/theme.js>; rel=preload; as=script" {
+		t.Errorf("%q", classic)
+	}
+}
+
+func BenchmarkPage(b *testing.B) {
+	var p packedPage
+	p.init([]byte("<html>"), []byte("</html>"))
+	doc := &snapshot.Snapshot{JSON: bytes.Repeat([]byte(`{"a":1},`), 7000)}
+	block := make([]byte, 200, 400)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.assemble(block, doc)
+	}
+}

@@ -1,0 +1,140 @@
+// Package server answers HTTP: the dashboard's document and stream, the JSON API, the pages, and the probes.
+//
+// routes.go shows every route with the role it asks for. Everything is closed unless the table says open.
+package server
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/snapshot"
+)
+
+// Options say what is served. Fields without "nil:" are required.
+type Options struct {
+	Cache  *snapshot.Cache
+	Stream *snapshot.Stream
+	Auth   *auth.Service
+	Jobs   *jobs.Service
+	Agents func() AgentsState // the fleet as loaded last
+	UI     fs.FS              // the built dashboard: index.html, login.html, assets/
+
+	Nudge   func(sections ...string)    // collects these sections now; nil: nobody is told
+	Log     *slog.Logger                // nil: discard
+	Version string                      // of this binary, shown in the page
+	TLS     bool                        // browsers come over HTTPS: Secure cookies, and Strict-Transport-Security
+	Ready   func(context.Context) error // a dependency's state, told by /readyz; nil: none
+	Metrics http.Handler                // nil: /metrics is not found
+}
+
+// AgentsState is the fleet and how its file was read last.
+type AgentsState struct {
+	Fleet    *agent.Fleet
+	LoadedAt time.Time
+	Problems []string // what is wrong with the file on disk; the fleet shown is then the last good one
+}
+
+type server struct {
+	Options
+	log    *slog.Logger
+	mux    *http.ServeMux
+	table  []route
+	api    *api
+	files  *files
+	pages  *pages
+	origin *http.CrossOriginProtection
+
+	document http.Handler
+}
+
+// New makes the handler of everything. It reads the built dashboard and describes the API, which takes a few
+// milliseconds.
+func New(opts Options) (http.Handler, error) {
+	if err := opts.check(); err != nil {
+		return nil, err
+	}
+	s := newServer(opts)
+	var err error
+	if s.files, err = loadFiles(opts.UI); err != nil {
+		return nil, err
+	}
+	if s.pages, err = newPages(s.files); err != nil {
+		return nil, err
+	}
+	s.mount()
+	return s, nil
+}
+
+func newServer(opts Options) *server {
+	if opts.Nudge == nil {
+		opts.Nudge = func(...string) {}
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &server{
+		Options: opts,
+		log:     opts.Log,
+		mux:     http.NewServeMux(),
+		api:     newAPI(),
+		origin:  http.NewCrossOriginProtection(),
+	}
+}
+
+func (o *Options) check() error {
+	for name, missing := range map[string]bool{
+		"Cache": o.Cache == nil, "Stream": o.Stream == nil, "Auth": o.Auth == nil, "Jobs": o.Jobs == nil,
+		"Agents": o.Agents == nil, "UI": o.UI == nil,
+	} {
+		if missing {
+			return fmt.Errorf("new server: Options.%s is missing", name)
+		}
+	}
+	return nil
+}
+
+// ServeHTTP sends requests for the document straight to its handler: finding it in the mux would cost as much as all the
+// rest. So would headers beyond those the document's handler sets: net/http keeps up to eight in a small map.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == documentPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		s.document.ServeHTTP(w, r)
+		return
+	}
+	s.setSecurityHeaders(w.Header())
+	s.mux.ServeHTTP(w, r)
+}
+
+// The values are shared by all answers and never changed, so that setting them allocates nothing.
+var (
+	nosniff         = []string{"nosniff"}
+	sameOrigin      = []string{"same-origin"}
+	noReferrer      = []string{"no-referrer"}
+	strictTransport = []string{"max-age=31536000"}
+	pageCSP         = []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
+		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"}
+	noStore = []string{"no-store"}
+)
+
+// setSecurityHeaders sets what every answer has; pages have more (setPageHeaders).
+func (s *server) setSecurityHeaders(h http.Header) {
+	h["X-Content-Type-Options"] = nosniff
+	h["Cross-Origin-Resource-Policy"] = sameOrigin
+	if s.TLS {
+		h["Strict-Transport-Security"] = strictTransport
+	}
+}
+
+// setPageHeaders is for what a browser shows as a page.
+func setPageHeaders(h http.Header) {
+	h["Content-Security-Policy"] = pageCSP
+	h["Referrer-Policy"] = noReferrer
+	h["Cross-Origin-Opener-Policy"] = sameOrigin
+	h["Cache-Control"] = noStore
+}

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/auth"
+)
+
+// events opens the stream and sends the name and data of each event until it ends.
+func (f *fixture) events(client *http.Client, token string) <-chan [2]string {
+	f.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	f.t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, "GET", f.url+"/api/admin/stream", nil)
+	must(f.t, err)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := client.Do(r)
+	must(f.t, err)
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+		f.t.Fatalf("stream: %d %v", resp.StatusCode, resp.Header)
+	}
+	out := make(chan [2]string, 100)
+	go func() {
+		defer close(out)
+		defer resp.Body.Close()
+		name := ""
+		for lines := bufio.NewReader(resp.Body); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if text, ok := strings.CutPrefix(line, "event: "); ok {
+				name = strings.TrimSpace(text)
+			}
+			if text, ok := strings.CutPrefix(line, "data: "); ok {
+				out <- [2]string{name, strings.TrimSpace(text)}
+			}
+		}
+	}()
+	return out
+}
+
+// await returns the data of the next event of that name, within 2 s.
+func await(t *testing.T, events <-chan [2]string, name string) string {
+	t.Helper()
+	deadline := time.After(2 * time.Second)
+	for {
+		select {
+		case e, ok := <-events:
+			if !ok {
+				t.Fatalf("the stream ended before an event %q", name)
+			}
+			if e[0] == name {
+				return e[1]
+			}
+		case <-deadline:
+			t.Fatalf("no event %q within 2 s", name)
+		}
+	}
+}
+
+func TestStreamSendsTheDocumentAndItsChanges(t *testing.T) {
+	f := newFixture(t)
+	events := f.events(http.DefaultClient, f.token(auth.RoleViewer))
+	if data := await(t, events, "snapshot"); !strings.Contains(data, `"status":"one"`) {
+		t.Errorf("snapshot: %.200s", data)
+	}
+	f.publish("two")
+	if data := await(t, events, "patch"); !strings.Contains(data, `"status":"two"`) {
+		t.Errorf("patch: %s", data)
+	}
+}
+
+func TestStreamEndsWithItsCredential(t *testing.T) {
+	f := newFixture(t)
+	f.user("ada", auth.RoleViewer)
+	f.user("root", auth.RoleAdmin)
+	browser := f.browser()
+	for name, end := range map[string]func() error{
+		"log-out": func() error {
+			f.post(browser, "/logout", "", nil)
+			return nil
+		},
+		"password": func() error { return f.auth.SetPassword(t.Context(), "ada", password) },
+		"role":     func() error { return f.auth.SetRole(t.Context(), "ada", auth.RoleOperator) },
+		"from another process": func() error {
+			other, err := auth.Open(t.Context(), f.db, auth.Options{HashMemoryKiB: 64})
+			if err != nil {
+				return err
+			}
+			return other.SetPassword(t.Context(), "ada", password)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.login(browser, "ada")
+			events := f.events(browser, "")
+			await(t, events, "snapshot")
+			must(t, end())
+			if data := await(t, events, "end"); data != `{"reason":"session"}` {
+				t.Errorf("end: %s", data)
+			}
+			if _, open := <-events; open {
+				t.Error("the connection is still open")
+			}
+		})
+	}
+}
+
+func TestStreamEndsWhenATokenIsRevoked(t *testing.T) {
+	f := newFixture(t)
+	token, secret, err := f.auth.CreateToken(t.Context(), "wall", auth.RoleViewer, 0)
+	must(t, err)
+	events := f.events(http.DefaultClient, secret)
+	await(t, events, "snapshot")
+	must(t, f.auth.RevokeToken(t.Context(), token.ID))
+	await(t, events, "end")
+}
