@@ -27,7 +27,9 @@ func TestReportAddsUpWhatTheOthersFound(t *testing.T) {
 		t.Error(diff)
 	}
 	want := report{}
-	for name, text := range b.putNasty() {
+	content := b.putNasty()
+	for _, name := range nasty[:10] {
+		text := content[name]
 		for range 2 { // the same file counts once
 			b.ok("hash", pathArgs(name))
 			b.ok("count", pathArgs(name))
