@@ -119,6 +119,10 @@ func (f *file) admit() (int, error) {
 		// Two files under one path would share one write-ahead log, which destroys the new one.
 		return 0, &fileError{text: fmt.Sprintf("the database file %s changed: waiting for %d statements on the old one to end", f.path, f.old)}
 	}
+	if f.info != nil && os.SameFile(f.info, info) && info.Size() == 0 && f.info.Size() > 0 {
+		// SQLite would make a new database of it, whose log then hides the content that is put back.
+		return 0, &fileError{text: fmt.Sprintf("the database file %s was emptied", f.path)}
+	}
 	if f.info != nil && !os.SameFile(f.info, info) {
 		if f.open > 0 {
 			return 0, &fileError{text: fmt.Sprintf("the database file %s was replaced", f.path)}

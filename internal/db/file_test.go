@@ -138,6 +138,11 @@ func TestEmptiedAndRestored(t *testing.T) {
 	if err := d.Ping(t.Context()); err == nil {
 		t.Error("Ping did not notice")
 	}
+	for range 5 { // a new writer would make an empty database, and write that into the log
+		if _, err := d.Write.ExecContext(t.Context(), `delete from schedule`); err == nil {
+			t.Error("an emptied file was written to")
+		}
+	}
 	if err := os.WriteFile(path, backup, 0o600); err != nil {
 		t.Fatal(err)
 	}
