@@ -22,20 +22,33 @@ type engine interface {
 // way that may lie in what it remembers of the file.
 type conn struct {
 	engine
-	file   *file
-	epoch  int
-	broken atomic.Bool
+	file       *file
+	epoch      int
+	broken     atomic.Bool
+	statements statements
 }
 
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	c.file.observe(query, args)
-	result, err := c.engine.ExecContext(ctx, query, args)
+	var result driver.Result
+	var err error
+	if st := c.statements.take(ctx, query); st != nil {
+		result, err = st.ExecContext(ctx, args)
+	} else {
+		result, err = c.engine.ExecContext(ctx, query, args)
+	}
 	return result, c.judge(err)
 }
 
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	c.file.observe(query, args)
-	rows, err := c.engine.QueryContext(ctx, query, args)
+	var rows driver.Rows
+	var err error
+	if st := c.statements.take(ctx, query); st != nil {
+		rows, err = st.query(ctx, args)
+	} else {
+		rows, err = c.engine.QueryContext(ctx, query, args)
+	}
 	return rows, c.judge(err)
 }
 
@@ -65,6 +78,7 @@ func (c *conn) IsValid() bool {
 }
 
 func (c *conn) Close() error {
+	c.statements.close()
 	err := c.engine.Close()
 	c.file.leave(c.epoch)
 	return err

@@ -224,5 +224,6 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, err
 	}
 	c.file.sized()
-	return &conn{engine: raw.(engine), file: c.file, epoch: epoch}, nil
+	e := raw.(engine)
+	return &conn{engine: e, file: c.file, epoch: epoch, statements: statements{engine: e}}, nil
 }
