@@ -101,3 +101,49 @@ func TestFileTierReportsAMissingFolder(t *testing.T) {
 		t.Errorf("Store() = %v", err)
 	}
 }
+
+// A process starts again on whatever its last end has left in the file: it shows the document if that is whole, and
+// collects and overwrites it if not.
+func TestRestoreFromFile(t *testing.T) {
+	whole := snapshottest.New(t, "before").JSON
+	cases := map[string]struct {
+		content []byte
+		shown   bool
+		corrupt uint64
+	}{
+		"whole":       {whole, true, 0},
+		"missing":     {nil, false, 0},
+		"empty":       {[]byte{}, false, 1},
+		"cut in half": {whole[:len(whole)/2], false, 1},
+		"zeros":       {make([]byte, len(whole)), false, 1},
+		"huge":        {make([]byte, 1<<20), false, 1},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "snapshot.json")
+			if c.content != nil {
+				if err := os.WriteFile(path, c.content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			section := snapshot.Section{Name: "test", Source: snapshottest.NewSource(map[string]string{"text": "after"})}
+			cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{snapshot.NewFileTier(path)}}, snapshot.WarmerOptions{}, section)
+			if err := cache.Restore(t.Context()); err != nil {
+				t.Errorf("Restore() = %v", err)
+			}
+			if shown := cache.Current() != nil; shown != c.shown {
+				t.Errorf("shown: %v, want %v", shown, c.shown)
+			}
+			if n := cache.Stats().Tiers[0].Corrupt; n != c.corrupt {
+				t.Errorf("%d corrupt documents counted, want %d", n, c.corrupt)
+			}
+			if err := warmer.Refresh(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			closeCache(t, cache)
+			if doc, err := os.ReadFile(path); err != nil || string(doc) != string(cache.Current().JSON) {
+				t.Errorf("the file holds %.60q, %v; want the new document", doc, err)
+			}
+		})
+	}
+}
