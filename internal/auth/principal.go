@@ -26,6 +26,7 @@ type Principal struct {
 	idle   time.Duration // ends when unused for so long; zero: never
 	seen   atomic.Int64  // unix ms of the last use in this process or, when loaded, in any; at most 1 s behind
 	stored atomic.Int64  // seen as the database has it
+	held   atomic.Int64  // uses that are under way, such as open streams
 }
 
 // Done is closed within 2 s after log-out, revocation, expiry, or a change of role or password, also when another
@@ -35,12 +36,21 @@ func (p *Principal) Done() <-chan struct{} { return p.life.Done() }
 // OnEnd calls fn in its own goroutine when Done closes, unless stop is called first.
 func (p *Principal) OnEnd(fn func()) (stop func() bool) { return context.AfterFunc(p.life, fn) }
 
+// Hold notes a use that goes on until release is called: meanwhile the session does not count as idle.
+func (p *Principal) Hold() (release func()) {
+	p.held.Add(1)
+	return func() {
+		p.touch(time.Now())
+		p.held.Add(-1)
+	}
+}
+
 // valid tells whether p may still be used at now, as far as this process knows.
 func (p *Principal) valid(now time.Time) bool {
 	if !p.ExpiresAt.IsZero() && !now.Before(p.ExpiresAt) {
 		return false
 	}
-	return p.idle == 0 || now.UnixMilli()-p.seen.Load() < p.idle.Milliseconds()
+	return p.idle == 0 || now.UnixMilli()-p.seen.Load() < p.idle.Milliseconds() || p.held.Load() > 0
 }
 
 // touch notes the use. Most calls find it noted within the last second and write nothing, so that cores do not fight for

@@ -105,6 +105,21 @@ func TestExpiredCredentialsEnd(t *testing.T) {
 	})
 }
 
+func TestHeldSessionIsNotIdle(t *testing.T) {
+	s := open(t, dbtest.New(t), Options{SessionIdle: time.Hour})
+	addUser(t, s, "ada", RoleAdmin)
+	_, p := login(t, s, "ada")
+	later := time.Now().Add(2 * time.Hour)
+	release := p.Hold()
+	if s.expire(later); !alive(p) {
+		t.Error("a session with an open stream has ended as idle")
+	}
+	release()
+	if s.expire(later); alive(p) {
+		t.Error("an idle session lives on")
+	}
+}
+
 func TestUpkeepStoresUseAndDeletesTheOld(t *testing.T) {
 	database := dbtest.New(t)
 	s := open(t, database, Options{})

@@ -35,6 +35,9 @@ func (s *Service) storeSeen(ctx context.Context) error {
 	}
 	var uses []use
 	for _, p := range s.known.Load().principals {
+		if p.held.Load() > 0 {
+			p.touch(time.Now())
+		}
 		if at := p.seen.Load(); at-p.stored.Load() >= upkeepEvery.Milliseconds() {
 			uses = append(uses, use{p, at})
 		}

@@ -39,6 +39,7 @@ func stream(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
 		ctx, end := context.WithCancelCause(c.request.Context())
 		defer end(nil)
+		defer c.principal.Hold()()
 		stop := c.principal.OnEnd(func() { end(snapshot.EndReason("session")) })
 		defer stop()
 		s.Stream.ServeHTTP(c, c.request.WithContext(ctx))

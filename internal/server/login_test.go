@@ -80,6 +80,16 @@ func TestLoginWithDatabaseDown(t *testing.T) {
 	}
 }
 
+func TestPageForAnUnknownSessionWithDatabaseDown(t *testing.T) {
+	f := newFixture(t)
+	f.loseDatabase()
+	unknown := "ses_aaaaaaaa_" + strings.Repeat("a", 52)
+	r := f.as("", "GET", "/jobs", "", "Cookie", "agentos_session="+unknown)
+	if r.status != 503 || r.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(r.body, "database does not answer") {
+		t.Errorf("%d %v %s", r.status, r.header, r.body)
+	}
+}
+
 func TestOtherSitesCannotActForTheBrowser(t *testing.T) {
 	f := newFixture(t)
 	f.user("root", auth.RoleAdmin)

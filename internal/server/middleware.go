@@ -80,6 +80,8 @@ func (s *server) wrap(next func(c *call)) http.Handler {
 		c.request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		if r.Body != nil && r.Body != http.NoBody {
 			c.request.Body = http.MaxBytesReader(w, r.Body, maxBody)
+			// Who sends slowly may not hold a request for ever. Writers without deadlines are those of tests.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestDeadline))
 		}
 		if s.log.Enabled(r.Context(), slog.LevelDebug) {
 			defer s.logAccess(c, time.Now())
@@ -137,14 +139,17 @@ func (s *server) sameOrigin(c *call) bool {
 	return true
 }
 
-// refuse answers a request without a usable credential: a page by the way to the login, all else by a problem.
+// refuse answers a request without a usable credential: people get the login page, which also tells them when accounts
+// cannot be checked, and programs a problem.
 func (s *server) refuse(c *call, err error) {
-	if errors.Is(err, auth.ErrNoCredential) && isPagePath(c.request.URL.Path) {
-		setPageHeaders(c.Header())
-		http.Redirect(c, c.request, loginPath(c.request), http.StatusSeeOther)
-		return
+	switch {
+	case !isPagePath(c.request.URL.Path):
+		s.fail(c, err)
+	case errors.Is(err, auth.ErrNoCredential):
+		s.seeOther(c, loginPath(c.request))
+	default:
+		s.refuseLogin(c, err)
 	}
-	s.fail(c, err)
 }
 
 func (s *server) forbid(c *call, p *auth.Principal, need auth.Role) {
