@@ -2,6 +2,6 @@
 try {
   var chosen = localStorage.getItem('agentos.theme')
   if (chosen === 'light' || chosen === 'dark') document.documentElement.dataset.theme = chosen
-} catch (_) {
+} catch {
   /* storage is off: follow the system */
 }

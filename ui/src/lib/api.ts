@@ -21,7 +21,12 @@ export class ApiError extends Error {
 export const pageSize = 50
 export const logPage = 500
 
-export function listJobs(filters: JobFilters, cursor: string | null, now: number, signal?: AbortSignal): Promise<JobPage> {
+export function listJobs(
+  filters: JobFilters,
+  cursor: string | null,
+  now: number,
+  signal?: AbortSignal,
+): Promise<JobPage> {
   const query = toQuery(filters, now)
   query.set('limit', String(pageSize))
   if (cursor) query.set('cursor', cursor)
@@ -39,7 +44,10 @@ export function actOnJob(id: number, action: JobAction): Promise<Job | void> {
 }
 /** The log of one attempt after a line; waits up to `wait` seconds for the next one. */
 export function readLog(run: number, after: number, wait: number, signal?: AbortSignal): Promise<LogPage> {
-  return ask('GET', `/api/runs/${run}/logs?after=${after}&limit=${logPage}&wait=${wait}`, { signal, timeoutMs: 15_000 + wait * 1000 })
+  return ask('GET', `/api/runs/${run}/logs?after=${after}&limit=${logPage}&wait=${wait}`, {
+    signal,
+    timeoutMs: 15_000 + wait * 1000,
+  })
 }
 
 export function getAgent(name: string, signal?: AbortSignal): Promise<AgentConfig> {

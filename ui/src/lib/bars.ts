@@ -5,7 +5,10 @@ export function scale(max: number, lines = 3): { top: number; ticks: number[] } 
   if (!(max > 0)) return { top: 1, ticks: [0, 1] }
   const rough = max / lines
   const power = 10 ** Math.floor(Math.log10(rough))
-  const step = Math.max(1, [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999)!)
+  const step = Math.max(
+    1,
+    [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999)!,
+  )
   const top = Math.ceil(max / step) * step
   return { top, ticks: Array.from({ length: Math.round(top / step) + 1 }, (_, i) => i * step) }
 }

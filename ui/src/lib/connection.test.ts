@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { Connection, hiddenPollMs, pollMs, servedBy, silenceMs, type Link, type Patch, type Receiver } from './connection'
+import {
+  Connection,
+  hiddenPollMs,
+  pollMs,
+  servedBy,
+  silenceMs,
+  type Link,
+  type Patch,
+  type Receiver,
+} from './connection'
 import { emptyDocument, FakeServer } from './testing/fakes'
 import type { Document } from './types/document'
 
@@ -130,7 +139,10 @@ describe('while the stream flows', () => {
 describe('when the stream is cut', () => {
   test('it polls at once and every five seconds, with the tag of the last answer', async () => {
     const answers = [
-      () => Response.json(emptyDocument(200, now), { headers: { ETag: '"200"', 'Cache-Status': 'agentos; hit; detail=memory' } }),
+      () =>
+        Response.json(emptyDocument(200, now), {
+          headers: { ETag: '"200"', 'Cache-Status': 'agentos; hit; detail=memory' },
+        }),
       () => new Response(null, { status: 304 }),
     ]
     server.answer = () => (answers.shift() ?? (() => new Response(null, { status: 304 })))()

@@ -188,8 +188,7 @@ export class Connection {
       const slow = cause instanceof DOMException && cause.name === 'TimeoutError'
       this.#say('offline', slow ? 'The server does not answer.' : 'The server cannot be reached.')
     }
-    if (this.#polling)
-      this.#poll = setTimeout(() => void this.#ask(), this.env.hidden() ? hiddenPollMs : pollMs)
+    if (this.#polling) this.#poll = setTimeout(() => void this.#ask(), this.env.hidden() ? hiddenPollMs : pollMs)
   }
 
   #endSession() {

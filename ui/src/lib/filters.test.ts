@@ -5,7 +5,14 @@ const now = Date.parse('2026-11-23T12:00:00Z')
 const read = (url: string) => fromUrl(new URL(url, 'http://here').searchParams)
 
 test('every filter survives the way through the address', () => {
-  const filters: JobFilters = { ...noFilters, states: ['running', 'retryable'], agent: 'hash', queue: 'shared', text: 'a b&c=%', range: '6h' }
+  const filters: JobFilters = {
+    ...noFilters,
+    states: ['running', 'retryable'],
+    agent: 'hash',
+    queue: 'shared',
+    text: 'a b&c=%',
+    range: '6h',
+  }
   expect(read(toUrl(filters))).toEqual(filters)
 })
 

@@ -7,7 +7,8 @@ test('a running job can only be cancelled', () => {
 })
 
 test('what is over can be run again or deleted, not cancelled', () => {
-  for (const state of ['completed', 'cancelled', 'discarded'] as const) expect(actionsFor(state)).toEqual(['retry', 'delete'])
+  for (const state of ['completed', 'cancelled', 'discarded'] as const)
+    expect(actionsFor(state)).toEqual(['retry', 'delete'])
 })
 
 test('every state offers something', () => {

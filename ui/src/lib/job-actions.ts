@@ -33,6 +33,9 @@ export async function actOnJobs(ids: number[], action: JobAction): Promise<boole
   const done = ids.length - failures.length
   const words = did[action].replace('its queue', ids.length === 1 ? 'its queue' : 'their queues')
   if (done) toasts.ok(ids.length === 1 ? `Job #${ids[0]} ${words}.` : `${plural(done, 'job')} ${words}.`)
-  if (failures.length) toasts.bad(failures.length === 1 ? failures[0]! : `${plural(failures.length, 'job')} not ${did[action]}: ${failures[0]}`)
+  if (failures.length)
+    toasts.bad(
+      failures.length === 1 ? failures[0]! : `${plural(failures.length, 'job')} not ${did[action]}: ${failures[0]}`,
+    )
   return failures.length === 0
 }

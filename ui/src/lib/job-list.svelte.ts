@@ -61,8 +61,8 @@ export class JobList {
     const moving = this.#rows.some(({ finalized_at }) => finalized_at == null)
     if (!moving && !(newest && this.#cursor === null)) return
     this.#ask((page) => {
-      const known = new Map(page.jobs.map((job) => [job.id, job]))
-      this.#rows = this.#rows.map((row) => known.get(row.id) ?? row)
+      const known = Object.fromEntries(page.jobs.map((job) => [job.id, job]))
+      this.#rows = this.#rows.map((row) => known[row.id] ?? row)
       if (this.#cursor === null) this.newer = page.jobs.filter(({ id }) => id > top).length
     })
   }

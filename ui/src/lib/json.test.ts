@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { argsProblem, hasRedacted, parsedJson, prettyPieces } from './json'
 
-const text = (value: unknown) => prettyPieces(value).map((piece) => piece.text).join('')
+const text = (value: unknown) =>
+  prettyPieces(value)
+    .map((piece) => piece.text)
+    .join('')
 const kinds = (value: unknown) => Object.fromEntries(prettyPieces(value).map(({ kind, text }) => [text, kind]))
 
 test('the pieces are the pretty text, nothing lost', () => {

@@ -11,7 +11,14 @@ const chordMs = 1_200
 export function keyboard(keys: Keys): (event: KeyboardEvent) => void {
   let chordAt = -Infinity
   return (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector('dialog[open]')) return
+    if (
+      event.ctrlKey ||
+      event.metaKey ||
+      event.altKey ||
+      isTyping(event.target) ||
+      document.querySelector('dialog[open]')
+    )
+      return
     const chord = event.timeStamp - chordAt < chordMs
     chordAt = -Infinity
     const place = places[event.key]
@@ -27,7 +34,10 @@ export function keyboard(keys: Keys): (event: KeyboardEvent) => void {
 }
 
 function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('input:not([type=checkbox], [type=radio]), textarea, select') !== null
+  return (
+    target instanceof HTMLElement &&
+    target.closest('input:not([type=checkbox], [type=radio]), textarea, select') !== null
+  )
 }
 
 function focusFilter() {

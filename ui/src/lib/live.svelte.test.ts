@@ -4,7 +4,11 @@ import { emptyDocument, FakeServer } from './testing/fakes'
 import type { Boot } from './types/document'
 
 const now = Date.parse('2026-11-23T12:00:00Z')
-const boot = (age_s = 0): Boot => ({ me: { name: 'admin', role: 'admin' }, version: '1', served: { rung: 'memory', age_s, stale: false } })
+const boot = (age_s = 0): Boot => ({
+  me: { name: 'admin', role: 'admin' },
+  version: '1',
+  served: { rung: 'memory', age_s, stale: false },
+})
 
 beforeEach(() => void vi.useFakeTimers({ now }))
 afterEach(() => void vi.useRealTimers())
@@ -13,7 +17,11 @@ describe('patches', () => {
   test('build on the revision held', () => {
     const live = new Live()
     live.boot(boot(), emptyDocument(100, now), now)
-    const fits = live.patch({ from: 100, to: 105, patch: { dashboard: { queue: { pending: 3 } }, meta: { revision: 105 } } })
+    const fits = live.patch({
+      from: 100,
+      to: 105,
+      patch: { dashboard: { queue: { pending: 3 } }, meta: { revision: 105 } },
+    })
     expect(fits).toBe(true)
     expect(live.doc?.dashboard.queue?.pending).toBe(3)
     expect(live.revision()).toBe(105)
@@ -75,7 +83,14 @@ describe('sections', () => {
   const section = (meta: object) => {
     const live = new Live()
     const doc = emptyDocument(1, now)
-    doc.meta.sections.queue = { as_of: new Date(now).toISOString(), took_ms: 1, every_ms: 5000, error: null, overdue: false, ...meta }
+    doc.meta.sections.queue = {
+      as_of: new Date(now).toISOString(),
+      took_ms: 1,
+      every_ms: 5000,
+      error: null,
+      overdue: false,
+      ...meta,
+    }
     live.boot(boot(), doc, now)
     return live.section('queue')
   }

@@ -115,6 +115,12 @@ export class Live implements Receiver {
     return at == null ? null : Math.max(0, Date.parse(at) - this.now)
   }
 
+  /** Until when the state of a section is known: now, or when it was last collected if that is too long ago. */
+  knownAt(name: SectionName): number {
+    const { stale, asOf } = this.section(name)
+    return stale && asOf !== null ? Date.parse(asOf) : this.now
+  }
+
   /** Nothing newer came for longer than the document itself allows. */
   get silent(): boolean {
     const doc = this.doc

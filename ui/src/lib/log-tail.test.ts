@@ -24,7 +24,11 @@ test('grows by the lines not seen yet, oldest first, and forgets the oldest', ()
 })
 
 test('filters by level and by text in message, agent or job', () => {
-  const lines = [line(1, { level: 'debug' }), line(2, { level: 'warn', msg: 'Disk FULL' }), line(3, { level: 'error', job_id: 99 })]
+  const lines = [
+    line(1, { level: 'debug' }),
+    line(2, { level: 'warn', msg: 'Disk FULL' }),
+    line(3, { level: 'error', job_id: 99 }),
+  ]
   const ids = (...args: [string, Parameters<typeof filterLines>[2]]) => filterLines(lines, ...args).map(({ id }) => id)
   expect(ids('', 'debug')).toEqual([1, 2, 3])
   expect(ids('', 'warn')).toEqual([2, 3])

@@ -5,7 +5,9 @@ import { toasts } from './toasts.svelte'
 export async function pause(kind: 'agents' | 'queues', name: string, paused: boolean): Promise<void> {
   try {
     await setPaused(kind, name, paused)
-    toasts.ok(`${kind === 'agents' ? 'Agent' : 'Queue'} ${name} ${paused ? 'paused: running jobs go on, no new one starts' : 'resumed'}.`)
+    toasts.ok(
+      `${kind === 'agents' ? 'Agent' : 'Queue'} ${name} ${paused ? 'paused: running jobs go on, no new one starts' : 'resumed'}.`,
+    )
   } catch (error) {
     toasts.bad(wordsOf(error))
   }

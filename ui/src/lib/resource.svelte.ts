@@ -15,7 +15,8 @@ export class Resource<T> {
     this.loading = true
     ask(abort.signal).then(
       (value) => this.#settle(abort, () => ((this.value = value), (this.error = null))),
-      (error) => this.#settle(abort, () => (this.error = error instanceof ApiError ? error : new ApiError(0, String(error)))),
+      (error) =>
+        this.#settle(abort, () => (this.error = error instanceof ApiError ? error : new ApiError(0, String(error)))),
     )
     return () => abort.abort()
   }

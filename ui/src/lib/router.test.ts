@@ -25,10 +25,24 @@ test.each(['/nowhere', '/jobs/1/2', '/agents/%E0%A4%A'])('%s leads nowhere', (pa
 const here = new URL('http://here/jobs')
 const link = (href: string, more: object = {}) => {
   const url = new URL(href, here)
-  return { target: '', origin: url.origin, pathname: url.pathname, hasAttribute: () => false, ...more } as unknown as HTMLAnchorElement
+  return {
+    target: '',
+    origin: url.origin,
+    pathname: url.pathname,
+    hasAttribute: () => false,
+    ...more,
+  } as unknown as HTMLAnchorElement
 }
 const click = (more: object = {}) =>
-  ({ defaultPrevented: false, button: 0, metaKey: false, ctrlKey: false, shiftKey: false, altKey: false, ...more }) as MouseEvent
+  ({
+    defaultPrevented: false,
+    button: 0,
+    metaKey: false,
+    ctrlKey: false,
+    shiftKey: false,
+    altKey: false,
+    ...more,
+  }) as MouseEvent
 
 test('plain clicks on pages are ours', () => {
   expect(isPlainClick(click(), link('/agents'), here)).toBe(true)

@@ -6,7 +6,8 @@ const at = (s: number) => new Date(Date.UTC(2026, 10, 23, 12, 0, s)).toISOString
 const ms = (s: number) => Date.parse(at(s))
 const run = (attempt: number, from: number, to: number | null, outcome: Run['outcome']) =>
   ({ id: attempt, attempt, started_at: at(from), ended_at: to === null ? null : at(to), outcome }) as Run
-const job = (part: Partial<JobDetail>) => ({ created_at: at(0), state: 'running', runs: [], finalized_at: null, ...part }) as JobDetail
+const job = (part: Partial<JobDetail>) =>
+  ({ created_at: at(0), state: 'running', runs: [], finalized_at: null, ...part }) as JobDetail
 const shape = (part: Partial<JobDetail>, now: number) =>
   stretches(job(part), ms(now)).map((s) => [s.kind, s.attempt, (s.from - ms(0)) / 1000, (s.to - ms(0)) / 1000, s.open])
 

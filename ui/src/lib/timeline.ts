@@ -30,6 +30,7 @@ export function stretches(job: JobDetail, now: number): Stretch[] {
   if (list.at(-1)?.open) return list
   const open = !over.has(job.state)
   const end = open ? now : Date.parse(job.finalized_at ?? '') || at
-  if (end > at) list.push({ kind: 'wait', from: at, to: end, attempt: (runs.at(-1)?.attempt ?? 0) + 1, run: null, open })
+  if (end > at)
+    list.push({ kind: 'wait', from: at, to: end, attempt: (runs.at(-1)?.attempt ?? 0) + 1, run: null, open })
   return list
 }

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Document } from '../../src/lib/types/document'
 import { eventually, expect, test as base } from './harness'
+import { card, linked, nonsense } from './harness/page'
 import { AgentOS } from './harness/agentos'
 
 const test = base.extend('server', { scope: 'file' }, async ({}, { onCleanup }) => {
@@ -15,7 +16,7 @@ test('eleven agents are at work within a minute, and every figure makes sense', 
   const api = server.api()
   const begin = Date.now()
   const page = await visitor.open('/', { viewport: { width: 1440, height: 900 } })
-  const agents = page.getByRole('region', { name: 'Agents', exact: true })
+  const agents = card(page, 'Agents')
   await agents.getByText('11 of 11 active').waitFor()
   expect(await agents.locator('tbody').getByRole('row').count()).toBe(11)
 
@@ -29,7 +30,7 @@ test('eleven agents are at work within a minute, and every figure makes sense', 
   const log = page.getByRole('log', { name: 'Newest log lines' })
   const before = await log.innerText()
   await expect.poll(() => log.innerText(), { timeout: 30_000 }).not.toBe(before)
-  expect(await page.locator('body').innerText()).not.toMatch(/NaN|undefined|Invalid Date|\[object/)
+  expect(await page.locator('body').innerText()).not.toMatch(nonsense)
 
   const document = await api.get<Document>('/api/admin/ssot')
   expect(document.meta.stale).toBe(false)
@@ -37,8 +38,8 @@ test('eleven agents are at work within a minute, and every figure makes sense', 
   const job = Object.values(failures)[0]?.job_id ?? Object.values(newest)[0]!.id
   for (const path of ['/jobs', `/jobs/${job}`, '/agents', `/agents/${Object.keys(document.agents_workers.agents!.items)[0]}`, '/workers', '/settings']) {
     const other = await visitor.open(path)
-    await other.getByText('· live').waitFor()
-    expect(await other.locator('body').innerText()).not.toMatch(/NaN|undefined|Invalid Date|\[object/)
+    await linked(other, 'live')
+    expect(await other.locator('body').innerText()).not.toMatch(nonsense)
   }
   if (process.env.SHOTS) await shoot(process.env.SHOTS)
 
@@ -50,7 +51,7 @@ test('eleven agents are at work within a minute, and every figure makes sense', 
       for (const [width, height] of [[1440, 900], [390, 844]] as const)
         for (const [name, path] of Object.entries(pages)) {
           const shot = await visitor.open(path, { as: name === 'login' ? null : 'admin', colorScheme, viewport: { width, height }, isMobile: width < 500 })
-          if (name !== 'login') await shot.getByText('· live').waitFor()
+          if (name !== 'login') await linked(shot, 'live')
           await shot.evaluate(() => globalThis.document.fonts.ready)
           await shot.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: true })
           await shot.context().close()

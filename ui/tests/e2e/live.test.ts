@@ -1,5 +1,6 @@
 /** What the page does when the line or the server fails: it goes on by other means, tells its age, and comes back. */
 import { describe, eventually, expect, test as base } from './harness'
+import { card, linked } from './harness/page'
 import { AgentOS } from './harness/agentos'
 import { startProxy, type Proxy } from './harness/proxy'
 
@@ -28,10 +29,10 @@ describe('the event stream is cut', () => {
     })
     await page.goto('/')
     const freshness = page.getByRole('button', { name: /as of/ })
-    await freshness.getByText('· live').waitFor()
+    await linked(page, 'live')
 
     proxy.cutStreams()
-    await freshness.getByText('· polling').waitFor()
+    await linked(page, 'polling')
     await expect.poll(() => polls).toContain(304)
     expect(polls[0]).toBe(200)
 
@@ -39,7 +40,7 @@ describe('the event stream is cut', () => {
     await page.getByRole('group', { name: 'Running jobs' }).getByText(`#${job.id}`).waitFor({ timeout: 10_000 })
 
     proxy.mend()
-    await freshness.getByText('· live').waitFor({ timeout: 20_000 })
+    await linked(page, 'live', 20_000)
     await server.api().post(`/api/jobs/${job.id}/cancel`)
     await page.getByText('Nothing runs right now.').waitFor({ timeout: 8_000 }) // soon, by the stream
   })
@@ -56,7 +57,7 @@ describe('the server stops', () => {
     visitor.tolerate(network)
     const page = await visitor.open('/')
     const freshness = page.getByRole('button', { name: /as of/ })
-    await freshness.getByText('· live').waitFor()
+    await linked(page, 'live')
     await page.evaluate(() => ((window as { mark?: string }).mark = 'not reloaded'))
     const seconds = async () => {
       const [, m = '0', s] = /as of (?:(\d+) m )?([\d.]+) s ago/.exec(await freshness.innerText())!
@@ -69,15 +70,15 @@ describe('the server stops', () => {
     const age = await seconds()
     expect(age).toBeGreaterThan(3)
     await expect.poll(seconds).toBeGreaterThan(age + 2)
-    await page.getByRole('region', { name: 'Agents', exact: true }).getByRole('link', { name: 'echo' }).waitFor()
+    await card(page, 'Agents').getByRole('link', { name: 'echo' }).waitFor()
 
     await server.kill()
-    await freshness.getByText('· offline').waitFor()
-    await page.getByRole('region', { name: 'Agents', exact: true }).getByRole('link', { name: 'echo' }).waitFor()
+    await linked(page, 'offline')
+    await card(page, 'Agents').getByRole('link', { name: 'echo' }).waitFor()
     await banner.waitFor()
 
     await server.restart()
-    await freshness.getByText('· live').waitFor({ timeout: 25_000 })
+    await linked(page, 'live', 25_000)
     await banner.waitFor({ state: 'hidden' })
     await eventually(async () => expect(await seconds()).toBeLessThan(3))
     expect(await page.evaluate(() => (window as { mark?: string }).mark)).toBe('not reloaded')

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { describe, eventually, expect, test as base } from './harness'
+import { linked, nonsense } from './harness/page'
 import type { AgentOS } from './harness/agentos'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -37,7 +38,7 @@ async function fill(server: AgentOS): Promise<number> {
 
 /** The page has its content and is live. */
 async function settled(page: Page) {
-  await page.getByText('· live').waitFor()
+  await linked(page, 'live')
   await page.locator('main h1, main p').first().waitFor({ state: 'attached' })
   await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0)
 }
@@ -212,7 +213,7 @@ test('every page loads by its address and by its link without any complaint', as
   for (const path of Object.values(pages)) {
     const page = await visitor.open(path)
     await settled(page)
-    expect(await page.locator('body').innerText()).not.toMatch(/NaN|undefined|Invalid Date|\[object/)
+    expect(await page.locator('body').innerText()).not.toMatch(nonsense)
     await page.close()
   }
   const page = await visitor.open('/')

@@ -2,6 +2,7 @@
 import type { Page, Request } from 'playwright-core'
 import type { Document } from '../../src/lib/types/document'
 import { describe, eventually, expect, test } from './harness'
+import { agentRow, card, linked, nonsense } from './harness/page'
 import { agentNames } from './harness/fleet'
 
 /** Every card of the overview, by its title. */
@@ -14,14 +15,10 @@ function requestsOf(page: Page): string[] {
 }
 
 async function waitForOverview(page: Page) {
-  for (const title of cards) await page.getByRole('region', { name: title, exact: true }).waitFor()
-  await page.getByRole('region', { name: 'Health' }).waitFor()
-  await page.getByRole('region', { name: 'Key figures' }).waitFor()
-  for (const name of agentNames) await row(page, name).waitFor()
-}
-
-function row(page: Page, agent: string) {
-  return page.getByRole('region', { name: 'Agents', exact: true }).getByRole('row').filter({ has: page.getByRole('link', { name: agent, exact: true }) })
+  for (const title of cards) await card(page, title).waitFor()
+  await card(page, 'Health').waitFor()
+  await card(page, 'Key figures').waitFor()
+  for (const name of agentNames) await agentRow(page, name).waitFor()
 }
 
 describe('the overview', () => {
@@ -37,10 +34,10 @@ describe('the overview', () => {
     await page.route('**/api/**', (route) => route.abort())
     await page.goto('/')
     await waitForOverview(page)
-    await page.getByRole('region', { name: 'Newest failures' }).getByText('cannot open the pod bay doors').waitFor()
+    await card(page, 'Newest failures').getByText('cannot open the pod bay doors').waitFor()
     await page.getByRole('log', { name: 'Newest log lines' }).getByText('cannot open the pod bay doors').waitFor()
     await page.getByText(/^as of \d/).waitFor()
-    expect(await page.locator('main').innerText()).not.toMatch(/NaN|undefined|Invalid Date|\[object/)
+    expect(await page.locator('main').innerText()).not.toMatch(nonsense)
   })
 
   test('asks for nothing but its own files and one event stream', async ({ visitor }) => {
@@ -48,7 +45,7 @@ describe('the overview', () => {
     const requests = requestsOf(page)
     await page.goto('/')
     await waitForOverview(page)
-    await page.getByText('· live').waitFor()
+    await linked(page, 'live')
     const stream = requests.findIndex((request) => request === 'eventsource /api/admin/stream')
     expect(requests[0]).toBe('document /')
     expect(requests.slice(1, stream).every((request) => / \/assets\//.test(request))).toBe(true)
@@ -61,8 +58,8 @@ describe('the overview', () => {
     for (let i = 0; i < 3; i++) await api.enqueue('solo')
     await api.enqueue('echo')
     const page = await visitor.open('/')
-    await page.getByText('· live').waitFor()
-    const figure = (title: string) => page.getByRole('region', { name: 'Key figures' }).locator('.kpi', { has: page.getByRole('heading', { name: title, exact: true }) })
+    await linked(page, 'live')
+    const figure = (title: string) => card(page, 'Key figures').locator('.kpi', { has: page.getByRole('heading', { name: title, exact: true }) })
 
     await eventually(async () => {
       const { dashboard, agents_workers, analytics } = await api.get<Document>('/api/admin/ssot')
@@ -73,9 +70,9 @@ describe('the overview', () => {
         queue: await figure('Queue').innerText(),
         jobs: await figure('Jobs today').innerText(),
         success: await figure('Success, 24 h').innerText(),
-        agents: await page.getByRole('region', { name: 'Agents', exact: true }).locator('header').innerText(),
-        solo: await row(page, 'solo').innerText(),
-        health: await page.getByRole('region', { name: 'Health' }).innerText(),
+        agents: await card(page, 'Agents').locator('header').innerText(),
+        solo: await agentRow(page, 'solo').innerText(),
+        health: await card(page, 'Health').innerText(),
       }).toEqual({
         workers: expect.stringMatching(new RegExp(`${workers!.active}\\s*/ ${workers!.total} active[^]*${workers!.busy} of ${workers!.slots} slots busy`)),
         queue: expect.stringMatching(new RegExp(`${queue!.pending}\\s*waiting[^]*${queue!.processing} running`)),

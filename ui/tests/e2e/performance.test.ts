@@ -1,6 +1,7 @@
 /** What the dashboard promises in numbers. The measured ones are printed. */
 import type { Page } from 'playwright-core'
 import { eventually, expect, test } from './harness'
+import { card, linked } from './harness/page'
 
 const budgetBytes = 80 * 1024
 const budgetMs = 400
@@ -62,7 +63,7 @@ test('a job is on screen soon after it was enqueued', { timeout: 90_000 }, async
   const page = await visitor.blank()
   await page.addInitScript(watchJobs)
   await page.goto('/')
-  await page.getByText('· live').waitFor()
+  await linked(page, 'live')
 
   const samples: number[] = []
   for (let i = 0; i < 100; i++) {
@@ -104,9 +105,9 @@ test('the first load is small, asks the API for nothing, and nothing on it moves
   await page.addInitScript(watchShifts)
   const { bytes, calls } = await measureLoad(page)
   await page.goto('/')
-  await page.getByRole('region', { name: 'Agents', exact: true }).getByRole('link', { name: 'solo' }).waitFor()
+  await card(page, 'Agents').getByRole('link', { name: 'solo' }).waitFor()
   const before = calls.filter((path) => path !== '/api/admin/stream')
-  await page.getByText('· live').waitFor()
+  await linked(page, 'live')
 
   // Ten seconds of patches: jobs come, run and end.
   for (const end = Date.now() + 10_000; Date.now() < end; ) {
