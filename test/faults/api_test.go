@@ -103,7 +103,11 @@ func (b *bed) document() (*document, error) {
 // enqueue gives the id of a new job, which the server has promised to run.
 func (b *bed) enqueue(agent string, args any) (int64, error) {
 	var made job
-	err := b.call("POST", "/api/jobs", map[string]any{"agent": agent, "args": args}, &made)
+	order := map[string]any{"agent": agent}
+	if args != nil {
+		order["args"] = args
+	}
+	err := b.call("POST", "/api/jobs", order, &made)
 	return made.ID, err
 }
 

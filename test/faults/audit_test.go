@@ -62,6 +62,11 @@ func (b *bed) drain(patience time.Duration) time.Duration {
 // audit checks a drained database and returns how many promised jobs were lost.
 func (b *bed) audit(l *load) int {
 	b.t.Helper()
+	for answer, times := range l.answers() {
+		if answer != "503 Service Unavailable" {
+			b.t.Errorf("a new job was answered %d times with %s", times, answer)
+		}
+	}
 	lost := 0
 	for _, id := range l.ids() {
 		rows, err := b.query(`select kind || ' ' || state from river_job where id = $1`, id)

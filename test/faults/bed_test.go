@@ -30,11 +30,12 @@ type bed struct {
 	flags      []string
 	as         *syscall.Credential // who runs the server; nil for the user of the tests
 	linkTarget string              // what config is a link to, if it is one
-	guarded    bool                // attempts at one job that are alive at the same time are noticed
+	overlap    string              // how attempts at one job that are alive at the same time are noticed, see exclusive; empty for not at all
 
 	server  *process
 	address atomic.Pointer[string] // "http://127.0.0.1:1234"
 	down    atomic.Bool            // no answer is expected now
+	starts  atomic.Int64           // of servers
 	client  *http.Client
 }
 
@@ -70,7 +71,7 @@ func newBed(t *testing.T, fleet agents, options ...func(*bed)) *bed {
 	b.must(os.Chmod(b.dir, 0o755))
 	b.must(os.MkdirAll(b.data, 0o755))
 	b.own(b.data)
-	if b.guarded {
+	if b.overlap != "" {
 		fleet = b.guard(fleet)
 	}
 	b.writeFleet(fleet)
@@ -154,6 +155,7 @@ func (b *bed) launch(command string, flags ...string) *process {
 func (b *bed) start() time.Duration {
 	b.t.Helper()
 	b.server = b.launch("serve", append([]string{"--listen", "127.0.0.1:0"}, b.flags...)...)
+	b.starts.Add(1)
 	address, err := b.server.stdout.after("dashboard ", 20*time.Second)
 	if err != nil {
 		b.t.Fatalf("start the server: %v\n%s", err, b.server.stderr.String())
@@ -201,7 +203,7 @@ func asNobody(b *bed) {
 }
 
 // guarded makes the agents notice other living attempts at the same job; overlaps lists them.
-func guarded(b *bed) { b.guarded = true }
+func guarded(b *bed) { b.overlap = "-n" }
 
 // user says who runs the server.
 func (b *bed) user() string {

@@ -45,7 +45,7 @@ var badStarts = []badStart{
 		},
 	},
 	{
-		name: "a folder", says: []string{"directory", "folder", "cannot be opened", "not a regular file"},
+		name: "a folder", says: []string{"directory", "folder", "cannot be opened", "not a file"},
 		spoil: func(b *bed) {
 			b.must(os.Remove(b.database()))
 			b.must(os.Mkdir(b.database(), 0o755))

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -103,34 +102,41 @@ func stillOpen(list []net.Conn) int {
 func (b *bed) burst(n int) int {
 	b.t.Helper()
 	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	var wait sync.WaitGroup
-	var mu sync.Mutex
+	answers := make(chan error, n)
+	for range n {
+		go func() { answers <- b.fetch(client) }()
+	}
 	good := 0
 	var last error
 	for range n {
-		wait.Go(func() {
-			request, err := b.request(context.Background(), "GET", "/api/admin/ssot", nil)
-			if err == nil {
-				var response *http.Response
-				if response, err = client.Do(request); err == nil {
-					_, _ = io.Copy(io.Discard, response.Body)
-					_ = response.Body.Close()
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil && response.StatusCode == http.StatusOK {
-					good++
-				} else {
-					last = err
-				}
-			}
-		})
+		if err := <-answers; err != nil {
+			last = err
+		} else {
+			good++
+		}
 	}
-	wait.Wait()
 	if good != n {
 		b.t.Errorf("%d of %d requests at once got the document; the last error: %v", good, n, last)
 	}
 	return good
+}
+
+// fetch gets the document and drops it.
+func (b *bed) fetch(client *http.Client) error {
+	request, err := b.request(context.Background(), "GET", "/api/admin/ssot", nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return &statusError{response.StatusCode, "from a burst"}
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
 }
 
 // TestFileDescriptorsUsedUp lets the server open nothing more: no connection, no file, no pipe to an agent.

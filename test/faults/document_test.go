@@ -33,9 +33,14 @@ type document struct {
 
 type section struct {
 	AsOf    *time.Time `json:"as_of"`
+	TookMS  float64    `json:"took_ms"`
 	EveryMS int64      `json:"every_ms"`
 	Error   *string    `json:"error"`
 	Overdue bool       `json:"overdue"`
+}
+
+func (s section) String() string {
+	return fmt.Sprintf("as of %v, took %.1f ms, every %d ms, overdue %v", s.AsOf, s.TookMS, s.EveryMS, s.Overdue)
 }
 
 type systemSection struct {

@@ -55,7 +55,7 @@ func TestBrokenAgentsFile(t *testing.T) {
 			b.writeConfig([]byte("agents:\n  long: {command: [sh, -c, 'exit 0']\n  quick:\n    comand: [true]\n"))
 			change.tell(b)
 			w.breaks()
-			eventually(t, 5*time.Second, "the fault is on screen and the old fleet in force", func() error { return b.fleetShown(len(fleet), true) })
+			eventually(t, 20*time.Second, "the fault is on screen and the old fleet in force", func() error { return b.fleetShown(len(fleet), true) })
 			done := b.mustEnqueue("quick", nil)
 			b.untilState(done, "completed", 10*time.Second)
 			throughout(t, pick(5*time.Second, time.Second), "with a broken file", b.server.alive)
@@ -66,7 +66,7 @@ func TestBrokenAgentsFile(t *testing.T) {
 			b.writeFleet(next) // without "long", whose job still runs
 			change.tell(b)
 			w.mends()
-			recovery := eventually(t, 5*time.Second, "the new fleet is in force", func() error { return b.fleetShown(len(next), false) })
+			recovery := eventually(t, 20*time.Second, "the new fleet is in force", func() error { return b.fleetShown(len(next), false) })
 			added := b.mustEnqueue("added", nil)
 			b.untilState(added, "completed", 10*time.Second)
 			if j := b.untilState(long, "running", time.Second); len(j.Runs) != 1 {
@@ -92,7 +92,7 @@ func (b *bed) fleetShown(size int, problems bool) error {
 		return fmt.Errorf("want %d agents: %+v", size, shown)
 	}
 	if told := len(shown.Config.Problems) > 0; told != problems {
-		return fmt.Errorf("problems: %v", shown.Config.Problems)
+		return fmt.Errorf("problems: %v; the section: %v", shown.Config.Problems, d.Meta.Sections["agents"])
 	}
 	return nil
 }

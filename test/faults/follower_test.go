@@ -24,7 +24,8 @@ type follower struct {
 
 	mu       sync.Mutex
 	revision int64
-	value    any // the document
+	starts   int64 // of servers, when the connection began
+	value    any   // the document
 	wrongs   []string
 	events   map[string]int
 }
@@ -120,10 +121,11 @@ func (f *follower) take(event, data string) error {
 		if err := errors.Join(json.Unmarshal([]byte(data), &d), json.Unmarshal([]byte(data), &value)); err != nil {
 			return err
 		}
-		if d.Meta.Revision < f.revision {
+		starts := f.bed.starts.Load()
+		if d.Meta.Revision < f.revision && starts == f.starts { // see viewer.judge
 			return fmt.Errorf("revision %d after %d", d.Meta.Revision, f.revision)
 		}
-		f.revision, f.value = d.Meta.Revision, value
+		f.revision, f.value, f.starts = d.Meta.Revision, value, starts
 	case "patch":
 		var p struct {
 			From, To int64

@@ -92,6 +92,13 @@ func (l *load) ids() []int64 {
 	return slices.Sorted(maps.Keys(l.promised))
 }
 
+// answers counts those that refused a job.
+func (l *load) answers() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.refused)
+}
+
 func (l *load) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -63,7 +63,7 @@ func (p *process) bury(t testing.TB) {
 		}
 	}
 	if t.Failed() {
-		t.Logf("standard error of pid %d, from its end:\n%s", p.pid(), lastLines(text, 60))
+		t.Logf("standard error of pid %d, from its end:\n%s", p.pid(), lastLines(text, 6000))
 	}
 }
 

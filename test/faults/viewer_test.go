@@ -26,7 +26,8 @@ type viewer struct {
 	phase    int
 	got      [phases]samples
 	wrongs   []string
-	revision int64  // of the newest document seen
+	revision int64  // of the document seen last
+	starts   int64  // of servers, when it was seen
 	etag     string // of the document parsed last
 	asOf     time.Time
 	last     *document
@@ -118,9 +119,12 @@ func (v *viewer) judge(header http.Header, body []byte, seen sample, asked time.
 			v.wrong("not a document: %v: %.200s", err, body)
 			return
 		}
-		if d.Meta.Revision < v.revision {
+		// A server that was killed has written its last good document some seconds before: its successor begins with it.
+		starts := v.bed.starts.Load()
+		if d.Meta.Revision < v.revision && starts == v.starts {
 			v.wrong("revision %d after %d", d.Meta.Revision, v.revision)
 		}
+		v.starts = starts
 		v.etag, v.revision, v.asOf, v.last = etag, d.Meta.Revision, d.Meta.AsOf, &d
 	}
 	if real := asked.Sub(v.asOf); real-seen.age > slack {

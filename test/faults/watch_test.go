@@ -4,6 +4,7 @@ package faults
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -99,8 +100,17 @@ func (w *watch) end(recovery time.Duration, lost int, note string) {
 // back waits until goroutines and open files are as few as before the fault.
 func (w *watch) back() {
 	const moreGoroutines, moreFiles = 25, 15 // connections of the pools, a job at work
-	w.bed.t.Helper()
-	eventually(w.bed.t, 40*time.Second, w.fault+": goroutines and files are back", func() error {
+	t := w.bed.t
+	t.Helper()
+	isBack := false
+	defer func() {
+		if !isBack { // where they all stand goes to standard error, which is shown at the end
+			_ = w.bed.server.cmd.Process.Signal(syscall.SIGQUIT)
+			<-w.bed.server.exited
+			<-w.bed.server.stderr.ended
+		}
+	}()
+	eventually(t, 40*time.Second, w.fault+": goroutines and files are back", func() error {
 		if now := w.bed.goroutines(); now > w.goroutines+moreGoroutines || now == 0 {
 			return fmt.Errorf("%d goroutines, %d before", now, w.goroutines)
 		}
@@ -109,6 +119,7 @@ func (w *watch) back() {
 		}
 		return nil
 	})
+	isBack = true
 }
 
 // goroutines is what the document says of the server.
