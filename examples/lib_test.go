@@ -79,7 +79,7 @@ func TestEveryShellAndAwk(t *testing.T) {
 					b.check(request)
 				}
 			}
-			for _, name := range []string{"line\nbreak.md", "日本語.txt", `a\u0041\n.txt`, "end\n"} {
+			for _, name := range []string{"line\nbreak.md", `a\u0041日\n.txt`} {
 				for _, agent := range []string{"hash", "count", "extract", "compress", "summarise", "flaky"} {
 					b.try = b.fleet.Agent(agent).MaxAttempts
 					var got struct{ Path string }

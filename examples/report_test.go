@@ -45,11 +45,14 @@ func TestReportAddsUpWhatTheOthersFound(t *testing.T) {
 	b.ok("extract", pathArgs("todo.txt"))
 	b.ok("duplicates", "{}")
 	compressed := b.ok("compress", pathArgs("todo.txt"))
-	var ratio struct{ Bytes, Packed_bytes float64 } //nolint:revive // named as in the result
+	var ratio struct {
+		Bytes  float64 `json:"bytes"`
+		Packed float64 `json:"packed_bytes"`
+	}
 	if err := json.Unmarshal(compressed.Stdout, &ratio); err != nil {
 		t.Fatal(err)
 	}
-	percent := float64(int(ratio.Packed_bytes*1000/ratio.Bytes+0.5)) / 10
+	percent := float64(int(ratio.Packed*1000/ratio.Bytes+0.5)) / 10
 	groups := 1
 	want.Results += 3
 	want.Links, want.Todos, want.Groups, want.Compress = 3, 3, &groups, &percent

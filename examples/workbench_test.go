@@ -138,7 +138,7 @@ func decode[T any](t *testing.T, result agent.Result) T {
 
 // nasty are names that break careless scripts.
 var nasty = []string{
-	"plain.md", "with space.txt", "  spaces  .txt", `quote".txt`, "apostrophe'.txt", `back\slash.txt`, `a\u0041\n.txt`, "tab\there.txt",
+	"plain.md", "with space.txt", "  spaces  .txt", `quote".txt`, "apostrophe'.txt", `back\slash.txt`, `a\u0041日\n.txt`, "tab\there.txt",
 	"line\nbreak.md", "end\n", "-n", "--help.txt", "a=b.txt", "$(touch hacked).txt", "`touch hacked`.txt", "; touch hacked.txt", "*.txt", "[a].txt",
 	"?", "%s%n%d.txt", "ümläut.md", "日本語.txt", "🙂.txt", "bell\a.txt", "del\x7f.txt", "#hash", "~", "&amp;.html", "\"path\":\"x\".txt",
 	"sub dir/deep.md", "line\nbreak/in folder.txt", "-dash/-file.txt", "é/é.go",

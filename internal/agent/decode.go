@@ -192,15 +192,15 @@ func (d *decoder) texts(n *yaml.Node, what, example string) ([]string, bool) {
 	return all, ok
 }
 
-// number returns a whole number within bounds, or instead when it is not given or wrong.
-func (d *decoder) number(n *yaml.Node, what string, low, high, instead int) int {
+// number returns a whole number from 1 to high, or instead when it is not given or wrong.
+func (d *decoder) number(n *yaml.Node, what string, high, instead int) int {
 	if n == nil {
 		return instead
 	}
 	node := resolve(n)
 	value, err := strconv.Atoi(node.Value)
-	if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || err != nil || value < low || value > high {
-		d.fault(n, "%s must be a whole number from %d to %d and is %s: write %s: %d", what, low, high, describe(node), what, instead)
+	if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || err != nil || value < 1 || value > high {
+		d.fault(n, "%s must be a whole number from 1 to %d and is %s: write %s: %d", what, high, describe(node), what, instead)
 		return instead
 	}
 	return value

@@ -84,7 +84,7 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 		if len(d.faults) == before && set.get("concurrency") == nil {
 			d.fault(e.key, "queue %s has no concurrency: write %s: {concurrency: 4}", name, name)
 		}
-		queues = append(queues, QueueSpec{Name: name, Concurrency: d.number(set.get("concurrency"), "concurrency", 1, maxConcurrency, 1)})
+		queues = append(queues, QueueSpec{Name: name, Concurrency: d.number(set.get("concurrency"), "concurrency", maxConcurrency, 1)})
 	}
 	return queues
 }
@@ -106,13 +106,13 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 		Dir:         d.workingDir(set.get("dir")),
 		Timeout:     d.duration(set.get("timeout"), "timeout", time.Millisecond, MaxTimeout, DefaultTimeout),
 		KillGrace:   d.duration(set.get("kill_grace"), "kill_grace", 0, 5*time.Minute, DefaultKillGrace),
-		MaxAttempts: d.number(set.get("max_attempts"), "max_attempts", 1, 1000, DefaultMaxAttempts),
+		MaxAttempts: d.number(set.get("max_attempts"), "max_attempts", 1000, DefaultMaxAttempts),
 		Backoff:     d.backoff(set.get("backoff")),
 		Env:         d.env(set.get("env")),
 		PassEnv:     d.passEnv(set.get("pass_env")),
 		Schedule:    d.schedule(set.get("schedule")),
 		Args:        d.args(set.get("args")),
-		Priority:    d.number(set.get("priority"), "priority", 1, 4, 1),
+		Priority:    d.number(set.get("priority"), "priority", 4, 1),
 	}
 	s.Queue, s.Concurrency = d.queue(name, set, shared, own)
 	s.Command = d.command(e.key, set.get("command"), s)
@@ -140,7 +140,7 @@ func (d *decoder) queue(name string, set fields, shared []QueueSpec, own map[str
 	limit := set.get("concurrency")
 	switch {
 	case at >= 0:
-		return queue, d.number(limit, "concurrency", 1, shared[at].Concurrency, shared[at].Concurrency)
+		return queue, d.number(limit, "concurrency", shared[at].Concurrency, shared[at].Concurrency)
 	case queue == name || queue == "": // empty: a fault already
 	case own[queue]:
 		d.fault(n, "the queue %s is agent %s's own: to share it write queues: {%s: {concurrency: 4}}", queue, queue, queue)
@@ -149,7 +149,7 @@ func (d *decoder) queue(name string, set fields, shared []QueueSpec, own map[str
 	default:
 		d.fault(n, "the queue %s has no settings: write queues: {%s: {concurrency: 4}} at the end of the file%s", queue, queue, didYouMean(queue, shared))
 	}
-	return queue, d.number(limit, "concurrency", 1, maxConcurrency, 1)
+	return queue, d.number(limit, "concurrency", maxConcurrency, 1)
 }
 
 func didYouMean(queue string, shared []QueueSpec) string {
