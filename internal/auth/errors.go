@@ -14,6 +14,8 @@ var (
 	ErrUnavailable = errors.New("accounts are unavailable")
 	// ErrBadCredentials: name and password do not belong together. It never says which of them is wrong.
 	ErrBadCredentials = errors.New("wrong name or password")
+	// ErrNoAccounts: nobody can log in, because no user exists yet. On the first start that lasts a moment.
+	ErrNoAccounts = errors.New("there is no account yet")
 	// ErrNotFound: no such user or token.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict is wrapped by errors whose text says what stands in the way.

@@ -16,7 +16,7 @@ const sessionsPerUser = 50
 // client's "host:port".
 //
 // Errors: ErrBadCredentials, also for users that do not exist and as slowly; *RateLimitedError after too many failures
-// for this name or from this address; ErrUnavailable.
+// for this name or from this address; ErrNoAccounts; ErrUnavailable.
 func (s *Service) Login(ctx context.Context, name, password, remote string) (token string, p *Principal, err error) {
 	name = strings.ToLower(strings.TrimSpace(name))
 	address := addressKey(remote)
@@ -48,8 +48,23 @@ func (s *Service) checkLogin(ctx context.Context, name, password string) error {
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return ErrBadCredentials
+	if ok {
+		return nil
+	}
+	if err := s.anyUser(ctx); err != nil { // asked whether the user exists or not, so that both take the same time
+		return err
+	}
+	return ErrBadCredentials
+}
+
+// anyUser returns ErrNoAccounts when there is none.
+func (s *Service) anyUser(ctx context.Context) error {
+	var users int
+	if err := s.db.Read.QueryRowContext(ctx, `select count(*) from auth_user`).Scan(&users); err != nil {
+		return unavailable("count users", err)
+	}
+	if users == 0 {
+		return ErrNoAccounts
 	}
 	return nil
 }

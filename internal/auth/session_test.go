@@ -16,20 +16,18 @@ import (
 func TestLoginTellsNothingAboutUsers(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{HashMemoryKiB: 8 << 10})
 	addUser(t, s, "ada", RoleViewer)
-	took := func(name string) time.Duration {
-		best := time.Hour
-		for i := range 5 {
+	best := map[string]time.Duration{"ada": time.Hour, "nobody": time.Hour}
+	for i := range 9 { // in turns, so that what else the machine does meets both
+		for name := range best {
 			start := time.Now()
 			_, _, err := s.Login(t.Context(), name, "wrong password", fmt.Sprintf("192.0.2.%d:1", i))
 			if !errors.Is(err, ErrBadCredentials) || err.Error() != ErrBadCredentials.Error() {
 				t.Fatalf("login of %q: %v", name, err)
 			}
-			best = min(best, time.Since(start))
+			best[name] = min(best[name], time.Since(start))
 		}
-		return best
 	}
-	known, unknown := took("ada"), took("nobody")
-	if unknown < known/2 || known < unknown/2 {
+	if known, unknown := best["ada"], best["nobody"]; unknown < known/2 || known < unknown/2 {
 		t.Errorf("known user %s, unknown user %s: the difference tells them apart", known, unknown)
 	}
 }

@@ -91,7 +91,7 @@ func (s *Service) inTx(ctx context.Context, did string, fn func(*sql.Tx) error) 
 	if err != nil {
 		return unavailable(did, err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing left to roll back
+	defer tx.Rollback()
 	if err := fn(tx); err != nil {
 		if isKind(err) {
 			return err

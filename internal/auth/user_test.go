@@ -11,6 +11,9 @@ import (
 
 func TestEnsureAdminOnlyOnFirstStart(t *testing.T) {
 	s := open(t, dbtest.New(t), Options{})
+	if _, _, err := s.Login(t.Context(), "admin", password, "192.0.2.1:1"); !errors.Is(err, ErrNoAccounts) {
+		t.Errorf("login before there is anybody: %v", err)
+	}
 	generated, err := s.EnsureAdmin(t.Context(), "")
 	if err != nil || len(generated) != 20 {
 		t.Fatalf("first start: %q, %v", generated, err)

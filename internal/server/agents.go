@@ -66,7 +66,7 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 
 func (s *server) listAgents(context.Context, *struct{}) (*body[AgentList], error) {
 	state := s.Agents()
-	list := AgentList{Agents: []AgentSpec{}, LoadedAt: state.LoadedAt, Problems: listed(state.Problems)}
+	list := AgentList{Agents: []AgentSpec{}, LoadedAt: state.LoadedAt.UTC().Truncate(time.Millisecond), Problems: listed(state.Problems)}
 	for _, spec := range state.Fleet.Agents {
 		list.Agents = append(list.Agents, s.describeAgent(spec))
 	}

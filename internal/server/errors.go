@@ -39,7 +39,7 @@ func problem(status int, detail string) *Problem {
 
 func (p *Problem) Error() string { return p.Detail }
 
-// GetStatus, GetHeaders and ContentType are what the API's library asks an error for.
+// GetStatus, like GetHeaders and ContentType, is what the API's library asks an error for.
 func (p *Problem) GetStatus() int { return p.Status }
 
 // GetHeaders returns Retry-After and WWW-Authenticate where they apply.
@@ -94,6 +94,10 @@ func problemOf(err error) (p *Problem, report bool) {
 		return p, false
 	case errors.Is(err, auth.ErrBadCredentials):
 		return problem(http.StatusUnauthorized, "Name and password do not belong together."), false
+	case errors.Is(err, auth.ErrNoAccounts):
+		p = problem(http.StatusServiceUnavailable, "There is no account yet. The first start makes one in a moment: try again. Or make one with \"agentos user add\".")
+		p.retryAfter = time.Second
+		return p, false
 	case errors.Is(err, auth.ErrNotFound), errors.Is(err, jobs.ErrNotFound):
 		return problem(http.StatusNotFound, sentence(detailOf(err))), false
 	case errors.Is(err, auth.ErrConflict), errors.Is(err, jobs.ErrConflict):

@@ -71,6 +71,13 @@ func TestLoginSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestLoginBeforeThereIsAnybody(t *testing.T) {
+	f := newFixture(t)
+	if r := f.login(f.browser(), "admin"); r.status != 503 || r.header.Get("Retry-After") != "1" || !strings.Contains(r.body, "no account yet") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
 func TestLoginWithDatabaseDown(t *testing.T) {
 	f := newFixture(t)
 	f.loseDatabase()

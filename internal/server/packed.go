@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -40,7 +41,7 @@ func (p *packedPage) init(before, after []byte) {
 // assemble returns the whole page. The block is what stands before the document.
 func (p *packedPage) assemble(block []byte, doc *snapshot.Snapshot) []byte {
 	packed := p.pack(doc)
-	head := append(block, snapshotOpen...)
+	head := slices.Concat(block, snapshotOpen)
 	text := documentText(doc)
 
 	body := make([]byte, 0, len(gzipHeader)+len(p.beforeBlocks)+5+len(head)+len(packed.blocks)+len(p.closing)+8)
