@@ -23,7 +23,7 @@ export class RunLog {
   }
 
   async #loop(run: number, signal: AbortSignal) {
-    let after = 0
+    let after = this.lines.at(-1)?.id ?? 0
     while (!signal.aborted && !this.done) {
       try {
         // The first page comes at once; then each question waits for the next line.
