@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -14,10 +15,15 @@ import (
 // snapshotFile holds the last good document in the data folder.
 const snapshotFile = "snapshot.json"
 
-func databaseHealth(ctx context.Context, database *db.DB) source.Health {
+// databaseHealth is down when the database cannot be read and degraded when it cannot be written: the disk is full, or
+// another process holds its lock.
+func databaseHealth(ctx context.Context, database *db.DB, service *jobs.Service) source.Health {
 	begin := time.Now()
 	if err := database.Ping(ctx); err != nil {
 		return source.Health{Status: "down", Detail: err.Error()}
+	}
+	if err := service.WriteError(); err != nil {
+		return source.Health{Status: "degraded", Detail: "nothing can be written: " + db.Explain(err).Error()}
 	}
 	took := float64(time.Since(begin).Microseconds()) / 1000
 	return source.Health{Status: "ok", Detail: "SQLite", TookMS: &took}

@@ -76,7 +76,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	})
 	warmer, err = snapshot.NewWarmer(cache, source.All(source.Deps{
 		Jobs: service, Fleet: keeper.Fleet, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
-		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database) },
+		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, service) },
 		Cache:    func(context.Context) source.Health { return cacheHealth(cache) },
 		Warmer:   func(context.Context) source.Health { return warmerHealth(warmer) },
 	}), snapshot.WarmerOptions{Interval: cfg.Interval, Log: log})

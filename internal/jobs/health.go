@@ -11,7 +11,7 @@ import (
 type health struct {
 	log    *slog.Logger
 	mu     sync.Mutex
-	ailing map[string]bool
+	ailing map[string]error
 }
 
 func (h *health) report(what string, err error) {
@@ -19,11 +19,11 @@ func (h *health) report(what string, err error) {
 		return
 	}
 	h.mu.Lock()
-	was := h.ailing[what]
+	was := h.ailing[what] != nil
 	if h.ailing == nil {
-		h.ailing = map[string]bool{}
+		h.ailing = map[string]error{}
 	}
-	h.ailing[what] = err != nil
+	h.ailing[what] = err
 	h.mu.Unlock()
 	switch {
 	case err != nil && !was:
@@ -31,4 +31,15 @@ func (h *health) report(what string, err error) {
 	case err == nil && was:
 		h.log.Info("works again", "what", what)
 	}
+}
+
+// beating is what report is told of the heartbeat.
+const beating = "tell that this worker lives"
+
+// WriteError tells why nothing can be written to the database: the error of this worker's last heartbeat. It is nil
+// when that was written, and for a service that does not work.
+func (s *Service) WriteError() error {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	return s.health.ailing[beating]
 }

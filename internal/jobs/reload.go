@@ -39,7 +39,7 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 	s.generations.Go(current.stop)
 	s.current.Store(next)
 	s.fleet.Store(fleet)
-	s.health.report("tell that this worker lives", s.beat(ctx, "active"))
+	s.health.report(beating, s.beat(ctx, "active"))
 	s.log.Info("agents reloaded", "agents", len(fleet.Agents), "generation", next.number)
 	s.onChange("agents", "queue", "workers")
 	return nil

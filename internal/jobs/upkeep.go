@@ -31,7 +31,7 @@ func (s *Service) upkeep() {
 		if s.active.isDraining() {
 			state = "draining"
 		}
-		s.health.report("tell that this worker lives", s.beat(ctx, state))
+		s.health.report(beating, s.beat(ctx, state))
 		s.health.report("look for cancelled jobs", s.pollCancelled(ctx))
 		if n%reapEvery == 0 {
 			s.health.report("take over the jobs of dead workers", s.reap(ctx))
