@@ -39,7 +39,7 @@ func problem(status int, detail string) *Problem {
 
 func (p *Problem) Error() string { return p.Detail }
 
-// GetStatus, like GetHeaders and ContentType, is what the API's library asks an error for.
+// GetStatus returns the HTTP status; the library of the API asks for it, as for GetHeaders and ContentType.
 func (p *Problem) GetStatus() int { return p.Status }
 
 // GetHeaders returns Retry-After and WWW-Authenticate where they apply.

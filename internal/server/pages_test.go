@@ -191,13 +191,24 @@ func TestPreloadsOfAPageWithoutAssets(t *testing.T) {
 	}
 }
 
+// Joined is what a page costs; whole is what it would cost to compress it.
 func BenchmarkPage(b *testing.B) {
+	f := newFixture(b)
+	f.typical()
+	doc := f.cache.Current()
 	var p packedPage
 	p.init([]byte("<html>"), []byte("</html>"))
-	doc := &snapshot.Snapshot{JSON: bytes.Repeat([]byte(`{"a":1},`), 7000)}
-	block := make([]byte, 200, 400)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.assemble(block, doc)
-	}
+	block := make([]byte, 200)
+	b.Run("joined", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.assemble(block, doc)
+		}
+	})
+	b.Run("whole", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			deflate(doc.JSON, true)
+		}
+	})
 }
