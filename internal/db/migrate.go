@@ -46,7 +46,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 	if err != nil {
 		return Explain(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	defer tx.Rollback()
 	if river, own, err = versions(ctx, tx); err != nil {
 		return Explain(err)
 	}
@@ -74,6 +74,7 @@ func migrateRiver(ctx context.Context, pool *sql.DB, tx *sql.Tx, from int) error
 	if err != nil {
 		return fmt.Errorf("migrate the job queue: %w", err)
 	}
+	//nolint:staticcheck // deprecated for what Postgres cannot do in one transaction; SQLite can, and then nothing is done by halves
 	_, err = migrator.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: riverVersion})
 	if err != nil {
 		return fmt.Errorf("migrate the job queue: %w", Explain(err))

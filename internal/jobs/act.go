@@ -218,7 +218,7 @@ func (s *Service) inTx(ctx context.Context, do func(*sql.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	defer tx.Rollback()
 	if err := do(tx); err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (a *attempt) complete(ctx context.Context, end *ending, jobs []river.Insert
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+		defer tx.Rollback()
 		done, err := a.holds(try, tx)
 		if err != nil || done {
 			return err
@@ -137,7 +137,7 @@ func (a *attempt) conclude(end *ending) error {
 		if err != nil {
 			return err
 		}
-		defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+		defer tx.Rollback()
 		if err := a.writeEnd(ctx, tx, end); err != nil {
 			return err
 		}

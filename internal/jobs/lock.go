@@ -18,7 +18,7 @@ const workerPrefix = "worker-"
 // newWorkerID is different for each process, also when a pid comes again.
 func newWorkerID() string {
 	var random [4]byte
-	rand.Read(random[:]) //nolint:errcheck // never fails
+	rand.Read(random[:])
 	return fmt.Sprintf("%s%s-%d-%s", workerPrefix, hostName(), os.Getpid(), hex.EncodeToString(random[:]))
 }
 

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,5 +137,3 @@ func touch(t testing.TB, path string) {
 }
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
-
-func inTemp(t testing.TB, name string) string { return filepath.Join(t.TempDir(), name) }

@@ -57,7 +57,7 @@ func TestFingerprintsIgnoreWhatVaries(t *testing.T) {
 		{"at 0x7ffe12 line 12", "at 0xdeadbeef line 7"},
 	}
 	seen := map[string]string{}
-	for _, texts := range same[:len(same)] {
+	for _, texts := range same {
 		first := fingerprintOf("a", texts[0])
 		for _, text := range texts {
 			if got := fingerprintOf("a", text); got != first && texts[0] != "timed out after 30s" {

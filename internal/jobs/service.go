@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -138,7 +137,7 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	s.lock = lock
 	if err := s.startWork(ctx); err != nil {
-		return errors.Join(err, lock.release())
+		return errors.Join(err, s.signOff(ctx), lock.release())
 	}
 	s.state = stateRunning
 	s.loops.Go(s.logs.run)
@@ -220,7 +219,7 @@ func (s *Service) stopGenerations(ctx context.Context) error {
 	}
 	s.giveUp() // ends what only waits for the database, too
 	<-stopped
-	return fmt.Errorf("%d attempts did not end: the next worker takes their jobs over", s.active.count())
+	return errors.New("the ends of some attempts could not be written: the next worker takes their jobs over")
 }
 
 // killPatience is how long attempts that were told to stop may take: their own grace, and the writing of their ends.

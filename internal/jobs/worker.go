@@ -124,8 +124,9 @@ func (s *Service) persist(ctx context.Context, what string, write func(context.C
 	for wait := persistWait; ; wait = min(2*wait, persistWaitMax) {
 		try, cancel := context.WithTimeout(ctx, persistTimeout)
 		err := write(try)
+		timedOut := try.Err() != nil // whatever the error then is
 		cancel()
-		if err == nil || ctx.Err() != nil || !db.Temporary(err) {
+		if err == nil || ctx.Err() != nil || !timedOut && !db.Temporary(err) {
 			s.health.report(what, nil)
 			return err
 		}
