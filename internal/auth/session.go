@@ -74,6 +74,9 @@ func (s *Service) recordFailedLogin(ctx context.Context, name, remote string) {
 	if checkName(name) != nil {
 		name = "?"
 	}
+	// Hanging up does not keep the attempt out of the log.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upkeepDeadline)
+	defer cancel()
 	entry := Entry{Actor: name, Kind: KindSession, Action: "login", Target: name, Outcome: "failed", Remote: remote}
 	if err := s.Record(ctx, entry); err != nil {
 		s.log.Warn("a failed login is missing in the audit log", "name", name, "err", err)

@@ -2,13 +2,19 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/agentos/agentos/internal/auth"
 )
 
+const recordDeadline = 5 * time.Second
+
 // acted follows every action on jobs, queues and agents: it is recorded, also when it was refused, and the sections it
 // touched are collected now, so that every screen shows it at once.
 func (s *server) acted(ctx context.Context, action, target string, err error, sections ...string) {
+	// Hanging up after the action does not keep it out of the log.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordDeadline)
+	defer cancel()
 	entry := auth.Entry{Action: action, Target: target}
 	if err != nil {
 		entry.Outcome, entry.Detail = "failed", err.Error()

@@ -96,6 +96,17 @@ func TestEnqueueRunFollowAndAct(t *testing.T) {
 	}
 }
 
+func TestHangingUpLeavesATrace(t *testing.T) {
+	f := newFixture(t)
+	s := f.handler.(*server)
+	ctx, hangUp := context.WithCancel(auth.WithActor(t.Context(), auth.Actor{Name: "eve", Kind: auth.KindToken}))
+	hangUp()
+	s.acted(ctx, "job.cancel", "job 7", nil, "jobs")
+	if got := f.audit(); len(got) == 0 || got[0] != "job.cancel ok" {
+		t.Errorf("audit: %v", got)
+	}
+}
+
 func TestPauseAndResume(t *testing.T) {
 	f := working(t)
 	token := f.token(auth.RoleOperator)
