@@ -77,8 +77,7 @@ func nextTick(due time.Time, every time.Duration, now time.Time) time.Time {
 	if due.IsZero() || due.After(now) {
 		return now.Add(every)
 	}
-	missed := now.Sub(due) / every
-	return due.Add((missed + 1) * every)
+	return now.Add(every - now.Sub(due)%every)
 }
 
 // collect runs one attempt in a goroutine of its own, which ends when the source returns. By the deadline the attempt

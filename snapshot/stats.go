@@ -63,7 +63,12 @@ type WarmerStats struct {
 
 // SectionStats is one section's part of WarmerStats.
 type SectionStats struct {
-	SectionMeta
+	AsOf    time.Time // these five are as in SectionMeta
+	Took    time.Duration
+	Every   time.Duration
+	Error   string
+	Overdue bool
+
 	Collects  uint64        // attempts that have ended
 	Failures  uint64        // of these, the failed ones, Timeouts and Panics included
 	Timeouts  uint64        // attempts without an answer by the deadline

@@ -32,6 +32,7 @@ type StreamOptions struct {
 // Stream.Close, and the subscriber is told by an "end" event before the connection closes.
 type EndReason string
 
+// The reasons this package and its callers know of; any other text will do.
 const (
 	EndSession  EndReason = "session"  // the viewer is no longer logged in
 	EndShutdown EndReason = "shutdown" // the server stops; connect again later

@@ -213,9 +213,10 @@ func (w *Warmer) Stats() WarmerStats {
 		Sections: make(map[string]SectionStats, len(w.sections)),
 	}
 	for _, s := range w.sections {
+		m := w.describe(s, now)
 		stats.Sections[s.Name] = SectionStats{
-			SectionMeta: w.describe(s, now),
-			Collects:    s.collects, Failures: s.failures, Timeouts: s.timeouts, Panics: s.panics,
+			AsOf: m.AsOf, Took: m.Took, Every: m.Every, Error: m.Error, Overdue: m.Overdue,
+			Collects: s.collects, Failures: s.failures, Timeouts: s.timeouts, Panics: s.panics,
 			TotalTook: s.total, Bytes: len(s.value), Running: s.call != nil,
 		}
 	}

@@ -18,9 +18,9 @@ import (
 func TestWarmerCollectsInParallel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var sections []snapshot.Section
-		for name, delay := range map[string]time.Duration{"a": 100, "b": 150, "c": 300} {
+		for name, delay := range map[string]time.Duration{"a": 100 * time.Millisecond, "b": 150 * time.Millisecond, "c": 300 * time.Millisecond} {
 			s, source := section(name)
-			source.Delay(delay * time.Millisecond)
+			source.Delay(delay)
 			sections = append(sections, s)
 		}
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Budget: -1}, sections...)
@@ -48,9 +48,9 @@ func TestWarmerCollectsInParallel(t *testing.T) {
 // The same by the clock on the wall: 300 ms and at most 10 more. The best of several, for the machine may be busy.
 func TestWarmerCycleByTheClock(t *testing.T) {
 	var sections []snapshot.Section
-	for name, delay := range map[string]time.Duration{"a": 100, "b": 150, "c": 300} {
+	for name, delay := range map[string]time.Duration{"a": 100 * time.Millisecond, "b": 150 * time.Millisecond, "c": 300 * time.Millisecond} {
 		s, source := section(name)
-		source.Delay(delay * time.Millisecond)
+		source.Delay(delay)
 		sections = append(sections, s)
 	}
 	_, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, sections...)
