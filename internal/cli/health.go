@@ -15,9 +15,15 @@ import (
 // snapshotFile holds the last good document in the data folder.
 const snapshotFile = "snapshot.json"
 
-// databaseHealth is down when the database cannot be read and degraded when it cannot be written: the disk is full, or
+// databasePatience is shorter than the deadline of the section that tells it: a database that hangs must not hide how the
+// rest of the system is.
+const databasePatience = time.Second
+
+// databaseHealth is down when the database cannot be read or hangs, and degraded when it cannot be written: the disk is full, or
 // another process holds its lock.
 func databaseHealth(ctx context.Context, database *db.DB, service *jobs.Service) source.Health {
+	ctx, cancel := context.WithTimeoutCause(ctx, databasePatience, fmt.Errorf("no answer within %v", databasePatience))
+	defer cancel()
 	begin := time.Now()
 	if err := database.Ping(ctx); err != nil {
 		return source.Health{Status: "down", Detail: err.Error()}

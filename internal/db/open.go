@@ -59,6 +59,8 @@ func (d *DB) Close() error { return errors.Join(d.Read.Close(), d.Write.Close())
 
 // Ping tells whether the file is there, is the one that was opened, can be opened anew, and holds our tables. Open
 // connections alone do not show that: they go on working on a file that was deleted.
+//
+// It heeds the context even while SQLite waits for a lock, which does not.
 func (d *DB) Ping(ctx context.Context) error {
 	if err := d.file.check(); err != nil {
 		return err
@@ -66,6 +68,17 @@ func (d *DB) Ping(ctx context.Context) error {
 	if err := access(d.Path); err != nil {
 		return err
 	}
+	answer := make(chan error, 1)
+	go func() { answer <- d.readVersion(ctx) }() // ends when SQLite gives up, after some seconds
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%s does not answer: %w", d.Path, context.Cause(ctx))
+	}
+}
+
+func (d *DB) readVersion(ctx context.Context) error {
 	var version int
 	if err := d.Read.QueryRowContext(ctx, `select coalesce(max(version), 0) from agentos_migration`).Scan(&version); err != nil {
 		return fmt.Errorf("read %s: %w", d.Path, Explain(err))
