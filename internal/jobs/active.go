@@ -8,23 +8,28 @@ import (
 // activeSet knows the jobs this process has in its hands, from the moment River hands them over.
 type activeSet struct {
 	mu       sync.Mutex
-	jobs     map[int64]context.CancelCauseFunc
+	jobs     map[int64]*hold
 	running  int // those whose process runs
 	draining bool
 }
 
-func newActiveSet() *activeSet { return &activeSet{jobs: map[int64]context.CancelCauseFunc{}} }
+type hold struct{ cancel context.CancelCauseFunc }
 
-func (a *activeSet) add(job int64, cancel context.CancelCauseFunc) {
+func newActiveSet() *activeSet { return &activeSet{jobs: map[int64]*hold{}} }
+
+// add takes a job in hand and returns what lets go of it.
+func (a *activeSet) add(job int64, cancel context.CancelCauseFunc) (letGo func()) {
+	h := &hold{cancel: cancel}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.jobs[job] = cancel
-}
-
-func (a *activeSet) remove(job int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.jobs, job)
+	a.jobs[job] = h
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.jobs[job] == h { // and not the next attempt's
+			delete(a.jobs, job)
+		}
+	}
 }
 
 func (a *activeSet) has(job int64) bool {
@@ -36,10 +41,10 @@ func (a *activeSet) has(job int64) bool {
 // cancel ends the attempt at a job, if it is in this process.
 func (a *activeSet) cancel(job int64, cause error) {
 	a.mu.Lock()
-	cancel := a.jobs[job]
+	h := a.jobs[job]
 	a.mu.Unlock()
-	if cancel != nil {
-		cancel(cause)
+	if h != nil {
+		h.cancel(cause)
 	}
 }
 

@@ -87,28 +87,7 @@ func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, err
 	return g, nil
 }
 
-// start begins to run jobs. River writes what became of a failed job up to a quarter of a second after its run ended:
-// its events tell when.
-func (g *generation) start() error {
-	events, _ := g.client.Subscribe(river.EventKindJobFailed, river.EventKindJobCancelled, river.EventKindJobSnoozed)
-	if err := g.client.Start(context.Background()); err != nil {
-		return err
-	}
-	g.service.generations.Go(func() {
-		for {
-			select {
-			case event := <-events:
-				if event == nil { // closed: the client has stopped
-					return
-				}
-				g.service.onChange("queue", "jobs", "agents")
-			case <-g.service.life.Done():
-				return
-			}
-		}
-	})
-	return nil
-}
+func (g *generation) start() error { return g.client.Start(context.Background()) }
 
 // stop fetches nothing more and waits for the attempts under way: patiently as long as the service is, then it tells
 // them to end and waits as long as the service lives.

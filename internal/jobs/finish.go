@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/agent"
@@ -21,8 +22,19 @@ const (
 	cancelledText = "cancelled on request"
 )
 
-// errSuperseded means that the job was taken away from this worker, which was held for dead.
-var errSuperseded = errors.New("another worker has taken the job over")
+var (
+	// errSuperseded means that the job was taken away from this worker, which was held for dead.
+	errSuperseded = errors.New("another worker has taken the job over")
+	errRefused    = errors.New("what it asked to enqueue was refused")
+)
+
+// settled tells River that what becomes of the job is written already. River leaves it to an error that stands for
+// several jobs to say which of them failed, and how; this one stands for none.
+type settled struct{}
+
+func (settled) Error() string               { return "the end of the attempt is written" }
+func (settled) Jobs() []*rivertype.JobRow   { return nil }
+func (settled) ErrorsByID() map[int64]error { return nil }
 
 // ending is what the run row says at the end.
 type ending struct {
@@ -33,31 +45,30 @@ type ending struct {
 	pending *runLog // log lines and progress not written yet
 }
 
-// finish writes the end of the attempt and returns what River is to do with the job.
+// finish writes the end of the attempt. What it returns tells River that this is done.
 func (a *attempt) finish(ctx context.Context, result agent.Result, failure error) error {
 	end := &ending{outcome: a.outcome(ctx, failure), result: result, ended: time.Now()}
+	var jobs []river.InsertManyParams
 	if end.outcome == "ok" {
-		params, err := a.insertParams(result.Enqueue)
-		if err == nil {
-			err = a.complete(ctx, end, params)
+		if jobs, failure = a.insertParams(result.Enqueue); failure != nil {
+			end.outcome = "failed"
 		}
-		switch {
-		case err == nil:
-			return nil
-		case a.service.life.Err() != nil: // nothing of it happened; the next worker runs the job again
-			return a.interrupted(ctx)
-		}
+	}
+	err := a.conclude(end, jobs, failure)
+	if end.outcome == "ok" && errors.Is(err, errRefused) { // the jobs it asked for cannot be inserted
 		end.outcome, failure = "failed", err
+		err = a.conclude(end, nil, failure)
 	}
-	end.err = errorText(a.spec, end.outcome, failure)
-	if err := a.conclude(end); err != nil {
-		return &attemptError{text: fmt.Sprintf("%s (its run could not be written: %v)", end.err, err)}
-	}
-	switch end.outcome {
-	case "cancelled", "lost":
+	switch {
+	case err == nil:
+		return settled{}
+	case errors.Is(err, errSuperseded):
+		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
+		return settled{}
+	case a.service.life.Err() != nil: // nothing of it happened; the next worker runs the job again
 		return a.interrupted(ctx)
 	}
-	return &attemptError{text: end.err}
+	return &attemptError{text: fmt.Sprintf("its end could not be written: %v", err)}
 }
 
 func (a *attempt) outcome(ctx context.Context, failure error) string {
@@ -74,63 +85,14 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 	return "failed"
 }
 
-// complete makes the attempt's success one transaction: the jobs it asked for, its last log lines, the end of its run
-// and of its job. If that fails, nothing of it happened.
-func (a *attempt) complete(ctx context.Context, end *ending, jobs []river.InsertManyParams) error {
+// conclude makes the end of an attempt one transaction: the jobs it asked for, its last log lines, the end of its run,
+// and the state of its job. If that fails, nothing of it happened. A job that another worker has taken over is left
+// alone.
+func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure error) error {
 	s := a.service
-	end.pending = s.logs.close(a.runID)
-	err := s.persist(s.life, "write the end of a run", func(try context.Context) error {
-		tx, err := s.db.Write.BeginTx(try, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback()
-		done, err := a.holds(try, tx)
-		if err != nil || done {
-			return err
-		}
-		if len(jobs) > 0 {
-			if _, err := s.queue.InsertManyTx(try, tx, jobs); err != nil {
-				return fmt.Errorf("enqueue what it asked for: %w", err)
-			}
-		}
-		if err := a.writeEnd(try, tx, end); err != nil {
-			return err
-		}
-		if _, err := river.JobCompleteTx[*riversqlite.Driver](joined(try, ctx), tx, a.job); err != nil {
-			return fmt.Errorf("complete the job: %w", err)
-		}
-		return tx.Commit()
-	})
-	if err != nil {
-		s.logs.reopen(a.runID, end.pending)
-		return err
+	if failure != nil {
+		end.err = errorText(a.spec, end.outcome, failure)
 	}
-	s.logs.wake(a.runID)
-	return nil
-}
-
-// holds makes sure that the job is still this attempt's. It returns true when an earlier try did commit after all.
-func (a *attempt) holds(ctx context.Context, tx *sql.Tx) (done bool, err error) {
-	var state, client sql.NullString
-	var number int
-	err = tx.QueryRowContext(ctx, `select state, attempt, `+lastClient+` from river_job j where id = $1`, a.job.ID).Scan(&state, &number, &client)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
-	}
-	if state.String == string(rivertype.JobStateRunning) && number == a.job.Attempt && client.String == a.client {
-		return false, nil
-	}
-	var outcome string
-	if err := tx.QueryRowContext(ctx, `select outcome from run where id = $1`, a.runID).Scan(&outcome); err == nil && outcome == "ok" {
-		return true, nil
-	}
-	return false, errSuperseded
-}
-
-// conclude writes the end of a run that did not succeed. What becomes of the job is River's part.
-func (a *attempt) conclude(end *ending) error {
-	s := a.service
 	end.pending = s.logs.close(a.runID)
 	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
 		tx, err := s.db.Write.BeginTx(ctx, nil)
@@ -138,13 +100,100 @@ func (a *attempt) conclude(end *ending) error {
 			return err
 		}
 		defer tx.Rollback()
+		if mine, err := a.holds(ctx, tx); err != nil || !mine {
+			return err
+		}
+		if len(jobs) > 0 {
+			if _, err := s.queue.InsertManyTx(ctx, tx, jobs); err != nil {
+				return fmt.Errorf("%w: %w", errRefused, err)
+			}
+		}
 		if err := a.writeEnd(ctx, tx, end); err != nil {
+			return err
+		}
+		if err := a.moveJob(ctx, tx, end); err != nil {
 			return err
 		}
 		return tx.Commit()
 	})
+	if errors.Is(err, errRefused) {
+		s.logs.reopen(a.runID, end.pending)
+	}
 	s.logs.wake(a.runID)
 	return err
+}
+
+// holds tells whether the attempt still has its end before it. It is false when an earlier try did commit after all, and
+// errSuperseded when the job was given to another worker.
+func (a *attempt) holds(ctx context.Context, tx *sql.Tx) (bool, error) {
+	var ended sql.NullInt64
+	var outcome string
+	err := tx.QueryRowContext(ctx, `select ended_ms, outcome from run where id = $1`, a.runID).Scan(&ended, &outcome)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	if ended.Valid && outcome != "lost" {
+		return false, nil
+	}
+	var state, client sql.NullString
+	var number int
+	err = tx.QueryRowContext(ctx, `select state, attempt, `+lastClient+` from river_job j where id = $1`, a.job.ID).Scan(&state, &number, &client)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return false, err
+	}
+	if state.String != string(rivertype.JobStateRunning) || number != a.job.Attempt || client.String != a.client {
+		return false, errSuperseded
+	}
+	return true, nil
+}
+
+// moveJob brings the job to the state River would, but in our transaction: River does it later and on its own, and a
+// crash in between would leave a job running whose run has ended.
+func (a *attempt) moveJob(ctx context.Context, tx *sql.Tx, end *ending) error {
+	to, err := a.jobState(end)
+	if err != nil {
+		return err
+	}
+	moved, err := a.service.queue.Pilot().JobSetStateIfRunningMany(ctx, a.service.queue.Driver().UnwrapExecutor(tx), &riverdriver.JobSetStateIfRunningManyParams{
+		ID: []int64{to.ID}, Attempt: []*int{to.Attempt}, ErrData: [][]byte{to.ErrData}, FinalizedAt: []*time.Time{to.FinalizedAt},
+		MetadataDoMerge: []bool{false}, MetadataUpdates: [][]byte{nil}, ScheduledAt: []*time.Time{to.ScheduledAt}, State: []rivertype.JobState{to.State},
+	})
+	if err == nil && len(moved) == 0 {
+		return errSuperseded
+	}
+	return err
+}
+
+const (
+	// retrySoon: River's scheduler looks every five seconds. A job that is due sooner is available at once, for a time to
+	// come, and found by the queue's own looks.
+	retrySoon = 5 * time.Second
+	// retryLeast gives River the time to let go of the attempt before the job may come again.
+	retryLeast = 100 * time.Millisecond
+)
+
+func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams, error) {
+	id := a.job.ID
+	switch end.outcome {
+	case "ok":
+		return riverdriver.JobSetStateCompleted(id, end.ended, nil), nil
+	case "lost": // this worker stops: it does not use up an attempt
+		return riverdriver.JobSetStateInterrupted(id, time.Now(), max(a.job.Attempt-1, 0), nil), nil
+	}
+	failure, err := json.Marshal(rivertype.AttemptError{At: a.begun.UTC(), Attempt: a.job.Attempt, Error: end.err})
+	if err != nil {
+		return nil, err
+	}
+	delay := max(a.spec.Backoff.Delay(a.job.Attempt), retryLeast)
+	switch {
+	case end.outcome == "cancelled":
+		return riverdriver.JobSetStateCancelled(id, end.ended, failure, nil), nil
+	case a.job.Attempt >= a.job.MaxAttempts:
+		return riverdriver.JobSetStateDiscarded(id, end.ended, failure, nil), nil
+	case delay <= retrySoon:
+		return riverdriver.JobSetStateErrorAvailable(id, time.Now().Add(delay), failure, nil), nil
+	}
+	return riverdriver.JobSetStateErrorRetryable(id, time.Now().Add(delay), failure, nil), nil
 }
 
 // writeEnd ends the run row, unless the reaper did.
@@ -206,20 +255,4 @@ func clip(text string, n int) string {
 		cut--
 	}
 	return text[:cut] + mark
-}
-
-// joined has the values of a River job's context, which JobCompleteTx needs, and the end of another: the job's own may
-// already be over.
-func joined(limits, values context.Context) context.Context { return joinedContext{limits, values} }
-
-type joinedContext struct {
-	context.Context
-	values context.Context
-}
-
-func (c joinedContext) Value(key any) any {
-	if v := c.Context.Value(key); v != nil {
-		return v
-	}
-	return c.values.Value(key)
 }

@@ -121,13 +121,23 @@ func TestAHugeArgumentCostsAListLittle(t *testing.T) {
 	for range 4 {
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', jsonb_object('data', hex(zeroblob(5000000))), 1)`)
 	}
-	begin := time.Now()
-	jobs, err := s.Newest(t.Context(), 20)
+	jobs, err := s.Newest(t.Context(), 4)
 	if err != nil || len(jobs) != 4 || jobs[0].Args != "(9.5 MB of JSON)" {
 		t.Fatalf("%v, %v", jobs, err)
 	}
-	if took := time.Since(begin); took > 500*time.Millisecond {
-		t.Errorf("it took %v", took)
+	fastest := func(read func()) time.Duration {
+		best := time.Hour
+		for range 3 {
+			begin := time.Now()
+			read()
+			best = min(best, time.Since(begin))
+		}
+		return best
+	}
+	list := fastest(func() { s.Newest(t.Context(), 4) })
+	text := fastest(func() { one[int](t, s, `select sum(length(json(args))) from river_job`) })
+	if list > text/2 {
+		t.Errorf("the list takes %v, and the arguments' text %v", list, text)
 	}
 	if d := get(t, s, jobs[0].ID); !strings.Contains(string(d.ArgsJSON), "cannot be shown") {
 		t.Errorf("args %s", d.ArgsJSON)

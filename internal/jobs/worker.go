@@ -30,7 +30,8 @@ type attempt struct {
 	begun time.Time
 }
 
-// attemptError is an attempt's end that its run row already tells.
+// attemptError is what River is told of an attempt whose end it has to write. There is nothing to add to its run, if it
+// has one.
 type attemptError struct {
 	text  string
 	cause error // what River acts on; nil for a failure
@@ -44,8 +45,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	s := w.service
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s.active.add(job.ID, cancel)
-	defer s.active.remove(job.ID)
+	defer s.active.add(job.ID, cancel)()
 
 	a := &attempt{worker: w, job: job}
 	if err := s.limiter.acquire(ctx, w.spec.Name); err != nil {

@@ -257,3 +257,39 @@ func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
 		t.Errorf("runs %+v", d.Runs)
 	}
 }
+
+// A worker that was held for dead must not touch the job that another one has by now, however its own attempt ends.
+func TestASupersededAttemptChangesNothing(t *testing.T) {
+	for _, ending := range []string{"exit 0", "exit 1", "sleep 60"} {
+		t.Run(ending, func(t *testing.T) {
+			dir := t.TempDir()
+			s := start(t, agents(sh("slow", gated(dir)+`; `+ending, "timeout: 3s", "kill_grace: 0s", "backoff: {initial: 1ms}")))
+			job := enqueue(t, s, "slow")
+			until(t, "it runs", func() bool { return exists(dir + "/began") })
+			other := workerPrefix + "other-1-aa"
+			exec1(t, s, `insert into worker (id, host, pid, version, state, started_ms, beat_ms, slots, running, done, queues, agents)
+				values ($1, 'h', 1, '', 'active', 0, $2, 1, 1, 0, '{}', '{}')`, other, time.Now().Add(time.Hour).UnixMilli())
+			exec1(t, s, `update river_job set attempted_by = jsonb_array($1) where id = $2`, clientID(other, 1), job.ID)
+			exec1(t, s, `update run set outcome = 'lost', ended_ms = started_ms, error = 'taken over'`)
+			touch(t, dir+"/gate")
+			until(t, "the attempt ended", func() bool { return s.done.Load() == 1 && len(s.active.ids()) == 0 })
+			stop(t, s) // and with it River, which writes late
+			d := get(t, s, job.ID)
+			if d.State != "running" || *d.Worker != other || len(d.Runs) != 1 || d.Runs[0].Outcome != "lost" || *d.Runs[0].Error != "taken over" {
+				t.Errorf("job %+v, runs %+v", d.Job, d.Runs)
+			}
+		})
+	}
+}
+
+// River must write nothing after us: this fails when it no longer lets an error say so.
+func TestRiverLeavesASettledJobAlone(t *testing.T) {
+	s := start(t, agents(sh("bad", `exit 1`, "max_attempts: 2", "backoff: {initial: 1h, max: 1h}")))
+	job := enqueue(t, s, "bad")
+	untilState(t, s, job.ID, "retryable")
+	exec1(t, s, `update river_job set state = 'running' where id = $1`, job.ID) // as if it ran again
+	stop(t, s)
+	if d := get(t, s, job.ID); d.State != "running" || len(d.Errors) != 1 {
+		t.Errorf("job %+v, errors %+v", d.Job, d.Errors)
+	}
+}
