@@ -47,7 +47,7 @@ func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.sta
 
 // call asks the server and decodes its answer; in may be nil, and so may out.
 func (b *bed) call(method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	var body io.Reader
 	if in != nil {

@@ -27,6 +27,8 @@ func runHelper(role string) int {
 		return runLeash(os.Stdin)
 	case "lock":
 		return runLock(os.Args[1], os.Args[2:])
+	case "seize":
+		return runSeize(os.Args[1])
 	}
 	return complain(fmt.Errorf("there is no helper %q", role))
 }
@@ -114,12 +116,44 @@ func runLock(path string, statements []string) int {
 	return 0
 }
 
+// runSeize takes all locks of a database in the way SQLite itself does, on bytes of its shared memory file, so that
+// every statement of others waits. It keeps them until its standard input ends.
+func runSeize(path string) int {
+	const firstLock, locks = 120, 8 // for writing, checkpoint, recovery and five for reading
+	file, err := os.OpenFile(path+"-shm", os.O_RDWR, 0)
+	if err != nil {
+		return complain(err)
+	}
+	defer file.Close()
+	for at := range int64(locks) {
+		lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart, Start: firstLock + at, Len: 1}
+		if err := syscall.FcntlFlock(file.Fd(), syscall.F_SETLKW, &lock); err != nil {
+			return complain(err)
+		}
+	}
+	fmt.Println("held")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
+}
+
 // hold makes another process run SQL statements on a database and stay there, with all the locks they take, until the
 // returned function is called.
 func hold(t *testing.T, path string, statements ...string) (release func()) {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe", append([]string{path}, statements...)...)
-	cmd.Env = append(os.Environ(), helperRole+"=lock")
+	return helper(t, "lock", append([]string{path}, statements...)...)
+}
+
+// seize makes another process hold all locks of a database until the returned function is called.
+func seize(t *testing.T, path string) (release func()) {
+	t.Helper()
+	return helper(t, "seize", path)
+}
+
+// helper starts another process that takes hold of something, and waits until it has.
+func helper(t *testing.T, role string, args ...string) (release func()) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), helperRole+"="+role)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
@@ -142,7 +176,7 @@ func hold(t *testing.T, path string, statements ...string) (release func()) {
 	})
 	t.Cleanup(release)
 	if said, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || said != "held\n" {
-		t.Fatalf("hold %v from another process: %q %v", statements, said, err)
+		t.Fatalf("%s %v from another process: %q %v", role, args, said, err)
 	}
 	return release
 }

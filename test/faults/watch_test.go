@@ -42,7 +42,12 @@ func (b *bed) watch(fault string) *watch {
 	b.t.Cleanup(w.viewer.close)
 	b.t.Cleanup(w.follower.close)
 	throughout(b.t, calm(), "before the fault", b.server.alive)
-	w.goroutines, w.files = b.goroutines(), openFiles(b.server.pid())
+	watched := time.Now()
+	eventually(b.t, 20*time.Second, "the goroutines are counted", func() (err error) {
+		w.goroutines, err = b.goroutines(watched)
+		return err
+	})
+	w.files = openFiles(b.server.pid())
 	return w
 }
 
@@ -111,8 +116,8 @@ func (w *watch) back() {
 		}
 	}()
 	eventually(t, 40*time.Second, w.fault+": goroutines and files are back", func() error {
-		if now := w.bed.goroutines(); now > w.goroutines+moreGoroutines || now == 0 {
-			return fmt.Errorf("%d goroutines, %d before", now, w.goroutines)
+		if now, err := w.bed.goroutines(w.mendedAt); err != nil || now > w.goroutines+moreGoroutines {
+			return fmt.Errorf("%d goroutines, %d before: %v", now, w.goroutines, err)
 		}
 		if now := openFiles(w.bed.server.pid()); now > w.files+moreFiles {
 			return fmt.Errorf("%d open files, %d before", now, w.files)
@@ -122,11 +127,14 @@ func (w *watch) back() {
 	isBack = true
 }
 
-// goroutines is what the document says of the server.
-func (b *bed) goroutines() int {
+// goroutines is what the document says of the server, counted after a moment.
+func (b *bed) goroutines(after time.Time) (int, error) {
 	d, err := b.document()
-	if err != nil || d.Dashboard.System == nil {
-		return 0
+	if err != nil {
+		return 0, err
 	}
-	return d.Dashboard.System.Process.Goroutines
+	if counted := d.Meta.Sections["system"].AsOf; counted == nil || counted.Before(after) {
+		return 0, fmt.Errorf("counted last at %v", counted)
+	}
+	return d.Dashboard.System.Process.Goroutines, nil
 }
