@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { age, ago, bytes, compact, count, duration, elapsed, money, percent, plural, until } from './format'
+import { age, ago, bytes, compact, count, duration, elapsed, money, percent, plural, setting, until } from './format'
 
 test('unknown is a dash, never zero', () => {
   for (const show of [count, compact, percent, duration, elapsed, ago, until, bytes, money]) {
@@ -48,6 +48,14 @@ test.each([
   [7_500_000, '2 h 05 m'],
   [273_600_000, '3 d 4 h'],
 ])('a duration of %d ms is %s', (ms, words) => expect(duration(ms)).toBe(words))
+
+test.each([
+  [500, '500 ms'],
+  [30_000, '30 s'],
+  [300_000, '5 m'],
+  [5_400_000, '1 h 30 m'],
+  [86_400_000, '1 d'],
+])('a setting of %d ms is %s', (ms, words) => expect(setting(ms)).toBe(words))
 
 test('elapsed time counts whole seconds, never ahead of the clock', () => {
   expect(elapsed(59_999)).toBe('59 s')

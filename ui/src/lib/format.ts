@@ -60,6 +60,15 @@ export function elapsed(ms: Maybe<number>): string {
   return long(Math.floor(ms / 1000) * 1000)
 }
 
+/** A configured duration, exact and without zeros: 90000 → "1 m 30 s", 300000 → "5 m", 500 → "500 ms". */
+export function setting(ms: Maybe<number>): string {
+  if (missing(ms)) return unknown
+  if (ms < 1000) return duration(ms)
+  const s = Math.round(ms / 1000)
+  const parts = [Math.floor(s / 86400), Math.floor(s / 3600) % 24, Math.floor(s / 60) % 60, s % 60]
+  return parts.flatMap((n, i) => (n ? [`${n} ${'dhms'[i]}`] : [])).join(' ')
+}
+
 /** How long ago: "now", "12 s ago", "4 m ago", "3 h ago", "6 d ago". One unit, so that columns stay calm. */
 export function ago(ms: Maybe<number>): string {
   if (missing(ms)) return unknown

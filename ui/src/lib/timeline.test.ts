@@ -4,10 +4,17 @@ import type { JobDetail, Run } from './types/api'
 
 const at = (s: number) => new Date(Date.UTC(2026, 10, 23, 12, 0, s)).toISOString()
 const ms = (s: number) => Date.parse(at(s))
-const run = (attempt: number, from: number, to: number | null, outcome: Run['outcome']) =>
-  ({ id: attempt, attempt, started_at: at(from), ended_at: to === null ? null : at(to), outcome }) as Run
+const run = (attempt: number, due: number, from: number, to: number | null, outcome: Run['outcome']) =>
+  ({
+    id: attempt,
+    attempt,
+    scheduled_at: at(due),
+    started_at: at(from),
+    ended_at: to === null ? null : at(to),
+    outcome,
+  }) as Run
 const job = (part: Partial<JobDetail>) =>
-  ({ created_at: at(0), state: 'running', runs: [], finalized_at: null, ...part }) as JobDetail
+  ({ created_at: at(0), scheduled_at: at(0), state: 'running', runs: [], finalized_at: null, ...part }) as JobDetail
 const shape = (part: Partial<JobDetail>, now: number) =>
   stretches(job(part), ms(now)).map((s) => [s.kind, s.attempt, (s.from - ms(0)) / 1000, (s.to - ms(0)) / 1000, s.open])
 
@@ -15,19 +22,34 @@ test('a job that waits is one open stretch', () => {
   expect(shape({ state: 'available' }, 4)).toEqual([['wait', 1, 0, 4, true]])
 })
 
-test('attempts and the waits between them, without gaps, whatever the order they come in', () => {
-  const runs = [run(2, 9, null, 'running'), run(1, 1, 3, 'failed')]
+test('a job not yet due is delayed, one that is due waits', () => {
+  expect(shape({ state: 'scheduled', scheduled_at: at(9) }, 4)).toEqual([['delay', 1, 0, 4, true]])
+  expect(shape({ state: 'available', scheduled_at: at(3) }, 4)).toEqual([
+    ['delay', 1, 0, 3, false],
+    ['wait', 1, 3, 4, true],
+  ])
+})
+
+test('attempts and what is between them, without gaps, whatever the order they come in', () => {
+  const runs = [run(2, 7, 9, null, 'running'), run(1, 0, 1, 3, 'failed')]
   expect(shape({ runs }, 12)).toEqual([
     ['wait', 1, 0, 1, false],
     ['run', 1, 1, 3, false],
-    ['wait', 2, 3, 9, false],
+    ['delay', 2, 3, 7, false],
+    ['wait', 2, 7, 9, false],
     ['run', 2, 9, 12, true],
   ])
 })
 
 test('a job that is over ends where it ended', () => {
-  const runs = [run(1, 0, 2, 'ok')]
+  const runs = [run(1, 0, 0, 2, 'ok')]
   expect(shape({ runs, state: 'completed', finalized_at: at(2) }, 500)).toEqual([['run', 1, 0, 2, false]])
+})
+
+test('the moment between the last attempt and the end is no wait', () => {
+  const runs = [run(1, 0, 0, 2, 'failed')]
+  expect(shape({ runs, state: 'discarded', finalized_at: at(3) }, 500)).toEqual([['run', 1, 0, 2, false]])
+  expect(shape({ runs, state: 'cancelled', finalized_at: at(3) }, 500)).toHaveLength(2)
 })
 
 test('a job cancelled while it waited', () => {

@@ -104,7 +104,9 @@ describe('values', () => {
     await api.post('/api/agents/solo/pause')
     for (let i = 0; i < 3; i++) await api.enqueue('solo', { i })
     await expect
-      .poll(async () => (await Promise.all(ids.map((id) => api.job(id)))).every((job) => /completed|discarded/.test(job.state)))
+      .poll(async () =>
+        (await Promise.all(ids.map((id) => api.job(id)))).every((job) => /completed|discarded/.test(job.state)),
+      )
       .toBe(true)
     expect((await api.job(later.id)).state).toBe('scheduled')
 
@@ -202,7 +204,8 @@ describe('who may do what', () => {
     const viewer = server.api('viewer')
     const job = await server.api().enqueue('echo')
     const readable = [path, '/api/me', '/api/jobs', `/api/jobs/${job.id}`, '/api/agents', '/api/queues', '/api/workers']
-    for (const url of [...readable, '/openapi.json', '/metrics']) expect([url, await viewer.status('GET', url)]).toEqual([url, 200])
+    for (const url of [...readable, '/openapi.json', '/metrics'])
+      expect([url, await viewer.status('GET', url)]).toEqual([url, 200])
     const actions: [string, string, unknown?][] = [
       ['POST', '/api/jobs', { agent: 'echo' }],
       ['POST', `/api/jobs/${job.id}/retry`],
@@ -232,7 +235,12 @@ describe('who may do what', () => {
     const cookie = await signIn(server.url, 'admin')
     const response = await fetch(`${server.url}/api/jobs`, {
       method: 'POST',
-      headers: { Cookie: cookie, 'Content-Type': 'application/json', 'Sec-Fetch-Site': 'cross-site', Origin: 'http://evil.example' },
+      headers: {
+        Cookie: cookie,
+        'Content-Type': 'application/json',
+        'Sec-Fetch-Site': 'cross-site',
+        Origin: 'http://evil.example',
+      },
       body: JSON.stringify({ agent: 'echo' }),
     })
     expect(response.status).toBe(403)

@@ -11,9 +11,12 @@ test('faults in the agents’ file are on screen until it is mended; the fleet g
   const good = await readFile(server.config, 'utf8')
   const agents = card(page, 'Agents')
 
-  await writeFile(server.config, good.replace('concurrency: 4', 'concurency: 4').replace('[sh, flaky.sh]', '[sh, gone.sh]'))
+  await writeFile(
+    server.config,
+    good.replace('concurrency: 4', 'concurency: 4').replace('[sh, flaky.sh]', '[sh, gone.sh]'),
+  )
   await agents.getByText('has faults').waitFor()
-  await agents.getByText(/:4: .*concurency/).waitFor() // the line of the fault
+  await agents.getByText(/:5: .*concurency/).waitFor() // the line of the fault
   await agents.getByText(/gone\.sh/).waitFor()
   const fleet = (await api.get<Document>('/api/admin/ssot')).agents_workers.agents!
   expect(fleet.config.problems).toHaveLength(2)

@@ -55,7 +55,9 @@ async function violations(page: Page): Promise<string[]> {
     const { axe } = window as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } }
     return (await axe.run()).violations
   })
-  return found.flatMap(({ id, help, nodes }) => nodes.map((n) => `${id}: ${help}: ${JSON.stringify(n.target)} ${n.failureSummary ?? ''}`))
+  return found.flatMap(({ id, help, nodes }) =>
+    nodes.map((n) => `${id}: ${help}: ${JSON.stringify(n.target)} ${n.failureSummary ?? ''}`),
+  )
 }
 
 for (const colorScheme of ['light', 'dark'] as const) {
@@ -140,7 +142,11 @@ function sideways(page: Page) {
     const out = [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > inner + 0.5)
     return {
       width: document.documentElement.scrollWidth,
-      out: out.slice(0, 5).map((e) => `${e.tagName.toLowerCase()}.${e.getAttribute('class') ?? ''} ${e.textContent!.trim().slice(0, 30)}`),
+      out: out
+        .slice(0, 5)
+        .map(
+          (e) => `${e.tagName.toLowerCase()}.${e.getAttribute('class') ?? ''} ${e.textContent!.trim().slice(0, 30)}`,
+        ),
     }
   })
 }
@@ -198,7 +204,10 @@ describe('by keyboard', () => {
             const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(d)
             return (outlineStyle !== 'none' && parseFloat(outlineWidth) > 0) || boxShadow !== 'none'
           })
-          return { what: `${e.tagName.toLowerCase()} ${e.getAttribute('aria-label') ?? e.textContent!.trim().slice(0, 40)}`, seen }
+          return {
+            what: `${e.tagName.toLowerCase()} ${e.getAttribute('aria-label') ?? e.textContent!.trim().slice(0, 40)}`,
+            seen,
+          }
         })
         if (!stop) break
         if (!stop.seen) stops.add(stop.what)

@@ -59,7 +59,8 @@ describe('the overview', () => {
     await api.enqueue('echo')
     const page = await visitor.open('/')
     await linked(page, 'live')
-    const figure = (title: string) => card(page, 'Key figures').locator('.kpi', { has: page.getByRole('heading', { name: title, exact: true }) })
+    const figure = (title: string) =>
+      card(page, 'Key figures').locator('.kpi', { has: page.getByRole('heading', { name: title, exact: true }) })
 
     await eventually(async () => {
       const { dashboard, agents_workers, analytics } = await api.get<Document>('/api/admin/ssot')
@@ -74,11 +75,21 @@ describe('the overview', () => {
         solo: await agentRow(page, 'solo').innerText(),
         health: await card(page, 'Health').innerText(),
       }).toEqual({
-        workers: expect.stringMatching(new RegExp(`${workers!.active}\\s*/ ${workers!.total} active[^]*${workers!.busy} of ${workers!.slots} slots busy`)),
+        workers: expect.stringMatching(
+          new RegExp(
+            `${workers!.active}\\s*/ ${workers!.total} active[^]*${workers!.busy} of ${workers!.slots} slots busy`,
+          ),
+        ),
         queue: expect.stringMatching(new RegExp(`${queue!.pending}\\s*waiting[^]*${queue!.processing} running`)),
-        jobs: expect.stringMatching(new RegExp(`${jobs!.total_today}\\s[^]*${jobs!.completed_today} completed[^]*${jobs!.failed_today} failed`)),
-        success: expect.stringContaining(analytics!.success_rate === 100 ? '100 %' : `${analytics!.success_rate!.toFixed(1)} %`),
-        agents: expect.stringContaining(`${agents_workers.agents!.active_agents} of ${agents_workers.agents!.total_agents} active`),
+        jobs: expect.stringMatching(
+          new RegExp(`${jobs!.total_today}\\s[^]*${jobs!.completed_today} completed[^]*${jobs!.failed_today} failed`),
+        ),
+        success: expect.stringContaining(
+          analytics!.success_rate === 100 ? '100 %' : `${analytics!.success_rate!.toFixed(1)} %`,
+        ),
+        agents: expect.stringContaining(
+          `${agents_workers.agents!.active_agents} of ${agents_workers.agents!.total_agents} active`,
+        ),
         solo: expect.stringMatching(/paused[^]*3/),
         health: expect.stringMatching(new RegExp(system!.status, 'i')),
       })

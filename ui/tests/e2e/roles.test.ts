@@ -24,7 +24,10 @@ test('a viewer sees everything but no action, and the API refuses each', async (
     await linked(page, 'live')
     await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0)
     if (path === `/jobs/${id}`) await page.getByText('exit 7').waitFor()
-    expect({ path, actions: (await actionsOn(page)).filter((name) => action.test(name)) }).toEqual({ path, actions: [] })
+    expect({ path, actions: (await actionsOn(page)).filter((name) => action.test(name)) }).toEqual({
+      path,
+      actions: [],
+    })
     expect(await page.getByRole('checkbox').count()).toBe(0)
     expect(await page.getByRole('link', { name: 'Settings' }).count()).toBe(0)
     await page.context().close()
@@ -32,7 +35,10 @@ test('a viewer sees everything but no action, and the API refuses each', async (
   const session = sessionApi(server.url, await signIn(server.url, 'viewer'))
   expect(await session.get('/api/me')).toMatchObject({ name: 'viewer', role: 'viewer' })
   for (const path of ['/api/jobs', `/api/jobs/${id}/retry`, '/api/agents/echo/pause', '/api/queues/echo/pause'])
-    expect([path, await session.status('POST', path, path === '/api/jobs' ? { agent: 'echo' } : undefined)]).toEqual([path, 403])
+    expect([path, await session.status('POST', path, path === '/api/jobs' ? { agent: 'echo' } : undefined)]).toEqual([
+      path,
+      403,
+    ])
   expect(await session.status('DELETE', `/api/jobs/${id}`)).toBe(403)
   expect((await api.job(id)).state).toBe('discarded')
 })
@@ -48,7 +54,10 @@ test('an operator has the actions of the fleet and no settings', async ({ server
   expect((await actionsOn(page)).filter((name) => action.test(name))).toEqual([])
 })
 
-test('an admin makes a user, who signs in, and a token, which works until it is revoked', async ({ server, visitor }) => {
+test('an admin makes a user, who signs in, and a token, which works until it is revoked', async ({
+  server,
+  visitor,
+}) => {
   const page = await visitor.open('/settings')
   await page.getByRole('button', { name: 'New user' }).click()
   const user = page.getByRole('dialog', { name: 'New user' })
@@ -56,14 +65,17 @@ test('an admin makes a user, who signs in, and a token, which works until it is 
   await user.getByLabel('Password').fill(password)
   await user.getByRole('button', { name: 'Create' }).click()
   await page.getByRole('row').filter({ hasText: 'mira' }).waitFor()
-  expect(await sessionApi(server.url, await signIn(server.url, 'mira')).get('/api/me')).toMatchObject({ role: 'viewer' })
+  expect(await sessionApi(server.url, await signIn(server.url, 'mira')).get('/api/me')).toMatchObject({
+    role: 'viewer',
+  })
 
   await page.getByRole('button', { name: 'New token' }).click()
   const token = page.getByRole('dialog', { name: /ew token/ })
   await token.getByLabel('Name').fill('ci')
   await token.getByRole('button', { name: 'Create' }).click()
   const secret = await token.getByText(/^aos_/).innerText()
-  const status = () => fetch(`${server.url}/api/me`, { headers: { Authorization: `Bearer ${secret}` } }).then((r) => r.status)
+  const status = () =>
+    fetch(`${server.url}/api/me`, { headers: { Authorization: `Bearer ${secret}` } }).then((r) => r.status)
   expect(await status()).toBe(200)
   await token.getByRole('button', { name: 'Done' }).click()
   await page.getByRole('row').filter({ hasText: 'ci' }).getByRole('button', { name: 'Revoke' }).click()

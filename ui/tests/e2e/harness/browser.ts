@@ -57,7 +57,11 @@ export class Visitor {
     }
     if (options.javaScriptEnabled !== false) {
       await context.addInitScript(() =>
-        addEventListener('securitypolicyviolation', (e) => console.error('CSP', e.violatedDirective, e.blockedURI), true),
+        addEventListener(
+          'securitypolicyviolation',
+          (e) => console.error('CSP', e.violatedDirective, e.blockedURI),
+          true,
+        ),
       )
     }
     const page = await context.newPage()
@@ -71,6 +75,12 @@ export class Visitor {
   /** Console errors like this are expected in this test: Chromium reports each failed request. */
   tolerate(pattern: RegExp) {
     this.#tolerated.push(pattern)
+  }
+
+  /** Saves a picture of every open page: what a failed test was looking at. */
+  async photograph(path: string) {
+    const pages = this.browser.contexts().flatMap((context) => context.pages())
+    await Promise.all(pages.map((page, i) => page.screenshot({ path: `${path}-${i + 1}.png` }).catch(() => undefined)))
   }
 
   /** Closes every page it opened. */
@@ -101,7 +111,8 @@ export async function signIn(url: string, name: string): Promise<string> {
     body: new URLSearchParams({ name, password, next: '/' }),
   })
   const cookie = response.headers.getSetCookie()[0]?.split(';')[0]
-  if (response.status !== 303 || !cookie) throw new Error(`sign in as ${name}: ${response.status} ${await response.text()}`)
+  if (response.status !== 303 || !cookie)
+    throw new Error(`sign in as ${name}: ${response.status} ${await response.text()}`)
   return cookie
 }
 
