@@ -109,6 +109,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	group.Go(func() error { return keeper.Run(running, service, nudge) })
 	web := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		WriteTimeout:   time.Minute, // streams set their own, for each write
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	group.Go(func() error {

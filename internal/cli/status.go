@@ -43,33 +43,47 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 	return writeStatus(c.stdout, document, served)
 }
 
-func readStatus(ctx context.Context, c *call, cfg *config.Config) (doc *snapshot.Snapshot, served snapshot.Served, err error) {
-	log := newLogger(c.stderr, cfg)
-	service, database, err := openJobs(ctx, cfg, log)
-	if err != nil {
-		return nil, served, err
-	}
-	defer func() { err = errors.Join(err, database.Close()) }()
-	keeper, err := loadFleet(cfg.File, log)
-	if err != nil {
-		return nil, served, err
-	}
+func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Snapshot, snapshot.Served, error) {
 	cache := snapshot.NewCache(snapshot.CacheOptions{
 		Tiers:    []snapshot.Tier{snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))},
 		FreshFor: 3 * cfg.Interval,
-		Log:      log,
+		Log:      newLogger(c.stderr, cfg),
 	})
+	if err := cache.Restore(ctx); err != nil {
+		return nil, snapshot.Served{}, err
+	}
+	stored := cache.Current()
+	if stored == nil || time.Since(stored.At) > 3*cfg.Interval {
+		if err := collectStatus(ctx, c, cfg, cache); err != nil {
+			if stored == nil {
+				return nil, snapshot.Served{}, err
+			}
+			fmt.Fprintf(c.stderr, "agentos status: this is the last that is known: %v\n", err)
+		}
+	}
+	return cache.Get(ctx)
+}
+
+// collectStatus collects the document from the database, because no server on this data folder keeps it fresh.
+func collectStatus(ctx context.Context, c *call, cfg *config.Config, cache *snapshot.Cache) (err error) {
+	log := newLogger(c.stderr, cfg)
+	service, database, err := openJobs(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, database.Close()) }()
+	fleet := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
 	var warmer *snapshot.Warmer
 	warmer, err = snapshot.NewWarmer(cache, source.All(source.Deps{
-		Jobs: service, Fleet: keeper.Fleet, DataDir: cfg.Data, Version: versionText(), StartedAt: time.Now(),
+		Jobs: service, Fleet: func() source.Fleet { return fleet }, DataDir: cfg.Data, Version: versionText(), StartedAt: time.Now(),
 		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, service) },
 		Cache:    func(context.Context) source.Health { return cacheHealth(cache) },
 		Warmer:   func(context.Context) source.Health { return warmerHealth(warmer) },
 	}), snapshot.WarmerOptions{Interval: cfg.Interval, Log: log})
 	if err != nil {
-		return nil, served, err
+		return err
 	}
-	return cache.Get(ctx)
+	return warmer.Refresh(ctx)
 }
 
 // statusDocument is what the terminal shows of the document.
@@ -117,7 +131,11 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 	if err := json.Unmarshal(doc.JSON, &d); err != nil {
 		return fmt.Errorf("read the document: %w", err)
 	}
-	fmt.Fprintf(out, "as of %s (%s old, from %s)\n", doc.AsOf.Local().Format(time.DateTime), served.Age.Round(100*time.Millisecond), served.Rung)
+	stale := ""
+	if served.Stale {
+		stale = ", stale"
+	}
+	fmt.Fprintf(out, "as of %s (%s old%s)\n", doc.AsOf.Local().Format(time.DateTime), served.Age.Round(100*time.Millisecond), stale)
 	if s := d.Dashboard.System; s != nil {
 		fmt.Fprintf(out, "system   %s, cpu %s, memory %s\n", s.Status, percent(s.CPU), percent(s.Memory))
 		for _, reason := range s.Reasons {
