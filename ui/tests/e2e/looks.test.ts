@@ -19,7 +19,6 @@ const test = base.extend('pages', { scope: 'file' }, async ({ server }): Promise
     agent: '/agents/broken',
     workers: '/workers',
     settings: '/settings',
-    'not found': '/nothing/here',
   }
 })
 
@@ -41,6 +40,7 @@ async function settled(page: Page) {
   await linked(page, 'live')
   await page.locator('main h1, main p').first().waitFor({ state: 'attached' })
   await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0)
+  await expect.poll(() => page.getByText(/^Loading/).count()).toBe(0)
 }
 
 interface Violation {
