@@ -61,7 +61,7 @@ func argsJSON(raw sql.NullString, size int64) json.RawMessage {
 			return json.RawMessage(text)
 		}
 	}
-	note, err := json.Marshal(fmt.Sprintf("(%s, which cannot be shown)", sizeText(size)))
+	note, err := json.Marshal(fmt.Sprintf("(%s of JSON, which cannot be shown)", sizeText(size)))
 	if err != nil {
 		return json.RawMessage(`null`)
 	}
