@@ -3,6 +3,7 @@ import {
   Connection,
   hiddenPollMs,
   pollMs,
+  restAfterMs,
   servedBy,
   silenceMs,
   type Link,
@@ -196,6 +197,20 @@ describe('when the stream is cut', () => {
     expect(receiver.problem).toBeNull()
   })
 
+  test('a server that is back has its stream at once, however long the pause has grown', async () => {
+    server.answer = () => Promise.reject(new TypeError('fetch failed'))
+    connection.start()
+    for (let i = 0; i < 5; i++) {
+      server.stream.fail()
+      await vi.advanceTimersByTimeAsync(15_000)
+    }
+    server.stream.fail()
+    const opened = server.streams.length
+    server.answer = () => new Response(null, { status: 304 })
+    await vi.advanceTimersByTimeAsync(pollMs)
+    expect(server.streams.length).toBe(opened + 1)
+  })
+
   test('the words of a problem are handed on', async () => {
     server.answer = () => Response.json({ detail: 'Nothing was collected yet.' }, { status: 503 })
     connection.start()
@@ -215,6 +230,41 @@ describe('when the stream is cut', () => {
     expect(server.asked).toHaveLength(asked)
     await vi.advanceTimersByTimeAsync(hiddenPollMs)
     expect(server.asked.length).toBeGreaterThan(asked)
+  })
+
+  test('a page hidden for long gives its stream back, and has it again when looked at', async () => {
+    server.answer = () => new Response(null, { status: 304 })
+    connection.start()
+    server.stream.open()
+    server.isHidden = true
+    connection.hide()
+    for (let i = 0; i < 3; i++) {
+      await vi.advanceTimersByTimeAsync(restAfterMs / 3)
+      server.stream.send('beat', beat(100))
+    }
+    expect(server.stream.closed).toBe(true)
+    expect(server.asked).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(hiddenPollMs * 4)
+    expect(server.streams).toHaveLength(1)
+    expect(server.asked).toHaveLength(5)
+    server.isHidden = false
+    connection.wake()
+    server.stream.open()
+    expect(server.streams).toHaveLength(2)
+    expect(receiver.links.at(-1)).toBe('live')
+  })
+
+  test('a page hidden for a moment keeps its stream', async () => {
+    connection.start()
+    server.stream.open()
+    connection.hide()
+    await vi.advanceTimersByTimeAsync(5_000)
+    connection.wake()
+    await vi.advanceTimersByTimeAsync(9_000)
+    server.stream.send('beat', beat(100))
+    await vi.advanceTimersByTimeAsync(restAfterMs / 3)
+    expect(server.streams).toHaveLength(1)
+    expect(server.stream.closed).toBe(false)
   })
 
   test('a page that is looked at again does not wait', async () => {

@@ -4,6 +4,9 @@
  *
  *   connecting → live ⇄ polling ⇄ offline; ended is final (the session is over).
  *
+ * A page hidden for long rests: it gives its stream back and polls seldom. Browsers open only six connections to a server
+ * over HTTP/1.1, all tabs together, and streams of forgotten tabs would starve the one that is looked at.
+ *
  * Timings: the server beats every 10 s, so 15 s of silence means the stream is cut even when the socket says otherwise.
  */
 import type { Document, Maybe, Served } from './types/document'
@@ -38,6 +41,7 @@ export interface Environment {
 export const silenceMs = 15_000
 export const pollMs = 5_000
 export const hiddenPollMs = 30_000
+export const restAfterMs = 30_000
 export const requestTimeoutMs = 10_000
 const backoffMs = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]
 const gapWindowMs = 5_000
@@ -47,6 +51,8 @@ export class Connection {
   #silence: Timer
   #retry: Timer
   #poll: Timer
+  #rest: Timer
+  #resting = false
   #failures = 0
   #lastGap = -Infinity
   #lastBeat: number | null = null
@@ -70,11 +76,24 @@ export class Connection {
     this.#link = 'ended'
     this.#closeStream()
     clearTimeout(this.#retry)
+    clearTimeout(this.#rest)
     this.#stopPolling()
+  }
+
+  /** The page is no longer looked at. */
+  hide() {
+    clearTimeout(this.#rest)
+    if (this.#link === 'ended') return
+    this.#rest = setTimeout(() => {
+      this.#resting = true
+      this.#fail()
+    }, restAfterMs)
   }
 
   /** The page is looked at again, or the network is back: do not sit out the backoff. */
   wake() {
+    clearTimeout(this.#rest)
+    this.#resting = false
     if (this.#link === 'ended' || this.#link === 'live') return
     this.#failures = 0
     this.#open(this.receiver.revision())
@@ -140,7 +159,7 @@ export class Connection {
     this.#closeStream()
     const wait = backoffMs[Math.min(this.#failures++, backoffMs.length - 1)]!
     clearTimeout(this.#retry)
-    this.#retry = setTimeout(() => this.#open(this.receiver.revision()), wait)
+    if (!this.#resting) this.#retry = setTimeout(() => this.#open(this.receiver.revision()), wait)
     this.#startPolling()
   }
 
@@ -180,6 +199,10 @@ export class Connection {
       if (doc) {
         this.#etag = response.headers.get('ETag')
         this.receiver.snapshot(doc, servedBy(response.headers))
+      }
+      if (this.#link === 'offline' && !this.#resting) {
+        this.#failures = 0 // the server is back: the stream need not wait out its pause
+        this.#open(this.receiver.revision())
       }
       if (doc || response.status === 304) this.#say('polling')
       else this.#say('polling', await problemOf(response))

@@ -51,8 +51,14 @@ export class Live implements Receiver {
     return () => connection.stop()
   }
 
+  /** The page is looked at again, or the network is back. */
   wake() {
     this.#connection?.wake()
+  }
+
+  /** The page is no longer looked at. */
+  hide() {
+    this.#connection?.hide()
   }
 
   // Receiver

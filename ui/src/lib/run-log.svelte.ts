@@ -26,6 +26,7 @@ export class RunLog {
     let after = this.lines.at(-1)?.id ?? 0
     while (!signal.aborted && !this.done) {
       try {
+        await seen()
         // The first page comes at once; then each question waits for the next line.
         const page = await readLog(run, after, this.loaded ? waitS : 0, signal)
         if (signal.aborted) return
@@ -42,4 +43,10 @@ export class RunLog {
       }
     }
   }
+}
+
+/** A hidden page does not follow: a waiting question takes one of the browser's few connections. */
+function seen(): Promise<void> {
+  if (!document.hidden) return Promise.resolve()
+  return new Promise((resume) => document.addEventListener('visibilitychange', () => resume(), { once: true }))
 }
