@@ -29,7 +29,7 @@ test: setup lint verify unit ui-test faults-short e2e ## everything that continu
 
 .PHONY: unit
 unit: ## Go tests with the race detector
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /test/)
+	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /test/faults)
 
 .PHONY: lint
 lint: ## static checks of Go
@@ -37,8 +37,8 @@ lint: ## static checks of Go
 	$(LINT) run ./...
 
 .PHONY: ui-test
-ui-test: ## checks and unit tests of the frontend
-	cd ui && npm run check && npm run lint && npm test
+ui-test: ## checks, unit tests and page tests of the frontend
+	cd ui && npm run check && npm run lint && npm test && npm run size && npm run test:pages
 
 .PHONY: e2e
 e2e: build ## the real binary in a real browser
