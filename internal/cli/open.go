@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -40,12 +41,7 @@ func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 }
 
 // closing closes what cannot be used and gives back the reason.
-func closing(database *db.DB, reason error) error {
-	if err := database.Close(); err != nil {
-		return fmt.Errorf("%w (and closing: %v)", reason, err)
-	}
-	return reason
-}
+func closing(database *db.DB, reason error) error { return errors.Join(reason, database.Close()) }
 
 // openJobs gives a job service that inserts and reads but runs nothing, for commands beside a server.
 func openJobs(ctx context.Context, cfg *config.Config, log *slog.Logger) (*jobs.Service, *db.DB, error) {

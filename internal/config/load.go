@@ -110,10 +110,8 @@ func readFile(path string) (map[string]located, Faults) {
 		return nil, Faults{fmt.Sprintf("%s: cannot be read: %v", path, err)}
 	}
 	var doc yaml.Node
-	if yaml.NewDecoder(bytes.NewReader(data)).Decode(&doc) != nil || len(doc.Content) != 1 {
-		return nil, nil
-	}
-	server := child(doc.Content[0], "server")
+	_ = yaml.NewDecoder(bytes.NewReader(data)).Decode(&doc) // leaves doc empty when the file is not YAML
+	server := child(&doc, "server")
 	if server == nil || server.Tag == "!!null" {
 		return nil, nil
 	}
@@ -151,7 +149,11 @@ func settings(path string, server *yaml.Node) (map[string]located, Faults) {
 	return values, faults
 }
 
+// child is the value of a key of a mapping, or of a document that is one.
 func child(node *yaml.Node, key string) *yaml.Node {
+	if node.Kind == yaml.DocumentNode && len(node.Content) == 1 {
+		node = node.Content[0]
+	}
 	if node.Kind != yaml.MappingNode {
 		return nil
 	}
