@@ -63,7 +63,7 @@ func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) 
 			w.nudged, w.touched = now, time.Time{}
 		}
 		if w.throttled(s) {
-			w.probeAt = now.Add(max(w.opts.Interval, w.probeGap))
+			w.probed, w.probeAt = now, now.Add(max(w.opts.Interval, w.probeGap))
 		}
 		s.call = &call{started: now, batch: b}
 		s.started = now

@@ -35,7 +35,7 @@ func (w *Warmer) startAt(s *section) (time.Time, bool) {
 	case s.call != nil:
 		return time.Time{}, false
 	case w.throttled(s):
-		return w.probeAt, s == w.nextProbe()
+		return w.nextProbeAt(), s == w.nextProbe()
 	case s.touched:
 		return later(earlier(w.nudgeAt(), s.due), s.started.Add(s.gap)), true
 	}
@@ -72,7 +72,7 @@ func (w *Warmer) nextStep(now time.Time) time.Time {
 		next = earlier(next, w.attempted.Add(w.gap))
 	}
 	for _, b := range w.batches {
-		if b.fresh {
+		if b.fresh && b.deadline.After(now) { // else it is dirty already
 			next = earlier(next, b.deadline)
 		}
 	}
@@ -125,7 +125,7 @@ func (w *Warmer) rebudget() {
 func (w *Warmer) mark(s *section, hung bool, now time.Time) {
 	switch {
 	case hung && !slices.ContainsFunc(w.sections, w.throttled):
-		w.probeAt = later(now, s.started.Add(w.opts.Interval))
+		w.probed, w.probeAt = s.started, later(now, s.started.Add(w.opts.Interval))
 	case !hung && w.throttled(s):
 		for _, other := range w.sections {
 			if other != s && w.throttled(other) {
@@ -138,6 +138,17 @@ func (w *Warmer) mark(s *section, hung bool, now time.Time) {
 
 // throttled tells whether a section is tried only in its turn, because it times out.
 func (w *Warmer) throttled(s *section) bool { return s.hanging && !s.Unmetered && w.opts.Budget >= 0 }
+
+// nextProbeAt is when the next of the sections that time out may be tried: as the budget allows, or one interval after
+// the last try when a nudge says that something happens again.
+func (w *Warmer) nextProbeAt() time.Time {
+	for _, s := range w.sections {
+		if w.throttled(s) && s.touched {
+			return earlier(w.probeAt, later(w.nudgeAt(), w.probed.Add(w.opts.Interval)))
+		}
+	}
+	return w.probeAt
+}
 
 // nextProbe is the idle one of the throttled sections that was not tried for the longest time.
 func (w *Warmer) nextProbe() *section {
@@ -153,7 +164,7 @@ func (w *Warmer) nextProbe() *section {
 // affordable tells whether the budget lets a section start now, due or not.
 func (w *Warmer) affordable(s *section, now time.Time) bool {
 	if w.throttled(s) {
-		return s == w.nextProbe() && !w.probeAt.After(now)
+		return s == w.nextProbe() && !w.nextProbeAt().After(now)
 	}
 	return !s.started.Add(s.gap).After(now)
 }

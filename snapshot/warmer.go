@@ -71,7 +71,8 @@ type Warmer struct {
 	refusal   string
 	touched   time.Time // the first nudge that no collection has followed yet
 	nudged    time.Time // the last collection that followed a nudge
-	probeAt   time.Time // when the next of the sections that time out may be tried
+	probed    time.Time // when one of the sections that time out was tried last
+	probeAt   time.Time // when the budget lets the next of them be tried
 	probeGap  time.Duration
 	publishes uint64
 	refused   uint64
