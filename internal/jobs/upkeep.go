@@ -31,7 +31,11 @@ func (s *Service) upkeep() {
 		if s.active.isDraining() {
 			state = "draining"
 		}
+		ailed := s.WriteError() != nil
 		s.health.report(beating, s.beat(ctx, state))
+		if ailed && s.WriteError() == nil { // the database is back, and so is all that it knows
+			s.onChange("workers", "queue", "jobs", "agents", "analytics", "logs")
+		}
 		s.health.report("look for cancelled jobs", s.pollCancelled(ctx))
 		if n%reapEvery == 0 {
 			s.health.report("take over the jobs of dead workers", s.reap(ctx))
