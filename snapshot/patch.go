@@ -56,7 +56,7 @@ func diff(from, to json.RawMessage) json.RawMessage {
 		}
 		switch {
 		case isNull(m.value):
-			if existed && !isNull(old) {
+			if existed {
 				w.add(m.key, m.value)
 			}
 		case !isObject(m.value):

@@ -460,3 +460,43 @@ func FuzzLastEventID(f *testing.F) {
 		}
 	})
 }
+
+// When patches are more than the whole document, the whole document is sent.
+func TestStreamSendsWhatIsSmaller(t *testing.T) {
+	p := newPanel(t, snapshot.StreamOptions{})
+	v := p.view("")
+	v.follow(p.cache.Current().Revision)
+	publish := func(value any) uint64 {
+		p.source.Return(value)
+		if err := p.warmer.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return p.cache.Current().Revision
+	}
+	many := obj{}
+	for i := range 2000 {
+		many[fmt.Sprint("key", i)] = 1
+	}
+	cases := []struct {
+		name  string
+		value any
+		want  string
+	}{
+		{"many new members", many, "patch"},
+		{"all of them gone", obj{}, "snapshot"},
+		{"one new member", obj{"n": 1}, "patch"},
+	}
+	for _, c := range cases {
+		if got := strings.Join(v.follow(publish(c.value)), " "); got != c.want {
+			t.Errorf("%s: came %q, want %q", c.name, got, c.want)
+		}
+		p.wantDocument(v)
+	}
+	behind := p.cache.Current().Revision
+	publish(obj{"x": strings.Repeat("x", 10_000)})
+	publish(obj{"y": strings.Repeat("y", 10_000)})
+	late := p.view("?revision=" + fmt.Sprint(behind))
+	if got := strings.Join(late.follow(p.cache.Current().Revision), " "); got != "snapshot" {
+		t.Errorf("two large patches behind: came %q, want the document, which is smaller", got)
+	}
+}

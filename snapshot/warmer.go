@@ -20,7 +20,8 @@ type WarmerOptions struct {
 	Patience time.Duration
 
 	// Budget is the share of one database connection's time that all metered sections together may take; a section too
-	// costly for its fair share is collected less often. Zero = 0.1; negative = without limit.
+	// costly for its fair share is collected less often. It goes by what a section has cost so far: an attempt that
+	// turns out longer, or times out for the first time, comes on top. Zero = 0.1; negative = without limit.
 	Budget float64
 
 	// Log receives what operators should know, once per change. Nil = nothing is logged.

@@ -610,3 +610,56 @@ func TestNewWarmerTellsAllThatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// Stragglers that come one after the other share publishes: four a second are the most there are.
+func TestStragglersSharePublishes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sections []snapshot.Section
+		for i := range 20 {
+			s, source := section(fmt.Sprintf("s%d", i))
+			source.Delay(time.Duration(i) * 75 * time.Millisecond)
+			sections = append(sections, s)
+		}
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Budget: -1}, sections...)
+		run(t, warmer)
+		pass(1700 * time.Millisecond) // patience ends at 0.5 s, the last is in at 1.425 s
+		if n := warmer.Stats().Publishes; n < 4 || n > 5 {
+			t.Errorf("%d publishes, want one each 250 ms", n)
+		}
+		if got := string(decode(t, cache.Current()).Sections["s19"]); got != `{"name":"s19"}` {
+			t.Errorf("the last straggler is %s", got)
+		}
+	})
+}
+
+// A warmer that takes up its work again keeps what it knows better than the cache's document does.
+func TestWarmerKeepsItsNewerValues(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sections []snapshot.Section
+		var sources []*snapshottest.Source
+		for i := range 3 {
+			s, source := section(fmt.Sprintf("s%d", i))
+			sections, sources = append(sections, s), append(sources, source)
+		}
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, sections...)
+		if err := warmer.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		large := obj{"x": strings.Repeat("x", 45_000)}
+		for _, s := range sources {
+			s.Return(large)
+		}
+		if err := warmer.Refresh(t.Context()); !errors.Is(err, snapshot.ErrTooLarge) {
+			t.Errorf("Refresh() = %v, want ErrTooLarge", err)
+		}
+		sources[0].Fail(errors.New("down"))
+		sources[1].Return(obj{})
+		if err := warmer.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(decode(t, cache.Current()).Sections["s0"]); n != 45_008 {
+			t.Errorf("the value has %d bytes, want that of the last good collection", n)
+		}
+	})
+}
