@@ -1,6 +1,6 @@
 /** A job's life on screen, and what can be done with it. */
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { describe, eventually, expect, test } from './harness'
@@ -187,7 +187,6 @@ describe('actions', () => {
 describe('the list', () => {
   test('is filtered by state, agent and text, and paged; the address holds it all', async ({ server, visitor }) => {
     const api = server.api()
-    await mkdir(server.folder, { recursive: true })
     const needle = await api.enqueue('echo', { word: 'needle-in-the-hay' })
     for (let i = 0; i < 60; i++) await api.enqueue('echo', { i })
     await eventually(async () => {

@@ -6,8 +6,6 @@ export interface Proxy {
   url: string
   /** Cuts the streams that are open and refuses new ones. */
   cutStreams(): void
-  /** Keeps the streams open but lets nothing more through them. */
-  muteStreams(): void
   /** Lets streams through again. */
   mend(): void
   close(): Promise<void>
@@ -16,11 +14,11 @@ export interface Proxy {
 export async function startProxy(target: string): Promise<Proxy> {
   const to = new URL(target)
   const streams = new Set<ServerResponse>()
-  let state: 'open' | 'cut' | 'mute' = 'open'
+  let cut = false
 
   const server = createServer((incoming, outgoing) => {
     const isStream = incoming.url!.startsWith('/api/admin/stream')
-    if (isStream && state === 'cut') return void outgoing.destroy()
+    if (isStream && cut) return void outgoing.destroy()
     const { method, headers, url } = incoming
     const upstream = request({ host: to.hostname, port: to.port, method, headers, path: url }, (answer) => {
       outgoing.writeHead(answer.statusCode!, answer.headers)
@@ -28,7 +26,7 @@ export async function startProxy(target: string): Promise<Proxy> {
       if (!isStream) return void answer.pipe(outgoing)
       streams.add(outgoing)
       outgoing.flushHeaders()
-      answer.on('data', (chunk) => state === 'open' && outgoing.write(chunk))
+      answer.on('data', (chunk) => outgoing.write(chunk))
       answer.on('end', () => outgoing.end())
     })
     upstream.on('error', () => outgoing.destroy())
@@ -43,14 +41,11 @@ export async function startProxy(target: string): Promise<Proxy> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     cutStreams() {
-      state = 'cut'
+      cut = true
       streams.forEach((stream) => stream.destroy())
     },
-    muteStreams() {
-      state = 'mute'
-    },
     mend() {
-      state = 'open'
+      cut = false
     },
     async close() {
       server.closeAllConnections()
