@@ -4,7 +4,7 @@ number of viewers, at once, however slow or dead the sources are, and with the t
 
 It is for dashboards and admin panels. Viewers never cause a query: a [Warmer] collects all sections every few seconds,
 whoever looks, and publishes one immutable [Snapshot], encoded and compressed once. A [Cache] holds it, a [Handler]
-answers GET with it, a [Stream] sends it and then only what changes, and [Tier]s keep it beyond the process's life.
+answers GET with it, a [Stream] sends it and then only what changes, and a [Tier] keeps it beyond the process's life.
 
 # In twenty lines
 
