@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -21,11 +22,12 @@ type section struct {
 
 	call    *call // the attempt that has not returned
 	started time.Time
-	due     time.Time     // next tick
-	touched bool          // nudged since it was last started
-	cost    time.Duration // moving average of what attempts take that do not time out
-	gap     time.Duration // least time between two starts, by the budget
-	hanging bool          // the last attempt timed out
+	due     time.Time       // next tick
+	touched bool            // nudged since it was last started
+	cost    time.Duration   // moving average of what attempts typically take that do not time out
+	recent  []time.Duration // what the last three of them took
+	gap     time.Duration   // least time between two starts, by the budget
+	hanging bool            // the last attempt timed out
 
 	collects, failures, timeouts, panics uint64
 	total                                time.Duration
@@ -149,7 +151,7 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 	s.collects++
 	hung := errors.Is(err, errNoAnswer)
 	if !hung {
-		s.cost = average(s.cost, s.took)
+		s.cost = average(s.cost, s.typical(s.took))
 	}
 	if err != nil {
 		s.failures++
@@ -163,6 +165,17 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 	}
 	w.tell(s, err)
 	w.mark(s, hung, now)
+}
+
+// typical is the median of the last three costs: one attempt that had to wait for something rare, a lock or a disk, says
+// little of the source, and would slow it for minutes.
+func (s *section) typical(latest time.Duration) time.Duration {
+	s.recent = append(s.recent, latest)
+	if len(s.recent) > 3 {
+		s.recent = s.recent[1:]
+	}
+	sorted := slices.Sorted(slices.Values(s.recent))
+	return sorted[(len(sorted)-1)/2]
 }
 
 // average follows a cost: a third of what is new, two thirds of what was.

@@ -1,0 +1,36 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/snapshottest"
+)
+
+func TestOneSlowAnswerDoesNotSlowASection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sections []snapshot.Section
+		var sources []*snapshottest.Source
+		for i := range 6 {
+			s, source := section(fmt.Sprintf("s%d", i))
+			source.Delay(3 * time.Millisecond)
+			sections, sources = append(sections, s), append(sources, source)
+		}
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, sections...)
+		run(t, warmer)
+		pass(16 * time.Second) // the ticks of 0, 5, 10 and 15 s
+		sources[0].Delay(1500 * time.Millisecond)
+		pass(7 * time.Second) // the tick of 20 s
+		sources[0].Delay(3 * time.Millisecond)
+		before := sources[0].Calls()
+		pass(10 * time.Second)
+		if n := sources[0].Calls() - before; n != 2 {
+			t.Errorf("the section was collected %d times in the 10 s after a slow answer, want 2", n)
+		}
+		if every := decode(t, cache.Current()).Meta.Sections["s0"].EveryMS; every != 5000 {
+			t.Errorf("its pace is %v ms", every)
+		}
+	})
+}
