@@ -54,7 +54,7 @@ func shell(script string, settings ...any) map[string]any {
 // newBed makes a bed with an admin's token, which also makes the database. Options change the bed before.
 func newBed(t *testing.T, fleet agents, options ...func(*bed)) *bed {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "agentos-fault-")
+	dir, err := os.MkdirTemp("", "agentos-fault-") //nolint:usetesting // clear removes it, once the processes that write there are gone
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -90,7 +91,8 @@ func stillOpen(list []net.Conn) int {
 	for _, c := range list {
 		_ = c.SetReadDeadline(time.Now().Add(time.Millisecond))
 		if _, err := io.Copy(io.Discard, c); err != nil {
-			if timeout, isNet := err.(net.Error); isNet && timeout.Timeout() {
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
 				open++
 			}
 		}

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -47,10 +48,11 @@ func TestFullDisk(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err := b.enqueue("quick", nil)
-				if answer, refused := err.(*statusError); refused && answer.status == 503 && strings.Contains(answer.body, "detail") {
+				var answer *statusError
+				if errors.As(err, &answer) && answer.status == 503 && strings.Contains(answer.body, "detail") {
 					return nil
 				}
-				return fmt.Errorf("the answer to a new job is %v", err)
+				return fmt.Errorf("the answer to a new job is %s", fmt.Sprint(err))
 			})
 			throughout(t, time.Until(w.brokeAt.Add(pick(25*time.Second, 10*time.Second))), "while full", func() error {
 				if err := b.server.alive(); err != nil {

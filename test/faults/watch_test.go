@@ -117,7 +117,7 @@ func (w *watch) back() {
 	}()
 	eventually(t, 40*time.Second, w.fault+": goroutines and files are back", func() error {
 		if now, err := w.bed.goroutines(w.mendedAt); err != nil || now > w.goroutines+moreGoroutines {
-			return fmt.Errorf("%d goroutines, %d before: %v", now, w.goroutines, err)
+			return fmt.Errorf("%d goroutines, %d before: %s", now, w.goroutines, fmt.Sprint(err))
 		}
 		if now := openFiles(w.bed.server.pid()); now > w.files+moreFiles {
 			return fmt.Errorf("%d open files, %d before", now, w.files)
