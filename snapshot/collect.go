@@ -168,14 +168,19 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 }
 
 // typical is the median of the last three costs: one attempt that had to wait for something rare, a lock or a disk, says
-// little of the source, and would slow it for minutes.
+// little of the source, and would slow it for minutes. So would the first one, which finds everything cold: it alone
+// says nothing.
 func (s *section) typical(latest time.Duration) time.Duration {
 	s.recent = append(s.recent, latest)
-	if len(s.recent) > 3 {
+	switch len(s.recent) {
+	case 1:
+		return 0
+	case 2:
+		return min(s.recent[0], latest)
+	case 4:
 		s.recent = s.recent[1:]
 	}
-	sorted := slices.Sorted(slices.Values(s.recent))
-	return sorted[(len(sorted)-1)/2]
+	return slices.Sorted(slices.Values(s.recent))[1]
 }
 
 // average follows a cost: a third of what is new, two thirds of what was.

@@ -18,9 +18,15 @@ func TestOneSlowAnswerDoesNotSlowASection(t *testing.T) {
 			source.Delay(3 * time.Millisecond)
 			sections, sources = append(sections, s), append(sources, source)
 		}
+		sources[1].Delay(1500 * time.Millisecond) // a cold start
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, sections...)
 		run(t, warmer)
-		pass(16 * time.Second) // the ticks of 0, 5, 10 and 15 s
+		pass(2 * time.Second)
+		sources[1].Delay(3 * time.Millisecond)
+		pass(14 * time.Second) // the ticks of 0, 5, 10 and 15 s
+		if n := sources[1].Calls(); n != 4 {
+			t.Errorf("the section with a slow start was collected %d times at 4 ticks", n)
+		}
 		sources[0].Delay(1500 * time.Millisecond)
 		pass(7 * time.Second) // the tick of 20 s
 		sources[0].Delay(3 * time.Millisecond)
