@@ -1,13 +1,30 @@
 import { defineConfig } from 'vitest/config'
 
-// The real binary in a real Chromium, one file after the other: two measure time. `make e2e` builds the binary first.
+// The real binary in a real Chromium. `make e2e` builds the binary first. The tests that measure time come first and
+// alone; the others run two files at a time, each with a server of its own.
+const measuring = ['tests/e2e/performance.test.ts']
+
+const common = {
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  expect: { poll: { timeout: 20_000, interval: 50 } },
+}
+
 export default defineConfig({
   test: {
-    include: ['tests/e2e/**/*.test.ts'],
-    fileParallelism: false,
-    testTimeout: 40_000,
-    hookTimeout: 30_000,
-    expect: { poll: { timeout: 10_000, interval: 50 } },
     reporters: ['verbose'],
+    projects: [
+      { test: { ...common, name: 'measured', include: measuring, maxWorkers: 1, sequence: { groupOrder: 0 } } },
+      {
+        test: {
+          ...common,
+          name: 'e2e',
+          include: ['tests/e2e/**/*.test.ts'],
+          exclude: measuring,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })

@@ -39,8 +39,8 @@ export const serving = (options: Options = {}) =>
 
 export const test = serving()
 
-/** Repeats the checks until none fails, at most ten seconds. */
-export function eventually<T>(checks: () => T | Promise<T>, timeout = 10_000): Promise<T> {
+/** Repeats the checks until none fails, at most twenty seconds. */
+export function eventually<T>(checks: () => T | Promise<T>, timeout = 20_000): Promise<T> {
   return vi.waitFor(checks, { timeout, interval: 50 })
 }
 

@@ -2,7 +2,7 @@
 import type { Locator, Page } from 'playwright-core'
 
 /** Waits until the page says that it gets its data in this way. On a phone the word is there but not drawn. */
-export function linked(page: Page, link: 'live' | 'polling' | 'offline', timeout = 10_000): Promise<void> {
+export function linked(page: Page, link: 'live' | 'polling' | 'offline', timeout = 30_000): Promise<void> {
   return page.getByRole('banner').getByText(link, { exact: true }).waitFor({ state: 'attached', timeout })
 }
 
