@@ -130,7 +130,7 @@ func (d *document) troubled(since time.Time) error {
 		case !listed:
 			return fmt.Errorf("section %s is not listed", name)
 		case s.Error == nil:
-			return fmt.Errorf("section %s tells no error", name)
+			return fmt.Errorf("section %s tells no error: %v", name, s)
 		case s.AsOf != nil && s.AsOf.After(since.Add(slack)):
 			return fmt.Errorf("section %s claims to be of %v, the fault began at %v", name, s.AsOf, since)
 		}
