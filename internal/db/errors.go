@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -18,11 +19,12 @@ var explanations = map[int]string{
 	sqlite3.SQLITE_READONLY: "the database file cannot be written",
 	sqlite3.SQLITE_IOERR:    "the database file cannot be read or written",
 	sqlite3.SQLITE_BUSY:     "another process holds the database's write lock",
+	sqlite3.SQLITE_PROTOCOL: "another process holds the database's locks",
 }
 
-// Explain puts in front of an error of SQLite what it means for an operator. Other errors pass unchanged.
+// Explain puts in front of an error of SQLite what it means for an operator, once. Other errors pass unchanged.
 func Explain(err error) error {
-	if text, known := explanations[primaryCode(err)]; known {
+	if text, known := explanations[primaryCode(err)]; known && !strings.Contains(err.Error(), text) {
 		return fmt.Errorf("%s: %w", text, err)
 	}
 	return err

@@ -51,7 +51,7 @@ func (f *file) check() error {
 	f.mu.Unlock()
 	switch {
 	case err != nil:
-		err = &fileError{"the database file is gone", err}
+		err = unreached(err)
 	case known == nil:
 		return nil
 	case !os.SameFile(known, info):
@@ -108,7 +108,7 @@ func (f *file) invalidateEpoch(epoch int, reason string) {
 func (f *file) admit() (int, error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
-		return 0, &fileError{"the database file is gone", err}
+		return 0, unreached(err)
 	}
 	if err := access(f.path); err != nil {
 		return 0, err
@@ -184,6 +184,14 @@ func (f *file) sized() {
 			f.info = info
 		}
 	}
+}
+
+// unreached is why the path leads to nothing.
+func unreached(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return &fileError{"the database file is gone", err}
+	}
+	return &fileError{"the database file cannot be reached", err}
 }
 
 // access tells why this process may not read and write the file.
