@@ -135,10 +135,15 @@ func TestTheProgramHasNoTerminalAndDefaultSignals(t *testing.T) {
 	if err == nil {
 		t.Error("it has a terminal")
 	}
+	// The C library keeps the signals 32 and 33 for itself, and its posix_spawn, which make uses, leaves them ignored.
+	const kept = 1<<31 | 1<<32
 	for line := range strings.Lines(string(result.Stdout)) {
-		name, _, _ := strings.Cut(line, ":")
-		if slices.Contains([]string{"SigBlk", "SigIgn", "SigCgt"}, name) && !strings.HasSuffix(line, "\t0000000000000000\n") {
-			t.Errorf("not the default: %q", line)
+		name, mask, _ := strings.Cut(line, ":")
+		if !slices.Contains([]string{"SigBlk", "SigIgn", "SigCgt"}, name) {
+			continue
+		}
+		if set, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64); err != nil || set&^kept != 0 {
+			t.Errorf("not the default: %q, %v", line, err)
 		}
 	}
 }
