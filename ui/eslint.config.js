@@ -3,7 +3,7 @@ import ts from 'typescript-eslint'
 import svelteConfig from './svelte.config.js'
 
 export default ts.config(
-  { ignores: ['dist/', 'node_modules/', 'test-results/', 'src/lib/types/openapi.d.ts', 'tests/e2e/'] },
+  { ignores: ['dist/', 'node_modules/', 'test-results/', 'src/lib/types/openapi.d.ts'] },
   ...ts.configs.recommended,
   ...svelte.configs.recommended,
   {

@@ -19,7 +19,7 @@ declare global {
 function watchJobs() {
   window.shown = new Map()
   const frame = new MessageChannel()
-  let fresh: string[] = []
+  const fresh: string[] = []
   frame.port1.onmessage = () => {
     const now = performance.timeOrigin + performance.now()
     for (const path of fresh.splice(0)) window.shown.set(path, now)

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// The real binary in a real Chromium. `make e2e` builds the binary first. The tests that measure time come first and
-// alone; the others run two files at a time, each with a server of its own.
+// The real binary in a real Chromium. `make e2e` builds the binary first. The tests that measure time run alone; the
+// others run two files at a time, each with a server of its own.
 const measuring = ['tests/e2e/performance.test.ts']
 
 const common = {
