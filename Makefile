@@ -32,9 +32,11 @@ unit: ## Go tests with the race detector
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /test/faults)
 
 .PHONY: lint
-lint: ## static checks of Go
+lint: ## static checks of Go and of the shell scripts
 	$(GO) vet ./...
 	$(LINT) run ./...
+	shellcheck -s sh scripts/* .ci/run
+	cd examples/agents && shellcheck -x -s sh *.sh
 
 .PHONY: ui-test
 ui-test: ## checks, unit tests and page tests of the frontend
