@@ -118,7 +118,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		}
 		return nil
 	})
-	group.Go(func() error { return firstAdmin(running, c, cfg, accounts) })
+	group.Go(func() error { return firstAdmin(running, c, cfg, accounts, log) })
 	fmt.Fprintf(c.stdout, "AgentOS %s: %s\n  dashboard  %s\n", versionText(), describeFleet(keeper.Fleet().Fleet), address(cfg, listener))
 	if err := service.Start(running); err != nil {
 		stop()
@@ -149,9 +149,19 @@ func drain(service *jobs.Service, patience time.Duration) error {
 	return service.Stop(ctx)
 }
 
-// firstAdmin makes the first account, beside the start because hashing a password takes a tenth of a second.
-func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth.Service) error {
+// firstAdmin makes the first account, beside the start because hashing a password takes a tenth of a second. While the
+// database cannot be used it tries again: nobody can log in, but the server shows what it has.
+func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth.Service, log *slog.Logger) error {
 	generated, err := accounts.EnsureAdmin(ctx, cfg.AdminPassword)
+	for errors.Is(err, auth.ErrUnavailable) && ctx.Err() == nil {
+		log.Warn("the first account is not made yet; trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+		generated, err = accounts.EnsureAdmin(ctx, cfg.AdminPassword)
+	}
 	if err != nil {
 		return fmt.Errorf("make the first account: %w", err)
 	}
