@@ -39,6 +39,8 @@ type bed struct {
 	client  *http.Client
 }
 
+const adminPassword = "correct horse battery staple"
+
 // agents is a fleet as agentos.yaml has it, by name. The file is written as JSON, which is YAML too.
 type agents map[string]map[string]any
 
@@ -148,7 +150,7 @@ func (b *bed) run(args ...string) string {
 func (b *bed) launch(command string, flags ...string) *process {
 	b.t.Helper()
 	args := append([]string{command, "--data", b.data, "--config", b.config}, flags...)
-	return launch(b.t, []string{"MARK=" + b.mark, "AGENTOS_ADMIN_PASSWORD=correct horse battery staple"}, b.as, args...)
+	return launch(b.t, []string{"MARK=" + b.mark, "AGENTOS_ADMIN_PASSWORD=" + adminPassword}, b.as, args...)
 }
 
 // start starts the server and waits for its first answer of the document. It returns the time to that answer.

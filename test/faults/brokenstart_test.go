@@ -6,8 +6,11 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -126,4 +129,46 @@ func containsAny(text string, parts []string) bool {
 		}
 	}
 	return false
+}
+
+// TestDatabaseGoneRightAfterTheStart breaks the database while the server still makes its first account, which takes it a
+// tenth of a second.
+func TestDatabaseGoneRightAfterTheStart(t *testing.T) {
+	inTurn(t)
+	b := newBed(t, loadFleet())
+	b.start()
+	b.server.signal(t, syscall.SIGSTOP)
+	mend := renamed(b)
+	b.server.signal(t, syscall.SIGCONT)
+	throughout(t, pick(20*time.Second, 5*time.Second), "without a database from the start", func() error {
+		if _, err := b.document(); err != nil {
+			return err
+		}
+		return b.server.alive()
+	})
+	mend()
+	w := b.watch("p. database gone right after the start")
+	recovery := eventually(t, 10*time.Second, "the first account can log in", b.logIn)
+	w.breaks()
+	w.mends()
+	w.end(recovery, 0, "the fault is over before viewers are measured")
+
+	renamed(b)
+	b.server.signal(t, syscall.SIGTERM)
+	b.server.wait(t, 20*time.Second) // a server without its database can be stopped
+}
+
+// logIn is an error unless the first admin's password is accepted.
+func (b *bed) logIn() error {
+	client := &http.Client{Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	response, err := client.PostForm(*b.address.Load()+"/login", url.Values{"name": {"admin"}, "password": {adminPassword}, "next": {"/"}})
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusSeeOther || len(response.Cookies()) == 0 {
+		return &statusError{response.StatusCode, "from the login"}
+	}
+	return nil
 }
