@@ -189,8 +189,8 @@ func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 	insert := func(worker string, beat time.Time) (job, run int64) {
 		t.Helper()
 		if worker != foreign {
-			exec1(t, s, `insert into worker (id, host, pid, version, state, started_ms, beat_ms, slots, running, done, queues, agents)
-				values ($1, 'h', 1, '', 'active', 0, $2, 1, 1, 0, '{}', '{}') on conflict (id) do update set beat_ms = excluded.beat_ms`, worker, beat.UnixMilli())
+			exec1(t, s, `insert into worker (id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents)
+				values ($1, 'h', 1, '', 'active', 0, $2, 1, 0, '{}', '{}') on conflict (id) do update set beat_ms = excluded.beat_ms`, worker, beat.UnixMilli())
 			worker = clientID(worker, 1)
 		}
 		exec1(t, s, `insert into river_job (kind, queue, state, attempt, attempted_at, attempted_by, max_attempts)

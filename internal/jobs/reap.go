@@ -206,7 +206,7 @@ func (s *Service) buryWorkers(ctx context.Context, dead func(string) bool) error
 		case r.state == "lost" && time.Since(fromMS(r.beat)) > lostKept:
 			_, err = s.db.Write.ExecContext(ctx, `delete from worker where id = $1`, r.id)
 		case r.state != "lost" && dead(r.id):
-			_, err = s.db.Write.ExecContext(ctx, `update worker set state = 'lost', running = 0 where id = $1`, r.id)
+			_, err = s.db.Write.ExecContext(ctx, `update worker set state = 'lost' where id = $1`, r.id)
 			err = errors.Join(err, dropLock(s.dataDir, r.id))
 			s.onChange("workers")
 		}

@@ -60,12 +60,12 @@ func (s *Service) beat(ctx context.Context, state string) error {
 		return err
 	}
 	_, err = s.db.Write.ExecContext(ctx, `insert into worker
-		(id, host, pid, version, state, started_ms, beat_ms, slots, running, done, queues, agents)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		(id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		on conflict (id) do update set state = excluded.state, beat_ms = excluded.beat_ms, slots = excluded.slots,
-			running = excluded.running, done = excluded.done, queues = excluded.queues, agents = excluded.agents`,
+			done = excluded.done, queues = excluded.queues, agents = excluded.agents`,
 		s.id, hostName(), os.Getpid(), s.version, state, s.startedAt.UnixMilli(), time.Now().UnixMilli(),
-		slotsOf(fleet), s.active.count(), s.done.Load(), string(queuesJSON), string(agentsJSON))
+		slotsOf(fleet), s.done.Load(), string(queuesJSON), string(agentsJSON))
 	return err
 }
 

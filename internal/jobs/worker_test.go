@@ -267,8 +267,8 @@ func TestASupersededAttemptChangesNothing(t *testing.T) {
 			job := enqueue(t, s, "slow")
 			until(t, "it runs", func() bool { return exists(dir + "/began") })
 			other := workerPrefix + "other-1-aa"
-			exec1(t, s, `insert into worker (id, host, pid, version, state, started_ms, beat_ms, slots, running, done, queues, agents)
-				values ($1, 'h', 1, '', 'active', 0, $2, 1, 1, 0, '{}', '{}')`, other, time.Now().Add(time.Hour).UnixMilli())
+			exec1(t, s, `insert into worker (id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents)
+				values ($1, 'h', 1, '', 'active', 0, $2, 1, 0, '{}', '{}')`, other, time.Now().Add(time.Hour).UnixMilli())
 			exec1(t, s, `update river_job set attempted_by = jsonb_array($1) where id = $2`, clientID(other, 1), job.ID)
 			exec1(t, s, `update run set outcome = 'lost', ended_ms = started_ms, error = 'taken over'`)
 			touch(t, dir+"/gate")

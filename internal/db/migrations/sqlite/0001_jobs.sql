@@ -10,7 +10,6 @@ create table worker (
     started_ms bigint not null,
     beat_ms    bigint not null,
     slots      bigint not null,
-    running    bigint not null,
     done       bigint not null,
     queues     text not null, -- JSON object: queue to attempts it may run at once
     agents     text not null  -- JSON object: agent to attempts it may run at once
