@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -41,19 +40,13 @@ func loadFleet(path string, log *slog.Logger) (*fleetKeeper, error) {
 func (k *fleetKeeper) Fleet() source.Fleet { return *k.current.Load() }
 
 // Run follows the file until the context ends. The folder is watched, not the file, because editors replace files.
-func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func(...string)) error {
+func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func(...string)) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("watch the agents' file: %w", err)
-	}
-	defer watcher.Close()
-	if err := watcher.Add(filepath.Dir(k.path)); err != nil {
-		return fmt.Errorf("watch the agents' file: %w", err)
-	}
+	changes, stop := k.watch()
+	defer stop()
 
 	const settle = 200 * time.Millisecond // an editor writes in several steps
 	settled := time.NewTimer(settle)
@@ -61,13 +54,13 @@ func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case event := <-watcher.Events:
+			return
+		case event := <-changes.Events:
 			if filepath.Base(event.Name) == filepath.Base(k.path) {
 				settled.Reset(settle)
 			}
-		case err := <-watcher.Errors:
-			k.log.Warn("watching the agents' file failed; SIGHUP still reloads it", "error", err)
+		case err := <-changes.Errors:
+			k.log.Warn(unwatched, "error", err)
 		case <-hangup:
 			settled.Reset(0)
 		case <-settled.C:
@@ -75,6 +68,22 @@ func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func
 			nudge("agents", "queue", "workers", "system")
 		}
 	}
+}
+
+const unwatched = "watching the agents' file failed; SIGHUP still reloads it"
+
+// watch follows the file's folder. Where that is not possible, such as when the system has no watch left, nothing ever
+// comes from it.
+func (k *fleetKeeper) watch() (changes *fsnotify.Watcher, stop func()) {
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		k.log.Warn(unwatched, "error", err)
+		return &fsnotify.Watcher{}, func() {}
+	}
+	if err := watcher.Add(filepath.Dir(k.path)); err != nil {
+		k.log.Warn(unwatched, "error", err)
+	}
+	return watcher, func() { _ = watcher.Close() }
 }
 
 func (k *fleetKeeper) reload(ctx context.Context, service *jobs.Service) {

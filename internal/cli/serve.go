@@ -106,7 +106,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return warmer.Run(running) })
 	group.Go(func() error { return accounts.Run(running) })
-	group.Go(func() error { return keeper.Run(running, service, nudge) })
+	group.Go(func() error { keeper.Run(running, service, nudge); return nil })
 	web := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		WriteTimeout:   time.Minute, // streams set their own, for each write

@@ -42,12 +42,16 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "AgentOS %s works: %s\n", versionText(), describeFleet(keeper.Fleet().Fleet))
-	watched := make(chan error, 1)
-	go func() { watched <- keeper.Run(running, service, nudge) }()
+	watched := make(chan struct{})
+	go func() { // ended by stop
+		defer close(watched)
+		keeper.Run(running, service, nudge)
+	}()
 
 	<-ctx.Done()
 	log.Info("shutting down", "cause", context.Cause(ctx), "drain", cfg.Drain)
 	err = drain(service, cfg.Drain)
 	stop()
-	return errors.Join(err, <-watched)
+	<-watched
+	return err
 }
