@@ -12,9 +12,6 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// snapshotFile holds the last good document in the data folder.
-const snapshotFile = "snapshot.json"
-
 // databasePatience is shorter than the deadline of the section that tells it: a database that hangs must not hide how the
 // rest of the system is.
 const databasePatience = time.Second

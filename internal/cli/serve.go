@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +18,6 @@ import (
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/server"
-	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
 )
@@ -69,17 +67,8 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	cache := snapshot.NewCache(snapshot.CacheOptions{
-		Tiers:    []snapshot.Tier{snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))},
-		FreshFor: 3 * cfg.Interval,
-		Log:      log,
-	})
-	warmer, err = snapshot.NewWarmer(cache, source.All(source.Deps{
-		Jobs: service, Fleet: keeper.Fleet, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
-		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, service) },
-		Cache:    func(context.Context) source.Health { return cacheHealth(cache) },
-		Warmer:   func(context.Context) source.Health { return warmerHealth(warmer) },
-	}), snapshot.WarmerOptions{Interval: cfg.Interval, Log: log})
+	cache := newCache(cfg, log)
+	warmer, err = newWarmer(cfg, log, cache, database, service, keeper.Fleet, startedAt)
 	if err != nil {
 		return err
 	}

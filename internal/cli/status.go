@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
+	"log/slog"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -37,24 +37,21 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 		return err
 	}
 	if *asJSON {
-		_, err := c.stdout.Write(append(document.JSON, '\n'))
+		_, err := fmt.Fprintf(c.stdout, "%s\n", document.JSON)
 		return err
 	}
 	return writeStatus(c.stdout, document, served)
 }
 
 func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Snapshot, snapshot.Served, error) {
-	cache := snapshot.NewCache(snapshot.CacheOptions{
-		Tiers:    []snapshot.Tier{snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))},
-		FreshFor: 3 * cfg.Interval,
-		Log:      newLogger(c.stderr, cfg),
-	})
+	log := newLogger(c.stderr, cfg)
+	cache := newCache(cfg, log)
 	if err := cache.Restore(ctx); err != nil {
 		return nil, snapshot.Served{}, err
 	}
 	stored := cache.Current()
-	if stored == nil || time.Since(stored.At) > 3*cfg.Interval {
-		if err := collectStatus(ctx, c, cfg, cache); err != nil {
+	if stored == nil || time.Since(stored.At) > freshFor(cfg) {
+		if err := collectStatus(ctx, cfg, log, cache); err != nil {
 			if stored == nil {
 				return nil, snapshot.Served{}, err
 			}
@@ -65,21 +62,14 @@ func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Sna
 }
 
 // collectStatus collects the document from the database, because no server on this data folder keeps it fresh.
-func collectStatus(ctx context.Context, c *call, cfg *config.Config, cache *snapshot.Cache) (err error) {
-	log := newLogger(c.stderr, cfg)
+func collectStatus(ctx context.Context, cfg *config.Config, log *slog.Logger, cache *snapshot.Cache) (err error) {
 	service, database, err := openJobs(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
 	fleet := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
-	var warmer *snapshot.Warmer
-	warmer, err = snapshot.NewWarmer(cache, source.All(source.Deps{
-		Jobs: service, Fleet: func() source.Fleet { return fleet }, DataDir: cfg.Data, Version: versionText(), StartedAt: time.Now(),
-		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, service) },
-		Cache:    func(context.Context) source.Health { return cacheHealth(cache) },
-		Warmer:   func(context.Context) source.Health { return warmerHealth(warmer) },
-	}), snapshot.WarmerOptions{Interval: cfg.Interval, Log: log})
+	warmer, err := newWarmer(cfg, log, cache, database, service, func() source.Fleet { return fleet }, time.Now())
 	if err != nil {
 		return err
 	}
