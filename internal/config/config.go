@@ -24,8 +24,17 @@ type Config struct {
 	// Folder of everything that AgentOS writes: the database, the last good snapshot, the agents' work folders.
 	Data string `yaml:"data" env:"AGENTOS_DATA" flag:"data" default:"agentos-data" usage:"folder for all data"`
 
-	// URL of the database: sqlite:///absolute/path.db. Empty: agentos.db in the data folder.
+	// URL of the database: sqlite:///absolute/path.db, or postgres://user:password@host:port/name for several machines.
+	// Empty: agentos.db in the data folder.
 	Database string `yaml:"database" env:"AGENTOS_DATABASE_URL" flag:"database" usage:"database URL (default: SQLite in the data folder)"`
+
+	// URL of Redis or Valkey, through which several servers share one document: redis://, rediss:// (TLS),
+	// redis-sentinel://host:port,host:port/0?master=NAME or redis-cluster://host:port,host:port.
+	// Empty: none; servers on one Postgres share it there.
+	Redis string `yaml:"redis" env:"AGENTOS_REDIS_URL" flag:"redis" usage:"Redis URL (default: none)"`
+
+	// Which agents this process runs: all, none, or names with commas between them.
+	Agents string `yaml:"agents" env:"AGENTOS_AGENTS" flag:"agents" default:"all" usage:"agents this process runs: all, none or a,b,c"`
 
 	// Certificate and key in PEM form; both or none. They are read again when the files change.
 	TLSCert string `yaml:"tls_cert" env:"AGENTOS_TLS_CERT" flag:"tls-cert" usage:"TLS certificate file (PEM)"`
@@ -82,8 +91,15 @@ func (c *Config) Validate() error {
 		fault("listen: %s can be reached from other machines, and passwords would travel in clear: "+
 			"give --tls-cert and --tls-key, or --insecure behind a proxy that ends TLS", c.Listen)
 	}
-	if c.Database != "" && !strings.HasPrefix(c.Database, "sqlite:") {
-		fault("database: %q is not supported: write sqlite:///absolute/path/agentos.db", redact(c.Database))
+	if c.Database != "" && !hasScheme(c.Database, "sqlite", "postgres", "postgresql") {
+		fault("database: %q is not supported: write sqlite:///absolute/path/agentos.db or postgres://user:password@host:5432/name", redact(c.Database))
+	}
+	if c.Redis != "" && !hasScheme(c.Redis, "redis", "rediss", "valkey", "valkeys", "redis-sentinel", "redis-cluster", "redis+unix") {
+		fault("redis: %q is not supported: write redis://host:6379, rediss:// for TLS, "+
+			"redis-sentinel://host:26379,host:26379/0?master=NAME or redis-cluster://host:6379,host:6379", redact(c.Redis))
+	}
+	if _, err := c.AgentNames(); err != nil {
+		fault("agents: %v", err)
 	}
 	if c.Interval < 500*time.Millisecond || c.Interval > time.Minute {
 		fault("interval: %v is out of range: write a duration between 500ms and 1m, such as 5s", c.Interval)
@@ -124,6 +140,31 @@ func isLoopback(listen string) (bool, error) {
 		return false, nil
 	}
 	return ip.IsLoopback(), nil
+}
+
+// Postgres reports whether the database is shared with other machines.
+func (c *Config) Postgres() bool { return hasScheme(c.Database, "postgres", "postgresql") }
+
+// AgentNames are the agents this process runs: nil for all, empty for none.
+func (c *Config) AgentNames() ([]string, error) {
+	switch c.Agents {
+	case "all":
+		return nil, nil
+	case "none":
+		return []string{}, nil
+	}
+	names := strings.Split(c.Agents, ",")
+	for i, name := range names {
+		if names[i] = strings.TrimSpace(name); names[i] == "" {
+			return nil, fmt.Errorf("%q has an empty name: write all, none, or names with commas between them", c.Agents)
+		}
+	}
+	return names, nil
+}
+
+func hasScheme(raw string, schemes ...string) bool {
+	scheme, _, found := strings.Cut(raw, ":")
+	return found && oneOf(scheme, schemes...)
 }
 
 func oneOf(s string, allowed ...string) bool {

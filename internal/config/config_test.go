@@ -122,3 +122,35 @@ func TestCommandDefaultsYieldToEverythingGiven(t *testing.T) {
 		t.Errorf("Data = %v (%v), want the environment's", c, err)
 	}
 }
+
+func TestDatabaseAndRedisAreChosenByTheirURLs(t *testing.T) {
+	c, err := load(t, "agents: {}\n", nil, "--database", "postgres://u:p@db:5432/agentos", "--redis", "redis-sentinel://a:1,b:2/0?master=m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Postgres() || c.Redis == "" {
+		t.Errorf("unexpected: %+v", c)
+	}
+	_, err = load(t, "agents: {}\n", nil, "--database", "mysql://root:hush@db/x", "--redis", "localhost:6379")
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 2 {
+		t.Fatalf("want two faults, got %v", err)
+	}
+	for i, want := range []string{"postgres://user:password@host:5432/name", "redis://host:6379"} {
+		if !strings.Contains(faults[i], want) || strings.Contains(faults[i], "hush") {
+			t.Errorf("fault %q does not say %q, or tells the password", faults[i], want)
+		}
+	}
+}
+
+func TestAgentNames(t *testing.T) {
+	for text, want := range map[string][]string{"all": nil, "none": {}, "a": {"a"}, "a, b": {"a", "b"}} {
+		got, err := (&Config{Agents: text}).AgentNames()
+		if err != nil || !cmp.Equal(want, got) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	if _, err := (&Config{Agents: "a,,b"}).AgentNames(); err == nil {
+		t.Error("an empty name passed")
+	}
+}

@@ -1,11 +1,14 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,6 +91,9 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 			"warmer":   s.deps.Warmer(ctx),
 		},
 	}
+	for name, ask := range s.deps.Links {
+		v.Components[name] = ask(ctx)
+	}
 	s.readMemory(ctx, &v)
 	s.readCPU(ctx, &v)
 	if usage, err := disk.UsageWithContext(ctx, s.deps.DataDir); err == nil {
@@ -164,11 +170,14 @@ func (v *systemValue) judge(fileProblems int) {
 			v.Status = status
 		}
 	}
-	for _, name := range []string{"database", "cache", "warmer"} {
-		switch h := v.Components[name]; h.Status {
-		case "down":
+	names := slices.SortedFunc(maps.Keys(v.Components), func(a, b string) int {
+		return cmp.Or(-cmp.Compare(oneIf(a == "database"), oneIf(b == "database")), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		switch h := v.Components[name]; {
+		case h.Status == "down" && name == "database":
 			worse("critical", "%s: %s", name, h.Detail)
-		case "degraded":
+		case h.Status != "ok":
 			worse("degraded", "%s: %s", name, h.Detail)
 		}
 	}
@@ -183,6 +192,13 @@ func (v *systemValue) judge(fileProblems int) {
 	if fileProblems > 0 {
 		worse("degraded", "the agents' file has faults; the fleet runs on the one before")
 	}
+}
+
+func oneIf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func round1(x float64) *float64 {
