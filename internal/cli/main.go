@@ -42,6 +42,7 @@ func commands() []command {
 		{"work", "", "run the fleet's agents without a dashboard", runWork},
 		{"enqueue", "AGENT [--args JSON] [--wait]", "add a job", runEnqueue},
 		{"status", "[--json]", "show the fleet on the terminal", runStatus},
+		{"health", "[--ready]", "ask the server on this machine whether it lives", runHealth},
 		{"check", "", "validate agentos.yaml", runCheck},
 		{"migrate", "", "bring the database's schema up to date", runMigrate},
 		{"user", "add|passwd|list NAME [--role ROLE]", "manage who may log in", runUser},
