@@ -29,7 +29,7 @@ type conn struct {
 }
 
 func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.file.observe(query, args)
+	c.file.observer.observe(query, args)
 	var result driver.Result
 	var err error
 	if st := c.statements.take(ctx, query); st != nil {
@@ -41,7 +41,7 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 }
 
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.file.observe(query, args)
+	c.file.observer.observe(query, args)
 	var rows driver.Rows
 	var err error
 	if st := c.statements.take(ctx, query); st != nil {
@@ -53,13 +53,13 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 }
 
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	c.file.observe("begin", nil)
+	c.file.observer.observe("begin", nil)
 	tx, err := c.engine.BeginTx(ctx, opts)
 	return tx, c.judge(err)
 }
 
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	c.file.observe(query, nil)
+	c.file.observer.observe(query, nil)
 	stmt, err := c.engine.PrepareContext(ctx, query)
 	return stmt, c.judge(err)
 }
@@ -86,13 +86,6 @@ func (c *conn) Close() error {
 
 // Unwrap gives the driver's own connection.
 func (c *conn) Unwrap() driver.Conn { return c.engine }
-
-func (f *file) observe(query string, args []driver.NamedValue) {
-	f.statements.Add(1)
-	if trace := f.trace.Load(); trace != nil {
-		(*trace)(query, args)
-	}
-}
 
 func (c *conn) judge(err error) error {
 	if damaged(err) {

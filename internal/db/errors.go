@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,26 +21,34 @@ var explanations = map[int]string{
 	sqlite3.SQLITE_PROTOCOL: "another process holds the database's locks",
 }
 
-// Explain puts in front of an error of SQLite what it means for an operator, once. Other errors pass unchanged.
+// Explain puts in front of an error of the database what it means for an operator, once. Other errors pass unchanged.
 func Explain(err error) error {
-	if text, known := explanations[primaryCode(err)]; known && !strings.Contains(err.Error(), text) {
-		return fmt.Errorf("%s: %w", text, err)
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	text := explanations[primaryCode(err)]
+	if text == "" {
+		text = explainPostgres(err)
+	}
+	if text == "" || strings.Contains(err.Error(), text) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", text, err)
 }
 
 // Temporary tells whether the same statement may succeed later without anybody changing it: the file is gone or
-// unreadable, the disk is full, another process holds the lock.
+// unreadable, the disk is full, another process holds the lock, the server is down or does not answer.
 func Temporary(err error) bool {
-	if err == nil || errors.Is(err, context.Canceled) {
+	var opening *openError
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
 		return false
-	}
-	if errors.Is(err, driver.ErrBadConn) || errors.Is(err, context.DeadlineExceeded) {
-		return true
+	case errors.As(err, &opening):
+		return opening.temporary()
 	}
 	var failure *sqlite.Error
 	if !errors.As(err, &failure) {
-		return isFileError(err)
+		return isFileError(err) || temporaryPostgres(err)
 	}
 	switch primaryCode(err) {
 	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISUSE:

@@ -24,12 +24,11 @@ const checkEvery = 100 * time.Millisecond
 //
 // It never opens the file itself: closing it would drop the POSIX locks SQLite holds on it for the whole process.
 type file struct {
-	path       string
-	log        *slog.Logger
-	release    func() // closes connections that are not in use
-	statements atomic.Uint64
-	trace      atomic.Pointer[func(query string, args []driver.NamedValue)]
-	checkedAt  atomic.Int64 // unix nanoseconds
+	path      string
+	log       *slog.Logger
+	observer  *observer
+	release   func()       // closes connections that are not in use
+	checkedAt atomic.Int64 // unix nanoseconds
 
 	mu    sync.Mutex
 	info  os.FileInfo // of the file the connections work on; nil before the first

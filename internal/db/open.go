@@ -5,173 +5,104 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// readers is how many statements may read at the same time.
-const readers = 4
+// Kind is what sort of database it is, for the few statements that differ.
+type Kind string
+
+// The kinds.
+const (
+	SQLite   Kind = "sqlite"
+	Postgres Kind = "postgres"
+)
 
 // DB is an open database.
 type DB struct {
-	Write *sql.DB // one connection; every transaction takes the write lock when it begins, so keep them short
-	Read  *sql.DB // refuses to write
-	URL   string
-	Path  string // of the SQLite file, absolute
+	Kind Kind
+	// Write is SQLite's one writer, where every transaction takes the write lock when it begins, so keep them short; on
+	// Postgres it lends the connections of Pool. Begin a transaction with DB.Begin.
+	Write *sql.DB
+	Read  *sql.DB       // refuses to write
+	Pool  *pgxpool.Pool // Postgres only, for River and listeners; nil on SQLite
+	URL   string        // without password
+	Path  string        // of the SQLite file, absolute; empty on Postgres
 
-	file *file
-	log  *slog.Logger
+	log      *slog.Logger
+	observer observer
+	file     *file   // SQLite only
+	server   *server // Postgres only
 }
 
-// Open opens the database of a URL such as "sqlite:///var/lib/agentos/agentos.db". A missing file is created, readable
-// for its owner alone; its folder must exist. Call Migrate before using it. A nil log discards.
+// Open opens the database of a URL: "sqlite:///var/lib/agentos/agentos.db" or "postgres://user:password@host/name".
+//
+// A missing SQLite file is created, readable for its owner alone; its folder must exist. A Postgres server must answer
+// within 5 s; an error that is Temporary may be gone at the next try, any other needs somebody to change something.
+//
+// Call Migrate before using it. A nil log discards.
 func Open(ctx context.Context, rawURL string, log *slog.Logger) (*DB, error) {
-	path, err := sqlitePath(rawURL)
-	if err != nil {
-		return nil, err
-	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := ensureFile(path); err != nil {
-		return nil, err
+	if isPostgres(rawURL) {
+		return openPostgres(ctx, rawURL, log)
 	}
-	d := &DB{URL: rawURL, Path: path, log: log, file: &file{path: path, log: log}}
-	d.file.release = d.closeIdle
-	d.Write = sql.OpenDB(d.file.connector(writerDSN(path)))
-	d.Write.SetMaxOpenConns(1)
-	d.Read = sql.OpenDB(d.file.connector(readerDSN(path)))
-	d.Read.SetMaxOpenConns(readers)
-	d.keepIdle()
-	if err := d.tryWriter(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, Explain(err)), d.Close())
-	}
-	return d, nil
+	return openSQLite(ctx, rawURL, log)
 }
 
 // Close closes both pools and waits for statements under way.
-func (d *DB) Close() error { return errors.Join(d.Read.Close(), d.Write.Close()) }
+func (d *DB) Close() error {
+	err := errors.Join(d.Read.Close(), d.Write.Close())
+	if d.server != nil {
+		err = errors.Join(err, d.server.close())
+	}
+	return err
+}
 
-// Ping tells whether the file is there, is the one that was opened, can be opened anew, and holds our tables. Open
-// connections alone do not show that: they go on working on a file that was deleted.
+// Ping tells whether the database can be worked with.
 //
-// It heeds the context even while SQLite waits for a lock, which does not.
+// SQLite: whether the file is there, is the one that was opened, can be opened anew, and holds our tables. Open
+// connections alone do not show that: they go on working on a file that was deleted. Postgres: whether it answers, takes
+// writes, and holds our tables.
+//
+// It never takes longer than the context.
 func (d *DB) Ping(ctx context.Context) error {
-	if err := d.file.check(); err != nil {
-		return err
+	if d.Kind == Postgres {
+		return d.pingPostgres(ctx)
 	}
-	if err := access(d.Path); err != nil {
-		return err
-	}
-	answer := make(chan error, 1)
-	go func() { answer <- d.readVersion(ctx) }() // ends when SQLite gives up, after some seconds
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("%s does not answer: %w", d.Path, context.Cause(ctx))
-	}
+	return d.pingSQLite(ctx)
 }
 
-func (d *DB) readVersion(ctx context.Context) error {
-	var version int
-	if err := d.Read.QueryRowContext(ctx, `select coalesce(max(version), 0) from agentos_migration`).Scan(&version); err != nil {
-		return fmt.Errorf("read %s: %w", d.Path, Explain(err))
+// Describe names the database for people: "SQLite", or "Postgres 15.4 at host:port/name".
+func (d *DB) Describe() string {
+	if d.Kind == Postgres {
+		return d.server.describe()
 	}
-	return nil
+	return "SQLite"
 }
 
-// Reopen drops every connection, so that each further statement opens the file anew. Statements under way end first.
-// A file that was replaced or came back is reopened without it.
-func (d *DB) Reopen() { d.file.invalidate("asked to") }
+// Reopen drops every connection, so that each further statement opens the file or calls the server anew. Statements under
+// way end first. A file that was replaced or came back is reopened without it.
+func (d *DB) Reopen() {
+	if d.Kind == Postgres {
+		d.server.reset()
+		return
+	}
+	d.file.invalidate("asked to")
+}
 
-// Statements counts the SQL statements executed since Open, for tests that must show there were none.
-func (d *DB) Statements() uint64 { return d.file.statements.Load() }
+// Statements counts the SQL statements executed since Open, those of River included, for tests that must show there were
+// none.
+func (d *DB) Statements() uint64 { return d.observer.statements.Load() }
 
 // Trace calls a function before each statement of either pool, for tests and for finding out what is slow. It may be
 // called from many goroutines. Nil ends that.
 func (d *DB) Trace(observe func(query string, args []driver.NamedValue)) {
 	if observe == nil {
-		d.file.trace.Store(nil)
+		d.observer.trace.Store(nil)
 		return
 	}
-	d.file.trace.Store(&observe)
-}
-
-// tryWriter makes SQLite read the file's header, which is where a file that is no database shows.
-func (d *DB) tryWriter(ctx context.Context) error {
-	var version int
-	return d.Write.QueryRowContext(ctx, `pragma schema_version`).Scan(&version)
-}
-
-func (d *DB) closeIdle() {
-	d.Read.SetMaxIdleConns(0)
-	d.Write.SetMaxIdleConns(0)
-	d.keepIdle()
-}
-
-func (d *DB) keepIdle() {
-	d.Read.SetMaxIdleConns(readers)
-	d.Write.SetMaxIdleConns(1)
-}
-
-func sqlitePath(rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "", fmt.Errorf("database URL: %w: write sqlite:///path/agentos.db", err)
-	}
-	switch {
-	case u.Scheme == "postgres" || u.Scheme == "postgresql":
-		return "", errors.New("this version keeps its data in SQLite and cannot use Postgres: write sqlite:///path/agentos.db, or leave the setting out")
-	case u.Scheme != "sqlite" || u.Host != "" || u.Path == "":
-		return "", fmt.Errorf("database URL %q: write sqlite:///path/agentos.db", u.Redacted())
-	}
-	path, err := filepath.Abs(u.Path)
-	if err != nil {
-		return "", fmt.Errorf("database URL %q: %w", rawURL, err)
-	}
-	return path, nil
-}
-
-// ensureFile creates a missing file itself, because SQLite would make it readable for everybody. It must not open a file
-// that exists: closing it again would drop the locks other connections of this process hold on it.
-func ensureFile(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && !info.Mode().IsRegular():
-		return fmt.Errorf("open %s: it is not a file", path)
-	case err == nil:
-		return access(path)
-	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("open the database: %w", err)
-	}
-	created, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	switch {
-	case errors.Is(err, fs.ErrExist): // another process was faster
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("create %s: the folder %s does not exist: make it, or choose another with --data", path, filepath.Dir(path))
-	case err != nil:
-		return fmt.Errorf("create the database: %w", err)
-	}
-	return created.Close()
-}
-
-func writerDSN(path string) string {
-	return dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=journal_size_limit(67108864)")
-}
-
-func readerDSN(path string) string { return dsn(path, "_pragma=query_only(1)") }
-
-// dsn refuses to create the file: one that vanished must not come back empty.
-func dsn(path string, more ...string) string {
-	params := append([]string{
-		"mode=rw", "_pragma=busy_timeout(5000)", "_pragma=synchronous(NORMAL)", "_pragma=foreign_keys(1)", "_pragma=cache_size(-8192)",
-	}, more...)
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + strings.Join(params, "&")
+	d.observer.trace.Store(&observe)
 }

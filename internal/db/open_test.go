@@ -35,7 +35,6 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 		{"folder missing", "sqlite://" + dir + "/none/agentos.db", "the folder " + dir + "/none does not exist"},
 		{"a folder", "sqlite://" + dir, "it is not a file"},
 		{"not a database", "sqlite://" + garbage, "the file is not a database"},
-		{"postgres", "postgres://u:p@host/db", "cannot use Postgres"},
 		{"no URL", "agentos.db", "write sqlite:///path/agentos.db"},
 		{"a host", "sqlite://agentos.db", "write sqlite:///path/agentos.db"},
 	} {
