@@ -11,6 +11,10 @@ import (
 //
 // A link need not be reliable: every call has a deadline, and the processes go on with what they have. Its methods may
 // be called at the same time.
+//
+// Its Store announces the document to the listeners of the other processes. A document older than the one that is kept
+// is not stored: ErrFenced. What cannot be a document, or has a revision that lies more than a minute ahead of the clock,
+// is overwritten whatever it is: it would keep all later ones out.
 type Link interface {
 	Tier
 
@@ -32,6 +36,9 @@ type Link interface {
 	// Close frees the link's connections. Calls under way fail.
 	Close()
 }
+
+// LeaseTime is how long a grant lasts, by the clock of whoever it was given to and by that of the link's server.
+const LeaseTime = 3 * time.Second
 
 // A Grant is a lease that was given.
 type Grant struct {

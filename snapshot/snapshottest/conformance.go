@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,17 +19,7 @@ import (
 // revisions only by the clock: use one cache for more.
 func New(tb testing.TB, text string) *snapshot.Snapshot {
 	tb.Helper()
-	cache := snapshot.NewCache(snapshot.CacheOptions{})
-	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{
-		Name: "test", Source: NewSource(map[string]string{"text": text}), MaxBytes: snapshot.MaxDocumentBytes,
-	}}, snapshot.WarmerOptions{})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := warmer.Refresh(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
-	return cache.Current()
+	return series(tb)(text)
 }
 
 // TestTier checks that a tier keeps the promises of snapshot.Tier. open makes an empty one for each subtest.
@@ -70,6 +61,27 @@ func isEmpty(t *testing.T, tier snapshot.Tier) {
 	}
 }
 
+// series makes snapshots as New does, each of a greater revision than the one before.
+func series(tb testing.TB) (next func(text string) *snapshot.Snapshot) {
+	tb.Helper()
+	cache := snapshot.NewCache(snapshot.CacheOptions{})
+	source := NewSource(nil)
+	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{
+		Name: "test", Source: source, MaxBytes: snapshot.MaxDocumentBytes,
+	}}, snapshot.WarmerOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func(text string) *snapshot.Snapshot {
+		tb.Helper()
+		source.Return(map[string]string{"text": text})
+		if err := warmer.Refresh(tb.Context()); err != nil {
+			tb.Fatal(err)
+		}
+		return cache.Current()
+	}
+}
+
 func returnsStored(t *testing.T, tier snapshot.Tier) {
 	s := New(t, "first <b> ü \u2028 end")
 	mustStore(t, tier, s)
@@ -78,7 +90,8 @@ func returnsStored(t *testing.T, tier snapshot.Tier) {
 }
 
 func returnsLast(t *testing.T, tier snapshot.Tier) {
-	long, short := New(t, strings.Repeat("long ", 1000)), New(t, "short")
+	next := series(t)
+	long, short := next(strings.Repeat("long ", 1000)), next("short")
 	mustStore(t, tier, long)
 	mustStore(t, tier, short)
 	wantLoad(t, tier, short.JSON)
@@ -106,12 +119,13 @@ func givesCopies(t *testing.T, tier snapshot.Tier) {
 }
 
 func honoursContext(t *testing.T, tier snapshot.Tier) {
-	old := New(t, "old")
+	next := series(t)
+	old := next("old")
 	mustStore(t, tier, old)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	began := time.Now()
-	if err := tier.Store(ended, New(t, "new")); err == nil {
+	if err := tier.Store(ended, next("new")); err == nil {
 		t.Error("Store() = nil after the context's end")
 	}
 	if _, err := tier.Load(ended); err == nil || errors.Is(err, snapshot.ErrNotFound) {
@@ -124,19 +138,21 @@ func honoursContext(t *testing.T, tier snapshot.Tier) {
 }
 
 func isAtomic(t *testing.T, tier snapshot.Tier) {
-	var versions []*snapshot.Snapshot
-	for i := range 4 {
-		versions = append(versions, New(t, strings.Repeat(fmt.Sprint(i), 1<<(4*i))))
+	next := series(t)
+	versions := []*snapshot.Snapshot{next("first")}
+	for i := range 40 {
+		versions = append(versions, next(strings.Repeat(fmt.Sprint(i%4), 1<<(4*(i%4)))))
 	}
 	mustStore(t, tier, versions[0])
 	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	var writing sync.WaitGroup
 	written := make(chan struct{})
-	for worker := range 2 {
+	var taken atomic.Int64
+	for range 2 {
 		writing.Go(func() {
-			for i := range 20 {
-				if err := tier.Store(ctx, versions[(i+worker)%len(versions)]); err != nil {
+			for i := taken.Add(1); i < int64(len(versions)); i = taken.Add(1) {
+				if err := tier.Store(ctx, versions[i]); err != nil && !errors.Is(err, snapshot.ErrFenced) {
 					t.Errorf("Store() = %v", err)
 				}
 			}

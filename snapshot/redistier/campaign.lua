@@ -1,0 +1,29 @@
+-- Takes or keeps the lease. KEYS: the lease. ARGV: id and name of the candidate, its rank, the length of the lease in
+-- milliseconds, the highest token the candidate knows of. Returns {1, token}, or {0, name of the holder}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local length = tonumber(ARGV[4])
+
+local lease = redis.pcall('HMGET', KEYS[1], 'id', 'holder', 'token', 'rank', 'until')
+if lease.err then
+	if not string.find(lease.err, 'WRONGTYPE', 1, true) then return lease end
+	redis.call('DEL', KEYS[1])
+	lease = {}
+end
+
+local token, rank, ends = tonumber(lease[3]) or 0, tonumber(lease[4]) or 0, tonumber(lease[5]) or 0
+local mine = lease[1] == ARGV[1]
+-- An end too far in the future was not written by a candidate, or the server's clock has gone back since.
+local live = ends > now and ends <= now + 2 * length
+if live and not mine and rank >= tonumber(ARGV[3]) then
+	return {0, lease[2] or 'unknown'}
+end
+if not mine then
+	-- Not only a counter: the clock makes tokens grow across a flush, and a failover that lost the last one.
+	token = math.max(token + 1, now, tonumber(ARGV[5]) + 1)
+end
+token = string.format('%.0f', token)
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'holder', ARGV[2], 'token', token, 'rank', ARGV[3],
+	'until', string.format('%.0f', now + length))
+redis.call('PEXPIRE', KEYS[1], 2592000000) -- 30 days: the token outlives its holder
+return {1, token}

@@ -1,0 +1,27 @@
+package redistier
+
+import (
+	_ "embed" // the scripts
+
+	"github.com/redis/rueidis"
+)
+
+// The scripts touch one key each, so that they run on any Redis Cluster. Their texts say what they take and return.
+var (
+	//go:embed campaign.lua
+	campaignText string
+	//go:embed resign.lua
+	resignText string
+	//go:embed fence.lua
+	fenceText string
+	//go:embed keep.lua
+	keepText string
+	//go:embed tell.lua
+	tellText string
+
+	campaignScript = rueidis.NewLuaScript(campaignText)
+	resignScript   = rueidis.NewLuaScript(resignText)
+	fenceScript    = rueidis.NewLuaScript(fenceText)
+	keepScript     = rueidis.NewLuaScript(keepText)
+	tellScript     = rueidis.NewLuaScript(tellText)
+)

@@ -1,0 +1,374 @@
+package snapshottest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/agentos/agentos/snapshot"
+)
+
+// A Hub is what links of several processes meet at, as a Redis server is, in memory. Safe for concurrent use.
+type Hub struct {
+	name string
+
+	mu       sync.Mutex // guards what follows, the links' settings included
+	doc      []byte
+	revision uint64
+	holder   *Link // who has, or had, the lease
+	rank     int
+	token    uint64
+	until    time.Time
+	links    []*Link
+	stores   []Stored
+}
+
+// Stored is a document that a link's Store has put into the hub.
+type Stored struct {
+	Holder   string
+	Revision uint64
+	At       time.Time
+}
+
+// NewHub makes a hub whose links have this name, for example "redis".
+func NewHub(name string) *Hub { return &Hub{name: name} }
+
+// Link makes the link of one process, which is known by the holder's name.
+func (h *Hub) Link(holder string) *Link {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := &Link{hub: h, holder: holder, changed: make(chan struct{})}
+	h.links = append(h.links, l)
+	return l
+}
+
+// Cut cuts all links, as a server that has crashed does.
+func (h *Hub) Cut() { h.each((*Link).Cut) }
+
+// Hang makes all links hang, as a server that was stopped does.
+func (h *Hub) Hang() { h.each((*Link).Hang) }
+
+// Mend makes all links work again.
+func (h *Hub) Mend() { h.each((*Link).Mend) }
+
+// Slow delays each call of each link by d.
+func (h *Hub) Slow(d time.Duration) { h.each(func(l *Link) { l.Delay(d) }) }
+
+// Flush forgets the document and the lease.
+func (h *Hub) Flush() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.doc, h.revision, h.until = nil, 0, time.Time{}
+}
+
+// Plant puts anything where the document is kept.
+func (h *Hub) Plant(doc []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.doc, h.revision = bytes.Clone(doc), 0
+}
+
+// Document returns what is kept; nil = nothing.
+func (h *Hub) Document() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return bytes.Clone(h.doc)
+}
+
+// Stores returns all documents that were ever put in, oldest first.
+func (h *Hub) Stores() []Stored {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.stores)
+}
+
+// Holder names who has the lease; empty = nobody.
+func (h *Hub) Holder() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.holder == nil || !time.Now().Before(h.until) {
+		return ""
+	}
+	return h.holder.holder
+}
+
+func (h *Hub) each(do func(*Link)) {
+	h.mu.Lock()
+	links := slices.Clone(h.links)
+	h.mu.Unlock()
+	for _, l := range links {
+		do(l)
+	}
+}
+
+// A Link is one process's link to a Hub. It works until it is told to break; each setting holds until the next one.
+// Safe for concurrent use.
+type Link struct {
+	hub    *Hub
+	holder string
+
+	// The hub's lock guards what follows.
+	err       error         // calls fail with it
+	hang      bool          // calls wait for their context or the next setting
+	deaf      bool          // hang, and ignore the context too
+	lose      bool          // messages to this link are lost
+	delay     time.Duration // of each call, through all other settings
+	closed    bool
+	changed   chan struct{} // closed, and replaced, with each setting
+	listeners []*ear
+	calls     int
+	running   int
+	most      int
+}
+
+// An ear is one Listen under way. What it is to hear waits in the inbox, so that a slow one holds up nobody.
+type ear struct {
+	to    snapshot.Listener
+	inbox []func()
+	wake  chan struct{}
+}
+
+var (
+	errCut    = errors.New("connection refused")
+	errClosed = errors.New("the link is closed")
+)
+
+// Cut breaks the connection: what is under way fails, and so do all calls, at once.
+func (l *Link) Cut() { l.set(func() { l.err = errCut }) }
+
+// Hang makes calls wait for their context to end, and lets nothing be heard.
+func (l *Link) Hang() { l.set(func() { l.hang = true }) }
+
+// Deafen makes calls ignore even their context and wait for the next setting, which is needed for them to end.
+func (l *Link) Deafen() { l.set(func() { l.hang, l.deaf = true, true }) }
+
+// Lose loses what other links send to this one; its own calls work.
+func (l *Link) Lose() { l.set(func() { l.lose = true }) }
+
+// Mend makes the link work again.
+func (l *Link) Mend() { l.set(func() {}) }
+
+// Delay makes each call take d longer, or until its context ends. It holds through all other settings.
+func (l *Link) Delay(d time.Duration) {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	l.delay = d
+}
+
+// Calls tells how many calls were made, and how many ran at the same time at the most, those of Listen aside.
+func (l *Link) Calls() (calls, most int) {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	return l.calls, l.most
+}
+
+func (l *Link) set(apply func()) {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	l.err, l.hang, l.deaf, l.lose = nil, false, false, false
+	apply()
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// Name implements snapshot.Tier.
+func (l *Link) Name() string { return l.hub.name }
+
+// Load implements snapshot.Tier.
+func (l *Link) Load(ctx context.Context) (doc []byte, err error) {
+	err = l.call(ctx, func() error {
+		if l.hub.doc == nil {
+			return snapshot.ErrNotFound
+		}
+		doc = bytes.Clone(l.hub.doc)
+		return nil
+	})
+	return doc, err
+}
+
+// Store implements snapshot.Tier.
+func (l *Link) Store(ctx context.Context, s *snapshot.Snapshot) error {
+	return l.call(ctx, func() error {
+		if s.Revision < l.hub.revision {
+			return snapshot.ErrFenced
+		}
+		l.hub.doc, l.hub.revision = bytes.Clone(s.JSON), s.Revision
+		l.hub.stores = append(l.hub.stores, Stored{l.holder, s.Revision, time.Now()})
+		l.send(func(to snapshot.Listener) {
+			if to.Document != nil {
+				to.Document(bytes.Clone(s.JSON))
+			}
+		})
+		return nil
+	})
+}
+
+// Campaign implements snapshot.Link.
+func (l *Link) Campaign(ctx context.Context, rank int) (grant snapshot.Grant, err error) {
+	began := time.Now()
+	err = l.call(ctx, func() error {
+		h := l.hub
+		if h.holder != l && h.holder != nil && time.Now().Before(h.until) && rank <= h.rank {
+			return &snapshot.HeldError{Holder: h.holder.holder}
+		}
+		if h.holder != l {
+			h.token++
+		}
+		h.holder, h.rank, h.until = l, rank, time.Now().Add(snapshot.LeaseTime)
+		grant = snapshot.Grant{Token: h.token, Until: began.Add(snapshot.LeaseTime)}
+		return nil
+	})
+	return grant, err
+}
+
+// Resign implements snapshot.Link.
+func (l *Link) Resign(ctx context.Context) error {
+	return l.call(ctx, func() error {
+		if l.hub.holder == l {
+			l.hub.until = time.Time{}
+		}
+		return nil
+	})
+}
+
+// Tell implements snapshot.Link.
+func (l *Link) Tell(ctx context.Context, sections []string) error {
+	sections = slices.Clone(sections)
+	return l.call(ctx, func() error {
+		l.send(func(to snapshot.Listener) {
+			if to.Told != nil {
+				to.Told(slices.Clone(sections))
+			}
+		})
+		return nil
+	})
+}
+
+// Listen implements snapshot.Link.
+func (l *Link) Listen(ctx context.Context, to snapshot.Listener) error {
+	e := &ear{to: to, wake: make(chan struct{}, 1)}
+	if err := l.pass(ctx); err != nil {
+		return err
+	}
+	l.hub.mu.Lock()
+	l.listeners = append(l.listeners, e)
+	l.hub.mu.Unlock()
+	defer l.forget(e)
+	if to.Ready != nil {
+		to.Ready()
+	}
+	for {
+		l.hub.mu.Lock()
+		changed, err, hang, inbox := l.changed, l.failure(), l.hang, e.inbox
+		if err == nil && !hang {
+			e.inbox = nil
+		}
+		l.hub.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if !hang {
+			for _, hear := range inbox {
+				hear()
+			}
+		}
+		select {
+		case <-e.wake:
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Close implements snapshot.Link.
+func (l *Link) Close() {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	l.closed = true
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// send gives the listeners of all other links something to hear. The hub's lock is held.
+func (l *Link) send(hear func(snapshot.Listener)) {
+	for _, other := range l.hub.links {
+		if other == l || other.lose || other.failure() != nil {
+			continue
+		}
+		for _, e := range other.listeners {
+			e.inbox = append(e.inbox, func() { hear(e.to) })
+			select {
+			case e.wake <- struct{}{}:
+			default: // it is awake already
+			}
+		}
+	}
+}
+
+func (l *Link) forget(e *ear) {
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	l.listeners = slices.DeleteFunc(l.listeners, func(other *ear) bool { return other == e })
+}
+
+// call does what the setting says, and then the work under the hub's lock.
+func (l *Link) call(ctx context.Context, work func() error) error {
+	l.hub.mu.Lock()
+	l.calls++
+	l.running++
+	l.most = max(l.most, l.running)
+	l.hub.mu.Unlock()
+	err := l.pass(ctx)
+	l.hub.mu.Lock()
+	defer l.hub.mu.Unlock()
+	l.running--
+	if err == nil {
+		err = l.failure()
+	}
+	if err != nil {
+		return err
+	}
+	return work()
+}
+
+// pass waits as long as the setting says.
+func (l *Link) pass(ctx context.Context) error {
+	l.hub.mu.Lock()
+	delay := l.delay
+	l.hub.mu.Unlock()
+	if err := wait(ctx, delay, nil, false); err != nil {
+		return err
+	}
+	for {
+		l.hub.mu.Lock()
+		changed, err, hang, deaf := l.changed, l.failure(), l.hang, l.deaf
+		l.hub.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		if !hang {
+			return ctx.Err()
+		}
+		done := ctx.Done()
+		if deaf {
+			done = nil
+		}
+		select {
+		case <-changed:
+		case <-done:
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// failure is why calls fail at once. The hub's lock is held.
+func (l *Link) failure() error {
+	if l.closed {
+		return errClosed
+	}
+	return l.err
+}
