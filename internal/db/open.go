@@ -52,6 +52,18 @@ func Open(ctx context.Context, rawURL string, log *slog.Logger) (*DB, error) {
 	return openSQLite(ctx, rawURL, log)
 }
 
+// Prepare is Open for processes that must start while the database is away: a Postgres server is not asked anything yet,
+// and the first statements fail until it answers. A SQLite file is opened.
+func Prepare(ctx context.Context, rawURL string, log *slog.Logger) (*DB, error) {
+	if !isPostgres(rawURL) {
+		return Open(ctx, rawURL, log)
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return preparePostgres(rawURL, log)
+}
+
 // Close closes both pools and waits for statements under way.
 func (d *DB) Close() error {
 	err := errors.Join(d.Read.Close(), d.Write.Close())

@@ -45,12 +45,8 @@ func isPostgres(rawURL string) bool {
 }
 
 func openPostgres(ctx context.Context, rawURL string, log *slog.Logger) (*DB, error) {
-	config, err := postgresConfig(rawURL)
+	d, err := preparePostgres(rawURL, log)
 	if err != nil {
-		return nil, err
-	}
-	d := &DB{Kind: Postgres, URL: displayURL(config.ConnConfig), log: log, server: &server{config: config}}
-	if err := d.connectPools(config); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, openDeadline, fmt.Errorf("no answer within %v", openDeadline))
@@ -60,6 +56,18 @@ func openPostgres(ctx context.Context, rawURL string, log *slog.Logger) (*DB, er
 			err = Explain(withCause(ctx, err))
 			return nil, errors.Join(&openError{url: d.URL, cause: err}, d.Close())
 		}
+	}
+	return d, nil
+}
+
+func preparePostgres(rawURL string, log *slog.Logger) (*DB, error) {
+	config, err := postgresConfig(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	d := &DB{Kind: Postgres, URL: displayURL(config.ConnConfig), log: log, server: &server{config: config}}
+	if err := d.connectPools(config); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
