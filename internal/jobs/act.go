@@ -2,20 +2,20 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
 func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *db.Tx) error {
 		before, err := s.queue.JobGetTx(ctx, tx, id)
 		if err != nil {
 			return err
@@ -26,7 +26,7 @@ func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
 		case rivertype.JobStateAvailable:
 			return errorOf(ErrConflict, "job %d is already waiting to be run", id)
 		}
-		if err := forgetCancel(ctx, tx, id); err != nil {
+		if err := s.forgetCancel(ctx, tx, id); err != nil {
 			return err
 		}
 		job, err := s.queue.JobRetryTx(ctx, tx, id)
@@ -39,12 +39,14 @@ func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
 }
 
 // forgetCancel removes what River keeps of an earlier cancellation: the note at the job, which would cancel it again at
-// its first failure, and the notice to workers, which would cancel the new attempt if it came late.
-func forgetCancel(ctx context.Context, tx *sql.Tx, id int64) error {
-	if _, err := tx.ExecContext(ctx, `update river_job set metadata = `+withoutCancel+` where id = $1`, id); err != nil {
+// its first failure, and the notice to workers, which would cancel the new attempt if it came late. On Postgres notices are
+// not kept: they arrive at once or never.
+func (s *Service) forgetCancel(ctx context.Context, tx *db.Tx, id int64) error {
+	_, err := tx.ExecContext(ctx, `update river_job set metadata = `+s.sql.withoutCancel+` where id = $1`, id)
+	if err != nil || s.db.Kind == db.Postgres {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `delete from river_notification where topic = 'river_control'
+	_, err = tx.ExecContext(ctx, `delete from river_notification where topic = 'river_control'
 		and json_extract(payload, '$.action') = 'cancel' and json_extract(payload, '$.job_id') = $1`, id)
 	return err
 }
@@ -52,7 +54,7 @@ func forgetCancel(ctx context.Context, tx *sql.Tx, id int64) error {
 // Cancel ends a job: at once when it waits, within a moment when it runs. Then the job is still running when Cancel
 // returns. A job that ended is an ErrConflict.
 func (s *Service) Cancel(ctx context.Context, id int64) (Job, error) {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *db.Tx) error {
 		before, err := s.queue.JobGetTx(ctx, tx, id)
 		if err != nil {
 			return err
@@ -71,7 +73,7 @@ func (s *Service) Cancel(ctx context.Context, id int64) (Job, error) {
 
 // Delete removes a job that does not run, with its runs and logs.
 func (s *Service) Delete(ctx context.Context, id int64) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *db.Tx) error {
 		if _, err := s.queue.JobDeleteTx(ctx, tx, id); err != nil {
 			return err
 		}
@@ -154,11 +156,11 @@ func (s *Service) ResumeQueue(ctx context.Context, name string) error {
 	return s.turnQueue(ctx, name, "resume", s.queue.QueueResumeTx)
 }
 
-func (s *Service) turnQueue(ctx context.Context, name, what string, turn func(context.Context, *sql.Tx, string, *river.QueuePauseOpts) error) error {
+func (s *Service) turnQueue(ctx context.Context, name, what string, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
 	if name == "*" { // River takes it for all queues
 		return errorOf(ErrNotFound, "there is no queue %q", name)
 	}
-	err := s.inTx(ctx, func(tx *sql.Tx) error { return turn(ctx, tx, name, nil) })
+	err := s.inTx(ctx, func(tx *db.Tx) error { return turn(ctx, tx, name, nil) })
 	switch {
 	case errors.Is(err, rivertype.ErrNotFound):
 		return errorOf(ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
@@ -203,18 +205,16 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 }
 
 // announce tells the workers that a queue has a job that did not come by an insert.
-func (s *Service) announce(ctx context.Context, tx *sql.Tx, queue string) error {
+func (s *Service) announce(ctx context.Context, tx *db.Tx, queue string) error {
 	payload, err := json.Marshal(map[string]string{"queue": queue})
 	if err != nil {
 		return err
 	}
-	return s.queue.Driver().UnwrapExecutor(tx).NotifyMany(ctx, &riverdriver.NotifyManyParams{
-		Topic: "river_insert", Payload: []string{string(payload)},
-	})
+	return s.queue.NotifyTx(ctx, tx, "river_insert", []string{string(payload)})
 }
 
-func (s *Service) inTx(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := s.db.Write.BeginTx(ctx, nil)
+func (s *Service) inTx(ctx context.Context, do func(*db.Tx) error) error {
+	tx, err := s.db.Begin(ctx)
 	if err != nil {
 		return err
 	}

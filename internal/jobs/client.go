@@ -2,17 +2,19 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
@@ -25,7 +27,90 @@ const (
 	never = 10 * 365 * 24 * time.Hour
 )
 
-type riverClient = river.Client[*sql.Tx]
+// queueClient is what we use of River's client, whose type depends on the database.
+type queueClient interface {
+	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
+	InsertTx(ctx context.Context, tx *db.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
+	InsertManyTx(ctx context.Context, tx *db.Tx, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
+	JobGetTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error)
+	JobRetryTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error)
+	JobCancelTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error)
+	JobDeleteTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error)
+	QueueGet(ctx context.Context, name string) (*rivertype.Queue, error)
+	QueuePauseTx(ctx context.Context, tx *db.Tx, name string, opts *river.QueuePauseOpts) error
+	QueueResumeTx(ctx context.Context, tx *db.Tx, name string, opts *river.QueuePauseOpts) error
+	// NotifyTx sends River's processes payloads on one of its topics.
+	NotifyTx(ctx context.Context, tx *db.Tx, topic string, payloads []string) error
+	// SetStateTx moves jobs that run to another state.
+	SetStateTx(ctx context.Context, tx *db.Tx, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error)
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+	StopAndCancel(ctx context.Context) error
+	Subscribe(kinds ...river.EventKind) (<-chan *river.Event, func())
+	ID() string
+}
+
+// newQueueClient makes River's client for a database.
+func newQueueClient(d *db.DB, config *river.Config) (queueClient, error) {
+	if d.Kind == db.Postgres {
+		return newClientOn(riverpgxv5.New(d.Pool), (*db.Tx).Postgres, config)
+	}
+	return newClientOn(riversqlite.New(d.Write), (*db.Tx).SQLite, config)
+}
+
+// clientOn is the queueClient of a database whose transactions are of type T.
+type clientOn[T any] struct {
+	*river.Client[T]
+	river func(*db.Tx) T
+}
+
+func newClientOn[T any](driver riverdriver.Driver[T], rivers func(*db.Tx) T, config *river.Config) (queueClient, error) {
+	client, err := river.NewClient(driver, config)
+	if err != nil {
+		return nil, err
+	}
+	return &clientOn[T]{client, rivers}, nil
+}
+
+func (c *clientOn[T]) InsertTx(ctx context.Context, tx *db.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+	return c.Client.InsertTx(ctx, c.river(tx), args, opts)
+}
+
+func (c *clientOn[T]) InsertManyTx(ctx context.Context, tx *db.Tx, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error) {
+	return c.Client.InsertManyTx(ctx, c.river(tx), params)
+}
+
+func (c *clientOn[T]) JobGetTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error) {
+	return c.Client.JobGetTx(ctx, c.river(tx), id)
+}
+
+func (c *clientOn[T]) JobRetryTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error) {
+	return c.Client.JobRetryTx(ctx, c.river(tx), id)
+}
+
+func (c *clientOn[T]) JobCancelTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error) {
+	return c.Client.JobCancelTx(ctx, c.river(tx), id)
+}
+
+func (c *clientOn[T]) JobDeleteTx(ctx context.Context, tx *db.Tx, id int64) (*rivertype.JobRow, error) {
+	return c.Client.JobDeleteTx(ctx, c.river(tx), id)
+}
+
+func (c *clientOn[T]) QueuePauseTx(ctx context.Context, tx *db.Tx, name string, opts *river.QueuePauseOpts) error {
+	return c.Client.QueuePauseTx(ctx, c.river(tx), name, opts)
+}
+
+func (c *clientOn[T]) QueueResumeTx(ctx context.Context, tx *db.Tx, name string, opts *river.QueuePauseOpts) error {
+	return c.Client.QueueResumeTx(ctx, c.river(tx), name, opts)
+}
+
+func (c *clientOn[T]) NotifyTx(ctx context.Context, tx *db.Tx, topic string, payloads []string) error {
+	return c.Driver().UnwrapExecutor(c.river(tx)).NotifyMany(ctx, &riverdriver.NotifyManyParams{Topic: topic, Payload: payloads})
+}
+
+func (c *clientOn[T]) SetStateTx(ctx context.Context, tx *db.Tx, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
+	return c.Pilot().JobSetStateIfRunningMany(ctx, c.Driver().UnwrapExecutor(c.river(tx)), params)
+}
 
 // jobArgs are a job's arguments as they are: the agent reads them, not we.
 type jobArgs struct {
@@ -42,8 +127,8 @@ func (a *jobArgs) UnmarshalJSON(b []byte) error {
 
 // newInserter makes the client for everything but running jobs. Its cooldown bounds nothing but how often it announces
 // inserts into one queue.
-func newInserter(s *Service) (*riverClient, error) {
-	client, err := river.NewClient(riversqlite.New(s.db.Write), &river.Config{
+func newInserter(s *Service) (queueClient, error) {
+	client, err := newQueueClient(s.db, &river.Config{
 		FetchCooldown: river.FetchCooldownMin, Logger: riverLogger(s.log),
 	})
 	if err != nil {
@@ -57,7 +142,7 @@ type generation struct {
 	service *Service
 	fleet   *agent.Fleet
 	number  int
-	client  *riverClient
+	client  queueClient
 }
 
 func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, error) {
@@ -66,7 +151,7 @@ func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, err
 	for _, spec := range fleet.Agents {
 		river.AddWorkerArgs(workers, jobArgs{kind: spec.Name}, &worker{service: s, spec: spec, client: clientID(s.id, number)})
 	}
-	client, err := river.NewClient(riversqlite.New(s.db.Write), &river.Config{
+	client, err := newQueueClient(s.db, &river.Config{
 		ID:                   clientID(s.id, number),
 		Queues:               queuesOf(fleet),
 		Workers:              workers,

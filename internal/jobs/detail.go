@@ -28,11 +28,8 @@ func (s *Service) Get(ctx context.Context, id int64) (Detail, error) {
 
 func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 	var args, tags, failures sql.NullString
-	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+jobColumns+`,
-		case when length(j.args) <= $2 and json_valid(j.args, 9) then json(j.args) end,
-		case when json_valid(j.tags, 5) then json(j.tags) end,
-		case when json_valid(j.errors, 5) then json(j.errors) end
-		from river_job j where j.id = $1`, id, maxDetailArgs), &args, &tags, &failures)
+	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+s.sql.jobColumns()+`, `+s.sql.argsFull+`, `+s.sql.tagsJSON+`, `+s.sql.errorsJSON+`
+		from river_job j where j.id = $1`, id), &args, &tags, &failures)
 	if err != nil {
 		return Detail{}, err
 	}

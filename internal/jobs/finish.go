@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
@@ -95,26 +96,20 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 	}
 	end.pending = s.logs.close(a.runID)
 	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
-		tx, err := s.db.Write.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback()
-		if mine, err := a.holds(ctx, tx); err != nil || !mine {
-			return err
-		}
-		if len(jobs) > 0 {
-			if _, err := s.queue.InsertManyTx(ctx, tx, jobs); err != nil {
-				return fmt.Errorf("%w: %w", errRefused, err)
+		return s.inTx(ctx, func(tx *db.Tx) error {
+			if mine, err := a.holds(ctx, tx); err != nil || !mine {
+				return err
 			}
-		}
-		if err := a.writeEnd(ctx, tx, end); err != nil {
-			return err
-		}
-		if err := a.moveJob(ctx, tx, end); err != nil {
-			return err
-		}
-		return tx.Commit()
+			if len(jobs) > 0 {
+				if _, err := s.queue.InsertManyTx(ctx, tx, jobs); err != nil {
+					return fmt.Errorf("%w: %w", errRefused, err)
+				}
+			}
+			if err := a.writeEnd(ctx, tx, end); err != nil {
+				return err
+			}
+			return a.moveJob(ctx, tx, end)
+		})
 	})
 	if errors.Is(err, errRefused) {
 		s.logs.reopen(a.runID, end.pending)
@@ -125,7 +120,7 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 
 // holds tells whether the attempt still has its end before it. It is false when an earlier try did commit after all, and
 // errSuperseded when the job was given to another worker.
-func (a *attempt) holds(ctx context.Context, tx *sql.Tx) (bool, error) {
+func (a *attempt) holds(ctx context.Context, tx *db.Tx) (bool, error) {
 	var ended sql.NullInt64
 	var outcome string
 	err := tx.QueryRowContext(ctx, `select ended_ms, outcome from run where id = $1`, a.runID).Scan(&ended, &outcome)
@@ -137,7 +132,8 @@ func (a *attempt) holds(ctx context.Context, tx *sql.Tx) (bool, error) {
 	}
 	var state, client sql.NullString
 	var number int
-	err = tx.QueryRowContext(ctx, `select state, attempt, `+lastClient+` from river_job j where id = $1`, a.job.ID).Scan(&state, &number, &client)
+	err = tx.QueryRowContext(ctx, `select state, attempt, `+a.service.sql.lastClient+` from river_job j
+		where id = $1`+a.service.sql.forUpdate, a.job.ID).Scan(&state, &number, &client)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
@@ -149,12 +145,12 @@ func (a *attempt) holds(ctx context.Context, tx *sql.Tx) (bool, error) {
 
 // moveJob brings the job to the state River would, but in our transaction: River does it later and on its own, and a
 // crash in between would leave a job running whose run has ended.
-func (a *attempt) moveJob(ctx context.Context, tx *sql.Tx, end *ending) error {
+func (a *attempt) moveJob(ctx context.Context, tx *db.Tx, end *ending) error {
 	to, err := a.jobState(end)
 	if err != nil {
 		return err
 	}
-	moved, err := a.service.queue.Pilot().JobSetStateIfRunningMany(ctx, a.service.queue.Driver().UnwrapExecutor(tx), &riverdriver.JobSetStateIfRunningManyParams{
+	moved, err := a.service.queue.SetStateTx(ctx, tx, &riverdriver.JobSetStateIfRunningManyParams{
 		ID: []int64{to.ID}, Attempt: []*int{to.Attempt}, ErrData: [][]byte{to.ErrData}, FinalizedAt: []*time.Time{to.FinalizedAt},
 		MetadataDoMerge: []bool{false}, MetadataUpdates: [][]byte{nil}, ScheduledAt: []*time.Time{to.ScheduledAt}, State: []rivertype.JobState{to.State},
 	})
@@ -197,7 +193,7 @@ func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams
 }
 
 // writeEnd ends the run row, unless the reaper did.
-func (a *attempt) writeEnd(ctx context.Context, tx *sql.Tx, end *ending) error {
+func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 	if end.pending != nil {
 		if err := end.pending.write(ctx, tx); err != nil {
 			return err

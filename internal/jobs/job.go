@@ -13,10 +13,6 @@ const (
 	maxListError = 200 // bytes of an error in a list
 )
 
-// jobColumns are what a list shows of river_job j. Never its metadata: other programs keep megabytes there.
-const jobColumns = `j.id, j.kind, j.queue, j.state, j.attempt, j.max_attempts, j.priority, j.created_at, j.scheduled_at,
-	j.attempted_at, j.finalized_at, length(j.args), ` + argsText + `, ` + lastClient + `, ` + lastError
-
 // jobRow is a job as read: its arguments are those of the database, with secrets.
 type jobRow struct {
 	Job
@@ -28,7 +24,7 @@ func (r *jobRow) fields() []any {
 	return []any{&r.ID, &r.Agent, &r.Queue, &r.State, &r.Attempt, &r.MaxAttempts, &r.Priority}
 }
 
-// scanJob reads jobColumns and what follows them.
+// scanJob reads a dialect's jobColumns and what follows them.
 func scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err error) {
 	var created, scheduled, attempted, finalized sql.NullTime
 	var client, failure sql.NullString
@@ -81,7 +77,7 @@ func sizeText(bytes int64) string {
 
 // job reads one job as lists show it.
 func (s *Service) job(ctx context.Context, id int64) (Job, error) {
-	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+jobColumns+` from river_job j where j.id = $1`, id))
+	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+s.sql.jobColumns()+` from river_job j where j.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Job{}, noSuchJob(id)
 	}
@@ -90,7 +86,7 @@ func (s *Service) job(ctx context.Context, id int64) (Job, error) {
 
 // jobsWhere reads jobs; the condition says which and in what order.
 func (s *Service) jobsWhere(ctx context.Context, condition string, args ...any) ([]jobRow, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select `+jobColumns+` from river_job j `+condition, args...)
+	rows, err := s.db.Read.QueryContext(ctx, `select `+s.sql.jobColumns()+` from river_job j `+condition, args...)
 	return collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return scanJob(rows) })
 }
 

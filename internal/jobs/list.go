@@ -183,11 +183,8 @@ func (w *walk) rareIDs(ctx context.Context) ([]int64, bool, error) {
 // through looks at the given jobs.
 func (w *walk) through(ctx context.Context, ids []int64) error {
 	for chunk := range slices.Chunk(ids, scanFirst) {
-		args := make([]any, len(chunk))
-		for i, id := range chunk {
-			args[i] = id
-		}
-		rows, err := w.matching(ctx, `j.id in `+list(1, len(chunk)), args...)
+		condition, args := w.service.sql.in(`j.id`, 1, chunk)
+		rows, err := w.matching(ctx, condition, args...)
 		if err != nil || w.take(rows) {
 			return err
 		}
@@ -220,7 +217,7 @@ func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]
 		add(` order by j.id desc limit $%d`, limit)
 		return w.service.jobsWhere(ctx, `where `+condition, args...)
 	}
-	add(` and (cast(j.id as text) = $%[1]d or instr(lower(`+argsText+`), $%[1]d) > 0 or instr(lower(`+lastError+`), $%[1]d) > 0)`, w.text)
+	add(` and (cast(j.id as text) = $%[1]d or `+w.service.sql.argsHave+` or `+w.service.sql.errorHas+`)`, w.text)
 	rows, err := w.service.jobsWhere(ctx, `where `+condition+` order by j.id desc`, args...)
 	// What the database found may be a secret, which must not be found out by searching.
 	rows = slices.DeleteFunc(rows, func(r jobRow) bool { return !r.contains(w.text) })

@@ -134,7 +134,7 @@ func TestTodayCountsFromMidnight(t *testing.T) {
 	start := midnight(time.Now())
 	for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, created_at, state, finalized_at)
-			values ('rare', 'rare', jsonb('{}'), 1, $1, 'cancelled', $1)`, stamp(at))
+			values ('rare', 'rare', jsonb('{}'), 1, $1, 'cancelled', $1)`, s.db.Stamp(at))
 		if i == 1 {
 			exec1(t, s, `delete from river_job where id = 1`)
 		}

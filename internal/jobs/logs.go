@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
@@ -147,7 +147,7 @@ func (b *logBook) flush(ctx context.Context) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	err := b.service.inTx(ctx, func(tx *sql.Tx) error {
+	err := b.service.inTx(ctx, func(tx *db.Tx) error {
 		for _, r := range batch {
 			if err := r.write(ctx, tx); err != nil {
 				return err
@@ -207,7 +207,7 @@ func (b *logBook) giveBack(batch []*runLog) {
 }
 
 // write puts the lines and the latest state into the database. The first write after close also tells what was dropped.
-func (r *runLog) write(ctx context.Context, tx *sql.Tx) error {
+func (r *runLog) write(ctx context.Context, tx *db.Tx) error {
 	lines := r.lines
 	if r.closing && r.dropped > 0 {
 		lines = append(slices.Clone(lines), logged{time.Now(), "warn", fmt.Sprintf("%d lines dropped: a run keeps %d", r.dropped, maxLinesOfRun)})

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // orphanedFor is how long a job of this very worker may be "running" without being in its hands before it is given back.
@@ -60,11 +62,13 @@ func (s *Service) reap(ctx context.Context) error {
 }
 
 func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, j.queue, `+lastClient+`, `+cancelAsked+` is not null
+	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, j.queue, `+s.sql.lastClient+`, `+s.sql.cancelNote+`, j.attempted_at
 		from river_job j where j.state = 'running'`)
 	return collect(rows, err, func(rows *sql.Rows) (j running, err error) {
-		var client sql.NullString
-		err = rows.Scan(&j.id, &j.attempt, &j.queue, &client, &j.cancelled)
+		var client, note sql.NullString
+		var attempted sql.NullTime
+		err = rows.Scan(&j.id, &j.attempt, &j.queue, &client, &note, &attempted)
+		j.cancelled = noted(note, attempted)
 		j.client = client.String
 		j.worker, _ = workerOf(client.String)
 		return j, err
@@ -115,14 +119,14 @@ func (s *Service) deadWorkers(ctx context.Context) (func(worker string) bool, er
 func (s *Service) giveBack(ctx context.Context, j running) error {
 	now := time.Now()
 	moved := false
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *db.Tx) error {
 		change := `state = 'available', attempt = case when attempt > 0 then attempt - 1 else 0 end, scheduled_at = $5`
 		if j.cancelled {
 			change = `state = 'cancelled', finalized_at = $5`
 		}
 		result, err := tx.ExecContext(ctx, `update river_job as j set `+change+`
-			where id = $1 and state = 'running' and attempt = $2 and `+lastClient+` = $3 and queue = $4`,
-			j.id, j.attempt, j.client, j.queue, stamp(now))
+			where id = $1 and state = 'running' and attempt = $2 and `+s.sql.lastClient+` = $3 and queue = $4`,
+			j.id, j.attempt, j.client, j.queue, s.db.Stamp(now))
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // Every ended run is added to the sums of its minute and its hour exactly once: adding it and marking it as added are
@@ -114,7 +116,7 @@ func (s *Service) rollUpAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.inTx(ctx, func(tx *sql.Tx) error { return rollUp(ctx, tx) }); err != nil {
+		if err := s.inTx(ctx, func(tx *db.Tx) error { return rollUp(ctx, tx) }); err != nil {
 			return err
 		}
 		any = true
@@ -122,7 +124,7 @@ func (s *Service) rollUpAll(ctx context.Context) error {
 }
 
 // rollUp adds one batch of ended runs to the sums and marks them.
-func rollUp(ctx context.Context, tx *sql.Tx) error {
+func rollUp(ctx context.Context, tx *db.Tx) error {
 	rows, err := tx.QueryContext(ctx, `select id, agent, queue, outcome, ended_ms, coalesce(run_ms, 0), wait_ms,
 		input_tokens, output_tokens, cost_usd from run where rolled = 0 and ended_ms is not null order by id limit $1`, rollupBatch)
 	runs, err := collect(rows, err, func(rows *sql.Rows) (r endedRun, err error) {
@@ -166,7 +168,7 @@ func floorTo(n, step int64) int64 { return n - n%step }
 const sumColumns = `ok, failed, timeout, lost, cancelled, run_max_ms, wait_max_ms, input_tokens, output_tokens, cost_usd, run_ms, wait_ms`
 
 // addTo adds fresh sums to a stored row.
-func addTo(ctx context.Context, tx *sql.Tx, b bucket, fresh *sums) error {
+func addTo(ctx context.Context, tx *db.Tx, b bucket, fresh *sums) error {
 	row := tx.QueryRowContext(ctx, `select `+sumColumns+` from rollup where step_s = $1 and agent = $2 and queue = $3 and start_s = $4`,
 		b.step, b.agent, b.queue, b.start)
 	if err := fresh.scan(row.Scan); err != nil && !errors.Is(err, sql.ErrNoRows) {

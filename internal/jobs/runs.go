@@ -18,7 +18,7 @@ func scanID(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) }
 func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
 	// Most running jobs have a run, whose index is in the order wanted ("cross" keeps SQLite from beginning with the jobs);
 	// the rest is found by River's index.
-	rows, err := s.db.Read.QueryContext(ctx, `select `+jobColumns+`, r.id, r.started_ms, r.progress, r.message
+	rows, err := s.db.Read.QueryContext(ctx, `select `+s.sql.jobColumns()+`, r.id, r.started_ms, r.progress, r.message
 		from run r cross join river_job j
 		where j.id = r.job_id and r.ended_ms is null and j.state = 'running' order by r.started_ms, r.id limit $1`, n)
 	all, err := collect(rows, err, scanRunning)

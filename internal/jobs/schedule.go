@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
@@ -42,7 +43,7 @@ func (s *Service) NextRun(agent string) *time.Time {
 // loadSchedule makes each scheduled agent's row say when it is due. A row of the same schedule stays: a time missed while
 // nothing ran is made up for once.
 func (s *Service) loadSchedule(ctx context.Context, fleet *agent.Fleet) error {
-	err := s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *db.Tx) error {
 		for _, spec := range fleet.Agents {
 			if spec.Schedule == "" {
 				if _, err := tx.ExecContext(ctx, `delete from schedule where agent = $1`, spec.Name); err != nil {
@@ -162,7 +163,7 @@ func (s *Service) insertOne(ctx context.Context, d due, now time.Time) error {
 		return err
 	}
 	inserted := false
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err = s.inTx(ctx, func(tx *db.Tx) error {
 		result, err := tx.ExecContext(ctx, `update schedule set next_ms = $3 where agent = $1 and next_ms = $2`, d.spec.Name, d.next, next.UnixMilli())
 		if err != nil {
 			return err

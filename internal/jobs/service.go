@@ -24,19 +24,23 @@ type Options struct {
 	// many goroutines and must return at once. Nil tells nobody.
 	OnChange func(sections ...string)
 	NoWork   bool // insert, act and read only; Start then does nothing
+	// Run makes an attempt; nil means agent.Run. It is for programs that run attempts some other way, and for measuring.
+	Run func(context.Context, agent.Attempt) (agent.Result, error)
 }
 
 // Service is the fleet on its queue. Its methods may be called concurrently.
 type Service struct {
 	db       *db.DB
+	sql      *dialect
 	dataDir  string
 	version  string
 	shim     []string
 	log      *slog.Logger
 	onChange func(sections ...string)
 	noWork   bool
+	run      func(context.Context, agent.Attempt) (agent.Result, error)
 
-	queue   *riverClient // inserts and acts; runs nothing
+	queue   queueClient // inserts and acts; runs nothing
 	fleet   atomic.Pointer[agent.Fleet]
 	current atomic.Pointer[generation] // nil before Start
 	limiter *limiter
@@ -87,12 +91,15 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	if opts.Shim == nil {
 		opts.Shim = agent.SelfShim()
 	}
+	if opts.Run == nil {
+		opts.Run = agent.Run
+	}
 	if opts.OnChange == nil {
 		opts.OnChange = func(...string) {}
 	}
 	s := &Service{
-		db: opts.DB, dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
-		onChange: opts.OnChange, noWork: opts.NoWork,
+		db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
+		onChange: opts.OnChange, noWork: opts.NoWork, run: opts.Run,
 		limiter: newLimiter(), active: newActiveSet(), orphans: map[int64]time.Time{}, ended: make(chan struct{}, 1),
 	}
 	s.logs = newLogBook(s)

@@ -9,24 +9,109 @@ import (
 	"github.com/agentos/agentos/internal/db"
 )
 
-// River's own columns differ between databases: here are SQLite's forms, JSON in blobs and times as text. Alias j is
-// river_job. What other programs wrote there may be malformed and must not fail a whole list.
+// dialect is what differs between the databases in our statements: mostly River's own columns, JSON in blobs and times as
+// text on SQLite, jsonb, arrays and timestamptz on Postgres. Alias j is river_job. What other programs wrote there may be
+// malformed and must not fail a whole list.
+type dialect struct {
+	kind db.Kind
+
+	lastClient string // the River client of the last attempt
+	lastError  string // the text of the last error, shortened
+	argsSize   string // bytes of the arguments
+	argsText   string // null beyond 16 KB: a list must not turn megabytes into text
+	argsFull   string // null beyond maxDetailArgs
+	argsHave   string // whether the text of the arguments may have parameter %[1]d, in lower case; it may say yes too often
+	errorHas   string // whether the last error has parameter %[1]d, in lower case
+	tagsJSON   string
+	errorsJSON string
+	// cancelNote is when the attempt was asked to end, as text of some form of RFC 3339, or null.
+	cancelNote    string
+	withoutCancel string // metadata without that note
+	forUpdate     string // keeps a row as it is read until the transaction ends
+	nowMS         string // the database's clock: the one that all its users share
+}
+
+var sqliteDialect = &dialect{
+	kind:       db.SQLite,
+	lastClient: `case when json_valid(j.attempted_by, 5) then json_extract(j.attempted_by, '$[#-1]') end`,
+	lastError:  sqliteLastError,
+	argsSize:   `length(j.args)`,
+	argsText:   sqliteArgsText,
+	argsFull:   fmt.Sprintf(`case when length(j.args) <= %d and json_valid(j.args, 9) then json(j.args) end`, maxDetailArgs),
+	argsHave:   `instr(lower(` + sqliteArgsText + `), $%[1]d) > 0`,
+	errorHas:   `instr(lower(` + sqliteLastError + `), $%[1]d) > 0`,
+	tagsJSON:   `case when json_valid(j.tags, 5) then json(j.tags) end`,
+	errorsJSON: `case when json_valid(j.errors, 5) then json(j.errors) end`,
+	cancelNote: `case when json_valid(j.metadata, 5) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
+	withoutCancel: `case when json_valid(metadata, 5) then jsonb_remove(metadata, '$.cancel_attempted_at')
+		else metadata end`,
+	nowMS: `cast(unixepoch('subsec') * 1000 as integer)`,
+}
+
 const (
-	// lastClient is the River client of the last attempt.
-	lastClient = `case when json_valid(j.attempted_by, 5) then json_extract(j.attempted_by, '$[#-1]') end`
-	lastError  = `case when json_valid(j.errors, 5) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`
-	// argsText is null beyond previewLimit: SQLite would turn megabytes into text for a line of a list.
-	argsText = `case when length(j.args) > 16384 then null when json_valid(j.args, 9) then json(j.args) end`
-	// cancelAsked is when the attempt under way was asked to end, as RFC 3339 text, or null. A note from before the attempt
-	// began does not count: River keeps it when a cancelled job is retried.
-	cancelAsked = `case when json_valid(j.metadata, 5) and julianday(json_extract(j.metadata, '$.cancel_attempted_at')) >= julianday(j.attempted_at)
-		then json_extract(j.metadata, '$.cancel_attempted_at') end`
-	withoutCancel = `case when json_valid(metadata, 5) then jsonb_remove(metadata, '$.cancel_attempted_at') else metadata end`
+	sqliteArgsText  = `case when length(j.args) > 16384 then null when json_valid(j.args, 9) then json(j.args) end`
+	sqliteLastError = `case when json_valid(j.errors, 5) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`
 )
 
-// stamp is a time in the form River stores, for comparing.
-func stamp(t time.Time) string {
-	return t.UTC().Round(time.Millisecond).Format("2006-01-02 15:04:05.000")
+var postgresDialect = &dialect{
+	kind:       db.Postgres,
+	lastClient: `j.attempted_by[array_upper(j.attempted_by, 1)]`,
+	lastError:  postgresLastError,
+	// The size as stored, compressed: a list must not unpack what it does not show.
+	argsSize: `case when pg_column_size(j.args) > 16384 then pg_column_size(j.args) else octet_length(j.args::text) end`,
+	argsText: postgresArgsText,
+	argsFull: fmt.Sprintf(`case when octet_length(j.args::text) <= %d then j.args::text end`, maxDetailArgs),
+	// Postgres puts spaces between the parts of JSON, we show none.
+	argsHave:      `strpos(replace(lower(` + postgresArgsText + `), ' ', ''), replace($%[1]d, ' ', '')) > 0`,
+	errorHas:      `strpos(lower(` + postgresLastError + `), $%[1]d) > 0`,
+	tagsJSON:      `array_to_json(j.tags)::text`,
+	errorsJSON:    `array_to_json(j.errors)::text`,
+	cancelNote:    `j.metadata ->> 'cancel_attempted_at'`,
+	withoutCancel: `metadata - 'cancel_attempted_at'`,
+	forUpdate:     ` for update`,
+	nowMS:         `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
+}
+
+const (
+	postgresArgsText = `case when pg_column_size(j.args) <= 16384 and octet_length(j.args::text) <= 16384 then j.args::text end`
+	// An error with a NUL in it cannot be turned into text: Postgres refuses \u0000 already when it is written.
+	postgresLastError = `left(j.errors[array_upper(j.errors, 1)] ->> 'error', 300)`
+)
+
+// jobColumns are what a list shows of river_job j. Never its metadata: other programs keep megabytes there.
+func (d *dialect) jobColumns() string {
+	return `j.id, j.kind, j.queue, j.state, j.attempt, j.max_attempts, j.priority, j.created_at, j.scheduled_at,
+	j.attempted_at, j.finalized_at, ` + d.argsSize + `, ` + d.argsText + `, ` + d.lastClient + `, ` + d.lastError
+}
+
+func dialectOf(kind db.Kind) *dialect {
+	if kind == db.Postgres {
+		return postgresDialect
+	}
+	return sqliteDialect
+}
+
+// in says that a column is one of some ids, as parameters from $from on. Postgres takes them as one, so that lists of
+// different lengths are one statement to it.
+func (d *dialect) in(column string, from int, ids []int64) (condition string, args []any) {
+	if d.kind == db.Postgres {
+		return fmt.Sprintf("%s = any($%d)", column, from), []any{ids}
+	}
+	args = make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	return column + " in " + list(from, len(ids)), args
+}
+
+// noted tells whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt
+// when a cancelled job is retried.
+func noted(note sql.NullString, attempted sql.NullTime) bool {
+	if !note.Valid {
+		return false
+	}
+	at, err := time.Parse(time.RFC3339Nano, note.String)
+	return err == nil && !at.Before(attempted.Time)
 }
 
 // tuples returns rows of numbered parameters for an insert: ($1,$2),($3,$4).

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"os"
 	"time"
@@ -81,22 +82,23 @@ func (s *Service) pollCancelled(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	rows, err := s.db.Read.QueryContext(ctx, `select j.id from river_job j where j.id in `+list(1, len(ids))+`
-		and j.state = 'running' and `+cancelAsked+` is not null`, args...)
+	condition, args := s.sql.in(`j.id`, 1, ids)
+	rows, err := s.db.Read.QueryContext(ctx, `select j.id, `+s.sql.cancelNote+`, j.attempted_at from river_job j
+		where `+condition+` and j.state = 'running' and `+s.sql.cancelNote+` is not null`, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var id int64
-		if err := rows.Scan(&id); err != nil {
+		var note sql.NullString
+		var attempted sql.NullTime
+		if err := rows.Scan(&id, &note, &attempted); err != nil {
 			return err
 		}
-		s.active.cancel(id, rivertype.ErrJobCancelledRemotely)
+		if noted(note, attempted) {
+			s.active.cancel(id, rivertype.ErrJobCancelledRemotely)
+		}
 	}
 	return rows.Err()
 }

@@ -97,7 +97,7 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 		}
 	}()
 	s.logs.open(a.runID, a.job.ID, a.spec.Name)
-	return agent.Run(ctx, agent.Attempt{
+	return s.run(ctx, agent.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim,
 		OnLine: func(line agent.Line) { s.logs.add(a.runID, line) },
