@@ -10,7 +10,7 @@ import (
 
 // leashScript learns from its standard input which processes and folders this process made, and ends them when the
 // input ends: that happens when this process ends, in whatever way. A server's own children go too: a stopped one does
-// not notice that its parent is gone.
+// not notice that its parent is gone. A "=" before a process is for it alone.
 const leashScript = `
 trap '' INT TERM HUP QUIT
 while read -r verb what; do
@@ -22,6 +22,7 @@ done
 for each in $held; do
 	case $each in
 	/*) folders="$folders $each" ;;
+	=*) processes="$processes ${each#=}" ;;
 	*) processes="$processes $each $(cat /proc/$each/task/$each/children 2>/dev/null)" ;;
 	esac
 done

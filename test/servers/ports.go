@@ -19,8 +19,8 @@ const (
 
 var errNoPort = errors.New("find a free port: every one that was tried is taken")
 
-// freePort finds a port that nobody listens on now.
-func freePort() (int, error) {
+// FreePort finds a port that nobody listens on now, outside of those that the system gives away.
+func FreePort() (int, error) {
 	for range 200 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1)
 		if isFree(port) && isFree(port+busOffset) {
@@ -44,7 +44,7 @@ func local(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(
 func onFreePort(start func(port int) error) error {
 	var last error
 	for range 5 {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			return err
 		}

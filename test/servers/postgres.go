@@ -30,7 +30,7 @@ const debianPostgres = "/usr/lib/postgresql/*/bin"
 type Postgres struct {
 	Port int
 
-	process process
+	process Process
 	folder  *folder
 }
 
@@ -87,17 +87,17 @@ func newPostgres(what string, options []PostgresOption) (*Postgres, error) {
 		return nil, err
 	}
 	p := &Postgres{folder: f}
-	p.process = process{
-		name: "Postgres", log: f.file("log"), as: nobody(), quit: syscall.SIGINT,
-		argv: []string{binary, "-D", f.file("data"), "-k", f.path},
-		ready: func(ctx context.Context) error {
+	p.process = Process{
+		Name: "Postgres", Log: f.file("log"), As: nobody(), Quit: syscall.SIGINT,
+		Argv: []string{binary, "-D", f.file("data"), "-k", f.path},
+		Ready: func(ctx context.Context) error {
 			return p.exec(ctx, p.AdminURL("postgres"), "SELECT 1")
 		},
 	}
 	for _, setting := range given.settings {
-		p.process.argv = append(p.process.argv, "-c", setting)
+		p.process.Argv = append(p.process.Argv, "-c", setting)
 	}
-	if as := p.process.as; as != nil {
+	if as := p.process.As; as != nil {
 		if err := os.Chown(f.path, int(as.Uid), int(as.Gid)); err != nil {
 			return nil, errors.Join(err, f.remove())
 		}
@@ -110,11 +110,11 @@ func (p *Postgres) begin(makeData func() error) error {
 	if err := makeData(); err != nil {
 		return err
 	}
-	argv := p.process.argv
+	argv := p.process.Argv
 	return onFreePort(func(port int) error {
 		p.Port = port
-		p.process.argv = slices.Concat(argv, []string{"-p", strconv.Itoa(port)})
-		return p.process.start()
+		p.process.Argv = slices.Concat(argv, []string{"-p", strconv.Itoa(port)})
+		return p.process.Start()
 	})
 }
 
@@ -131,7 +131,7 @@ func (p *Postgres) tool(name string, args ...string) error {
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.process.as}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.process.As}
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", name, err, output)
 	}
@@ -164,7 +164,7 @@ func (p *Postgres) url(user, database string) string {
 func (p *Postgres) Addr() string { return local(p.Port) }
 
 // Log is the file of the server's log.
-func (p *Postgres) Log() string { return p.process.log }
+func (p *Postgres) Log() string { return p.process.Log }
 
 // Data is the folder of the server's data.
 func (p *Postgres) Data() string { return p.folder.file("data") }
@@ -219,10 +219,10 @@ func (p *Postgres) connect(ctx context.Context, url string) (*pgx.Conn, error) {
 }
 
 // Start starts the server again on its data and its port. It does nothing while the server runs.
-func (p *Postgres) Start() error { return p.process.start() }
+func (p *Postgres) Start() error { return p.process.Start() }
 
 // Stop ends the server in order; connections are broken.
-func (p *Postgres) Stop() { p.process.stop() }
+func (p *Postgres) Stop() { p.process.Stop() }
 
 // Restart is Stop and Start.
 func (p *Postgres) Restart() error {
@@ -231,23 +231,23 @@ func (p *Postgres) Restart() error {
 }
 
 // Kill ends the server with SIGKILL; the next start recovers from its log.
-func (p *Postgres) Kill() { p.process.kill() }
+func (p *Postgres) Kill() { p.process.Kill() }
 
 // Pause freezes the server: connections stay, nothing answers.
-func (p *Postgres) Pause() { p.process.pause() }
+func (p *Postgres) Pause() { p.process.Pause() }
 
 // Resume ends a pause.
-func (p *Postgres) Resume() { p.process.resume() }
+func (p *Postgres) Resume() { p.process.Resume() }
 
 // Alive says whether the server runs, frozen or not.
-func (p *Postgres) Alive() bool { return p.process.alive() }
+func (p *Postgres) Alive() bool { return p.process.Alive() }
 
 // Reload makes the server read its configuration files.
 func (p *Postgres) Reload() error { return syscall.Kill(p.process.pid, syscall.SIGHUP) }
 
 // Close ends the server and removes its data.
 func (p *Postgres) Close() error {
-	p.process.kill()
+	p.process.Kill()
 	return p.folder.remove()
 }
 
@@ -289,7 +289,7 @@ func (p *Postgres) TablespaceFolder(name string) (string, error) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return "", err
 	}
-	if as := p.process.as; as != nil {
+	if as := p.process.As; as != nil {
 		return path, os.Chown(path, int(as.Uid), int(as.Gid))
 	}
 	return path, nil

@@ -21,46 +21,53 @@ const (
 	lookEvery     = 10 * time.Millisecond
 )
 
-// process is a server that can be stopped, killed, paused and started again. Its methods are called one at a time,
-// but for alive.
-type process struct {
-	name    string
-	argv    []string
-	log     string // file of its output
-	as      *syscall.Credential
-	env     []string
-	ready   func(ctx context.Context) error // nil once the server answers
-	quit    syscall.Signal                  // asks it to end
-	mu      sync.Mutex
-	pid     int // 0 while it does not run
-	ended   chan struct{}
-	release func()
+// Process is a program that can be stopped, killed, paused and started again; it is on the leash. Its fields are set
+// before the first start and between runs. Its methods are called one at a time, but for Alive and PID.
+type Process struct {
+	Name  string
+	Argv  []string
+	Log   string // file of its output, to which each run appends
+	Env   []string
+	As    *syscall.Credential             // nil: who we are
+	Ready func(ctx context.Context) error // nil once the program does its work; a nil Ready is not waited for
+	Quit  syscall.Signal                  // asks it to end; 0 is SIGTERM
+	// Alone sends signals to the process only: its children are meant to notice by themselves.
+	Alone bool
+
+	mu     sync.Mutex
+	pid    int // 0 before the first start
+	starts int
+	ended  chan struct{}
 }
 
-// start starts the server and waits until it answers.
-func (p *process) start() error {
-	if p.alive() {
+// Start starts the program and waits until it is ready. It does nothing while the program runs.
+func (p *Process) Start() error {
+	if p.Alive() {
 		return nil
 	}
-	output, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	output, err := os.OpenFile(p.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
 	defer output.Close()
-	cmd := exec.Command(p.argv[0], p.argv[1:]...)
+	cmd := exec.Command(p.Argv[0], p.Argv[1:]...)
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.as}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.As}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", p.name, err)
+		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	release, err := Leash(cmd.Process.Pid)
+	held := fmt.Sprint(cmd.Process.Pid)
+	if p.Alone {
+		held = "=" + held
+	}
+	release, err := Leash(held)
 	if err != nil {
 		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
 	ended := make(chan struct{})
-	p.set(cmd.Process.Pid, ended, release)
+	p.set(cmd.Process.Pid, ended)
 	go func() { // ends with the server
 		_ = cmd.Wait()
 		release()
@@ -70,39 +77,50 @@ func (p *process) start() error {
 }
 
 // await waits until the server that was just started answers.
-func (p *process) await() error {
+func (p *Process) await() error {
+	if p.Ready == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), startPatience, errors.New("it does not answer"))
 	defer cancel()
 	for {
-		err := p.ready(ctx)
+		err := p.Ready(ctx)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-p.ended:
-			return fmt.Errorf("%s ended at once:\n%s", p.name, p.lastWords())
+			return fmt.Errorf("%s ended at once:\n%s", p.Name, p.lastWords())
 		case <-ctx.Done():
-			p.kill()
-			return fmt.Errorf("start %s: %w: %w:\n%s", p.name, context.Cause(ctx), err, p.lastWords())
+			p.Kill()
+			return fmt.Errorf("start %s: %w: %w:\n%s", p.Name, context.Cause(ctx), err, p.lastWords())
 		case <-time.After(lookEvery):
 		}
 	}
 }
 
-func (p *process) set(pid int, ended chan struct{}, release func()) {
+func (p *Process) set(pid int, ended chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pid, p.ended, p.release = pid, ended, release
+	p.pid, p.ended = pid, ended
+	p.starts++
+}
+
+// PID is the process id of the present or last run, and which run that is, from 1.
+func (p *Process) PID() (pid, run int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid, p.starts
 }
 
 // lastWords is the end of the log.
-func (p *process) lastWords() string {
-	text, _ := os.ReadFile(p.log)
+func (p *Process) lastWords() string {
+	text, _ := os.ReadFile(p.Log)
 	return string(text[max(0, len(text)-2000):])
 }
 
-// alive says whether the server runs, paused or not.
-func (p *process) alive() bool {
+// Alive says whether the program runs, frozen or not.
+func (p *Process) Alive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.pid == 0 {
@@ -116,10 +134,13 @@ func (p *process) alive() bool {
 	}
 }
 
-// family are the process and its children.
-func (p *process) family() []int {
-	if !p.alive() {
+// family are those that signals are for.
+func (p *Process) family() []int {
+	if !p.Alive() {
 		return nil
+	}
+	if p.Alone {
+		return []int{p.pid}
 	}
 	return append([]int{p.pid}, children(p.pid)...)
 }
@@ -145,16 +166,17 @@ func signalAll(family []int, signal syscall.Signal) {
 	}
 }
 
-// pause freezes the server and its children.
-func (p *process) pause() {
+// Pause freezes the program and its children.
+func (p *Process) Pause() {
 	signalAll(p.family(), syscall.SIGSTOP)
 	signalAll(p.family(), syscall.SIGSTOP) // one that was being born
 }
 
-func (p *process) resume() { signalAll(p.family(), syscall.SIGCONT) }
+// Resume ends a pause.
+func (p *Process) Resume() { signalAll(p.family(), syscall.SIGCONT) }
 
-// kill ends the server and its children without asking them.
-func (p *process) kill() {
+// Kill ends the program and its children without asking them.
+func (p *Process) Kill() {
 	family := p.family()
 	if len(family) == 0 {
 		return
@@ -179,17 +201,21 @@ func isAlive(pid int) bool {
 	return !bytes.HasPrefix(state, []byte("Z"))
 }
 
-// stop asks the server to end, and insists after a while.
-func (p *process) stop() {
-	if !p.alive() {
+// Stop asks the program to end, and kills it after a while.
+func (p *Process) Stop() {
+	if !p.Alive() {
 		return
 	}
-	p.resume()
-	_ = syscall.Kill(p.pid, p.quit)
+	p.Resume()
+	quit := p.Quit
+	if quit == 0 {
+		quit = syscall.SIGTERM
+	}
+	_ = syscall.Kill(p.pid, quit)
 	select {
 	case <-p.ended:
 	case <-time.After(stopPatience):
-		p.kill()
+		p.Kill()
 	}
 }
 

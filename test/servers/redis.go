@@ -18,7 +18,7 @@ type Redis struct {
 	Password string // of the default user; empty: none
 	CAFile   string // the certificate to trust, in PEM form; empty without TLS
 
-	process process
+	process Process
 	folder  *folder
 	tls     *tls.Config
 }
@@ -67,7 +67,7 @@ func NewRedis(options ...RedisOption) (*Redis, error) {
 		return nil, err
 	}
 	r := &Redis{folder: f, Password: given.password}
-	r.process = process{name: "Redis", log: f.file("log"), quit: syscall.SIGTERM, ready: r.ping}
+	r.process = Process{Name: "Redis", Log: f.file("log"), Quit: syscall.SIGTERM, Ready: r.ping}
 	argv := []string{binary, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", f.path,
 		"--daemonize", "no", "--enable-debug-command", "yes"}
 	if given.password != "" {
@@ -88,8 +88,8 @@ func NewRedis(options ...RedisOption) (*Redis, error) {
 		if given.tls {
 			flag = "--tls-port"
 		}
-		r.process.argv = slices.Concat(argv, []string{flag, strconv.Itoa(port)})
-		return r.process.start()
+		r.process.Argv = slices.Concat(argv, []string{flag, strconv.Itoa(port)})
+		return r.process.Start()
 	})
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -141,10 +141,10 @@ func (r *Redis) DoContext(ctx context.Context, args ...string) (string, error) {
 }
 
 // Start starts the server again on its port, empty. It does nothing while the server runs.
-func (r *Redis) Start() error { return r.process.start() }
+func (r *Redis) Start() error { return r.process.Start() }
 
 // Stop ends the server in order.
-func (r *Redis) Stop() { r.process.stop() }
+func (r *Redis) Stop() { r.process.Stop() }
 
 // Restart is Stop and Start: the server is empty afterwards.
 func (r *Redis) Restart() error {
@@ -153,22 +153,22 @@ func (r *Redis) Restart() error {
 }
 
 // Kill ends the server with SIGKILL.
-func (r *Redis) Kill() { r.process.kill() }
+func (r *Redis) Kill() { r.process.Kill() }
 
 // Pause freezes the server: connections stay, nothing answers.
-func (r *Redis) Pause() { r.process.pause() }
+func (r *Redis) Pause() { r.process.Pause() }
 
 // Resume ends a pause.
-func (r *Redis) Resume() { r.process.resume() }
+func (r *Redis) Resume() { r.process.Resume() }
 
 // Alive says whether the server runs, frozen or not.
-func (r *Redis) Alive() bool { return r.process.alive() }
+func (r *Redis) Alive() bool { return r.process.Alive() }
 
 // Log is the file of the server's log.
-func (r *Redis) Log() string { return r.process.log }
+func (r *Redis) Log() string { return r.process.Log }
 
 // Close ends the server and removes its files.
 func (r *Redis) Close() error {
-	r.process.kill()
+	r.process.Kill()
 	return r.folder.remove()
 }

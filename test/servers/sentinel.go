@@ -81,7 +81,7 @@ func newSentinel(primary *Redis) (*Redis, error) {
 		return nil, err
 	}
 	r := &Redis{folder: f}
-	r.process = process{name: "Sentinel", log: f.file("log"), quit: syscall.SIGTERM, ready: r.ping}
+	r.process = Process{Name: "Sentinel", Log: f.file("log"), Quit: syscall.SIGTERM, Ready: r.ping}
 	err = onFreePort(func(port int) error {
 		r.Port, r.Addr = port, local(port)
 		text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s 127.0.0.1 %d 2\n"+
@@ -93,8 +93,8 @@ func newSentinel(primary *Redis) (*Redis, error) {
 		if err := os.WriteFile(f.file("sentinel.conf"), []byte(text), 0o600); err != nil {
 			return err
 		}
-		r.process.argv = []string{binary, f.file("sentinel.conf"), "--sentinel"}
-		return r.process.start()
+		r.process.Argv = []string{binary, f.file("sentinel.conf"), "--sentinel"}
+		return r.process.Start()
 	})
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
