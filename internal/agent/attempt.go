@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"github.com/agentos/agentos/internal/agent/shim"
 )
 
 // Attempt is one try at one job.
@@ -21,6 +23,15 @@ type Attempt struct {
 	WorkDir     string          // AGENTOS_DATA; made when it is not there
 	Shim        []string        // argv that runs ShimMain, see SelfShim
 	OnLine      func(Line)      // called for each line, in order, from one goroutine; nil drops them. While it blocks, so may the program
+
+	// Fence is how long this process may show no life before the attempt is ended: a process that stands still, stopped
+	// or swapped out, keeps its pipes open, and its job may be given to another. It shows life once a second, so less
+	// than a few seconds is too little. Zero = it may stand still. The attempt then ends at most a second later.
+	Fence time.Duration
+
+	// Hold is a file that stays open until nothing of the attempt runs any more, also when this process is killed: with
+	// its lock on it, others see by that lock when the attempt is over. It is not closed. Nil = none.
+	Hold *os.File
 }
 
 // Result is what is known of an attempt when nothing of it runs any more.
@@ -50,7 +61,7 @@ func SelfShim() []string {
 // Run makes one attempt and returns when no process of it is left.
 //
 // The error is nil only for exit status 0. Otherwise it is a [*StartError], an [*ExitError], an [*EnqueueError],
-// [ErrShimLost], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
+// [ErrShimLost], [ErrFenced], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
 // ([ErrTimeout] for the timeout).
 // The result is filled in as far as it is known, in each case.
 func Run(ctx context.Context, a Attempt) (Result, error) {
@@ -74,24 +85,24 @@ func Run(ctx context.Context, a Attempt) (Result, error) {
 }
 
 // order works out what to start; its errors say what to change.
-func (a *Attempt) order() (order, error) {
+func (a *Attempt) order() (shim.Order, error) {
 	s := a.Spec
 	program, err := findProgram(s.Command[0], s.Dir, searchPath(s))
 	if err != nil {
-		return order{}, err
+		return shim.Order{}, err
 	}
 	if err := checkDir(s.Dir); err != nil {
-		return order{}, err
+		return shim.Order{}, err
 	}
 	if a.WorkDir != "" {
 		if a.WorkDir, err = filepath.Abs(a.WorkDir); err != nil {
-			return order{}, err
+			return shim.Order{}, err
 		}
 		if err := os.MkdirAll(a.WorkDir, 0o700); err != nil {
-			return order{}, fmt.Errorf("make the work folder: %w", err)
+			return shim.Order{}, fmt.Errorf("make the work folder: %w", err)
 		}
 	}
-	return order{
-		Program: program, Argv: s.Command, Env: a.environ(), Dir: s.Dir, Grace: s.KillGrace, Name: s.Name,
+	return shim.Order{
+		Program: program, Argv: s.Command, Env: a.environ(), Dir: s.Dir, Grace: s.KillGrace, Fence: a.Fence, Name: s.Name,
 	}, nil
 }

@@ -19,6 +19,10 @@ func (timeoutError) Is(target error) bool { return target == context.DeadlineExc
 // come is not known.
 var ErrShimLost = errors.New("the attempt's supervisor process was killed")
 
+// ErrFenced means that this process stood still for longer than [Attempt.Fence], and that the attempt was ended meanwhile
+// without SIGTERM: its job may have been given to another.
+var ErrFenced = errors.New("this worker stood still for too long, so the attempt's supervisor process ended it")
+
 // StartError means that the agent's program never ran. Trying again without a change will rarely help.
 type StartError struct {
 	Program string

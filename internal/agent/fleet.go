@@ -14,7 +14,7 @@ var (
 	fleetKeys = []string{"agents", "queues", "server"}
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
-		"env", "pass_env", "schedule", "args", "priority",
+		"env", "pass_env", "schedule", "args", "priority", "cut_off",
 	}
 	backoffKeys = []string{"initial", "factor", "max"}
 	queueKeys   = []string{"concurrency"}
@@ -113,6 +113,7 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 		Schedule:    d.schedule(set.get("schedule")),
 		Args:        d.args(set.get("args")),
 		Priority:    d.number(set.get("priority"), "priority", 4, 1),
+		CutOff:      d.cutOff(set.get("cut_off")),
 	}
 	s.Queue, s.Concurrency = d.queue(name, set, shared, own)
 	s.Command = d.command(e.key, set.get("command"), s)
@@ -197,6 +198,21 @@ func (d *decoder) backoff(n *yaml.Node) Backoff {
 		d.fault(n, "backoff: max (%s) is shorter than initial (%s): swap them", short(b.Max), short(b.Initial))
 	}
 	return b
+}
+
+func (d *decoder) cutOff(n *yaml.Node) CutOff {
+	if n == nil {
+		return CutOffStop
+	}
+	text, ok := d.text(n, "cut_off", "cut_off: continue")
+	switch choice := CutOff(text); {
+	case !ok:
+	case choice == CutOffStop || choice == CutOffContinue:
+		return choice
+	default:
+		d.fault(n, "cut_off is %q: write cut_off: stop, or cut_off: continue", clip(text))
+	}
+	return CutOffStop
 }
 
 func (d *decoder) env(n *yaml.Node) map[string]string {

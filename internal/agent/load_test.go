@@ -43,6 +43,7 @@ agents:
     schedule: "@every 20s"
     args: {path: ., deep: {list: [1, 2.5, null, true, 0x10]}, big: 12345678901234567890123}
     priority: 2
+    cut_off: continue
   count: {command: [./run], queue: shared, dir: /}
 queues:
   shared: {concurrency: 4}
@@ -58,12 +59,12 @@ queues:
 			Concurrency: 2, Timeout: 30 * time.Second, KillGrace: time.Second, MaxAttempts: 5,
 			Backoff: Backoff{Initial: 2 * time.Second, Factor: 1.5, Max: time.Minute},
 			Env:     map[string]string{"PORT": "8080", "DEBUG": "true", "WHEN": "2026-01-02", "EMPTY": ""},
-			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", Priority: 2,
+			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", Priority: 2, CutOff: CutOffContinue,
 			Args: []byte(`{"big":12345678901234567890123,"deep":{"list":[1,2.5,null,true,16]},"path":"."}`),
 		}, {
 			Name: "count", Command: []string{dir + "/run"}, Dir: "/", Queue: "shared", Concurrency: 4, Timeout: DefaultTimeout,
 			KillGrace: DefaultKillGrace, MaxAttempts: DefaultMaxAttempts, Backoff: DefaultBackoff, Env: map[string]string{},
-			Args: []byte("{}"), Priority: 1,
+			Args: []byte("{}"), Priority: 1, CutOff: CutOffStop,
 		}},
 		Queues: []QueueSpec{
 			{Name: "hash", Concurrency: 2, Agents: []string{"hash"}},
@@ -147,6 +148,8 @@ func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 		{"number null", agent("concurrency: "), `2: concurrency must be a whole number from 1 to 1000 and is nothing: write concurrency: 1`},
 		{"number too big", agent("max_attempts: 99999999999999999999"), `2: max_attempts must be a whole number from 1 to 1000 and is 99999999999999999999: write max_attempts: 3`},
 		{"fraction", agent("priority: 1.5"), `2: priority must be a whole number from 1 to 4 and is 1.5: write priority: 1`},
+		{"cut off", agent("cut_off: never"), `2: cut_off is "never": write cut_off: stop, or cut_off: continue`},
+		{"cut off as a yes", agent("cut_off: [stop]"), `2: cut_off must be text and is a list: write cut_off: continue`},
 		{"backoff factor", agent("backoff: {factor: .nan}"), `2: factor must be a number from 1 to 100 and is .nan: write factor: 2`},
 		{"backoff order", agent("backoff: {initial: 2m, max: 1m}"), `2: backoff: max (1m) is shorter than initial (2m): swap them`},
 		{"schedule", agent("schedule: every minute"), `2: "every minute" is not a schedule (expected exactly 5 fields, found 2: [every minute]): write five cron fields ("*/5 * * * *"), @hourly, @daily, @weekly, @monthly, @yearly, or "@every 20s"`},

@@ -11,8 +11,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
 		os.Exit(ShimMain(os.Args[2:]))
 	}
-	if len(os.Args) == 4 && os.Args[1] == "host" {
-		os.Exit(hostMain(os.Args[2], os.Args[3]))
+	if len(os.Args) == 6 && os.Args[1] == "host" {
+		os.Exit(hostMain(os.Args[2:]))
 	}
 	goleak.VerifyTestMain(m)
 }

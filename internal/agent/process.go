@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/agentos/agentos/internal/agent/shim"
 )
 
 const (
@@ -30,8 +32,7 @@ const (
 	// drainFor bounds the wait for output that a process out of our reach holds open.
 	drainFor = 2 * time.Second
 
-	// shimMark is set in the environment of a shim, and of a shim only.
-	shimMark = "AGENTOS_SHIM"
+	beatEvery = time.Second // so often the shim hears that this process lives
 )
 
 // process is an attempt under way, as the host sees it.
@@ -39,7 +40,7 @@ type process struct {
 	attempt *Attempt
 	shim    *exec.Cmd
 	pipes   *pipes
-	reports chan report // closed when the shim has ended
+	reports chan shim.Report // closed when the shim has ended
 	streams sync.WaitGroup
 	result  Result
 
@@ -50,11 +51,11 @@ type process struct {
 }
 
 // start starts the shim, which starts the program.
-func (p *process) start(o order) error {
+func (p *process) start(o shim.Order) error {
 	if len(p.attempt.Shim) == 0 {
 		return errors.New("no shim is set")
 	}
-	if os.Getenv(shimMark) != "" {
+	if shim.Expected() {
 		return errors.New("the shim runs the host's own main: call agent.ShimMain before anything else")
 	}
 	pipes, err := newPipes()
@@ -62,14 +63,17 @@ func (p *process) start(o order) error {
 		return err
 	}
 	p.pipes = pipes
-	shim := slices.Concat(p.attempt.Shim[1:], []string{o.Name, "job", strconv.FormatInt(p.attempt.JobID, 10)})
-	p.shim = exec.Command(p.attempt.Shim[0], shim...)
+	args := slices.Concat(p.attempt.Shim[1:], []string{o.Name, "job", strconv.FormatInt(p.attempt.JobID, 10)})
+	p.shim = exec.Command(p.attempt.Shim[0], args...)
 	p.shim.Env = []string{
-		shimMark + "=1", "GOMAXPROCS=1", "GOGC=off",
+		shim.Mark + "=1", "GOMAXPROCS=1", "GOGC=off",
 		"GORACE=atexit_sleep_ms=0", // built with the race detector it would take a second to exit
 	}
 	p.shim.Stdin, p.shim.Stdout, p.shim.Stderr = pipes.stdin.theirs, pipes.stdout.theirs, pipes.stderr.theirs
 	p.shim.ExtraFiles = []*os.File{pipes.control.theirs, pipes.reports.theirs}
+	if p.attempt.Hold != nil {
+		p.shim.ExtraFiles = append(p.shim.ExtraFiles, p.attempt.Hold)
+	}
 	p.shim.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, so that Ctrl-C reaches only the host
 	err = p.shim.Start()
 	pipes.closeTheirs()
@@ -77,10 +81,10 @@ func (p *process) start(o order) error {
 		pipes.closeOurs()
 		return fmt.Errorf("start the shim: %w", err)
 	}
-	p.reports = make(chan report, 4)
+	p.reports = make(chan shim.Report, 4)
 	go p.readReports()
 	_ = pipes.control.ours.SetWriteDeadline(time.Now().Add(startFor)) // pipes have deadlines
-	err = writeOrder(pipes.control.ours, o)
+	err = shim.WriteOrder(pipes.control.ours, o)
 	_ = pipes.control.ours.SetWriteDeadline(time.Time{})
 	if err == nil || errors.Is(err, syscall.EPIPE) { // EPIPE: the shim is gone, and its reports tell
 		err = p.started()
@@ -101,10 +105,10 @@ func (p *process) started() error {
 		_ = p.pipes.stderr.ours.SetReadDeadline(time.Now().Add(drainFor))
 		text, _ := io.ReadAll(io.LimitReader(p.pipes.stderr.ours, 1000))
 		return fmt.Errorf("%w: %s", err, cleanText(string(text)))
-	case first.Errno != 0:
+	case first.Step == shim.Failed && first.Errno != 0:
 		return startFailure(syscall.Errno(first.Errno), p.attempt.Spec)
-	case first.Error != "":
-		return errors.New(first.Error)
+	case first.Step != shim.Started:
+		return errors.New(cleanText(first.Error))
 	}
 	p.pid = first.PID
 	p.result.Started = time.Now()
@@ -115,15 +119,15 @@ func (p *process) started() error {
 }
 
 // firstReport waits for the shim to say that the program runs or cannot.
-func (p *process) firstReport() (report, error) {
+func (p *process) firstReport() (shim.Report, error) {
 	select {
 	case first, ok := <-p.reports:
 		if !ok {
-			return report{}, fmt.Errorf("the shim %q ended before it started the program", p.attempt.Shim[0])
+			return shim.Report{}, fmt.Errorf("the shim %q ended before it started the program", p.attempt.Shim[0])
 		}
 		return first, nil
 	case <-time.After(startFor):
-		return report{}, fmt.Errorf("the shim %q did not start the program within %s", p.attempt.Shim[0], startFor)
+		return shim.Report{}, fmt.Errorf("the shim %q did not start the program within %s", p.attempt.Shim[0], startFor)
 	}
 }
 
@@ -139,7 +143,7 @@ func (p *process) finish(ctx context.Context) (Result, error) {
 		text := fmt.Sprintf("%d processes of this attempt could not be killed and still run", end.Left)
 		p.line(Line{At: time.Now(), Level: "error", Msg: text, HasMsg: true})
 	}
-	if !end.Ended {
+	if end.Step != shim.Ended {
 		p.result.Ended = time.Now()
 	}
 	p.result.ExitCode, p.result.Signal = end.Code, signalName(end.Signal)
@@ -150,30 +154,44 @@ func (p *process) finish(ctx context.Context) (Result, error) {
 }
 
 // await follows the reports up to the last. Not done means that the shim was lost or hangs.
-func (p *process) await(ctx context.Context) (end report, done bool) {
+func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
 	end.Code = -1
 	cancelled := ctx.Done()
-	var hung <-chan time.Time
+	var hung, beat <-chan time.Time
+	if p.attempt.Fence > 0 {
+		ticker := time.NewTicker(beatEvery)
+		defer ticker.Stop()
+		beat = ticker.C
+	}
 	for {
 		select {
 		case r, ok := <-p.reports:
 			switch {
 			case !ok:
 				return end, done
-			case r.Ended:
+			case r.Step == shim.Ended:
 				end, p.result.Ended = r, time.Now()
-			case r.Swept:
+			case r.Step == shim.Swept:
 				done = true
 				end.Left = r.Left
 			}
+		case <-beat:
+			p.say(shim.Beat)
 		case <-cancelled:
 			cancelled = nil
-			_, _ = p.pipes.control.ours.Write([]byte{stop}) // fails when the shim is gone, which the reports tell
-			hung = time.After(p.attempt.Spec.KillGrace + sweepFor + drainFor)
+			p.say(shim.Stop)
+			hung = time.After(p.attempt.Spec.KillGrace + shim.SweepFor + drainFor)
 		case <-hung:
 			return end, false
 		}
 	}
+}
+
+// say sends the shim a word. It fails when the shim is gone, which the reports tell, and when the shim hangs and has
+// not listened for so long that the pipe is full.
+func (p *process) say(word byte) {
+	_ = p.pipes.control.ours.SetWriteDeadline(time.Now().Add(beatEvery))
+	_, _ = p.pipes.control.ours.Write([]byte{word})
 }
 
 // abandon ends an attempt whose shim cannot do it.
@@ -202,16 +220,18 @@ func (p *process) drain() {
 }
 
 // outcome is the error of Run.
-func (p *process) outcome(ctx context.Context, end report) error {
+func (p *process) outcome(ctx context.Context, end shim.Report) error {
 	switch {
-	case end.Ended && end.Code == 0 && !end.Stopped:
+	case end.Step == shim.Ended && end.Code == 0 && !end.Stopped:
 		if p.refused != "" {
 			return &EnqueueError{Text: p.refused}
 		}
 		return nil
-	case ctx.Err() != nil && (end.Stopped || !end.Ended):
+	case end.Fenced: // first: ctx may have ended while this process stood still
+		return ErrFenced
+	case ctx.Err() != nil && (end.Stopped || end.Step != shim.Ended):
 		return fmt.Errorf("stopped: %w", context.Cause(ctx))
-	case !end.Ended:
+	case end.Step != shim.Ended:
 		return ErrShimLost
 	case end.Code == 0:
 		return errors.New("stopped by a signal to the attempt's supervisor process")
@@ -235,10 +255,9 @@ func (p *process) tail() string {
 // readReports passes on what the shim says until it ends, and collects it.
 func (p *process) readReports() {
 	defer close(p.reports)
-	decoder := json.NewDecoder(io.LimitReader(p.pipes.reports.ours, 1<<20))
 	for range 3 { // started, ended, swept
-		var next report
-		if decoder.Decode(&next) != nil {
+		next, err := shim.ReadReport(p.pipes.reports.ours)
+		if err != nil {
 			break
 		}
 		p.reports <- next

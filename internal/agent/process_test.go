@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -360,21 +361,51 @@ func TestNothingSurvivesTheHost(t *testing.T) {
 	life.gone(2 * time.Second)
 }
 
-// startHost starts a process that does nothing but Run the script.
-func startHost(t *testing.T, script string) *exec.Cmd {
-	host := exec.Command(os.Args[0], "host", t.TempDir(), script)
-	host.Stderr = os.Stderr
-	if err := host.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { host.Process.Kill(); host.Wait() })
-	return host
+// host is a process that does nothing but Run.
+type host struct {
+	*exec.Cmd
+	errors *bufio.Scanner // its standard error
 }
 
-func hostMain(dir, script string) int {
-	_, err := Run(context.Background(), Attempt{
-		Spec: &Spec{Name: "test", Command: []string{"sh", "-c", script}, Dir: dir}, WorkDir: dir, Shim: SelfShim(),
-	})
+// startHost starts a host that runs the script.
+func startHost(t *testing.T, script string) host { return startHostWith(t, script, 0, "") }
+
+// startHostWith starts a host with a fence and the path of a file to lock and hold; zero and empty are none.
+func startHostWith(t *testing.T, script string, fence time.Duration, hold string) host {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "host", t.TempDir(), script, fence.String(), hold)
+	stderr, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return host{cmd, bufio.NewScanner(stderr)}
+}
+
+// said returns the host's next line on standard error.
+func (h host) said(t *testing.T) string {
+	t.Helper()
+	if !h.errors.Scan() {
+		t.Fatal("the host ended without a word")
+	}
+	return h.errors.Text()
+}
+
+func hostMain(args []string) int {
+	dir, script := args[0], args[1]
+	a := Attempt{Spec: &Spec{Name: "test", Command: []string{"sh", "-c", script}, Dir: dir}, WorkDir: dir, Shim: SelfShim()}
+	a.Fence, _ = time.ParseDuration(args[2])
+	if args[3] != "" {
+		a.Hold, _ = os.Create(args[3])
+		if err := syscall.Flock(int(a.Hold.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+	}
+	_, err := Run(context.Background(), a)
 	fmt.Fprintln(os.Stderr, "the host's Run returned:", err)
 	return 1
 }

@@ -124,7 +124,10 @@ func TestTheProgramInheritsOnlyTheStandardFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer syscall.Close(fd)
-	result, err := run(t, attempt(t, spec(t, `for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do [ -e /proc/$$/fd/$fd ] && echo $fd; done; true`)))
+	a := attempt(t, spec(t, ""))
+	a.Hold = leak
+	a.Spec.Command[2] = `for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do [ -e /proc/$$/fd/$fd ] && echo $fd; done; true`
+	result, err := run(t, a)
 	if err != nil || string(result.Stdout) != "0\n1\n2\n" {
 		t.Errorf("%q, %v", result.Stdout, err)
 	}

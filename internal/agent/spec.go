@@ -60,7 +60,18 @@ type Spec struct {
 	Schedule    string            // for ParseSchedule; empty means none
 	Args        json.RawMessage   // a JSON object: the arguments of scheduled runs; never nil
 	Priority    int               // 1 (first) to 4
+	CutOff      CutOff            // what becomes of its attempts when their worker cannot reach the database
 }
+
+// CutOff says what a worker does with an agent's attempts while it cannot reach the database and others can: their jobs
+// are about to be given to other workers.
+type CutOff string
+
+// The values of CutOff.
+const (
+	CutOffStop     CutOff = "stop"     // end them, so that no job runs twice at once; the default
+	CutOffContinue CutOff = "continue" // let them go on: a job may run twice at once, and no work is lost
+)
 
 // Backoff says how long to wait before trying a failed job again.
 type Backoff struct {

@@ -1,13 +1,11 @@
 //go:build !linux
 
-package agent
+package shim
 
 import (
 	"os"
 	"strconv"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // These systems cannot adopt orphans: what leaves the child's process group is out of reach.
@@ -30,7 +28,7 @@ func keepPrivate() {
 	}
 }
 
-func replaceFD(from, to int) error { return unix.Dup2(from, to) }
+func replaceFD(from, to int) error { return syscall.Dup2(from, to) }
 
 func killDescendants() {}
 

@@ -1,18 +1,22 @@
-package agent
+package shim
 
 import (
-	"bytes"
 	"os"
 	"strconv"
 	"syscall"
+)
 
-	"golang.org/x/sys/unix"
+// Numbers that the syscall package lacks; golang.org/x/sys has them and would be set up too late, see the package's text.
+const (
+	prSetChildSubreaper = 36
+	sysCloseRange       = 436 // on every architecture
+	closeRangeCloexec   = 4
 )
 
 // becomeReaper makes this process the parent of every descendant whose own parent ends, so that a daemon that left
 // its session is still ours to find and kill. The name shows in ps and top.
 func becomeReaper(name string) {
-	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // since Linux 3.4
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0, 0, 0, 0) // since Linux 3.4
 	_ = os.WriteFile("/proc/self/comm", []byte("shim "+name), 0)
 }
 
@@ -23,10 +27,10 @@ func childAttr() *syscall.SysProcAttr {
 
 // keepPrivate keeps whatever files the host itself inherited from the child.
 func keepPrivate() {
-	_ = unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) // since Linux 5.11; Go's own files are so anyway
+	_, _, _ = syscall.RawSyscall(sysCloseRange, 3, 1<<31-1, closeRangeCloexec) // since Linux 5.11; Go's own files are so anyway
 }
 
-func replaceFD(from, to int) error { return unix.Dup3(from, to, 0) }
+func replaceFD(from, to int) error { return syscall.Dup3(from, to, 0) }
 
 // killDescendants stops all descendants of this process and then kills them. Stopping first means that none can fork
 // away while the list of processes is read.
@@ -85,11 +89,22 @@ func livingParent(pid string) (int, bool) {
 	if err != nil {
 		return 0, false
 	}
-	// "PID (NAME) STATE PPID ...": the name may hold anything, also spaces and brackets.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 || bytes.ContainsAny(fields[0], "ZX") {
+	return parentOf(stat)
+}
+
+// parentOf reads "PID (NAME) STATE PPID ...": the name may hold anything, also spaces and brackets.
+func parentOf(stat []byte) (int, bool) {
+	at := len(stat) - 1
+	for at >= 0 && stat[at] != ')' {
+		at--
+	}
+	if len(stat) < at+5 || stat[at+2] == 'Z' || stat[at+2] == 'X' {
 		return 0, false
 	}
-	parent, err := strconv.Atoi(string(fields[1]))
+	end := at + 4
+	for end < len(stat) && stat[end] != ' ' {
+		end++
+	}
+	parent, err := strconv.Atoi(string(stat[at+4 : end]))
 	return parent, err == nil
 }
