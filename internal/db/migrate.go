@@ -10,137 +10,170 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivermigrate"
 )
 
-//go:embed migrations/sqlite/*.sql
+//go:embed migrations/*/*.sql
 var migrationFiles embed.FS
 
-// riverVersion is the version of River's tables in the River release this binary is built with.
+// riverVersion is the version of River's tables in the River release this binary is built with, on both databases.
 const riverVersion = 8
 
+// foreign tells that River's tables are there without ours.
+const foreign = "the database has half of the tables expected: it belongs to another program; give AgentOS a database or a schema of its own"
+
+// migration is one step of our schema. A step only ever adds to it, so that programs of the step before go on working; one
+// that cannot says so by compatibleTo.
 type migration struct {
-	version int
-	name    string
-	sql     string
+	version      int
+	name         string
+	sql          string
+	compatibleTo int // the oldest version whose programs work on this one too
 }
 
-// Migrate brings River's tables and ours to this binary's version. It is one transaction: all of it happens or nothing,
-// and processes that start together do it one after the other. A database of a newer binary is refused.
+// schema is how far a database has come; zeros for a fresh one.
+type schema struct {
+	river int
+	own   int
+}
+
+// querier reads rows: a pool, a connection or a transaction.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// execer also changes them.
+type execer interface {
+	querier
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// Migrate brings River's tables and ours to this binary's version. Processes that start together do it one after the
+// other, and those that run go on working, see docs/decisions/0070-postgres-migrations.md. The schema of a newer binary is
+// left alone when it says that this binary can work on it, and refused when not.
+//
+// On SQLite it is one transaction. On Postgres our steps are one, and each of River's is; what was interrupted goes on at
+// the next start.
 func (d *DB) Migrate(ctx context.Context) error {
-	ours, err := migrations()
+	steps, err := migrations(d.Kind)
 	if err != nil {
 		return err
 	}
-	latest := ours[len(ours)-1].version
-	river, own, err := versions(ctx, d.Read)
+	done, err := d.upToDate(ctx, d.Read, steps)
+	if err != nil || done {
+		return Explain(err)
+	}
+	if d.Kind == Postgres {
+		err = d.migratePostgres(ctx, steps)
+	} else {
+		err = d.migrateSQLite(ctx, steps)
+	}
 	if err != nil {
-		return Explain(err)
-	}
-	if river == riverVersion && own == latest {
-		return nil
-	}
-	tx, err := d.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return Explain(err)
-	}
-	defer tx.Rollback()
-	if river, own, err = versions(ctx, tx); err != nil {
-		return Explain(err)
-	}
-	if river > riverVersion || own > latest {
-		return fmt.Errorf("%s was last used by a newer agentos (schema %d.%d, this one knows %d.%d): run that version", d.Path, own, river, latest, riverVersion)
-	}
-	if err := migrateRiver(ctx, d.Write, tx, river); err != nil {
-		return err
-	}
-	if err := migrateOurs(ctx, tx, ours, own); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("migrate: %w", Explain(err))
-	}
-	d.log.Info("database migrated", "path", d.Path, "from", own, "to", latest)
-	return nil
-}
-
-func migrateRiver(ctx context.Context, pool *sql.DB, tx *sql.Tx, from int) error {
-	if from == riverVersion {
-		return nil
-	}
-	migrator, err := rivermigrate.New(riversqlite.New(pool), nil)
-	if err != nil {
-		return fmt.Errorf("migrate the job queue: %w", err)
-	}
-	//nolint:staticcheck // deprecated for what Postgres cannot do in one transaction; SQLite can, and then nothing is done by halves
-	_, err = migrator.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: riverVersion})
-	if err != nil {
-		return fmt.Errorf("migrate the job queue: %w", Explain(err))
 	}
 	return nil
 }
 
-func migrateOurs(ctx context.Context, tx *sql.Tx, all []migration, from int) error {
-	_, err := tx.ExecContext(ctx, `create table if not exists agentos_migration (
-		version bigint primary key, name text not null, applied_ms bigint not null)`)
+// upToDate tells whether there is nothing to do. A schema that this binary cannot work on is an error.
+func (d *DB) upToDate(ctx context.Context, q querier, steps []migration) (bool, error) {
+	found, err := d.schema(ctx, q)
 	if err != nil {
-		return fmt.Errorf("migrate: %w", Explain(err))
+		return false, err
 	}
-	for _, m := range all {
-		if m.version <= from {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, m.sql); err != nil {
-			return fmt.Errorf("migrate to %s: %w", m.name, Explain(err))
+	latest := len(steps)
+	if found.own > latest {
+		return true, d.tolerated(ctx, q, found, latest)
+	}
+	if found.river > riverVersion {
+		return false, d.tooNew(found, latest)
+	}
+	return found == schema{river: riverVersion, own: latest}, nil
+}
+
+// tolerated returns an error unless the newer schema says that programs of ours work on it.
+func (d *DB) tolerated(ctx context.Context, q querier, found schema, latest int) error {
+	var oldest int
+	err := q.QueryRowContext(ctx, `select coalesce(max(case when compatible_to > 0 then compatible_to else version end), 0)
+		from agentos_migration where version > $1`, latest).Scan(&oldest)
+	if err != nil {
+		return err
+	}
+	if oldest > latest {
+		return d.tooNew(found, latest)
+	}
+	d.log.Info("the database has the schema of a newer agentos, which this one can work with", "schema", found.own, "own", latest)
+	return nil
+}
+
+func (d *DB) tooNew(found schema, latest int) error {
+	return fmt.Errorf("%s was last used by a newer agentos (schema %d.%d, this one knows %d.%d): run that version",
+		d.name(), found.own, found.river, latest, riverVersion)
+}
+
+func (d *DB) schema(ctx context.Context, q querier) (found schema, err error) {
+	query := `select exists (select 1 from sqlite_master where type = 'table' and name = 'river_migration'),
+		exists (select 1 from sqlite_master where type = 'table' and name = 'agentos_migration')`
+	if d.Kind == Postgres {
+		query = `select to_regclass('river_migration') is not null, to_regclass('agentos_migration') is not null`
+	}
+	var river, own bool
+	switch err := q.QueryRowContext(ctx, query).Scan(&river, &own); {
+	case err != nil:
+		return schema{}, err
+	case river && !own, own && !river && d.Kind == SQLite: // on Postgres ours comes first, by itself
+		return schema{}, errors.New(foreign)
+	}
+	if river {
+		err = q.QueryRowContext(ctx, `select coalesce(max(version), 0) from river_migration where line = 'main'`).Scan(&found.river)
+	}
+	if own && err == nil {
+		err = q.QueryRowContext(ctx, `select coalesce(max(version), 0) from agentos_migration`).Scan(&found.own)
+	}
+	return found, err
+}
+
+// migrateOurs takes the steps that were not taken yet.
+func migrateOurs(ctx context.Context, tx execer, steps []migration, from int) error {
+	for _, step := range steps[from:] {
+		if _, err := tx.ExecContext(ctx, step.sql); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
 		_, err := tx.ExecContext(ctx, `insert into agentos_migration (version, name, applied_ms) values ($1, $2, $3)`,
-			m.version, m.name, time.Now().UnixMilli())
+			step.version, step.name, time.Now().UnixMilli())
 		if err != nil {
-			return fmt.Errorf("migrate to %s: %w", m.name, Explain(err))
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	for _, step := range steps[from:] { // SQLite has the column only after the last step
+		_, err := tx.ExecContext(ctx, `update agentos_migration set compatible_to = $2 where version = $1`, step.version, step.compatibleTo)
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
 	return nil
-}
-
-// versions reads how far River's tables and ours have come; 0 for a fresh database.
-func versions(ctx context.Context, q interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}) (river, own int, err error) {
-	var tables int
-	err = q.QueryRowContext(ctx, `select count(*) from sqlite_master where type = 'table' and name in ('river_migration', 'agentos_migration')`).Scan(&tables)
-	if err != nil || tables == 0 {
-		return 0, 0, err
-	}
-	if tables == 1 {
-		return 0, 0, errors.New("the database has half of the tables expected: it belongs to another program")
-	}
-	err = q.QueryRowContext(ctx, `select
-		(select coalesce(max(version), 0) from river_migration where line = 'main'),
-		(select coalesce(max(version), 0) from agentos_migration)`).Scan(&river, &own)
-	return river, own, err
 }
 
 // migrations reads the embedded files, NNNN_name.sql, in order.
-func migrations() ([]migration, error) {
-	names, err := fs.Glob(migrationFiles, "migrations/sqlite/*.sql")
+func migrations(kind Kind) ([]migration, error) {
+	names, err := fs.Glob(migrationFiles, "migrations/"+string(kind)+"/*.sql")
 	if err != nil {
 		return nil, err
 	}
-	all := make([]migration, 0, len(names))
+	steps := make([]migration, 0, len(names))
 	for _, path := range names { // sorted
 		text, err := fs.ReadFile(migrationFiles, path)
 		if err != nil {
 			return nil, err
 		}
-		name := strings.TrimSuffix(path[strings.LastIndexByte(path, '/')+1:], ".sql")
-		number, _, _ := strings.Cut(name, "_")
-		version, err := strconv.Atoi(number)
-		if err != nil || version != len(all)+1 {
-			return nil, fmt.Errorf("migration %s: the number must be %04d", name, len(all)+1)
+		step := migration{name: strings.TrimSuffix(path[strings.LastIndexByte(path, '/')+1:], ".sql"), sql: string(text)}
+		number, _, _ := strings.Cut(step.name, "_")
+		if step.version, err = strconv.Atoi(number); err != nil || step.version != len(steps)+1 {
+			return nil, fmt.Errorf("migration %s: the number must be %04d", step.name, len(steps)+1)
 		}
-		all = append(all, migration{version: version, name: name, sql: string(text)})
+		first, _, _ := strings.Cut(step.sql, "\n")
+		if _, err := fmt.Sscanf(first, "-- compatible_to: %d", &step.compatibleTo); err != nil || step.compatibleTo < 1 || step.compatibleTo > step.version {
+			return nil, fmt.Errorf("migration %s: the first line must be \"-- compatible_to: N\", the oldest version whose programs work on it", step.name)
+		}
+		steps = append(steps, step)
 	}
-	return all, nil
+	return steps, nil
 }

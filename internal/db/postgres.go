@@ -190,6 +190,14 @@ func (s *server) where() string {
 	return where + "/" + conn.Database
 }
 
+// name is the file or the server, for messages.
+func (d *DB) name() string {
+	if d.Kind == Postgres {
+		return d.server.where()
+	}
+	return d.Path
+}
+
 // displayURL leaves out the password, and all options but the schema.
 func displayURL(conn *pgx.ConnConfig) string {
 	text := "postgres://" + conn.User + "@" + strings.Join(hostsOf(conn), ",") + "/" + conn.Database
@@ -259,4 +267,3 @@ func (s *server) close() error {
 		return fmt.Errorf("close Postgres: %d connections are still in use", s.pool.Stat().AcquiredConns()+s.reader.Stat().AcquiredConns())
 	}
 }
-

@@ -85,9 +85,11 @@ func sqlitePath(rawURL string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("database URL: %w: write sqlite:///path/agentos.db", err)
 	}
-	switch {
-	case u.Scheme != "sqlite" || u.Host != "" || u.Path == "":
-		return "", fmt.Errorf("database URL %q: write sqlite:///path/agentos.db", u.Redacted())
+	if u.Scheme != "sqlite" || u.Host != "" || u.Path == "" {
+		return "", fmt.Errorf("database URL %q: write sqlite:///path/agentos.db or postgres://user:password@host/name", u.Redacted())
+	}
+	if u.Fragment != "" || u.RawQuery != "" || u.ForceQuery {
+		return "", fmt.Errorf("database URL %q: write # and ? in a path as %%23 and %%3F", u.Redacted())
 	}
 	path, err := filepath.Abs(u.Path)
 	if err != nil {

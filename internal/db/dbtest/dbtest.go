@@ -1,8 +1,9 @@
-// Package dbtest gives each test a database of its own.
+// Package dbtest gives each test a database of its own: SQLite, Postgres, or each of them in turn.
 package dbtest
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -32,7 +33,7 @@ var template = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-// New returns a migrated database in a folder of the test's own. It is closed when the test ends.
+// New returns a migrated SQLite database in a folder of the test's own. It is closed when the test ends.
 func New(t testing.TB) *db.DB {
 	t.Helper()
 	return Open(t, Path(t))
@@ -52,10 +53,19 @@ func Path(t testing.TB) string {
 	return path
 }
 
-// Open opens the database at a path and closes it when the test ends.
+// Open opens the SQLite database at a path and closes it when the test ends.
 func Open(t testing.TB, path string) *db.DB {
 	t.Helper()
-	d, err := db.Open(context.Background(), "sqlite://"+path, nil)
+	return OpenURL(t, URL(path))
+}
+
+// URL names the SQLite database at a path, whatever is in the path.
+func URL(path string) string { return (&url.URL{Scheme: "sqlite", Path: path}).String() }
+
+// OpenURL opens the database of a URL and closes it when the test ends.
+func OpenURL(t testing.TB, url string) *db.DB {
+	t.Helper()
+	d, err := db.Open(context.Background(), url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,4 @@
+-- compatible_to: 1
 -- What the job queue does not record. Times are unix milliseconds, "_s" is unix seconds.
 
 -- One row a process that runs attempts. It beats while it lives; a clean end deletes the row.

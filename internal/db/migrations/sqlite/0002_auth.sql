@@ -1,3 +1,4 @@
+-- compatible_to: 1
 -- Who may do what. Times are unix milliseconds; secrets are never stored, only their hashes.
 create table auth_user (
     name          text primary key,
