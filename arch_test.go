@@ -19,9 +19,12 @@ var mayImport = map[string][]string{
 	".":                     {"internal/cli"},
 	"snapshot":              {},
 	"snapshot/snapshottest": {"snapshot"},
+	"snapshot/redistier":    {"snapshot"},
+	"snapshot/pgtier":       {"snapshot"},
 	"examples":              {},
 	"ui":                    {},
-	"internal/agent":        {},
+	"internal/agent":        {"internal/agent/shim"},
+	"internal/agent/shim":   {},
 	"internal/config":       {},
 	"internal/db":           {},
 	"internal/db/dbtest":    {"internal/db", "test/servers"},
@@ -39,17 +42,25 @@ var mayImport = map[string][]string{
 
 // testsMayImport lists what only test files may import on top; all of them may start real servers.
 var testsMayImport = map[string][]string{
-	"snapshot":        {"snapshot", "snapshot/snapshottest"},
-	"examples":        {"examples", "internal/agent"},
-	"internal/auth":   {"internal/db/dbtest"},
-	"internal/jobs":   {"internal/db/dbtest"},
-	"internal/source": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
-	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
-	"internal/cli":    {"internal/db/dbtest"},
+	"snapshot": {"snapshot", "snapshot/snapshottest"},
+	"examples": {"examples", "internal/agent"},
+
+	"snapshot/redistier": {"snapshot/snapshottest", "test/servers"},
+	"snapshot/pgtier":    {"snapshot/snapshottest", "test/servers", "internal/db"},
+	"internal/db":        {"test/servers"},
+	"internal/auth":      {"internal/db/dbtest"},
+	"internal/jobs":      {"internal/db/dbtest", "test/servers"},
+	"internal/source":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/server":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/cli":       {"internal/db/dbtest"},
 }
 
 // publicOnly are the modules that the public package may use, tests aside.
-var publicOnly = map[string][]string{"snapshot": {"github.com/klauspost/compress/"}}
+var publicOnly = map[string][]string{
+	"snapshot":           {"github.com/klauspost/compress/"},
+	"snapshot/redistier": {"github.com/redis/rueidis", "github.com/sony/gobreaker/v2"},
+	"snapshot/pgtier":    {"github.com/jackc/pgx/v5", "github.com/sony/gobreaker/v2"},
+}
 
 func TestImportsPointDown(t *testing.T) {
 	seen := 0

@@ -13,7 +13,7 @@ import (
 
 // CacheOptions configures a Cache. The zero value is a cache in memory alone.
 type CacheOptions struct {
-	// Tiers keep documents outside this process, the fastest first.
+	// Tiers keep documents outside this process, the fastest first. The links of a Group belong here too.
 	Tiers []Tier
 
 	// FreshFor is how long after its publishing a document counts as fresh: older ones are served marked as stale
@@ -66,6 +66,9 @@ type Cache struct {
 	current atomic.Pointer[published]
 	binding atomic.Pointer[binding]
 	ascent  atomic.Pointer[climb] // the last climb of the ladder, or the one under way
+	waking  atomic.Pointer[climb] // the last look around after this process had stood still
+	pulse   atomic.Int64          // when the pulse last beat, in nanoseconds since 1970; 0 = there is no pulse
+	group   atomic.Pointer[Group] // nil = this process is alone
 	counts  rungCounts
 
 	publishes atomic.Uint64
@@ -78,6 +81,7 @@ type Cache struct {
 type published struct {
 	snap    *Snapshot     // nil = nothing has been published yet
 	patches []*delta      // an unbroken chain, oldest first, which ends at snap
+	at      time.Time     // when it became the current one
 	next    chan struct{} // closed when a newer document has taken this one's place
 }
 
@@ -96,9 +100,9 @@ type binding struct {
 // NewCache makes an empty cache. Call Restore to fill it from its tiers, and Close at the end.
 func NewCache(opts CacheOptions) *Cache {
 	c := &Cache{opts: opts.withDefaults(), zip: newCompressor()}
-	c.current.Store(&published{next: make(chan struct{})})
+	c.current.Store(&published{at: time.Now(), next: make(chan struct{})})
 	for _, tier := range c.opts.Tiers {
-		c.tiers = append(c.tiers, newGuard(tier, c.opts.TierTimeout, c.opts.Log))
+		c.tiers = append(c.tiers, newGuard(tier, c.opts.TierTimeout, c.fenced, c.opts.Log))
 	}
 	c.bind(&binding{rebuild: func(context.Context) error { return errors.New("there is no warmer") }})
 	return c
@@ -147,9 +151,15 @@ func (c *Cache) Restore(ctx context.Context) error {
 
 // Offer gives the cache a document that another process published, found in the tier of that name (which is not given
 // it back; empty = in none). A valid one that is newer than the current one takes its place. An error wraps ErrCorrupt.
+// Links get no document that was offered: they have it from the process that published it.
 func (c *Cache) Offer(doc []byte, tier string) error {
 	snap, err := c.parse(doc)
 	if err != nil {
+		for _, guard := range c.tiers {
+			if guard.tier.Name() == tier {
+				guard.corrupt.Add(1)
+			}
+		}
 		return err
 	}
 	c.adopt(snap, tier)
@@ -173,22 +183,50 @@ func (c *Cache) Close(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// publish makes a document of the draft and swaps it in.
+// errNotAllowed says that this process may not publish: another one collects.
+var errNotAllowed = errors.New("another process collects")
+
+// publish makes a document of the draft and swaps it in. Whether it may, and whether other processes are given the
+// document, is asked when all is ready, so that no time can pass in between but that of a few instructions. A process that
+// stands still even there has a revision from before that, which cannot take the place of a later one.
 func (c *Cache) publish(d draft) (*Snapshot, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	revision := revisionAt(d.at)
-	if now := c.Current(); now != nil {
-		revision = max(revision, now.Revision+1)
-	}
-	doc, m, err := d.encode(revision, c.opts.FreshFor)
+	doc, m, err := d.encode(c.nextRevision(d.at), c.opts.FreshFor)
 	if err != nil {
 		c.refused.Add(1)
 		return nil, err
 	}
 	snap := newSnapshot(doc, m, d.at, c.zip)
-	c.swap(snap, "")
+	next := c.prepare(snap)
+	shared, ok := c.mayPublish()
+	if !ok {
+		return nil, errNotAllowed
+	}
+	c.swap(next, "", shared)
 	return snap, nil
+}
+
+// nextRevision is that of a document published now. One that is not for others follows the clock of whoever published
+// for all last, so that it does not keep out what comes from there next. c.mu is held.
+func (c *Cache) nextRevision(at time.Time) uint64 {
+	now := c.current.Load()
+	if now.snap == nil {
+		return revisionAt(at)
+	}
+	if shared, _ := c.mayPublish(); !shared {
+		return now.snap.Revision + uint64(max(1, time.Since(now.at).Milliseconds()))
+	}
+	return max(revisionAt(at), now.snap.Revision+1)
+}
+
+// mayPublish tells whether this process may publish now, and whether for others too.
+func (c *Cache) mayPublish() (shared, ok bool) {
+	g := c.group.Load()
+	if g == nil {
+		return true, true
+	}
+	return g.mayPublish(time.Now())
 }
 
 // adopt swaps in a document made elsewhere if it is newer.
@@ -196,21 +234,43 @@ func (c *Cache) adopt(snap *Snapshot, from string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := c.Current(); now == nil || now.Revision < snap.Revision {
-		c.swap(snap, from)
+		c.swap(c.prepare(snap), from, false)
 	}
 }
 
-// swap makes snap the current document, wakes those who wait for it, and hands it to all tiers but the one it came
-// from. c.mu is held.
-func (c *Cache) swap(snap *Snapshot, from string) {
+// prepare makes all that is needed of snap as the current document. c.mu is held.
+func (c *Cache) prepare(snap *Snapshot) *published {
+	return &published{snap: snap, patches: c.chain(c.current.Load(), snap), at: time.Now(), next: make(chan struct{})}
+}
+
+// swap makes next the current document, wakes those who wait for it, and hands it to all tiers but the one it came
+// from; to links only if it is shared: what one process collected for itself, or took from one link, the others need
+// not have. c.mu is held.
+func (c *Cache) swap(next *published, from string, shared bool) {
 	old := c.current.Load()
-	c.current.Store(&published{snap: snap, patches: c.chain(old, snap), next: make(chan struct{})})
+	c.current.Store(next)
 	close(old.next)
 	c.publishes.Add(1)
 	for _, guard := range c.tiers {
-		if guard.tier.Name() != from {
-			guard.put(snap)
+		if guard.tier.Name() != from && (shared || !guard.link) {
+			guard.put(next.snap)
 		}
+	}
+}
+
+// fenced is called when a link refuses a document of this process.
+func (c *Cache) fenced(link string) {
+	if g := c.group.Load(); g != nil {
+		g.fenced(link)
+	}
+}
+
+// look asks all tiers for a newer document than the current one, for at most this long.
+func (c *Cache) look(ctx context.Context, patience time.Duration) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the tiers took too long"))
+	defer cancel()
+	if best, tier := c.newestStored(ctx); best != nil {
+		c.adopt(best, tier)
 	}
 }
 

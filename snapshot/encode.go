@@ -17,6 +17,7 @@ type meta struct {
 	Revision   uint64                 `json:"revision"`
 	AsOf       string                 `json:"as_of"`
 	Stale      bool                   `json:"stale"`
+	Publisher  string                 `json:"publisher,omitempty"`
 	IntervalMS int64                  `json:"interval_ms"`
 	FreshMS    int64                  `json:"fresh_ms"`
 	Sections   map[string]SectionMeta `json:"sections"`
@@ -26,17 +27,18 @@ type meta struct {
 
 // A draft is all a document consists of but its revision, which the cache gives on publishing.
 type draft struct {
-	layout   *layout
-	values   []json.RawMessage // by the layout's sections; nil = null
-	at       time.Time
-	interval time.Duration
-	sections map[string]SectionMeta
+	layout    *layout
+	values    []json.RawMessage // by the layout's sections; nil = null
+	at        time.Time
+	interval  time.Duration
+	publisher string
+	sections  map[string]SectionMeta
 }
 
 // encode makes the document. The sections' values are copied as they are: an unchanged one costs nothing.
 func (d draft) encode(revision uint64, freshFor time.Duration) ([]byte, meta, error) {
 	m := meta{
-		Version: Version, Revision: revision,
+		Version: Version, Revision: revision, Publisher: d.publisher,
 		IntervalMS: d.interval.Milliseconds(), FreshMS: freshFor.Milliseconds(),
 		Sections: d.sections, asOf: d.at,
 	}

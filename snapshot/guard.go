@@ -16,8 +16,10 @@ type TierStats struct {
 	Loads   uint64 // documents loaded, valid or not
 	Stores  uint64 // documents stored
 	Errors  uint64 // failed loads and stores, timeouts included
-	Corrupt uint64 // loaded documents that could not be used
+	Corrupt uint64 // loaded or announced documents that could not be used
+	Fenced  uint64 // documents not stored because a later holder of a link's lease had stored a newer one
 	Error   string // what is wrong with it now; empty = nothing known
+	Hangs   bool   // the last call was not answered in time: nobody waits for the next one until it is
 }
 
 // A guard stands between the cache and a tier: deadlines, panics, pace, counting and logging are its business, so that
@@ -26,13 +28,17 @@ type guard struct {
 	tier    Tier
 	timeout time.Duration
 	pace    time.Duration
+	link    bool            // the tier is a Link: only who collects for all stores there
+	fenced  func(by string) // called with the tier's name when Store returns ErrFenced
 	log     *slog.Logger
 
 	loading atomic.Bool // a call of Load has not returned
+	hangs   atomic.Bool // the last call was not answered in time
 	loads   atomic.Uint64
 	stores  atomic.Uint64
 	errors  atomic.Uint64
 	corrupt atomic.Uint64
+	fences  atomic.Uint64
 
 	mu      sync.Mutex // guards what follows; never held during a call of the tier
 	trouble [2]string  // what is wrong with loading and with storing
@@ -47,8 +53,15 @@ const (
 	toStore
 )
 
-func newGuard(tier Tier, timeout time.Duration, log *slog.Logger) *guard {
-	g := &guard{tier: tier, timeout: timeout, log: log.With("tier", tier.Name()), hurry: make(chan struct{})}
+// hangPatience is how long a load waits for a tier that hung when it was last called: long enough to see that it is well
+// again, short enough that viewers who have nothing do not wait for it.
+const hangPatience = 25 * time.Millisecond
+
+func newGuard(tier Tier, timeout time.Duration, fenced func(by string), log *slog.Logger) *guard {
+	g := &guard{
+		tier: tier, timeout: timeout, fenced: fenced, log: log.With("tier", tier.Name()), hurry: make(chan struct{}),
+	}
+	_, g.link = tier.(Link)
 	if paced, ok := tier.(interface{ Pace() time.Duration }); ok {
 		g.pace = paced.Pace()
 	}
@@ -64,7 +77,7 @@ func (g *guard) stats() TierStats {
 	}
 	return TierStats{
 		Name: g.tier.Name(), Loads: g.loads.Load(), Stores: g.stores.Load(),
-		Errors: g.errors.Load(), Corrupt: g.corrupt.Load(), Error: trouble,
+		Errors: g.errors.Load(), Corrupt: g.corrupt.Load(), Fenced: g.fences.Load(), Error: trouble, Hangs: g.hangs.Load(),
 	}
 }
 
@@ -89,13 +102,17 @@ func (g *guard) load(ctx context.Context, parse func([]byte) (*Snapshot, error))
 	return snap
 }
 
-// loadRaw calls the tier's Load in a goroutine of its own, which ends when the tier lets it.
+// loadRaw calls the tier's Load in a goroutine of its own, which ends when the tier lets it. It is not waited for a tier
+// that hangs, but asked: it is seen when it is well again.
 func (g *guard) loadRaw(ctx context.Context) ([]byte, error) {
 	if !g.loading.CompareAndSwap(false, true) {
 		return nil, errors.New("an earlier load has not returned")
 	}
-	ctx, cancel := context.WithTimeout(ctx, g.timeout)
-	defer cancel()
+	patience := g.timeout
+	if g.hangs.Load() {
+		patience = min(patience, hangPatience)
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.timeout)
 	type result struct {
 		doc []byte
 		err error
@@ -103,18 +120,25 @@ func (g *guard) loadRaw(ctx context.Context) ([]byte, error) {
 	loaded := make(chan result, 1)
 	go func() {
 		defer g.loading.Store(false)
+		defer cancel()
 		var r result
 		r.err = protect(func() (err error) {
-			r.doc, err = g.tier.Load(ctx)
+			r.doc, err = g.tier.Load(call)
 			return err
 		})
+		g.hangs.Store(call.Err() != nil)
 		loaded <- r
 	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case r := <-loaded:
 		return r.doc, r.err
+	case <-timer.C:
+		g.hangs.Store(true)
+		return nil, fmt.Errorf("load: no answer within %v", patience)
 	case <-ctx.Done():
-		return nil, fmt.Errorf("load: no answer within %v", g.timeout)
+		return nil, fmt.Errorf("load: %w", context.Cause(ctx))
 	}
 }
 
@@ -138,10 +162,16 @@ func (g *guard) drain() {
 	for snap := g.next(); snap != nil; snap = g.next() {
 		ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 		err := protect(func() error { return g.tier.Store(ctx, snap) })
+		g.hangs.Store(ctx.Err() != nil)
 		cancel()
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrFenced):
+			err = nil // the tier is well
+			g.fences.Add(1)
+			g.fenced(g.tier.Name())
+		case err != nil:
 			g.errors.Add(1)
-		} else {
+		default:
 			g.stores.Add(1)
 		}
 		g.note(toStore, err)

@@ -37,9 +37,14 @@ const climbPause = time.Second
 //  5. an error that wraps ErrUnavailable
 //
 // Whoever finds something stale in memory gets it at once (rung 4) while the rungs 2 and 3 are tried in the background.
-// Only a process that has nothing at all makes its viewers wait, and all of them for the same attempt.
+// Only a process that has nothing at all makes its viewers wait, and all of them for the same attempt; and one of a Group
+// that has just stood still, for at most half a second, while it takes over what the others have published since.
 func (c *Cache) Get(ctx context.Context) (*Snapshot, Served, error) {
 	now := time.Now()
+	if c.stoodStill(now) {
+		c.settle(ctx)
+		now = time.Now()
+	}
 	snap := c.Current()
 	if snap != nil && c.fresh(snap, now) {
 		return c.serve(snap, RungMemory, now)
@@ -77,11 +82,11 @@ type climb struct {
 	err   error
 }
 
-// over tells whether a new climb may begin.
-func (a *climb) over(now time.Time) bool {
+// over tells whether a new climb may begin: the last one has ended, this long ago.
+func (a *climb) over(now time.Time, pause time.Duration) bool {
 	select {
 	case <-a.done:
-		return now.Sub(a.ended) >= climbPause
+		return now.Sub(a.ended) >= pause
 	default:
 		return false
 	}
@@ -92,7 +97,7 @@ func (a *climb) over(now time.Time) bool {
 func (c *Cache) climb(now time.Time) *climb {
 	for {
 		last := c.ascent.Load()
-		if last != nil && !last.over(now) {
+		if last != nil && !last.over(now, climbPause) {
 			return last
 		}
 		next := &climb{done: make(chan struct{})}

@@ -42,6 +42,8 @@ type Snapshot struct {
 	AsOf     time.Time // the honest age of the whole: when its oldest overdue section was collected, else At
 	Stale    bool      // some section was overdue at At
 
+	Publisher string // WarmerOptions.Name of the process that collected it; empty = it has none
+
 	// JSON is the document: one line of UTF-8 in which <, >, &, U+2028 and U+2029 are escaped, so that it may stand
 	// in an SSE data line and in an HTML script element as it is.
 	JSON []byte
@@ -141,6 +143,9 @@ func newSnapshot(doc []byte, m meta, at time.Time, z *compressor) *Snapshot {
 		At:       at,
 		AsOf:     m.asOf,
 		Stale:    m.Stale,
+
+		Publisher: m.Publisher,
+
 		JSON:     doc,
 		Gzip:     z.gzip(doc),
 		ETag:     `"` + hash + `"`,

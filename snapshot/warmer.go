@@ -24,6 +24,9 @@ type WarmerOptions struct {
 	// turns out longer, or times out for the first time, comes on top. Zero = 0.1; negative = without limit.
 	Budget float64
 
+	// Name is what documents say of who collected them (meta.publisher). Empty = they do not.
+	Name string
+
 	// Log receives what operators should know, once per change. Nil = nothing is logged.
 	Log *slog.Logger
 }
@@ -63,6 +66,7 @@ type Warmer struct {
 	mu        sync.Mutex // guards what follows; never held while a source or a tier is called
 	running   bool
 	born      time.Time
+	begun     time.Time // the last run
 	sections  []*section
 	batches   []*batch      // with calls that have not ended
 	changed   chan struct{} // closed, and replaced, whenever a call ends
@@ -232,7 +236,7 @@ func (w *Warmer) begin(now time.Time) error {
 	if w.running {
 		return errors.New("the warmer already runs")
 	}
-	w.running = true
+	w.running, w.begun = true, now
 	w.seed()
 	for _, s := range w.sections {
 		s.due = now
@@ -263,7 +267,7 @@ func (w *Warmer) publish(now time.Time) error {
 		b.fresh = false
 	}
 	d := draft{
-		layout: w.layout, at: now.Round(0), interval: w.opts.Interval, // Round: a suspended host's time counts too
+		layout: w.layout, at: now.Round(0), interval: w.opts.Interval, publisher: w.opts.Name, // Round: a suspended host's time counts too
 		sections: make(map[string]SectionMeta, len(w.sections)),
 	}
 	some := false
@@ -275,7 +279,11 @@ func (w *Warmer) publish(now time.Time) error {
 	if !some {
 		return errors.New("no section has a value yet")
 	}
-	if _, err := w.cache.publish(d); err != nil {
+	_, err := w.cache.publish(d)
+	switch {
+	case errors.Is(err, errNotAllowed):
+		return err
+	case err != nil:
 		w.refuse(err)
 		return err
 	}
@@ -294,6 +302,23 @@ func (w *Warmer) refuse(err error) {
 		w.opts.Log.Error("document not published, the last one stays", "error", err)
 	}
 	w.refusal = err.Error()
+}
+
+// barren tells whether every metered section has failed since the run began, so that another process may fare better.
+func (w *Warmer) barren() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	some := false
+	for _, s := range w.sections {
+		if s.Unmetered {
+			continue
+		}
+		if s.err == "" || s.started.Before(w.begun) || s.call != nil && !s.call.settled {
+			return false
+		}
+		some = true
+	}
+	return some
 }
 
 // finish ends a run: the sources' contexts have ended, and those who honour that are waited for.
