@@ -12,8 +12,6 @@ var (
 	campaignText string
 	//go:embed resign.lua
 	resignText string
-	//go:embed fence.lua
-	fenceText string
 	//go:embed keep.lua
 	keepText string
 	//go:embed tell.lua
@@ -21,7 +19,6 @@ var (
 
 	campaignScript = rueidis.NewLuaScript(campaignText)
 	resignScript   = rueidis.NewLuaScript(resignText)
-	fenceScript    = rueidis.NewLuaScript(fenceText)
 	keepScript     = rueidis.NewLuaScript(keepText)
 	tellScript     = rueidis.NewLuaScript(tellText)
 )

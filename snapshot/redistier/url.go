@@ -175,23 +175,23 @@ func (p *urlParser) hosts(authority string) {
 		p.fault("it names no host: write %s://host:%s", p.target.scheme, p.defaultPort())
 		return
 	}
-	for text := range strings.SplitSeq(authority, ",") {
+	for i, text := range strings.Split(authority, ",") { // faults do not repeat the text: it may be a password at the wrong place
 		host, port := text, p.defaultPort()
-		if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, ']') {
-			host, port = text[:i], text[i+1:]
+		if colon := strings.LastIndexByte(text, ':'); colon > strings.LastIndexByte(text, ']') {
+			host, port = text[:colon], text[colon+1:]
 		}
 		if inner, ok := strings.CutPrefix(host, "["); ok {
 			host = strings.TrimSuffix(inner, "]")
 		} else if strings.Contains(host, ":") {
-			p.fault("%q has too many colons: write the address in brackets, such as [::1]:6379", text)
+			p.fault("host %d has too many colons: write an IPv6 address in brackets, such as [::1]:6379", i+1)
 			continue
 		}
 		if number, err := strconv.Atoi(port); err != nil || number < 1 || number > 65535 {
-			p.fault("%q has no port between 1 and 65535: write %s", text, net.JoinHostPort(host, p.defaultPort()))
+			p.fault("host %d has no port between 1 and 65535: write host:%s", i+1, p.defaultPort())
 			continue
 		}
 		if host == "" || strings.ContainsAny(host, " []") {
-			p.fault("%q is not a host: write host:%s", text, p.defaultPort())
+			p.fault("host %d is empty or has blanks or brackets in its name: write host:%s", i+1, p.defaultPort())
 			continue
 		}
 		p.target.addrs = append(p.target.addrs, net.JoinHostPort(host, port))
@@ -215,7 +215,7 @@ func (p *urlParser) database(text string) {
 	number, err := strconv.Atoi(text)
 	switch {
 	case err != nil || number < 0:
-		p.fault("%q is not the number of a database: write /0", text)
+		p.fault("what follows the host is not the number of a database: write /0")
 	case number > 0 && p.target.mode == cluster:
 		p.fault("a Redis Cluster has only the database 0: leave /%d out", number)
 	default:

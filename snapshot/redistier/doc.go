@@ -1,0 +1,29 @@
+/*
+Package redistier connects the processes that show one document through Redis or Valkey: it is a snapshot.Link, and with
+that a snapshot.Tier.
+
+[Open] never waits for the server. A process that starts while Redis is down works and joins when it is up; while Redis
+hangs, no call takes longer than a second, and after two of them they fail at once until it answers again.
+
+# What is in Redis
+
+	admin:dashboard:v4             the document, plain JSON, for 15 s:  redis-cli GET admin:dashboard:v4
+	admin:dashboard:v4:last-good   the same, for 30 days
+	admin:dashboard:v4:lease       hash: id, holder, token, rank, until (ms since 1970)
+	admin:dashboard:v4:revisions   channel: revision of a document that was just stored, in decimal
+	admin:dashboard:v4:nudges      channel: names of sections to look at, separated by commas; empty = all
+
+Anybody may read and subscribe. Whatever else is found under the keys is overwritten.
+
+# Who collects
+
+The lease is judged by the server's clock. Its token grows with each change of the holder, across a flush of the keyspace
+too, since it is never less than the time in milliseconds.
+
+A process that has lost the lease without noticing cannot bring back old data: Store compares the revision with that of
+the stored document, within Redis and from its JSON, so that nothing beside the document can get out of step with it.
+Each script touches one key, so that all this holds in a Redis Cluster too.
+
+Redis 6 or Valkey 7 is needed.
+*/
+package redistier
