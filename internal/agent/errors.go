@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 )
 
 // ErrTimeout is the cause when an attempt ran longer than its agent's timeout. It is a context.DeadlineExceeded.
@@ -22,6 +23,18 @@ var ErrShimLost = errors.New("the attempt's supervisor process was killed")
 // ErrFenced means that this process stood still for longer than [Attempt.Fence], and that the attempt was ended meanwhile
 // without SIGTERM: its job may have been given to another.
 var ErrFenced = errors.New("this worker stood still for too long, so the attempt's supervisor process ended it")
+
+// StopWithin is a cause to end the context of Run with: the program gets at most that time between SIGTERM and SIGKILL,
+// whatever its agent's kill_grace.
+func StopWithin(grace time.Duration, cause error) error { return &hurry{cause, grace} }
+
+type hurry struct {
+	cause error
+	grace time.Duration
+}
+
+func (h *hurry) Error() string { return h.cause.Error() }
+func (h *hurry) Unwrap() error { return h.cause }
 
 // StartError means that the agent's program never ran. Trying again without a change will rarely help.
 type StartError struct {

@@ -157,7 +157,7 @@ func (p *process) finish(ctx context.Context) (Result, error) {
 func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
 	end.Code = -1
 	cancelled := ctx.Done()
-	var hung, beat <-chan time.Time
+	var hung, beat, kill <-chan time.Time
 	if p.attempt.Fence > 0 {
 		ticker := time.NewTicker(beatEvery)
 		defer ticker.Stop()
@@ -180,7 +180,13 @@ func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
 		case <-cancelled:
 			cancelled = nil
 			p.say(shim.Stop)
-			hung = time.After(p.attempt.Spec.KillGrace + shim.SweepFor + drainFor)
+			grace := p.attempt.Spec.KillGrace
+			if h := new(hurry); errors.As(context.Cause(ctx), &h) && h.grace < grace {
+				grace, kill = h.grace, time.After(h.grace)
+			}
+			hung = time.After(grace + shim.SweepFor + drainFor)
+		case <-kill:
+			_ = p.pipes.control.ours.Close() // the shim then kills, as if this process had died
 		case <-hung:
 			return end, false
 		}

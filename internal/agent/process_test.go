@@ -252,6 +252,23 @@ func TestRunFailsWhenAnEnqueueRequestIsRefused(t *testing.T) {
 	}
 }
 
+func TestStopWithinShortensTheGrace(t *testing.T) {
+	ready, cause := make(chan struct{}), errors.New("no time")
+	a := attempt(t, spec(t, `trap '' TERM; echo up >&2; sleep 1000 & wait; sleep 1000`))
+	a.Spec.KillGrace = time.Minute
+	a.OnLine = func(Line) { close(ready) }
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() { <-ready; cancel(StopWithin(100*time.Millisecond, cause)) }()
+	begin := time.Now()
+	_, err := Run(ctx, a)
+	if !errors.Is(err, cause) || err.Error() != "stopped: no time" {
+		t.Errorf("error %v", err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestRunDoesNotStartWhenCancelledBefore(t *testing.T) {
 	cause := errors.New("not wanted")
 	ctx, cancel := context.WithCancelCause(t.Context())

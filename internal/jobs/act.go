@@ -127,7 +127,7 @@ const pausePatience = 500 * time.Millisecond
 // expectPause returns what waits until this process fetches nothing more from a queue, and what ends the watch.
 func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func()) {
 	g := s.current.Load()
-	if g == nil || !worked(g.fleet, name) {
+	if g == nil || !worked(s.mine(g.fleet), name) {
 		return func() {}, func() {}
 	}
 	if q, err := s.queue.QueueGet(ctx, name); err != nil || q.PausedAt != nil {

@@ -3,6 +3,8 @@ package jobs
 import (
 	"context"
 	"sync"
+
+	"github.com/riverqueue/river/rivertype"
 )
 
 // activeSet knows the jobs this process has in its hands, from the moment River hands them over.
@@ -13,21 +15,35 @@ type activeSet struct {
 	draining bool
 }
 
-type hold struct{ cancel context.CancelCauseFunc }
+// hold is an attempt in this process's hands.
+type hold struct {
+	cancel  context.CancelCauseFunc
+	job     int64
+	attempt int
+	client  string
+	goesOn  bool // also when this worker is cut off from the database
+}
 
 func newActiveSet() *activeSet { return &activeSet{jobs: map[int64]*hold{}} }
 
-// add takes a job in hand and returns what lets go of it.
-func (a *activeSet) add(job int64, cancel context.CancelCauseFunc) (letGo func()) {
-	h := &hold{cancel: cancel}
+// add takes a job in hand and returns what lets go of it. An earlier attempt at it that is still in hand has lost it.
+func (a *activeSet) add(job *rivertype.JobRow, goesOn bool, cancel context.CancelCauseFunc) (h *hold, letGo func()) {
+	h = &hold{cancel: cancel, job: job.ID, attempt: job.Attempt, goesOn: goesOn}
+	if n := len(job.AttemptedBy); n > 0 {
+		h.client = job.AttemptedBy[n-1]
+	}
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.jobs[job] = h
-	return func() {
+	before := a.jobs[job.ID]
+	a.jobs[job.ID] = h
+	a.mu.Unlock()
+	if before != nil {
+		before.cancel(errSuperseded)
+	}
+	return h, func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		if a.jobs[job] == h { // and not the next attempt's
-			delete(a.jobs, job)
+		if a.jobs[job.ID] == h { // and not the next attempt's
+			delete(a.jobs, job.ID)
 		}
 	}
 }
@@ -48,14 +64,15 @@ func (a *activeSet) cancel(job int64, cause error) {
 	}
 }
 
-func (a *activeSet) ids() []int64 {
+// held returns what is in hand, by job.
+func (a *activeSet) held() map[int64]*hold {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ids := make([]int64, 0, len(a.jobs))
-	for id := range a.jobs {
-		ids = append(ids, id)
+	held := make(map[int64]*hold, len(a.jobs))
+	for id, h := range a.jobs {
+		held[id] = h
 	}
-	return ids
+	return held
 }
 
 func (a *activeSet) began() { a.addRunning(1) }

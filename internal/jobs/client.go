@@ -148,12 +148,13 @@ type generation struct {
 func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, error) {
 	g := &generation{service: s, fleet: fleet, number: number}
 	workers := river.NewWorkers()
-	for _, spec := range fleet.Agents {
+	part := s.mine(fleet)
+	for _, spec := range part.Agents {
 		river.AddWorkerArgs(workers, jobArgs{kind: spec.Name}, &worker{service: s, spec: spec, client: clientID(s.id, number)})
 	}
 	client, err := newQueueClient(s.db, &river.Config{
 		ID:                   clientID(s.id, number),
-		Queues:               queuesOf(fleet),
+		Queues:               queuesOf(part),
 		Workers:              workers,
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    fetchPoll,

@@ -66,8 +66,8 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 	case errors.Is(err, errSuperseded):
 		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
 		return settled{}
-	case a.service.life.Err() != nil: // nothing of it happened; the next worker runs the job again
-		return a.interrupted(ctx)
+	case a.service.life.Err() != nil: // nothing of it happened: the next worker finds this one gone and runs the job again
+		return settled{}
 	}
 	return &attemptError{text: fmt.Sprintf("its end could not be written: %v", err)}
 }
@@ -80,7 +80,7 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 		return "timeout"
 	case errors.Is(failure, rivertype.ErrJobCancelledRemotely):
 		return "cancelled"
-	case ctx.Err() != nil && errors.Is(failure, context.Cause(ctx)):
+	case errors.Is(failure, agent.ErrFenced), ctx.Err() != nil && errors.Is(failure, context.Cause(ctx)):
 		return "lost"
 	}
 	return "failed"
@@ -130,17 +130,18 @@ func (a *attempt) holds(ctx context.Context, tx *db.Tx) (bool, error) {
 	if ended.Valid && outcome != "lost" {
 		return false, nil
 	}
-	var state, client sql.NullString
-	var number int
-	err = tx.QueryRowContext(ctx, `select state, attempt, `+a.service.sql.lastClient+` from river_job j
-		where id = $1`+a.service.sql.forUpdate, a.job.ID).Scan(&state, &number, &client)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
+	return true, a.stillHolds(ctx, tx)
+}
+
+// stillHolds keeps the job as it is until the transaction ends, or returns errSuperseded when it is not this attempt's any
+// more.
+func (a *attempt) stillHolds(ctx context.Context, tx *db.Tx) error {
+	var n int
+	err := tx.QueryRowContext(ctx, a.service.sql.held(1, 2, 3)+a.service.sql.forUpdate, a.job.ID, a.job.Attempt, a.client).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
+		return errSuperseded
 	}
-	if state.String != string(rivertype.JobStateRunning) || number != a.job.Attempt || client.String != a.client {
-		return false, errSuperseded
-	}
-	return true, nil
+	return err
 }
 
 // moveJob brings the job to the state River would, but in our transaction: River does it later and on its own, and a
@@ -150,14 +151,7 @@ func (a *attempt) moveJob(ctx context.Context, tx *db.Tx, end *ending) error {
 	if err != nil {
 		return err
 	}
-	moved, err := a.service.queue.SetStateTx(ctx, tx, &riverdriver.JobSetStateIfRunningManyParams{
-		ID: []int64{to.ID}, Attempt: []*int{to.Attempt}, ErrData: [][]byte{to.ErrData}, FinalizedAt: []*time.Time{to.FinalizedAt},
-		MetadataDoMerge: []bool{false}, MetadataUpdates: [][]byte{nil}, ScheduledAt: []*time.Time{to.ScheduledAt}, State: []rivertype.JobState{to.State},
-	})
-	if err == nil && len(moved) == 0 {
-		return errSuperseded
-	}
-	return err
+	return a.service.setState(ctx, tx, to)
 }
 
 const (
@@ -223,6 +217,16 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 	return err
 }
 
+// lostText says what became of the attempt's worker.
+func lostText(failure error) string {
+	for _, known := range []error{agent.ErrFenced, errCutOff, errSuperseded} {
+		if errors.Is(failure, known) {
+			return known.Error()
+		}
+	}
+	return "the worker was stopped"
+}
+
 func isFailure(outcome string) bool {
 	return outcome == "failed" || outcome == "timeout" || outcome == "lost"
 }
@@ -235,7 +239,7 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 	case "cancelled":
 		return cancelledText
 	case "lost":
-		return "the worker was stopped; the job went back to the queue"
+		return lostText(failure) + "; the job went back to the queue"
 	}
 	return clip(failure.Error(), maxErrorText)
 }

@@ -60,7 +60,11 @@ func lockWorker(dataDir, worker string) (*workerLock, error) {
 	return &workerLock{file: file}, nil
 }
 
+// release lets go of the lock. Nil holds none.
 func (l *workerLock) release() error {
+	if l == nil {
+		return nil
+	}
 	return errors.Join(removeIfThere(l.file.Name()), l.file.Close())
 }
 

@@ -3,16 +3,27 @@ package jobs
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
 )
 
-// orphanedFor is how long a job of this very worker may be "running" without being in its hands before it is given back.
-// River tries for some seconds to write an attempt's end when the database cannot be used.
-const orphanedFor = time.Minute
+const (
+	// reapEvery is how often everything that runs is gone through. The jobs of a worker that has just died do not wait
+	// for it.
+	reapEvery = 5 * time.Second
+	// orphanedFor is how long a job of this very worker may be "running" without being in its hands before it is given
+	// back. River tries for some seconds to write an attempt's end when the database cannot be used.
+	orphanedFor = time.Minute
+
+	lostShown = 10 * time.Minute // how long a lost worker is listed
+	lostKept  = 24 * time.Hour
+)
 
 // running is a job whose last attempt is under way as far as the database knows.
 type running struct {
@@ -24,41 +35,56 @@ type running struct {
 	cancelled bool
 }
 
+// errAlive means that a worker held for dead was heard again, or was buried by another process.
+var errAlive = errors.New("it is not as it was seen")
+
 // reap gives the jobs of dead workers back to the queue. Losing its worker does not use up an attempt.
 //
-// Several processes may do this at once: each change names the attempt it is about, and happens once. Jobs of River
-// clients that are not ours are left alone.
+// Every worker does this; a worker is buried once, in one transaction that begins by making sure that it was not heard
+// meanwhile. Jobs of River clients that are not ours are left alone.
 func (s *Service) reap(ctx context.Context) error {
-	// Jobs before workers: a worker's row is there before it takes its first job.
+	if err := s.look(ctx); err != nil {
+		return err
+	}
+	died := false
+	for id, row := range s.watch.workers {
+		died = died || row.state != "lost" && s.dead(id)
+	}
+	if !died && time.Since(s.watch.reaped) < reapEvery {
+		return nil
+	}
 	jobs, err := s.runningJobs(ctx)
 	if err != nil {
 		return err
 	}
-	runs, err := s.runningRuns(ctx)
+	with, err := s.workersOfRuns(ctx)
 	if err != nil {
 		return err
 	}
-	dead, err := s.deadWorkers(ctx)
-	if err != nil {
-		return err
-	}
-	var lost []running
+	byWorker := map[string][]running{}
 	for _, j := range jobs {
-		if j.worker == s.id && s.id != "" {
-			if s.orphaned(j.id) {
-				lost = append(lost, j)
-			}
-		} else if dead(j.worker) {
-			lost = append(lost, j)
+		byWorker[j.worker] = append(byWorker[j.worker], j)
+	}
+	gone := map[string]bool{}
+	for id := range byWorker {
+		gone[id] = s.dead(id)
+	}
+	for _, id := range with {
+		gone[id] = s.dead(id)
+	}
+	for id, row := range s.watch.workers {
+		gone[id] = gone[id] || row.state != "lost" && s.dead(id)
+	}
+	for _, id := range slices.Sorted(maps.Keys(gone)) {
+		if !gone[id] {
+			continue
+		}
+		if err := s.bury(ctx, id, byWorker[id]); err != nil {
+			return fmt.Errorf("take over the jobs of %s: %w", id, err)
 		}
 	}
-	s.forgetOrphans(jobs)
-	for _, j := range lost {
-		if err := s.giveBack(ctx, j); err != nil {
-			return fmt.Errorf("give job %d back to the queue: %w", j.id, err)
-		}
-	}
-	return errors.Join(s.endLostRuns(ctx, runs, dead), s.dropLease(ctx, dead), s.buryWorkers(ctx, dead))
+	s.watch.reaped = time.Now()
+	return errors.Join(s.giveOrphansBack(ctx, byWorker[s.id]), s.dropLease(ctx), s.forgetWorkers(ctx))
 }
 
 func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
@@ -75,102 +101,112 @@ func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
 	})
 }
 
-// runningRuns returns the workers of the runs that have not ended, by run.
-func (s *Service) runningRuns(ctx context.Context) (map[int64]string, error) {
-	runs := map[int64]string{}
-	rows, err := s.db.Read.QueryContext(ctx, `select id, worker from run where ended_ms is null`)
-	_, err = collect(rows, err, func(rows *sql.Rows) (id int64, err error) {
-		var worker string
-		err = rows.Scan(&id, &worker)
-		runs[id] = worker
-		return id, err
-	})
-	return runs, err
+// workersOfRuns returns the workers that have runs which have not ended.
+func (s *Service) workersOfRuns(ctx context.Context) ([]string, error) {
+	rows, err := s.db.Read.QueryContext(ctx, `select worker from run where ended_ms is null`)
+	return collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
 }
 
-// deadWorkers returns how to tell whether a worker is dead. A lock file on this host knows at once; without one, a
-// worker is dead when it has been silent for silentFor or has no row.
-func (s *Service) deadWorkers(ctx context.Context) (func(worker string) bool, error) {
-	beats := map[string]int64{}
-	rows, err := s.db.Read.QueryContext(ctx, `select id, case when state = 'lost' then 0 else beat_ms end from worker`)
-	_, err = collect(rows, err, func(rows *sql.Rows) (id string, err error) {
-		var beat int64
-		err = rows.Scan(&id, &beat)
-		beats[id] = beat
-		return id, err
-	})
-	known := map[string]bool{}
-	silent := time.Now().Add(-silentFor).UnixMilli()
-	return func(worker string) bool {
-		if worker == "" || worker == s.id {
-			return false
-		}
-		if dead, judged := known[worker]; judged {
-			return dead
-		}
-		lock := stateOfLock(s.dataDir, worker)
-		dead := lock == lockFree || lock == lockAbsent && beats[worker] < silent
-		known[worker] = dead
-		return dead
-	}, err
-}
-
-// giveBack makes a lost job available, or cancelled when that had been asked for, and ends its run.
-func (s *Service) giveBack(ctx context.Context, j running) error {
-	now := time.Now()
-	moved := false
+// bury makes a dead worker's jobs available, or cancelled when that had been asked for, ends its runs and marks it as
+// lost.
+func (s *Service) bury(ctx context.Context, worker string, jobs []running) error {
+	back := 0
+	var ended int64
 	err := s.inTx(ctx, func(tx *db.Tx) error {
-		change := `state = 'available', attempt = case when attempt > 0 then attempt - 1 else 0 end, scheduled_at = $5`
-		if j.cancelled {
-			change = `state = 'cancelled', finalized_at = $5`
+		if err := s.stillAsSeen(ctx, tx, worker); err != nil {
+			return err
 		}
-		result, err := tx.ExecContext(ctx, `update river_job as j set `+change+`
-			where id = $1 and state = 'running' and attempt = $2 and `+s.sql.lastClient+` = $3 and queue = $4`,
-			j.id, j.attempt, j.client, j.queue, s.db.Stamp(now))
+		slices.SortFunc(jobs, func(a, b running) int { return int(a.id - b.id) }) // all lock in this order
+		for _, j := range jobs {
+			moved, err := s.giveBack(ctx, tx, j)
+			if err != nil {
+				return fmt.Errorf("job %d: %w", j.id, err)
+			}
+			if moved {
+				back++
+			}
+		}
+		result, err := s.endRuns(ctx, tx, worker, `worker = $1`, worker)
 		if err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return err // the attempt ended, or another process was faster
+		if ended, err = result.RowsAffected(); err != nil {
+			return err
 		}
-		moved = true
-		if j.cancelled {
-			return nil
-		}
-		return s.announce(ctx, tx, j.queue)
+		_, err = tx.ExecContext(ctx, `update worker set state = 'lost' where id = $1`, worker)
+		return err
 	})
-	if err != nil || !moved {
+	if errors.Is(err, errAlive) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	s.log.Warn("a worker was lost: its job is back", "job", j.id, "worker", j.worker, "cancelled", j.cancelled)
-	s.onChange("queue", "jobs", "agents")
+	if row := s.watch.workers[worker]; row != nil {
+		row.state = "lost"
+	}
+	if back > 0 {
+		s.log.Warn("a worker was lost: its jobs are back", "worker", worker, "jobs", back)
+	}
+	if ended > 0 {
+		s.signalEnded()
+	}
+	s.onChange("workers", "queue", "jobs", "agents")
+	return dropLock(s.dataDir, worker)
+}
+
+// stillAsSeen keeps the worker's row as it is until the transaction ends, if it is as it was seen: no heartbeat can come
+// between that and giving its jobs away, and no other process does it too.
+func (s *Service) stillAsSeen(ctx context.Context, tx *db.Tx, worker string) error {
+	row := s.watch.workers[worker]
+	var state string
+	var beat int64
+	err := tx.QueryRowContext(ctx, `select state, beat_ms from worker where id = $1`+s.sql.forUpdate, worker).Scan(&state, &beat)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil // its row is there before it takes a job: it has signed off
+	case err != nil:
+		return err
+	case row == nil || beat != row.beat || state == "lost" && row.state != "lost":
+		return errAlive
+	}
 	return nil
 }
 
-// endLostRuns ends the runs of dead workers, and those of this one that nobody is at any more.
-func (s *Service) endLostRuns(ctx context.Context, runs map[int64]string, dead func(string) bool) error {
-	for id, worker := range runs {
-		if !dead(worker) {
-			continue
-		}
-		now := time.Now().UnixMilli()
-		text := fmt.Sprintf("the worker %s was lost; the job went back to the queue", worker)
-		_, err := s.db.Write.ExecContext(ctx, `update run set ended_ms = $2, run_ms = $2 - started_ms, error = $3,
-			outcome = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then 'cancelled' else 'lost' end,
-			fingerprint = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then null else $4 end
-			where id = $1 and ended_ms is null`, id, now, text, fingerprintOf("", "worker lost"))
-		if err != nil {
-			return fmt.Errorf("end the lost run %d: %w", id, err)
-		}
-		s.signalEnded()
-		s.onChange("jobs", "agents")
+// giveBack makes a lost job available, or cancelled when that had been asked for, unless its attempt has ended.
+func (s *Service) giveBack(ctx context.Context, tx *db.Tx, j running) (moved bool, err error) {
+	change := `state = 'available', attempt = case when attempt > 0 then attempt - 1 else 0 end, scheduled_at = $5`
+	if j.cancelled {
+		change = `state = 'cancelled', finalized_at = $5`
 	}
-	return nil
+	result, err := tx.ExecContext(ctx, `update river_job as j set `+change+`
+		where id = $1 and state = 'running' and attempt = $2 and `+s.sql.lastClient+` = $3 and queue = $4`,
+		j.id, j.attempt, j.client, j.queue, s.db.Stamp(time.Now()))
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	if err != nil || n == 0 || j.cancelled {
+		return n > 0, err
+	}
+	return true, s.announce(ctx, tx, j.queue)
+}
+
+// endRuns ends the runs of a worker that nobody is at any more.
+func (s *Service) endRuns(ctx context.Context, tx *db.Tx, worker, which string, args ...any) (sql.Result, error) {
+	n := len(args)
+	text := fmt.Sprintf("the worker %s was lost; the job went back to the queue", worker)
+	return tx.ExecContext(ctx, fmt.Sprintf(`update run set ended_ms = $%[1]d, run_ms = case when started_ms < $%[1]d then $%[1]d - started_ms else 0 end,
+		error = $%[2]d,
+		outcome = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then 'cancelled' else 'lost' end,
+		fingerprint = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then null else $%[3]d end
+		where ended_ms is null and `+which, n+1, n+2, n+3),
+		append(args, time.Now().UnixMilli(), text, fingerprintOf("", "worker lost"))...)
 }
 
 // dropLease ends the leadership of a dead River client: nobody would do the leader's work, moving retries and delayed
 // jobs to their queues, before it expires.
-func (s *Service) dropLease(ctx context.Context, dead func(string) bool) error {
+func (s *Service) dropLease(ctx context.Context) error {
 	var client string
 	err := s.db.Read.QueryRowContext(ctx, `select leader_id from river_leader`).Scan(&client)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -179,44 +215,54 @@ func (s *Service) dropLease(ctx context.Context, dead func(string) bool) error {
 	if err != nil {
 		return err
 	}
-	if worker, ours := workerOf(client); !ours || !dead(worker) {
+	if worker, ours := workerOf(client); !ours || !s.dead(worker) {
 		return nil
 	}
-	_, err = s.db.Write.ExecContext(ctx, `delete from river_leader where leader_id = $1`, client)
-	return err
-}
-
-const (
-	lostShown = 10 * time.Minute // how long a lost worker is listed
-	lostKept  = 24 * time.Hour
-)
-
-// buryWorkers marks dead workers as lost and forgets those that were long ago.
-func (s *Service) buryWorkers(ctx context.Context, dead func(string) bool) error {
-	rows, err := s.db.Read.QueryContext(ctx, `select id, state, beat_ms from worker`)
-	type row struct {
-		id, state string
-		beat      int64
-	}
-	all, err := collect(rows, err, func(rows *sql.Rows) (r row, err error) {
-		return r, rows.Scan(&r.id, &r.state, &r.beat)
-	})
+	payload, err := json.Marshal(map[string]string{"action": "resigned", "leader_id": client})
 	if err != nil {
 		return err
 	}
-	for _, r := range all {
-		switch {
-		case r.id == s.id:
-		case r.state == "lost" && time.Since(fromMS(r.beat)) > lostKept:
-			_, err = s.db.Write.ExecContext(ctx, `delete from worker where id = $1`, r.id)
-		case r.state != "lost" && dead(r.id):
-			_, err = s.db.Write.ExecContext(ctx, `update worker set state = 'lost' where id = $1`, r.id)
-			err = errors.Join(err, dropLock(s.dataDir, r.id))
-			s.onChange("workers")
+	return s.inTx(ctx, func(tx *db.Tx) error {
+		if _, err := tx.ExecContext(ctx, `delete from river_leader where leader_id = $1`, client); err != nil {
+			return err
 		}
+		return s.queue.NotifyTx(ctx, tx, "river_leadership", []string{string(payload)})
+	})
+}
+
+// forgetWorkers deletes the rows of those that were lost long ago.
+func (s *Service) forgetWorkers(ctx context.Context) error {
+	var errs []error
+	for id, row := range s.watch.workers {
+		if row.state == "lost" && row.age > lostKept {
+			_, err := s.db.Write.ExecContext(ctx, `delete from worker where id = $1 and state = 'lost' and beat_ms = $2`, id, row.beat)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// giveOrphansBack gives back jobs of this worker that have been in nobody's hands for long.
+func (s *Service) giveOrphansBack(ctx context.Context, mine []running) error {
+	s.forgetOrphans(mine)
+	for _, j := range mine {
+		if !s.orphaned(j.id) {
+			continue
+		}
+		err := s.inTx(ctx, func(tx *db.Tx) error {
+			moved, err := s.giveBack(ctx, tx, j)
+			if err != nil || !moved {
+				return err
+			}
+			_, err = s.endRuns(ctx, tx, j.worker, `worker = $1 and job_id = $2`, j.worker, j.id)
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("bury worker %s: %w", r.id, err)
+			return fmt.Errorf("give job %d back to the queue: %w", j.id, err)
 		}
+		s.log.Warn("a job of this worker was in nobody's hands: it is back", "job", j.id)
+		s.signalEnded()
+		s.onChange("queue", "jobs", "agents")
 	}
 	return nil
 }
@@ -224,12 +270,12 @@ func (s *Service) buryWorkers(ctx context.Context, dead func(string) bool) error
 // orphaned tells whether a job of this worker has been in nobody's hands for long.
 func (s *Service) orphaned(job int64) bool {
 	if s.active.has(job) {
-		delete(s.orphans, job)
+		delete(s.watch.orphans, job)
 		return false
 	}
-	since, seen := s.orphans[job]
+	since, seen := s.watch.orphans[job]
 	if !seen {
-		s.orphans[job] = time.Now()
+		s.watch.orphans[job] = time.Now()
 		return false
 	}
 	return time.Since(since) > orphanedFor
@@ -241,9 +287,9 @@ func (s *Service) forgetOrphans(jobs []running) {
 	for _, j := range jobs {
 		still[j.id] = true
 	}
-	for id := range s.orphans {
+	for id := range s.watch.orphans {
 		if !still[id] {
-			delete(s.orphans, id)
+			delete(s.watch.orphans, id)
 		}
 	}
 }

@@ -15,33 +15,45 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 	if s.state == stateDraining || s.state == stateStopped {
 		return errors.New("the service is stopping: it takes no new agents")
 	}
-	if s.state == stateNew {
-		s.fleet.Store(fleet)
-		return nil
-	}
-	current := s.current.Load()
-	if fleet.Hash != "" && fleet.Hash == current.fleet.Hash {
-		s.fleet.Store(fleet)
-		return nil
-	}
-	next, err := newGeneration(s, fleet, current.number+1)
-	if err != nil {
+	if err := checkOnly(s.only, fleet); err != nil {
 		return err
+	}
+	before := s.Fleet()
+	if s.state != stateRunning || fleet.Hash != "" && fleet.Hash == before.Hash {
+		s.fleet.Store(fleet)
+		return nil
 	}
 	if err := s.loadSchedule(ctx, fleet); err != nil {
 		return explain("load the schedule", err)
 	}
-	s.limiter.setLimits(limitsOf(fleet))
+	if s.id != "" {
+		if err := s.nextGeneration(fleet); err != nil {
+			return explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, before)))
+		}
+	}
+	s.fleet.Store(fleet)
+	if s.id != "" {
+		s.health.report(beating, s.beat(ctx, "active"))
+	}
+	s.log.Info("agents reloaded", "agents", len(fleet.Agents))
+	s.onChange("agents", "queue", "workers")
+	return nil
+}
+
+// nextGeneration starts a River client for another fleet, and ends the one before.
+func (s *Service) nextGeneration(fleet *agent.Fleet) error {
+	current := s.current.Load()
+	next, err := newGeneration(s, fleet, current.number+1)
+	if err != nil {
+		return err
+	}
+	s.limiter.setLimits(limitsOf(s.mine(fleet)))
 	if err := next.start(); err != nil {
-		s.limiter.setLimits(limitsOf(current.fleet))
-		return explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, current.fleet)))
+		s.limiter.setLimits(limitsOf(s.mine(current.fleet)))
+		return err
 	}
 	s.generations.Go(current.stop)
 	s.current.Store(next)
-	s.fleet.Store(fleet)
-	s.health.report(beating, s.beat(ctx, "active"))
-	s.log.Info("agents reloaded", "agents", len(fleet.Agents), "generation", next.number)
-	s.onChange("agents", "queue", "workers")
 	return nil
 }
 

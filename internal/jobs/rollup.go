@@ -103,11 +103,9 @@ func (s *Service) runRollups() {
 func (s *Service) rollUpAll(ctx context.Context) error {
 	any := false
 	for {
-		began := time.Now()
 		var id int64
 		err := s.db.Read.QueryRowContext(ctx, `select id from run where rolled = 0 and ended_ms is not null order by id limit 1`).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
-			s.rolled.Store(began.Add(-rollupLag).UnixMilli())
 			if any {
 				s.onChange("analytics", "agents")
 			}

@@ -91,6 +91,12 @@ func dialectOf(kind db.Kind) *dialect {
 	return sqliteDialect
 }
 
+// held asks for the job of an attempt, by parameters that hold the job, the attempt's number and its River client. There is
+// a row as long as the job is that attempt's.
+func (d *dialect) held(job, attempt, client int) string {
+	return fmt.Sprintf(`select 1 from river_job j where j.id = $%d and j.state = 'running' and j.attempt = $%d and `+d.lastClient+` = $%d`, job, attempt, client)
+}
+
 // in says that a column is one of some ids, as parameters from $from on. Postgres takes them as one, so that lists of
 // different lengths are one statement to it.
 func (d *dialect) in(column string, from int, ids []int64) (condition string, args []any) {

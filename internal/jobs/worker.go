@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -26,6 +27,7 @@ type worker struct {
 type attempt struct {
 	*worker
 	job   *river.Job[jobArgs]
+	hold  *hold
 	runID int64 // 0 until its row is written
 	begun time.Time
 }
@@ -45,9 +47,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	s := w.service
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer s.active.add(job.ID, cancel)()
+	hold, letGo := s.active.add(job.JobRow, w.spec.CutOff == agent.CutOffContinue, cancel)
+	defer letGo()
 
-	a := &attempt{worker: w, job: job}
+	a := &attempt{worker: w, job: job, hold: hold}
 	if err := s.limiter.acquire(ctx, w.spec.Name); err != nil {
 		return a.interrupted(ctx)
 	}
@@ -66,22 +69,27 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	return err
 }
 
-// begin writes the run row.
+// begin writes the run row, if the job is still this worker's: one that stood still may have been held for dead.
 func (a *attempt) begin(ctx context.Context) error {
 	s := a.service
-	a.begun = time.Now()
 	due := a.job.ScheduledAt
-	wait := max(a.begun.Sub(due), 0)
 	err := s.persist(ctx, "write the start of a run", func(ctx context.Context) error {
+		if err := s.beatIfLate(ctx); err != nil {
+			return err
+		}
+		a.begun = time.Now()
 		return s.db.Write.QueryRowContext(ctx, `insert into run
 			(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
-			values ($1, $2, $3, $4, $5, $6, 'running', $7, $8, $9) returning id`,
+			select $1, $2, $3, $4, $5, $6, 'running', $7, $8, $9 where exists (`+s.sql.held(1, 2, 10)+`) returning id`,
 			a.job.ID, a.job.Attempt, a.job.MaxAttempts, a.spec.Name, a.job.Queue, s.id,
-			due.UnixMilli(), a.begun.UnixMilli(), wait.Milliseconds()).Scan(&a.runID)
+			due.UnixMilli(), a.begun.UnixMilli(), max(a.begun.Sub(due), 0).Milliseconds(), a.client).Scan(&a.runID)
 	})
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		s.log.Warn("an attempt does not begin: another worker has its job", "job", a.job.ID)
+		return settled{}
 	case ctx.Err() != nil:
 		return a.interrupted(ctx)
 	}
@@ -100,17 +108,18 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 	return s.run(ctx, agent.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim,
+		Fence: s.fence(), Hold: s.lock.file,
 		OnLine: func(line agent.Line) { s.logs.add(a.runID, line) },
 	})
 }
 
-// interrupted is what River is told of a job whose process never ran or was stopped: it was cancelled, or this worker
-// ends, and then the job goes back to the queue without having used up an attempt.
+// interrupted is what River is told of a job whose process never ran: it was cancelled, or it goes back to the queue
+// without having used up an attempt.
 func (a *attempt) interrupted(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, rivertype.ErrJobCancelledRemotely) {
 		return &attemptError{cancelledText, river.JobCancel(cause)}
 	}
-	return &attemptError{"the worker was stopped", context.Canceled}
+	return a.handBack()
 }
 
 const (

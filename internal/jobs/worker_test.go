@@ -245,7 +245,7 @@ func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
 	for range 2 { // one runs, the other waits for its slot
 		inDefault = append(inDefault, enqueueWith(t, s, EnqueueParams{Agent: "blocked", Queue: "default"}).ID)
 	}
-	until(t, "all are in hand", func() bool { return len(s.active.ids()) == 3 })
+	until(t, "all are in hand", func() bool { return len(s.active.held()) == 3 })
 	stop(t, s)
 	for _, id := range append(inDefault, job.ID) {
 		if d := get(t, s, id); d.State != "available" || d.Attempt != 0 || len(d.Errors) != 0 {
@@ -272,7 +272,7 @@ func TestASupersededAttemptChangesNothing(t *testing.T) {
 			exec1(t, s, `update river_job set attempted_by = jsonb_array($1) where id = $2`, clientID(other, 1), job.ID)
 			exec1(t, s, `update run set outcome = 'lost', ended_ms = started_ms, error = 'taken over'`)
 			touch(t, dir+"/gate")
-			until(t, "the attempt ended", func() bool { return s.done.Load() == 1 && len(s.active.ids()) == 0 })
+			until(t, "the attempt ended", func() bool { return s.done.Load() == 1 && len(s.active.held()) == 0 })
 			stop(t, s) // and with it River, which writes late
 			d := get(t, s, job.ID)
 			if d.State != "running" || *d.Worker != other || len(d.Runs) != 1 || d.Runs[0].Outcome != "lost" || *d.Runs[0].Error != "taken over" {

@@ -1,0 +1,168 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+const (
+	beatEvery = time.Second
+	// beatPatience is how long one heartbeat may take on Postgres: with a server that hangs, the next one gets a new
+	// connection.
+	beatPatience = 3 * time.Second
+	// silentFor is how long a worker may be silent before it is held for dead.
+	silentFor = 10 * time.Second
+	// doubtAfter is how long after its last heartbeat a worker believes without asking that its jobs are still its own. It
+	// must be shorter than silentFor by more than any statement takes.
+	doubtAfter = 5 * time.Second
+)
+
+// pulse is this worker's heartbeat.
+type pulse struct {
+	beating sync.Mutex // one beat at a time
+	conn    *sql.Conn  // Postgres: kept, so that a heartbeat never waits for other statements
+
+	mu   sync.Mutex
+	last time.Time // when the last heartbeat that was written began
+}
+
+// beats writes heartbeats as long as this worker lives. Nothing else is done here: whatever hangs, they must not.
+func (s *Service) beats() {
+	ticker := time.NewTicker(beatEvery)
+	defer ticker.Stop()
+	defer s.pulse.disconnect()
+	for {
+		select {
+		case <-s.tending.Done():
+			return
+		case <-ticker.C:
+		}
+		ailed := s.WriteError() != nil
+		s.health.report(beating, s.beat(s.tending, s.beatState()))
+		if ailed && s.WriteError() == nil { // the database is back, and so is all that it knows
+			s.onChange("workers", "queue", "jobs", "agents", "analytics", "logs")
+		}
+	}
+}
+
+func (s *Service) beatState() string {
+	if s.active.isDraining() {
+		return "draining"
+	}
+	return "active"
+}
+
+// beat writes this worker's row.
+func (s *Service) beat(ctx context.Context, state string) error {
+	fleet := s.mine(s.Fleet())
+	queues, agents := map[string]int{}, limitsOf(fleet)
+	for name, q := range queuesOf(fleet) {
+		queues[name] = q.MaxWorkers
+	}
+	queuesJSON, err := json.Marshal(queues)
+	if err != nil {
+		return err
+	}
+	agentsJSON, err := json.Marshal(agents)
+	if err != nil {
+		return err
+	}
+	s.pulse.beating.Lock()
+	defer s.pulse.beating.Unlock()
+	began := time.Now()
+	patience := persistTimeout
+	if s.db.Kind == db.Postgres {
+		patience = beatPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err = s.pulse.exec(ctx, s.db, `insert into worker
+		(id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents)
+		values ($1, $2, $3, $4, $5, `+s.sql.nowMS+`, `+s.sql.nowMS+`, $6, $7, $8, $9)
+		on conflict (id) do update set state = excluded.state, beat_ms = excluded.beat_ms, slots = excluded.slots,
+			done = excluded.done, queues = excluded.queues, agents = excluded.agents`,
+		s.id, hostName(), os.Getpid(), s.version, state, slotsOf(fleet), s.done.Load(), string(queuesJSON), string(agentsJSON))
+	if err == nil {
+		s.pulse.note(began)
+	}
+	return err
+}
+
+// note keeps when a heartbeat began that was written.
+func (p *pulse) note(began time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = began
+}
+
+// silence is how long ago the last heartbeat was.
+func (p *pulse) silence() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.last)
+}
+
+// lately tells whether the last heartbeat is so fresh that nobody can have held this worker for dead since.
+func (s *Service) lately() bool { return s.pulse.silence() < doubtAfter }
+
+func (p *pulse) exec(ctx context.Context, d *db.DB, query string, args ...any) error {
+	if d.Kind != db.Postgres {
+		_, err := d.Write.ExecContext(ctx, query, args...)
+		return err
+	}
+	if p.conn == nil {
+		conn, err := d.Write.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		p.conn = conn
+	}
+	_, err := p.conn.ExecContext(ctx, query, args...)
+	if err != nil {
+		err = errors.Join(err, p.drop())
+	}
+	return err
+}
+
+// drop gives the connection back.
+func (p *pulse) drop() error {
+	if p.conn == nil {
+		return nil
+	}
+	err := p.conn.Close()
+	p.conn = nil
+	if errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}
+
+func (p *pulse) disconnect() {
+	p.beating.Lock()
+	defer p.beating.Unlock()
+	_ = p.drop() // it is not needed any more
+}
+
+// beatIfLate beats when others may have held this worker for dead: nobody takes a job away from who has just beaten.
+func (s *Service) beatIfLate(ctx context.Context) error {
+	if s.db.Kind != db.Postgres || s.lately() {
+		return nil
+	}
+	return s.beat(ctx, s.beatState())
+}
+
+// signOff removes this worker's row: it ended as it should.
+func (s *Service) signOff(ctx context.Context) error {
+	if s.id == "" {
+		return nil
+	}
+	_, err := s.db.Write.ExecContext(ctx, `delete from worker where id = $1`, s.id)
+	return err
+}

@@ -1,0 +1,114 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+)
+
+const (
+	// cutAfter is how long a worker may be unable to write its heartbeat before it ends its attempts. Others hold it for
+	// dead after silentFor: what is between is the time to end them.
+	cutAfter = 8 * time.Second
+	// cutGrace is how long the attempts then have between SIGTERM and SIGKILL.
+	cutGrace = time.Second
+	cutLook  = 250 * time.Millisecond
+	// cutPatience bounds CutOff.
+	cutPatience = time.Second
+)
+
+// fenceFor is how long a worker may stand still before the shims end its attempts, up to a second later: others hold it
+// for dead after silentFor.
+const fenceFor = 7 * time.Second
+
+// fence is for attempts of this worker. On SQLite a worker that stands still is alive: its lock tells.
+func (s *Service) fence() time.Duration {
+	if s.db.Kind != db.Postgres {
+		return 0
+	}
+	return fenceFor
+}
+
+// errCutOff is why attempts end when their worker cannot reach the database.
+var errCutOff = errors.New("this worker was cut off from the database")
+
+// guard ends this worker's attempts when it cannot reach the database and others can: they are about to give its jobs to
+// somebody else. Attempts of agents that say `cut_off: continue` go on.
+func (s *Service) guard() {
+	ticker := time.NewTicker(cutLook)
+	defer ticker.Stop()
+	cut := false
+	for {
+		select {
+		case <-s.tending.Done():
+			return
+		case <-ticker.C:
+		}
+		if s.pulse.silence() < cutAfter {
+			cut = false
+			continue
+		}
+		if cut || !s.askCutOff() {
+			continue
+		}
+		cut = true
+		ended := 0
+		for _, h := range s.active.held() {
+			if !h.goesOn {
+				h.cancel(agent.StopWithin(cutGrace, errCutOff))
+				ended++
+			}
+		}
+		s.log.Warn("this worker is cut off from the database: its jobs will be run elsewhere", "silent", s.pulse.silence(), "ended", ended)
+	}
+}
+
+func (s *Service) askCutOff() bool {
+	if s.cutOff == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(s.tending, cutPatience)
+	defer cancel()
+	return s.cutOff(ctx)
+}
+
+// handBack gives a job back whose attempt never began, unless it is somebody else's by now. River would not look whose it
+// is.
+func (a *attempt) handBack() error {
+	s := a.service
+	state := riverdriver.JobSetStateInterrupted(a.job.ID, time.Now(), max(a.job.Attempt-1, 0), nil)
+	err := s.persist(s.life, "give a job back", func(ctx context.Context) error {
+		return s.inTx(ctx, func(tx *db.Tx) error {
+			if err := a.stillHolds(ctx, tx); err != nil {
+				return err
+			}
+			return s.setState(ctx, tx, state)
+		})
+	})
+	switch {
+	case err == nil:
+		s.onChange("queue", "jobs", "agents")
+	case errors.Is(err, errSuperseded), s.life.Err() != nil: // whoever finds this worker gone gives the job back
+	default:
+		s.log.Warn("a job could not be given back: it is in a minute", "job", a.job.ID, "error", err)
+	}
+	return settled{}
+}
+
+// setState brings one running job to another state. It is errSuperseded when the job runs no more.
+func (s *Service) setState(ctx context.Context, tx *db.Tx, to *riverdriver.JobSetStateIfRunningParams) error {
+	moved, err := s.queue.SetStateTx(ctx, tx, &riverdriver.JobSetStateIfRunningManyParams{
+		ID: []int64{to.ID}, Attempt: []*int{to.Attempt}, ErrData: [][]byte{to.ErrData}, FinalizedAt: []*time.Time{to.FinalizedAt},
+		MetadataDoMerge: []bool{false}, MetadataUpdates: [][]byte{nil}, ScheduledAt: []*time.Time{to.ScheduledAt}, State: []rivertype.JobState{to.State},
+	})
+	if err == nil && len(moved) == 0 {
+		return errSuperseded
+	}
+	return err
+}
