@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -117,16 +118,13 @@ func (p *urlParser) parse(raw string) {
 	p.target.scheme, p.target.mode, p.target.socket = scheme, known.mode, scheme == "redis+unix"
 	p.tls = known.tls
 	rest, fragment, _ := strings.Cut(rest, "#")
-	if fragment != "" {
-		p.fault("it has a #: write # within a password as %%23")
-	}
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path := rest, ""
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		authority, path = rest[:i], rest[i:]
 	}
-	if strings.Contains(path+query, "@") && !strings.Contains(authority, "@") {
-		p.fault("the password has a character with a meaning of its own: write / as %%2F, ? as %%3F, # as %%23, @ as %%40, %% as %%25")
+	if fragment != "" || strings.Contains(path+query, "@") { // most likely within a password: nothing of it is said
+		p.fault("a character has a meaning of its own: in a password and after it, write / as %%2F, ? as %%3F, # as %%23, @ as %%40, %% as %%25")
 		return
 	}
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
@@ -234,12 +232,14 @@ func (p *urlParser) parameters(query string) {
 		p.fault("its parameters cannot be read: write them as ?name=value&name=value, and %% as %%25")
 		return
 	}
-	for _, name := range sortedKeys(values) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !slices.Contains(parameters, name) {
 			p.fault("the parameter %q is unknown: there are %s", name, strings.Join(parameters, ", "))
 		}
 	}
-	if values.Has("db") {
+	if values.Has("db") && !p.target.socket {
+		p.fault("db is for redis+unix: write the number of the database after the host, as /1")
+	} else {
 		p.database(values.Get("db"))
 	}
 	p.target.master = values.Get("master")
@@ -257,7 +257,7 @@ func (p *urlParser) security(values url.Values) {
 	if !p.tls {
 		for _, name := range []string{"ca", "cert", "key", "server-name", "insecure-skip-verify"} {
 			if values.Has(name) {
-				p.fault("%s is for TLS: write %s:// or leave it out", name, strings.Replace(p.target.scheme, "redis", "rediss", 1))
+				p.fault("%s is for TLS: write rediss://, rediss-sentinel:// or rediss-cluster://, or leave it out", name)
 			}
 		}
 		return
@@ -292,13 +292,4 @@ func (p *urlParser) security(values url.Values) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	p.target.tls = config
-}
-
-func sortedKeys(values url.Values) []string {
-	var names []string
-	for name := range values {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
