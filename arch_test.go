@@ -46,7 +46,7 @@ var testsMayImport = map[string][]string{
 	"examples": {"examples", "internal/agent"},
 
 	"snapshot/redistier": {"snapshot/snapshottest", "test/servers"},
-	"snapshot/pgtier":    {"snapshot/snapshottest", "test/servers", "internal/db"},
+	"snapshot/pgtier":    {"snapshot/snapshottest", "test/servers", "internal/db", "internal/db/dbtest"},
 	"internal/db":        {"test/servers"},
 	"internal/auth":      {"internal/db/dbtest"},
 	"internal/jobs":      {"internal/db/dbtest", "test/servers"},
