@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/test/servers"
 )
 
 // testLog writes to the test's log, which go test shows when the test fails.
@@ -23,14 +26,14 @@ func testLog(t testing.TB) *slog.Logger {
 
 // workerProcess is the main function of a worker in a process of its own. It ends gracefully when standard input does.
 func workerProcess(args []string) int {
-	path, dataDir, config := args[0], args[1], args[2]
+	database, dataDir, config := args[0], args[1], args[2]
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	fail := func(err error) int { log.Error("worker process", "error", err); return 1 }
 	fleet, err := agent.Load(config)
 	if err != nil {
 		return fail(err)
 	}
-	d, err := db.Open(context.Background(), "sqlite://"+path, log)
+	d, err := db.Open(context.Background(), database, log)
 	if err != nil {
 		return fail(err)
 	}
@@ -61,13 +64,13 @@ type process struct {
 	stdin io.WriteCloser
 }
 
-func startProcess(t testing.TB, dbPath, dataDir, yaml string) *process {
+func startProcess(t testing.TB, url, dataDir, yaml string) *process {
 	t.Helper()
 	config := filepath.Join(t.TempDir(), "agentos.yaml")
 	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "worker-process", dbPath, dataDir, config)
+	cmd := exec.Command(os.Args[0], "worker-process", url, dataDir, config)
 	cmd.Stderr = t.Output()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -134,4 +137,58 @@ func move(t testing.TB, from, to string) {
 	if err := os.Rename(from, to); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// eachOutage runs a test on each kind of database, with what takes it away and brings it back.
+func eachOutage(t *testing.T, test func(t *testing.T, database *db.DB, away, back func())) {
+	t.Run("sqlite", func(t *testing.T) {
+		path := dbtest.Path(t)
+		test(t, dbtest.Open(t, path), func() { move(t, path, path+".away") }, func() { move(t, path+".away", path) })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		url, proxy := proxied(t, dbtest.PostgresURL(t))
+		test(t, dbtest.OpenURL(t, url), proxy.Cut, func() { mend(t, proxy) })
+	})
+}
+
+// proxied puts a way that can be broken before a Postgres.
+func proxied(t testing.TB, rawURL string) (string, *servers.Proxy) {
+	t.Helper()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := servers.StartProxy(t, u.Host)
+	u.Host = proxy.Addr
+	return u.String(), proxy
+}
+
+func mend(t testing.TB, proxy *servers.Proxy) {
+	t.Helper()
+	if err := proxy.Mend(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// by picks the statement for a service's database.
+func by(s *Service, sqlite, postgres string) string {
+	if s.db.Kind == db.Postgres {
+		return postgres
+	}
+	return sqlite
+}
+
+// insertWorker writes the row of a worker that does not exist.
+func insertWorker(t testing.TB, s *Service, id string, beat time.Time) {
+	t.Helper()
+	exec1(t, s, `insert into worker (id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents)
+		values ($1, 'h', 1, '', 'active', 0, $2, 1, 0, '{}', '{}') on conflict (id) do update set beat_ms = excluded.beat_ms`, id, beat.UnixMilli())
+}
+
+// insertRunning writes a job of an unknown agent in its second attempt, in the hands of a River client.
+func insertRunning(t testing.TB, s *Service, client string) (id int64) {
+	t.Helper()
+	exec1(t, s, `insert into river_job (kind, queue, state, attempt, args, attempted_at, attempted_by, max_attempts)
+		values ('gone', 'gone', 'running', 2, '{}', '2026-01-01 00:00:00', `+by(s, `jsonb(json_array('x', $1))`, `array['x', $1]`)+`, 3)`, client)
+	return one[int64](t, s, `select max(id) from river_job`)
 }

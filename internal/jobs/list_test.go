@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"github.com/agentos/agentos/internal/db"
 	"slices"
 	"strings"
 	"testing"
@@ -14,14 +15,18 @@ import (
 // fill inserts n jobs, a second apart, the last one now. Every tenth is of agent "rare", every thousandth discarded.
 func fill(t testing.TB, s *Service, n int) {
 	t.Helper()
-	exec1(t, s, `insert into river_job (kind, queue, state, args, max_attempts, created_at, scheduled_at, finalized_at, attempt, errors, attempted_by)
-		with recursive i(n) as (select 1 union all select n + 1 from i where n < $1)
+	exec1(t, s, `insert into river_job (kind, queue, state, args, max_attempts, created_at, scheduled_at, finalized_at, attempt, errors, attempted_by) `+
+		by(s, `with recursive i(n) as (select 1 union all select n + 1 from i where n < $1)
 		select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
 			case when n % 1000 = 0 then 'discarded' else 'completed' end, jsonb_object('n', n, 'password', 'hunter' || n), 3,
 			datetime('now', 'subsec', (n - $1) || ' seconds'), datetime('now', 'subsec', (n - $1) || ' seconds'),
 			datetime('now', 'subsec', (n - $1) || ' seconds'), 1,
 			case when n % 1000 = 0 then jsonb_array(jsonb_object('error', 'broken pipe ' || n)) end, jsonb_array('worker-h-1-a@3')
-		from i`, n)
+		from i`, `select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
+			(case when n % 1000 = 0 then 'discarded' else 'completed' end)::river_job_state,
+			jsonb_build_object('n', n, 'password', 'hunter' || n), 3, at, at, at, 1,
+			case when n % 1000 = 0 then array[jsonb_build_object('error', 'broken pipe ' || n)] end, array['worker-h-1-a@3']
+		from (select n, now() + (n - $1) * interval '1 second' as at from generate_series(1, $1::int) n) i`), n)
 }
 
 func listed(t testing.TB, s *Service, f Filter) (ids []int64, pages int, searched int) {
@@ -47,127 +52,140 @@ func listed(t testing.TB, s *Service, f Filter) (ids []int64, pages int, searche
 }
 
 func TestListFilters(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"), sh("common", "true"))))
-	const n = 4_000
-	fill(t, s, n)
-	wanted := func(match func(id int64) bool) (ids []int64) {
-		for id := int64(n); id > 0; id-- {
-			if match(id) {
-				ids = append(ids, id)
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"), sh("common", "true"))))
+		const n = 4_000
+		fill(t, s, n)
+		wanted := func(match func(id int64) bool) (ids []int64) {
+			for id := int64(n); id > 0; id-- {
+				if match(id) {
+					ids = append(ids, id)
+				}
 			}
+			return ids
 		}
-		return ids
-	}
-	since, until := get(t, s, n-2000).CreatedAt, get(t, s, n-1000).CreatedAt
-	for _, c := range []struct {
-		name  string
-		f     Filter
-		match func(id int64) bool
-	}{
-		{"all", Filter{Limit: 200}, func(int64) bool { return true }},
-		{"agent", Filter{Limit: 200, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
-		{"queue", Filter{Limit: 200, Queue: "rare"}, func(id int64) bool { return id%10 == 0 }},
-		{"rare state", Filter{Limit: 5, States: []string{"discarded"}}, func(id int64) bool { return id%1000 == 0 }},
-		{"rare states", Filter{Limit: 5, States: []string{"discarded", "available", "running"}, Agent: "rare"}, func(id int64) bool { return id%1000 == 0 }},
-		{"common state", Filter{Limit: 200, States: []string{"completed", "discarded"}, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
-		{"none of a state", Filter{Limit: 5, States: []string{"retryable"}}, func(int64) bool { return false }},
-		{"no such agent", Filter{Limit: 5, Agent: "nobody"}, func(int64) bool { return false }},
-		{"error text", Filter{Limit: 5, Text: "BROKEN pipe"}, func(id int64) bool { return id%1000 == 0 }},
-		{"args text", Filter{Limit: 5, Text: `"n":399`}, func(id int64) bool { return strings.HasPrefix(fmt.Sprint(id), "399") }},
-		{"id", Filter{Limit: 5, Text: "3777"}, func(id int64) bool { return id == 3777 }},
-		{"a secret", Filter{Limit: 5, Text: "hunter77"}, func(int64) bool { return false }},
-		{"time", Filter{Limit: 200, Since: &since, Until: &until}, func(id int64) bool { return id >= n-2000 && id < n-1000 }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ids, _, _ := listed(t, s, c.f)
-			if want := wanted(c.match); !slices.Equal(ids, want) {
-				t.Errorf("%d jobs, want %d", len(ids), len(want))
-			}
-		})
-	}
+		since, until := get(t, s, n-2000).CreatedAt, get(t, s, n-1000).CreatedAt
+		for _, c := range []struct {
+			name  string
+			f     Filter
+			match func(id int64) bool
+		}{
+			{"all", Filter{Limit: 200}, func(int64) bool { return true }},
+			{"agent", Filter{Limit: 200, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
+			{"queue", Filter{Limit: 200, Queue: "rare"}, func(id int64) bool { return id%10 == 0 }},
+			{"rare state", Filter{Limit: 5, States: []string{"discarded"}}, func(id int64) bool { return id%1000 == 0 }},
+			{"rare states", Filter{Limit: 5, States: []string{"discarded", "available", "running"}, Agent: "rare"}, func(id int64) bool { return id%1000 == 0 }},
+			{"common state", Filter{Limit: 200, States: []string{"completed", "discarded"}, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
+			{"none of a state", Filter{Limit: 5, States: []string{"retryable"}}, func(int64) bool { return false }},
+			{"no such agent", Filter{Limit: 5, Agent: "nobody"}, func(int64) bool { return false }},
+			{"error text", Filter{Limit: 5, Text: "BROKEN pipe"}, func(id int64) bool { return id%1000 == 0 }},
+			{"args text", Filter{Limit: 5, Text: `"n":399`}, func(id int64) bool { return strings.HasPrefix(fmt.Sprint(id), "399") }},
+			{"id", Filter{Limit: 5, Text: "3777"}, func(id int64) bool { return id == 3777 }},
+			{"a secret", Filter{Limit: 5, Text: "hunter77"}, func(int64) bool { return false }},
+			{"time", Filter{Limit: 200, Since: &since, Until: &until}, func(id int64) bool { return id >= n-2000 && id < n-1000 }},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				ids, _, _ := listed(t, s, c.f)
+				if want := wanted(c.match); !slices.Equal(ids, want) {
+					t.Errorf("%d jobs, want %d", len(ids), len(want))
+				}
+			})
+		}
+	})
 }
 
 func TestASearchIsBounded(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
-	fill(t, s, 16_000)
-	page, err := s.List(t.Context(), Filter{Text: "nowhere"})
-	if err != nil || !page.SearchBounded || page.Next == nil || page.Searched < textBound || page.Searched > textBound+scanMost || len(page.Jobs) != 0 {
-		t.Errorf("%+v, %v", page, err)
-	}
-	if ids, pages, searched := listed(t, s, Filter{Text: "nowhere"}); len(ids) != 0 || pages != 2 || searched != 16_000 {
-		t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
-	}
-	// A rare state needs no search.
-	if page, err := s.List(t.Context(), Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 16 {
-		t.Errorf("%+v, %v", page, err)
-	}
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		fill(t, s, 16_000)
+		page, err := s.List(t.Context(), Filter{Text: "nowhere"})
+		if err != nil || !page.SearchBounded || page.Next == nil || page.Searched < textBound || page.Searched > textBound+scanMost || len(page.Jobs) != 0 {
+			t.Errorf("%+v, %v", page, err)
+		}
+		if ids, pages, searched := listed(t, s, Filter{Text: "nowhere"}); len(ids) != 0 || pages != 2 || searched != 16_000 {
+			t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
+		}
+		// A rare state needs no search.
+		if page, err := s.List(t.Context(), Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 16 {
+			t.Errorf("%+v, %v", page, err)
+		}
+	})
 }
 
 func TestListTellsWhatIsWrong(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
-	for text, f := range map[string]Filter{
-		"is no state of a job; there are: available": {States: []string{"done"}},
-		"use 1 to 200":                    {Limit: 201},
-		"the cursor is not one of a page": {Cursor: "x"},
-	} {
-		if _, err := s.List(t.Context(), f); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), text) {
-			t.Errorf("error %v, want %q", err, text)
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		for text, f := range map[string]Filter{
+			"is no state of a job; there are: available": {States: []string{"done"}},
+			"use 1 to 200":                    {Limit: 201},
+			"the cursor is not one of a page": {Cursor: "x"},
+		} {
+			if _, err := s.List(t.Context(), f); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), text) {
+				t.Errorf("error %v, want %q", err, text)
+			}
 		}
-	}
+	})
 }
 
-// SQLite would turn megabytes into text for each line of a list.
+// The database would turn megabytes into text for each line of a list.
 func TestAHugeArgumentIsNotShown(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
-	exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', jsonb_object('data', hex(zeroblob(1000000))), 1)`)
-	rows, err := s.jobsWhere(t.Context(), `order by j.id desc limit 1`)
-	if err != nil || len(rows) != 1 || rows[0].rawArgs.Valid || rows[0].Args != "(1.9 MB of JSON)" {
-		t.Fatalf("%.200v, %v", rows, err)
-	}
-	if d := get(t, s, rows[0].ID); string(d.ArgsJSON) != `"(1.9 MB of JSON, which cannot be shown)"` {
-		t.Errorf("args %.200s", d.ArgsJSON)
-	}
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', `+by(s, `jsonb_object('data', hex(randomblob(1000000)))`,
+			`jsonb_build_object('data', (select string_agg(md5(i::text), '') from generate_series(1, 62500) i))`)+`, 1)`)
+		rows, err := s.jobsWhere(t.Context(), `order by j.id desc limit 1`)
+		if err != nil || len(rows) != 1 || rows[0].rawArgs.Valid || !strings.HasSuffix(rows[0].Args, " MB of JSON)") {
+			t.Fatalf("%.200v, %v", rows, err)
+		}
+		if d := get(t, s, rows[0].ID); !strings.HasSuffix(string(d.ArgsJSON), ` MB of JSON, which cannot be shown)"`) {
+			t.Errorf("args %.200s", d.ArgsJSON)
+		}
+	})
 }
 
 func TestTodayCountsFromMidnight(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
-	start := midnight(time.Now())
-	for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
-		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, created_at, state, finalized_at)
-			values ('rare', 'rare', jsonb('{}'), 1, $1, 'cancelled', $1)`, s.db.Stamp(at))
-		if i == 1 {
-			exec1(t, s, `delete from river_job where id = 1`)
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		start := midnight(time.Now())
+		for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
+			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, created_at, state, finalized_at)
+			values ('rare', 'rare', '{}', 1, $1, 'cancelled', $1)`, s.db.Stamp(at))
+			if i == 1 {
+				exec1(t, s, `delete from river_job where id = 1`)
+			}
 		}
-	}
-	today, err := s.Today(t.Context())
-	if err != nil || today.Total != 3 || today.Cancelled != 3 || !today.DayStart.Equal(start) {
-		t.Errorf("%+v, %v", today, err)
-	}
-	exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', jsonb('{}'), 1)`)
-	if today, err = s.Today(t.Context()); err != nil || today.Total != 4 {
-		t.Errorf("%+v, %v", today, err)
-	}
+		today, err := s.Today(t.Context())
+		if err != nil || today.Total != 3 || today.Cancelled != 3 || !today.DayStart.Equal(start) {
+			t.Errorf("%+v, %v", today, err)
+		}
+		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', '{}', 1)`)
+		if today, err = s.Today(t.Context()); err != nil || today.Total != 4 {
+			t.Errorf("%+v, %v", today, err)
+		}
+	})
 }
 
 func TestFirstSinceOnAnyTable(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"))))
-	if id, err := s.firstSince(t.Context(), time.Now()); err != nil || id != 1 {
-		t.Errorf("empty table: %d, %v", id, err)
-	}
-	fill(t, s, 100)
-	exec1(t, s, `delete from river_job where id between 20 and 60 or id < 5`)
-	before := 0 // the job before
-	for id := 5; id <= 100; id++ {
-		if id >= 20 && id <= 60 {
-			continue
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		if id, err := s.firstSince(t.Context(), time.Now()); err != nil || id != 1 {
+			t.Errorf("empty table: %d, %v", id, err)
 		}
-		at := one[time.Time](t, s, `select created_at from river_job where id = $1`, id)
-		if first, err := s.firstSince(t.Context(), at); err != nil || first <= int64(before) || first > int64(id) {
-			t.Fatalf("first since job %d: %d, %v", id, first, err)
+		fill(t, s, 100)
+		exec1(t, s, `delete from river_job where id between 20 and 60 or id < 5`)
+		before := 0 // the job before
+		for id := 5; id <= 100; id++ {
+			if id >= 20 && id <= 60 {
+				continue
+			}
+			at := one[time.Time](t, s, `select created_at from river_job where id = $1`, id)
+			if first, err := s.firstSince(t.Context(), at); err != nil || first <= int64(before) || first > int64(id) {
+				t.Fatalf("first since job %d: %d, %v", id, first, err)
+			}
+			before = id
 		}
-		before = id
-	}
-	if id, err := s.firstSince(t.Context(), time.Now().Add(time.Hour)); err != nil || id != 101 {
-		t.Errorf("nothing since: %d, %v", id, err)
-	}
+		if id, err := s.firstSince(t.Context(), time.Now().Add(time.Hour)); err != nil || id != 101 {
+			t.Errorf("nothing since: %d, %v", id, err)
+		}
+	})
 }

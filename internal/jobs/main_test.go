@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 			os.Exit(workerProcess(os.Args[2:]))
 		}
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(dbtest.Main(m))
 }
 
 // fleetOf reads a fleet; its agents are shell scripts.
@@ -49,10 +49,10 @@ func sh(name, script string, more ...string) string {
 
 func agents(entries ...string) string { return "agents:\n" + strings.Join(entries, "") }
 
-// start runs a service on a database of its own until the test ends.
-func start(t testing.TB, yaml string) *Service {
+// start runs a service until the test ends.
+func start(t testing.TB, d *db.DB, yaml string) *Service {
 	t.Helper()
-	return startOn(t, dbtest.New(t), t.TempDir(), fleetOf(t, yaml))
+	return startOn(t, d, t.TempDir(), fleetOf(t, yaml))
 }
 
 func startOn(t testing.TB, d *db.DB, dataDir string, fleet *agent.Fleet) *Service {

@@ -114,8 +114,18 @@ func (s *Service) rollUpAll(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := s.inTx(ctx, func(tx *db.Tx) error { return rollUp(ctx, tx) }); err != nil {
+		done := false
+		err = s.inTx(ctx, func(tx *db.Tx) (err error) {
+			if done, err = s.alone(ctx, tx, "rollup"); err == nil && done {
+				err = rollUp(ctx, tx)
+			}
 			return err
+		})
+		if err != nil {
+			return err
+		}
+		if !done { // another process is at it, and tells
+			return nil
 		}
 		any = true
 	}

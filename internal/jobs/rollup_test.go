@@ -102,81 +102,84 @@ func checkWindow(t testing.TB, what string, got, want Window, ran []float64) {
 }
 
 func TestSumsAreThoseOfTheRuns(t *testing.T) {
-	d := dbtest.New(t)
-	fleet := fleetOf(t, agents(sh("agent0", "true"), sh("agent1", "true"), sh("agent2", "true")))
-	one, two := newService(t, d, "", fleet), newService(t, d, "", fleet)
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 4 { // two processes, and runs that end in between
-		insertRuns(t, d, random, 600)
-		var wait sync.WaitGroup
-		for _, s := range []*Service{one, two} {
-			wait.Go(func() {
-				if err := s.rollUpAll(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		fleet := fleetOf(t, agents(sh("agent0", "true"), sh("agent1", "true"), sh("agent2", "true")))
+		one, two := newService(t, database, "", fleet), newService(t, database, "", fleet)
+		random := rand.New(rand.NewPCG(1, 2))
+		for range 4 { // two processes, and runs that end in between
+			insertRuns(t, database, random, 600)
+			var wait sync.WaitGroup
+			for _, s := range []*Service{one, two} {
+				wait.Go(func() {
+					if err := s.rollUpAll(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wait.Wait()
 		}
-		wait.Wait()
-	}
-	var now time.Time
-	var hour, day Window
-	var stats map[string]AgentStats
-	var series Series
-	var today Today
-	until(t, "all is read within one minute", func() bool {
-		now = time.Now()
-		var errs [4]error
-		hour, day, errs[0] = one.Windows(t.Context())
-		stats, errs[1] = two.Agents(t.Context())
-		series, errs[2] = one.Throughput(t.Context(), 15*time.Minute, 96)
-		today, errs[3] = one.Today(t.Context())
-		if err := errors.Join(errs[:]...); err != nil {
-			t.Fatal(err)
+		var now time.Time
+		var hour, day Window
+		var stats map[string]AgentStats
+		var series Series
+		var today Today
+		until(t, "all is read within one minute", func() bool {
+			now = time.Now()
+			var errs [4]error
+			hour, day, errs[0] = one.Windows(t.Context())
+			stats, errs[1] = two.Agents(t.Context())
+			series, errs[2] = one.Throughput(t.Context(), 15*time.Minute, 96)
+			today, errs[3] = one.Today(t.Context())
+			if err := errors.Join(errs[:]...); err != nil {
+				t.Fatal(err)
+			}
+			return now.Truncate(time.Minute).Equal(time.Now().Truncate(time.Minute))
+		})
+		from, to := spanEnding(now, hourSpan)
+		want, ran := exact(t, one, "", from, to)
+		checkWindow(t, "hour", hour, want, ran)
+		from, to = spanEnding(now, daySpan)
+		want, ran = exact(t, one, "", from, to)
+		checkWindow(t, "day", day, want, ran)
+		for name, a := range stats {
+			want, ran := exact(t, one, name, from, to)
+			checkWindow(t, name, a.LastDay, want, ran)
 		}
-		return now.Truncate(time.Minute).Equal(time.Now().Truncate(time.Minute))
+		for i := range series.OK {
+			start := series.Start.Unix() + int64(i)*900
+			want, _ := exact(t, one, "", start, start+900)
+			if got := []int64{series.OK[i], series.Failed[i], series.Cancelled[i]}; !slices.Equal(got, []int64{want.OK, want.Failed, want.Cancelled}) {
+				t.Errorf("bucket %d: %v, want %+v", i, got, want)
+			}
+		}
+		want, _ = exact(t, one, "", today.DayStart.Unix(), to)
+		if today.Completed != want.OK || today.Failed != want.Failed {
+			t.Errorf("today %+v, want %+v", today, want)
+		}
 	})
-	from, to := spanEnding(now, hourSpan)
-	want, ran := exact(t, one, "", from, to)
-	checkWindow(t, "hour", hour, want, ran)
-	from, to = spanEnding(now, daySpan)
-	want, ran = exact(t, one, "", from, to)
-	checkWindow(t, "day", day, want, ran)
-	for name, a := range stats {
-		want, ran := exact(t, one, name, from, to)
-		checkWindow(t, name, a.LastDay, want, ran)
-	}
-	for i := range series.OK {
-		start := series.Start.Unix() + int64(i)*900
-		want, _ := exact(t, one, "", start, start+900)
-		if got := []int64{series.OK[i], series.Failed[i], series.Cancelled[i]}; !slices.Equal(got, []int64{want.OK, want.Failed, want.Cancelled}) {
-			t.Errorf("bucket %d: %v, want %+v", i, got, want)
-		}
-	}
-	want, _ = exact(t, one, "", today.DayStart.Unix(), to)
-	if today.Completed != want.OK || today.Failed != want.Failed {
-		t.Errorf("today %+v, want %+v", today, want)
-	}
 }
 
 // Sums made again from the runs must be the same: nothing in them depends on when and how they were made.
 func TestSumsMadeAgainAreTheSame(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("agent0", "true"))))
-	random := rand.New(rand.NewPCG(3, 4))
-	for range 3 {
-		insertRuns(t, s.db, random, 300)
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
+		random := rand.New(rand.NewPCG(3, 4))
+		for range 3 {
+			insertRuns(t, s.db, random, 300)
+			if err := s.rollUpAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := rollups(t, s)
+		exec1(t, s, `delete from rollup`)
+		exec1(t, s, `update run set rolled = 0`)
 		if err := s.rollUpAll(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	}
-	before := rollups(t, s)
-	exec1(t, s, `delete from rollup`)
-	exec1(t, s, `update run set rolled = 0`)
-	if err := s.rollUpAll(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(before, rollups(t, s)); diff != "" {
-		t.Error(diff)
-	}
+		if diff := cmp.Diff(before, rollups(t, s)); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func rollups(t testing.TB, s *Service) []string {
@@ -208,48 +211,52 @@ func cmpOr(p *float64) *float64 {
 }
 
 func TestAFreshRunIsInTheSumsSoon(t *testing.T) {
-	s := start(t, agents(sh("quick", "true")))
-	before := time.Now()
-	untilState(t, s, enqueue(t, s, "quick").ID, "completed")
-	ended := time.Now()
-	until(t, "it is in the sums", func() bool {
-		hour, _, err := s.Windows(t.Context())
-		return err == nil && hour.Runs == 1 && *hour.SuccessRate == 100
-	})
-	if took := time.Since(ended); took > 3*time.Second {
-		t.Errorf("it took %v", took)
-	}
-	until(t, "the rollups are complete to then", func() bool {
-		to, err := s.RollupsCompleteTo(t.Context())
-		return err == nil && to.After(before)
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := start(t, database, agents(sh("quick", "true")))
+		before := time.Now()
+		untilState(t, s, enqueue(t, s, "quick").ID, "completed")
+		ended := time.Now()
+		until(t, "it is in the sums", func() bool {
+			hour, _, err := s.Windows(t.Context())
+			return err == nil && hour.Runs == 1 && *hour.SuccessRate == 100
+		})
+		if took := time.Since(ended); took > 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		until(t, "the rollups are complete to then", func() bool {
+			to, err := s.RollupsCompleteTo(t.Context())
+			return err == nil && to.After(before)
+		})
 	})
 }
 
 func TestSweepKeepsWhatIsYoung(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("agent0", "true"))))
-	random := rand.New(rand.NewPCG(5, 6))
-	insertRuns(t, s.db, random, 300)
-	exec1(t, s, `update run set ended_ms = ended_ms - $1 where id <= 200`, runsKept.Milliseconds()+daySpan.Milliseconds()*2)
-	exec1(t, s, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) select id, 1, agent, ended_ms, 'info', 'x' from run`)
-	if err := s.sweep(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if n := one[int](t, s, `select count(*) from run`); n != 300 {
-		t.Errorf("%d runs are left: some were not summed up yet", n)
-	}
-	if err := s.rollUpAll(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.sweep(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if runs, lines := one[int](t, s, `select count(*) from run`), one[int](t, s, `select count(*) from run_log`); runs != 100 || lines != 100 {
-		t.Errorf("%d runs and %d lines are left, want 100", runs, lines)
-	}
-	if old := one[int](t, s, `select count(*) from rollup where step_s = 60 and start_s < $1`, time.Now().Add(-minutesKept).Unix()); old != 0 {
-		t.Errorf("%d old sums by minute", old)
-	}
-	if hours := one[int](t, s, `select sum(ok + failed + timeout + lost + cancelled) from rollup where step_s = 3600 and agent = ''`); hours != 300 {
-		t.Errorf("%d runs in the sums by hour", hours)
-	}
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
+		random := rand.New(rand.NewPCG(5, 6))
+		insertRuns(t, s.db, random, 300)
+		exec1(t, s, `update run set ended_ms = ended_ms - $1 where id <= 200`, runsKept.Milliseconds()+daySpan.Milliseconds()*2)
+		exec1(t, s, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) select id, 1, agent, ended_ms, 'info', 'x' from run`)
+		if err := s.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := one[int](t, s, `select count(*) from run`); n != 300 {
+			t.Errorf("%d runs are left: some were not summed up yet", n)
+		}
+		if err := s.rollUpAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if runs, lines := one[int](t, s, `select count(*) from run`), one[int](t, s, `select count(*) from run_log`); runs != 100 || lines != 100 {
+			t.Errorf("%d runs and %d lines are left, want 100", runs, lines)
+		}
+		if old := one[int](t, s, `select count(*) from rollup where step_s = 60 and start_s < $1`, time.Now().Add(-minutesKept).Unix()); old != 0 {
+			t.Errorf("%d old sums by minute", old)
+		}
+		if hours := one[int](t, s, `select sum(ok + failed + timeout + lost + cancelled) from rollup where step_s = 3600 and agent = ''`); hours != 300 {
+			t.Errorf("%d runs in the sums by hour", hours)
+		}
+	})
 }

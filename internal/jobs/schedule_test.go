@@ -1,93 +1,103 @@
 package jobs
 
 import (
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
 	"testing"
 	"time"
 )
 
 func TestScheduledAgentsRun(t *testing.T) {
-	s := start(t, agents(sh("tick", `cat`, `schedule: "@every 1s"`, `args: {n: 7}`), sh("plain", "true")))
-	if next := s.NextRun("tick"); next == nil || time.Until(*next) > 2*time.Second {
-		t.Errorf("next run %v", next)
-	}
-	if next := s.NextRun("plain"); next != nil {
-		t.Errorf("next run of an agent without a schedule: %v", next)
-	}
-	until(t, "it ran twice", func() bool {
-		return one[int](t, s, `select count(*) from run where agent = 'tick' and outcome = 'ok'`) >= 2
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := start(t, database, agents(sh("tick", `cat`, `schedule: "@every 1s"`, `args: {n: 7}`), sh("plain", "true")))
+		if next := s.NextRun("tick"); next == nil || time.Until(*next) > 2*time.Second {
+			t.Errorf("next run %v", next)
+		}
+		if next := s.NextRun("plain"); next != nil {
+			t.Errorf("next run of an agent without a schedule: %v", next)
+		}
+		until(t, "it ran twice", func() bool {
+			return one[int](t, s, `select count(*) from run where agent = 'tick' and outcome = 'ok'`) >= 2
+		})
+		page, err := s.List(t.Context(), Filter{Agent: "tick", States: []string{"completed"}})
+		if err != nil || len(page.Jobs) == 0 || page.Jobs[0].Args != `{"n":7}` {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		if d := get(t, s, page.Jobs[0].ID); len(d.Tags) != 1 || d.Tags[0] != scheduleTag {
+			t.Errorf("tags %v", d.Tags)
+		}
 	})
-	page, err := s.List(t.Context(), Filter{Agent: "tick", States: []string{"completed"}})
-	if err != nil || len(page.Jobs) == 0 || page.Jobs[0].Args != `{"n":7}` {
-		t.Fatalf("%+v, %v", page, err)
-	}
-	if d := get(t, s, page.Jobs[0].ID); len(d.Tags) != 1 || d.Tags[0] != scheduleTag {
-		t.Errorf("tags %v", d.Tags)
-	}
 }
 
 func TestAScheduleDoesNotPileUp(t *testing.T) {
-	s := start(t, agents(sh("tick", `true`, `schedule: "@every 1s"`)))
-	if err := s.PauseAgent(t.Context(), "tick"); err != nil {
-		t.Fatal(err)
-	}
-	skipped := 0
-	var last int64
-	until(t, "three times passed", func() bool {
-		if next := one[int64](t, s, `select next_ms from schedule`); next != last {
-			last = next
-			skipped++
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := start(t, database, agents(sh("tick", `true`, `schedule: "@every 1s"`)))
+		if err := s.PauseAgent(t.Context(), "tick"); err != nil {
+			t.Fatal(err)
 		}
-		return skipped > 4
+		skipped := 0
+		var last int64
+		until(t, "three times passed", func() bool {
+			if next := one[int64](t, s, `select next_ms from schedule`); next != last {
+				last = next
+				skipped++
+			}
+			return skipped > 4
+		})
+		if n := one[int](t, s, `select count(*) from river_job where state = 'available'`); n > 1 {
+			t.Errorf("%d jobs wait", n)
+		}
 	})
-	if n := one[int](t, s, `select count(*) from river_job where state = 'available'`); n > 1 {
-		t.Errorf("%d jobs wait", n)
-	}
 }
 
 func TestManyProcessesInsertAScheduledJobOnce(t *testing.T) {
-	fleet := fleetOf(t, agents(sh("daily", `true`, `schedule: "@daily"`)))
-	s := start(t, agents(sh("other", "true")))
-	first, second := newService(t, s.db, "", fleet), newService(t, s.db, "", fleet)
-	if err := first.loadSchedule(t.Context(), fleet); err != nil {
-		t.Fatal(err)
-	}
-	if next := first.NextRun("daily"); next == nil || !next.Equal(midnight(time.Now().Add(24*time.Hour))) {
-		t.Errorf("next run %v", next)
-	}
-	exec1(t, s, `update schedule set next_ms = 1000`) // missed long ago: made up for, once
-	if err := second.loadSchedule(t.Context(), fleet); err != nil {
-		t.Fatal(err)
-	}
-	errs := make(chan error, 2)
-	for _, service := range []*Service{first, second} {
-		go func() { _, err := service.insertDue(t.Context()); errs <- err }()
-	}
-	for range 2 {
-		if err := <-errs; err != nil {
-			t.Error(err)
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		fleet := fleetOf(t, agents(sh("daily", `true`, `schedule: "@daily"`)))
+		s := start(t, database, agents(sh("other", "true")))
+		first, second := newService(t, s.db, "", fleet), newService(t, s.db, "", fleet)
+		if err := first.loadSchedule(t.Context(), fleet); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if n := one[int](t, s, `select count(*) from river_job where kind = 'daily'`); n != 1 {
-		t.Errorf("%d jobs", n)
-	}
-	if next := one[int64](t, s, `select next_ms from schedule`); next <= time.Now().UnixMilli() {
-		t.Errorf("next %v", fromMS(next))
-	}
+		if next := first.NextRun("daily"); next == nil || !next.Equal(midnight(time.Now().Add(24*time.Hour))) {
+			t.Errorf("next run %v", next)
+		}
+		exec1(t, s, `update schedule set next_ms = 1000`) // missed long ago: made up for, once
+		if err := second.loadSchedule(t.Context(), fleet); err != nil {
+			t.Fatal(err)
+		}
+		errs := make(chan error, 2)
+		for _, service := range []*Service{first, second} {
+			go func() { _, err := service.insertDue(t.Context()); errs <- err }()
+		}
+		for range 2 {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if n := one[int](t, s, `select count(*) from river_job where kind = 'daily'`); n != 1 {
+			t.Errorf("%d jobs", n)
+		}
+		if next := one[int64](t, s, `select next_ms from schedule`); next <= time.Now().UnixMilli() {
+			t.Errorf("next %v", fromMS(next))
+		}
+	})
 }
 
 func TestAChangedScheduleBeginsAnew(t *testing.T) {
-	s := start(t, agents(sh("tick", `true`, `schedule: "@every 1h"`)))
-	hourly := *s.NextRun("tick")
-	if err := s.Reload(t.Context(), fleetOf(t, agents(sh("tick", `true`, `schedule: "@every 2h"`)))); err != nil {
-		t.Fatal(err)
-	}
-	if next := s.NextRun("tick"); next == nil || next.Sub(hourly) < 55*time.Minute {
-		t.Errorf("next %v after %v", next, hourly)
-	}
-	if err := s.Reload(t.Context(), fleetOf(t, agents(sh("tick", `true`)))); err != nil {
-		t.Fatal(err)
-	}
-	if next := s.NextRun("tick"); next != nil {
-		t.Errorf("next %v", next)
-	}
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := start(t, database, agents(sh("tick", `true`, `schedule: "@every 1h"`)))
+		hourly := *s.NextRun("tick")
+		if err := s.Reload(t.Context(), fleetOf(t, agents(sh("tick", `true`, `schedule: "@every 2h"`)))); err != nil {
+			t.Fatal(err)
+		}
+		if next := s.NextRun("tick"); next == nil || next.Sub(hourly) < 55*time.Minute {
+			t.Errorf("next %v after %v", next, hourly)
+		}
+		if err := s.Reload(t.Context(), fleetOf(t, agents(sh("tick", `true`)))); err != nil {
+			t.Fatal(err)
+		}
+		if next := s.NextRun("tick"); next != nil {
+			t.Errorf("next %v", next)
+		}
+	})
 }

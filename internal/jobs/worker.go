@@ -80,9 +80,10 @@ func (a *attempt) begin(ctx context.Context) error {
 		a.begun = time.Now()
 		return s.db.Write.QueryRowContext(ctx, `insert into run
 			(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
-			select $1, $2, $3, $4, $5, $6, 'running', $7, $8, $9 where exists (`+s.sql.held(1, 2, 10)+`) returning id`,
+			select $1, $2, $3, $4, $5, $6, 'running', $7, $8, $9 where exists (`+s.sql.held(10, 11, 12)+`) returning id`,
 			a.job.ID, a.job.Attempt, a.job.MaxAttempts, a.spec.Name, a.job.Queue, s.id,
-			due.UnixMilli(), a.begun.UnixMilli(), max(a.begun.Sub(due), 0).Milliseconds(), a.client).Scan(&a.runID)
+			due.UnixMilli(), a.begun.UnixMilli(), max(a.begun.Sub(due), 0).Milliseconds(),
+			a.job.ID, a.job.Attempt, a.client).Scan(&a.runID)
 	})
 	switch {
 	case err == nil:
