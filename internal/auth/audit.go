@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"database/sql"
+	"math"
 	"strings"
 	"time"
 )
@@ -47,15 +48,19 @@ func ActorFrom(ctx context.Context) Actor {
 
 // Record adds an entry. Zero fields are filled in: the time, the outcome "ok", and the actor of ctx.
 func (s *Service) Record(ctx context.Context, entry Entry) error {
-	return s.inTx(ctx, "record "+entry.Action, func(tx *sql.Tx) error {
-		return insertEntry(ctx, tx, entry.by(ActorFrom(ctx)))
-	})
+	if err := s.insertEntry(ctx, s.db.Write, entry.by(ActorFrom(ctx))); err != nil {
+		return unavailable("record "+entry.Action, err)
+	}
+	return nil
 }
 
 // ListAudit returns at most limit entries older than the entry with id before (zero: the newest), newest first.
 func (s *Service) ListAudit(ctx context.Context, before int64, limit int) ([]Entry, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	rows, err := s.db.Read.QueryContext(ctx, `select id, at, actor, kind, action, target, outcome, detail, remote
-		from audit where $1 = 0 or id < $1 order by id desc limit $2`, before, limit)
+		from audit where id < $1 order by id desc limit $2`, before, limit)
 	if err != nil {
 		return nil, unavailable("list the audit log", err)
 	}
@@ -95,10 +100,16 @@ func (e Entry) by(actor Actor) Entry {
 	return e
 }
 
-func insertEntry(ctx context.Context, tx *sql.Tx, e Entry) error {
-	_, err := tx.ExecContext(ctx, `insert into audit (at, actor, kind, action, target, outcome, detail, remote)
+// execer is a pool or a transaction.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func (s *Service) insertEntry(ctx context.Context, to execer, e Entry) error {
+	clean := func(text string) string { return s.db.Clean(clip(text)) }
+	_, err := to.ExecContext(ctx, `insert into audit (at, actor, kind, action, target, outcome, detail, remote)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		e.At.UnixMilli(), clip(e.Actor), e.Kind, clip(e.Action), clip(e.Target), e.Outcome, clip(e.Detail), clip(e.Remote))
+		e.At.UnixMilli(), clean(e.Actor), e.Kind, clean(e.Action), clean(e.Target), e.Outcome, clean(e.Detail), clean(e.Remote))
 	return err
 }
 

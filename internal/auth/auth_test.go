@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
 const password = "correct horse battery"
@@ -43,6 +44,11 @@ func running(t testing.TB, database *db.DB, opts Options) *Service {
 		}
 	})
 	return s
+}
+
+// eachOf runs a subtest on each kind of database.
+func eachOf(t *testing.T, name string, test func(t *testing.T, d *db.DB)) {
+	t.Run(name, func(t *testing.T) { dbtest.Each(t, test) })
 }
 
 func addUser(t testing.TB, s *Service, name string, role Role) {

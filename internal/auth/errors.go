@@ -1,9 +1,12 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // The kinds of failure. Callers compare with errors.Is.
@@ -38,9 +41,13 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return e.Text }
 
-// unavailable keeps the cause for the operator and the kind for the caller.
+// unavailable keeps the cause for the operator and the kind for the caller. A failure that is no outage, such as a table
+// that is missing, has no kind.
 func unavailable(did string, err error) error {
-	return fmt.Errorf("%w: %s: %w", ErrUnavailable, did, err)
+	if !db.Temporary(err) && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", did, db.Explain(err))
+	}
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, did, db.Explain(err))
 }
 
 func conflict(text string) error {

@@ -67,7 +67,8 @@ func (l *attemptLimit) evict(now time.Time) {
 	}
 }
 
-// loginLimit guards Login. Names and addresses are counted apart. A name that is being attacked stays open to addresses
+// loginLimit guards Login in this process: behind a load balancer each server counts for itself, so that n of them let
+// through up to n times as much. Names and addresses are counted apart. A name that is being attacked stays open to addresses
 // it has logged in from before, so that an attacker cannot lock the owner out.
 type loginLimit struct {
 	names     *attemptLimit

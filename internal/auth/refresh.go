@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -23,30 +24,33 @@ type knownSet struct {
 // Run keeps the known credentials like the database's, ends the expired ones, and does the upkeep of the tables. It
 // returns nil when ctx ends, after storing when credentials were last used.
 func (s *Service) Run(ctx context.Context) error {
-	refresh := time.NewTicker(s.opts.RefreshEvery)
-	defer refresh.Stop()
-	upkeep := time.NewTicker(upkeepEvery)
-	defer upkeep.Stop()
+	var both sync.WaitGroup
+	both.Go(func() { s.keepFresh(ctx) })
+	both.Go(func() { s.keepUp(ctx) }) // may have to wait for a lock, which must not make changes late
+	both.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
+	defer cancel()
+	if err := s.storeLast(last); err != nil {
+		s.log.Warn("times of last use not stored", "err", err)
+	}
+	return nil
+}
+
+// keepFresh looks for changes until ctx ends.
+func (s *Service) keepFresh(ctx context.Context) {
+	tick := time.NewTicker(s.opts.RefreshEvery)
+	defer tick.Stop()
 	healthy := true
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
-			defer cancel()
-			if err := s.storeSeen(last); err != nil {
-				s.log.Warn("times of last use not stored", "err", err)
-			}
-			return nil
-		case <-refresh.C:
+			return
+		case <-tick.C:
 			s.expire(time.Now())
 			err := s.refreshIfChanged(ctx)
 			if ctx.Err() == nil && (err == nil) != healthy {
 				healthy = err == nil
 				s.logHealth(err)
-			}
-		case <-upkeep.C:
-			if err := s.upkeep(ctx); err != nil && ctx.Err() == nil && healthy {
-				s.log.Warn("upkeep of accounts failed; trying again in a minute", "err", err)
 			}
 		}
 	}
@@ -74,8 +78,11 @@ func (s *Service) refreshIfChanged(ctx context.Context) error {
 	return s.refresh(ctx)
 }
 
+// selectChange is all that an idle service asks for, once a second, however many viewers it has.
+const selectChange = `select n from auth_change where id = 1`
+
 func (s *Service) changeCount(ctx context.Context) (n int64, err error) {
-	if err := s.db.Read.QueryRowContext(ctx, `select n from auth_change where id = 1`).Scan(&n); err != nil {
+	if err := s.db.Read.QueryRowContext(ctx, selectChange).Scan(&n); err != nil {
 		return 0, unavailable("read the change counter", err)
 	}
 	return n, nil
@@ -92,7 +99,8 @@ func (s *Service) refresh(ctx context.Context) error {
 		return err
 	}
 	defer s.releaseLoading()
-	// The counter is read first: a change between the two reads is then seen again at the next comparison.
+	// The counter is read first: a change between the two reads is then seen again at the next comparison. It cannot hide
+	// one that commits late, because changes are counted one after the other and appear together with their count.
 	change, err := s.changeCount(ctx)
 	if err != nil {
 		return err

@@ -5,26 +5,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
 // Two services on one database stand for two processes: a running server and the command line.
 
 func TestOtherProcessCreatesAndRevokes(t *testing.T) {
-	database := dbtest.New(t)
-	server, command := running(t, database, Options{}), open(t, database, Options{})
-	token, secret := addToken(t, command, "ci", RoleOperator, 0)
-	p, err := server.Authenticate(bearer(secret))
-	if err != nil {
-		t.Fatalf("a token just created elsewhere: %v", err)
-	}
-	if err := command.RevokeToken(t.Context(), token.ID); err != nil {
-		t.Fatal(err)
-	}
-	endsWithin(t, p, 2*time.Second)
-	if _, err := server.Authenticate(bearer(secret)); !errors.Is(err, ErrNoCredential) {
-		t.Errorf("revoked token: %v", err)
-	}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		server, command := running(t, d, Options{}), open(t, d, Options{})
+		token, secret := addToken(t, command, "ci", RoleOperator, 0)
+		p, err := server.Authenticate(bearer(secret))
+		if err != nil {
+			t.Fatalf("a token just created elsewhere: %v", err)
+		}
+		if err := command.RevokeToken(t.Context(), token.ID); err != nil {
+			t.Fatal(err)
+		}
+		endsWithin(t, p, 2*time.Second)
+		if _, err := server.Authenticate(bearer(secret)); !errors.Is(err, ErrNoCredential) {
+			t.Errorf("revoked token: %v", err)
+		}
+	})
 }
 
 func TestPrincipalEndsWithItsRights(t *testing.T) {
@@ -36,9 +38,8 @@ func TestPrincipalEndsWithItsRights(t *testing.T) {
 		"role changed": func(t *testing.T, s *Service, _ string) error { return s.SetRole(t.Context(), "ada", RoleViewer) },
 		"user deleted": func(t *testing.T, s *Service, _ string) error { return s.DeleteUser(t.Context(), "ada") },
 	} {
-		t.Run(name, func(t *testing.T) {
-			database := dbtest.New(t)
-			here, there := open(t, database, Options{}), running(t, database, Options{})
+		eachOf(t, name, func(t *testing.T, d *db.DB) {
+			here, there := open(t, d, Options{}), running(t, d, Options{})
 			addUser(t, here, "root", RoleAdmin)
 			addUser(t, here, "ada", RoleOperator)
 			session, p := login(t, here, "ada")
@@ -66,17 +67,19 @@ func TestPrincipalEndsWithItsRights(t *testing.T) {
 }
 
 func TestUnrelatedChangeKeepsPrincipal(t *testing.T) {
-	s := open(t, dbtest.New(t), Options{})
-	_, secret := addToken(t, s, "ci", RoleViewer, 0)
-	p, err := s.Authenticate(bearer(secret))
-	if err != nil {
-		t.Fatal(err)
-	}
-	addToken(t, s, "other", RoleViewer, 0)
-	again, err := s.Authenticate(bearer(secret))
-	if err != nil || again != p || !alive(p) {
-		t.Errorf("after an unrelated change: %v, %v", again, err)
-	}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := open(t, d, Options{})
+		_, secret := addToken(t, s, "ci", RoleViewer, 0)
+		p, err := s.Authenticate(bearer(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		addToken(t, s, "other", RoleViewer, 0)
+		again, err := s.Authenticate(bearer(secret))
+		if err != nil || again != p || !alive(p) {
+			t.Errorf("after an unrelated change: %v, %v", again, err)
+		}
+	})
 }
 
 func TestExpiredCredentialsEnd(t *testing.T) {
@@ -84,8 +87,8 @@ func TestExpiredCredentialsEnd(t *testing.T) {
 		"absolute": {SessionMax: 300 * time.Millisecond, RefreshEvery: 20 * time.Millisecond},
 		"idle":     {SessionIdle: time.Second, RefreshEvery: 20 * time.Millisecond},
 	} {
-		t.Run(name, func(t *testing.T) {
-			s := running(t, dbtest.New(t), opts)
+		eachOf(t, name, func(t *testing.T, d *db.DB) {
+			s := running(t, d, opts)
 			addUser(t, s, "ada", RoleAdmin)
 			session, p := login(t, s, "ada")
 			endsWithin(t, p, 3*time.Second)
@@ -94,8 +97,8 @@ func TestExpiredCredentialsEnd(t *testing.T) {
 			}
 		})
 	}
-	t.Run("token", func(t *testing.T) {
-		s := running(t, dbtest.New(t), Options{RefreshEvery: 20 * time.Millisecond})
+	eachOf(t, "token", func(t *testing.T, d *db.DB) {
+		s := running(t, d, Options{RefreshEvery: 20 * time.Millisecond})
 		_, secret := addToken(t, s, "ci", RoleViewer, 300*time.Millisecond)
 		p, err := s.Authenticate(bearer(secret))
 		if err != nil {
@@ -106,55 +109,58 @@ func TestExpiredCredentialsEnd(t *testing.T) {
 }
 
 func TestHeldSessionIsNotIdle(t *testing.T) {
-	s := open(t, dbtest.New(t), Options{SessionIdle: time.Hour})
-	addUser(t, s, "ada", RoleAdmin)
-	_, p := login(t, s, "ada")
-	later := time.Now().Add(2 * time.Hour)
-	release := p.Hold()
-	if s.expire(later); !alive(p) {
-		t.Error("a session with an open stream has ended as idle")
-	}
-	release()
-	if s.expire(later); alive(p) {
-		t.Error("an idle session lives on")
-	}
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := open(t, d, Options{SessionIdle: time.Hour})
+		addUser(t, s, "ada", RoleAdmin)
+		_, p := login(t, s, "ada")
+		later := time.Now().Add(2 * time.Hour)
+		release := p.Hold()
+		if s.expire(later); !alive(p) {
+			t.Error("a session with an open stream has ended as idle")
+		}
+		release()
+		if s.expire(later); alive(p) {
+			t.Error("an idle session lives on")
+		}
+	})
 }
 
 func TestUpkeepStoresUseAndDeletesTheOld(t *testing.T) {
-	database := dbtest.New(t)
-	s := open(t, database, Options{})
-	addUser(t, s, "ada", RoleAdmin)
-	_, secret := addToken(t, s, "ci", RoleViewer, 0)
-	if _, err := s.Authenticate(bearer(secret)); err != nil {
-		t.Fatal(err)
-	}
-	long := time.Now().Add(-100 * 24 * time.Hour)
-	if err := s.Record(t.Context(), Entry{Action: "ancient", At: long}); err != nil {
-		t.Fatal(err)
-	}
-	session, _ := login(t, s, "ada")
-	if _, err := database.Write.Exec(`update auth_session set seen_at = $1`, long.UnixMilli()); err != nil {
-		t.Fatal(err)
-	}
-	s.drop(hashSecret(session))
-
-	if err := s.upkeep(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	tokens, err := s.ListTokens(t.Context())
-	if err != nil || tokens[0].SeenAt == nil || time.Since(*tokens[0].SeenAt) > time.Minute {
-		t.Errorf("last use not stored: %+v, %v", tokens, err)
-	}
-	if users, err := s.ListUsers(t.Context()); err != nil || users[0].Sessions != 0 {
-		t.Errorf("idle session counted: %+v, %v", users, err)
-	}
-	var sessions int
-	if err := database.Read.QueryRow(`select count(*) from auth_session`).Scan(&sessions); err != nil || sessions != 0 {
-		t.Errorf("%d idle sessions kept, %v", sessions, err)
-	}
-	for _, action := range auditActions(t, s) {
-		if action == "local ancient  ok" {
-			t.Error("an audit entry of 100 days is still there")
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := open(t, d, Options{})
+		addUser(t, s, "ada", RoleAdmin)
+		_, secret := addToken(t, s, "ci", RoleViewer, 0)
+		if _, err := s.Authenticate(bearer(secret)); err != nil {
+			t.Fatal(err)
 		}
-	}
+		long := time.Now().Add(-100 * 24 * time.Hour)
+		if err := s.Record(t.Context(), Entry{Action: "ancient", At: long}); err != nil {
+			t.Fatal(err)
+		}
+		session, _ := login(t, s, "ada")
+		if _, err := d.Write.Exec(`update auth_session set seen_at = $1`, long.UnixMilli()); err != nil {
+			t.Fatal(err)
+		}
+		s.drop(hashSecret(session))
+
+		if err := s.upkeep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		tokens, err := s.ListTokens(t.Context())
+		if err != nil || tokens[0].SeenAt == nil || time.Since(*tokens[0].SeenAt) > time.Minute {
+			t.Errorf("last use not stored: %+v, %v", tokens, err)
+		}
+		if users, err := s.ListUsers(t.Context()); err != nil || users[0].Sessions != 0 {
+			t.Errorf("idle session counted: %+v, %v", users, err)
+		}
+		var sessions int
+		if err := d.Read.QueryRow(`select count(*) from auth_session`).Scan(&sessions); err != nil || sessions != 0 {
+			t.Errorf("%d idle sessions kept, %v", sessions, err)
+		}
+		for _, action := range auditActions(t, s) {
+			if action == "local ancient  ok" {
+				t.Error("an audit entry of 100 days is still there")
+			}
+		}
+	})
 }

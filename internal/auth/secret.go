@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
+	"regexp"
 	"strings"
 )
 
@@ -31,6 +32,8 @@ func newSecret(prefix string) (secret, id string) {
 }
 
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+var idPattern = regexp.MustCompile(`^[a-z2-7]{8}$`)
 
 func randomText(bytes int) string {
 	b := make([]byte, bytes)

@@ -67,6 +67,7 @@ type Service struct {
 	flight   singleflight.Group
 	misses   *rate.Limiter
 	rejected *rejections
+	first    *firstAdmin // of EnsureAdmin, until its outcome is known
 }
 
 // Open prepares a Service and loads all live credentials. A database that does not answer is not an error: until it does,
@@ -92,3 +93,7 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 	}
 	return s, nil
 }
+
+// Loaded tells whether the live credentials were read from the database since Open. Before, nobody can be let in but by a
+// look-up of his own.
+func (s *Service) Loaded() bool { return s.known.Load().change >= 0 }

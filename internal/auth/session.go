@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // sessionsPerUser bounds the table; the oldest ends when a new one begins.
@@ -23,38 +25,42 @@ func (s *Service) Login(ctx context.Context, name, password, remote string) (tok
 	if wait := s.logins.take(name, address, time.Now()); wait > 0 {
 		return "", nil, &RateLimitedError{RetryAfter: max(wait, time.Second)}
 	}
-	switch err := s.checkLogin(ctx, name, password); {
+	hash, err := s.checkLogin(ctx, name, password)
+	if err == nil {
+		token, p, err = s.beginSession(ctx, name, hash, remote)
+	}
+	switch {
+	case err == nil:
+		s.logins.succeeded(name, address, time.Now())
+		return token, p, nil
 	case errors.Is(err, ErrBadCredentials):
 		s.recordFailedLogin(ctx, name, remote)
-		return "", nil, err
-	case err != nil:
+	default:
 		s.logins.giveBack(name, address, time.Now())
-		return "", nil, err
 	}
-	s.logins.succeeded(name, address, time.Now())
-	return s.beginSession(ctx, name, remote)
+	return "", nil, err
 }
 
-func (s *Service) checkLogin(ctx context.Context, name, password string) error {
-	if len(password) > maxPassword || len(name) > maxName {
-		return ErrBadCredentials
+// checkLogin returns the hash that the password belongs to.
+func (s *Service) checkLogin(ctx context.Context, name, password string) (hash string, err error) {
+	if len(password) > maxPassword || checkName(name) != nil {
+		return "", ErrBadCredentials
 	}
-	var hash string
-	err := s.db.Read.QueryRowContext(ctx, `select password_hash from auth_user where name = $1`, name).Scan(&hash)
+	err = s.db.Read.QueryRowContext(ctx, `select password_hash from auth_user where name = $1`, name).Scan(&hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return unavailable("look up a user", err)
+		return "", unavailable("look up a user", err)
 	}
 	ok, err := s.hasher.matches(ctx, password, hash)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if ok {
-		return nil
+		return hash, nil
 	}
 	if err := s.anyUser(ctx); err != nil { // asked whether the user exists or not, so that both take the same time
-		return err
+		return "", err
 	}
-	return ErrBadCredentials
+	return "", ErrBadCredentials
 }
 
 // anyUser returns ErrNoAccounts when there is none.
@@ -83,22 +89,24 @@ func (s *Service) recordFailedLogin(ctx context.Context, name, remote string) {
 	}
 }
 
-func (s *Service) beginSession(ctx context.Context, name, remote string) (string, *Principal, error) {
+// beginSession returns ErrBadCredentials when the hash is no longer the user's: while it was computed, the user may have
+// got another password, which ends all his sessions, or have been deleted.
+func (s *Service) beginSession(ctx context.Context, name, hash, remote string) (string, *Principal, error) {
 	token, id := newSecret(sessionPrefix)
 	key := hashSecret(token)
 	now := time.Now()
 	entry := Entry{Actor: name, Kind: KindSession, Action: "login", Target: name, Remote: remote}
 	ctx = WithActor(ctx, Actor{Name: name, Kind: KindSession, Remote: remote})
-	err := s.change(ctx, entry, func(tx *sql.Tx) error {
+	err := s.change(ctx, entry, func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from auth_session where user_name = $1 and id not in
 			(select id from auth_session where user_name = $1 order by created_at desc, id limit $2)`,
 			name, sessionsPerUser-1); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `insert into auth_session (id, hash, user_name, remote, created_at, seen_at, expires_at)
-			values ($1, $2, $3, $4, $5, $5, $6)`,
-			id, key.String(), name, remote, now.UnixMilli(), now.Add(s.opts.SessionMax).UnixMilli())
-		return err
+		done, err := tx.ExecContext(ctx, `insert into auth_session (id, hash, user_name, remote, created_at, seen_at, expires_at)
+			select $1, $2, name, $3, $4, $4, $5 from auth_user where name = $6 and password_hash = $7`,
+			id, key.String(), s.db.Clean(clip(remote)), now.UnixMilli(), now.Add(s.opts.SessionMax).UnixMilli(), name, hash)
+		return oneRow(done, err, ErrBadCredentials)
 	})
 	if err != nil {
 		return "", nil, err
@@ -122,7 +130,7 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 		entry.Target = p.Name
 	}
 	s.drop(key)
-	return s.change(ctx, entry, func(tx *sql.Tx) error {
+	return s.change(ctx, entry, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `delete from auth_session where hash = $1`, key.String())
 		return err
 	})

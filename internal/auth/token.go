@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // Token is an API client's credential, without its secret.
@@ -41,7 +43,7 @@ func (s *Service) CreateToken(ctx context.Context, name string, role Role, ttl t
 		token.ExpiresAt, expires = &at, sql.NullInt64{Int64: at.UnixMilli(), Valid: true}
 	}
 	entry := Entry{Action: "token.create", Target: name, Detail: "role " + string(role) + ", id " + id}
-	err := s.change(ctx, entry, func(tx *sql.Tx) error {
+	err := s.change(ctx, entry, func(tx *db.Tx) error {
 		// An expired token gives its name free.
 		if _, err := tx.ExecContext(ctx, `delete from auth_token where name = $1 and expires_at <= $2`, name, now.UnixMilli()); err != nil {
 			return err
@@ -59,9 +61,13 @@ func (s *Service) CreateToken(ctx context.Context, name string, role Role, ttl t
 
 // RevokeToken ends a token by its id.
 func (s *Service) RevokeToken(ctx context.Context, id string) error {
-	return s.change(ctx, Entry{Action: "token.revoke", Target: id}, func(tx *sql.Tx) error {
+	unknown := fmt.Errorf("%w: there is no token %.20q", ErrNotFound, id)
+	if !idPattern.MatchString(id) {
+		return unknown
+	}
+	return s.change(ctx, Entry{Action: "token.revoke", Target: id}, func(tx *db.Tx) error {
 		done, err := tx.ExecContext(ctx, `delete from auth_token where id = $1`, id)
-		return oneRow(done, err, fmt.Errorf("%w: there is no token %.20q", ErrNotFound, id))
+		return oneRow(done, err, unknown)
 	})
 }
 

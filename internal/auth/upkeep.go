@@ -2,125 +2,146 @@ package auth
 
 import (
 	"context"
-	"database/sql"
+	"encoding/json"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
 	upkeepDeadline = 5 * time.Second
 	// auditRows caps the audit log whatever its retention, so that it cannot fill the disk.
 	auditRows = 200_000
-	// purgeRows at a time: the database has one writer, which jobs need too.
+	// purgeRows at a time: SQLite has one writer, which jobs need too.
 	purgeRows = 500
 )
 
-// upkeep stores when credentials were last used and deletes what is over.
+// keepUp does the upkeep of the tables every minute until ctx ends.
+func (s *Service) keepUp(ctx context.Context) {
+	tick := time.NewTicker(upkeepEvery)
+	defer tick.Stop()
+	healthy := true
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			err := s.upkeep(ctx)
+			if err != nil && ctx.Err() == nil && healthy {
+				s.log.Warn("upkeep of accounts failed; trying again every minute", "err", err)
+			}
+			healthy = err == nil
+		}
+	}
+}
+
+// upkeep stores when credentials were last used and deletes what is over. It is the same few statements however many
+// credentials there are and whether they are used or not.
 func (s *Service) upkeep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, upkeepDeadline)
 	defer cancel()
-	if err := s.storeSeen(ctx); err != nil {
-		return err
-	}
-	if err := s.purgeCredentials(ctx, time.Now()); err != nil {
-		return err
-	}
-	return s.purgeAudit(ctx, time.Now())
-}
-
-// storeSeen writes the times of last use that moved by a minute or more: lists show them, and sessions idle out by them.
-func (s *Service) storeSeen(ctx context.Context) error {
-	type use struct {
-		p  *Principal
-		at int64
-	}
-	var uses []use
-	for _, p := range s.known.Load().principals {
-		if p.held.Load() > 0 {
-			p.touch(time.Now())
+	now := time.Now()
+	uses := s.uses(now)
+	err := s.inTx(ctx, "upkeep of accounts", func(tx *db.Tx) error {
+		// Servers that store uses of the same credentials would otherwise lock the rows in different orders.
+		if _, err := tx.ExecContext(ctx, lockAccounts); err != nil {
+			return err
 		}
-		if at := p.seen.Load(); at-p.stored.Load() >= upkeepEvery.Milliseconds() {
-			uses = append(uses, use{p, at})
+		if err := storeSeen(ctx, tx, uses); err != nil {
+			return err
 		}
-	}
-	if len(uses) == 0 {
-		return nil
-	}
-	err := s.inTx(ctx, "store times of last use", func(tx *sql.Tx) error {
-		for _, u := range uses {
-			table := "auth_token"
-			if u.p.Kind == KindSession {
-				table = "auth_session"
-			}
-			if _, err := tx.ExecContext(ctx, `update `+table+` set seen_at = $1 where id = $2 and (seen_at is null or seen_at < $1)`,
-				u.at, u.p.ID); err != nil {
-				return err
-			}
+		if err := s.purgeSessions(ctx, tx, now); err != nil {
+			return err
 		}
-		return nil
+		return s.purgeAudit(ctx, tx, now)
 	})
 	if err == nil {
-		for _, u := range uses {
-			u.p.stored.Store(u.at)
-		}
+		uses.stored()
 	}
 	return err
 }
 
-// purgeCredentials needs no change count: what it deletes is no longer valid anywhere.
-func (s *Service) purgeCredentials(ctx context.Context, now time.Time) error {
-	return s.inTx(ctx, "delete expired credentials", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `delete from auth_session where id in
-			(select id from auth_session where expires_at <= $1 or seen_at <= $2 limit $3)`,
-			now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli(), purgeRows)
-		return err
-	})
-}
-
-func (s *Service) purgeAudit(ctx context.Context, now time.Time) error {
-	return s.inTx(ctx, "delete old audit entries", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `delete from audit where id in
-			(select id from audit where at < $1 or id <= (select coalesce(max(id), 0) from audit) - $2 order by id limit $3)`,
-			now.Add(-s.opts.AuditRetention).UnixMilli(), auditRows, purgeRows)
-		return err
-	})
-}
-
-// inTx runs fn in a write transaction. Database failures come back as ErrUnavailable, fn's own kinds as they are.
-func (s *Service) inTx(ctx context.Context, did string, fn func(*sql.Tx) error) error {
-	tx, err := s.db.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return unavailable(did, err)
+// storeLast is what upkeep does for the uses since the last one, when the service ends.
+func (s *Service) storeLast(ctx context.Context) error {
+	uses := s.uses(time.Now())
+	if len(uses) == 0 {
+		return nil
 	}
-	defer tx.Rollback()
-	if err := fn(tx); err != nil {
-		if isKind(err) {
+	err := s.inTx(ctx, "store times of last use", func(tx *db.Tx) error {
+		if _, err := tx.ExecContext(ctx, lockAccounts); err != nil {
 			return err
 		}
-		return unavailable(did, err)
+		return storeSeen(ctx, tx, uses)
+	})
+	if err == nil {
+		uses.stored()
 	}
-	if err := tx.Commit(); err != nil {
-		return unavailable(did, err)
+	return err
+}
+
+// lastUses are the times of last use that are to be stored, in unix milliseconds.
+type lastUses map[*Principal]int64
+
+// uses are those that moved by a minute or more: lists show them, and sessions idle out by them.
+func (s *Service) uses(now time.Time) lastUses {
+	moved := lastUses{}
+	for _, p := range s.known.Load().principals {
+		if p.held.Load() > 0 {
+			p.touch(now)
+		}
+		if at := p.seen.Load(); at-p.stored.Load() >= upkeepEvery.Milliseconds() {
+			moved[p] = at
+		}
+	}
+	return moved
+}
+
+// json is an object of id to time, of one kind of credential.
+func (u lastUses) json(kind string) (string, error) {
+	byID := map[string]int64{}
+	for p, at := range u {
+		if p.Kind == kind {
+			byID[p.ID] = at
+		}
+	}
+	text, err := json.Marshal(byID)
+	return string(text), err
+}
+
+func (u lastUses) stored() {
+	for p, at := range u {
+		p.stored.Store(at)
+	}
+}
+
+// storeSeen takes two statements for any number of credentials.
+func storeSeen(ctx context.Context, tx *db.Tx, uses lastUses) error {
+	for table, kind := range map[string]string{"auth_session": KindSession, "auth_token": KindToken} {
+		text, err := uses.json(kind)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `update `+table+` set seen_at = used.seen
+			from (select key as id, cast(cast(value as text) as bigint) as seen from json_each($1)) used
+			where used.id = `+table+`.id and (seen_at is null or seen_at < used.seen)`, text)
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// change is inTx for what alters rights: it counts the change, records it in the audit log, and makes it effective in
-// this process at once. Other processes follow within 2 s.
-func (s *Service) change(ctx context.Context, entry Entry, fn func(*sql.Tx) error) error {
-	err := s.inTx(ctx, entry.Action+" "+entry.Target, func(tx *sql.Tx) error {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `update auth_change set n = n + 1 where id = 1`); err != nil {
-			return err
-		}
-		return insertEntry(ctx, tx, entry.by(ActorFrom(ctx)))
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.refresh(ctx); err != nil {
-		s.log.Warn("a change of accounts takes effect later than usual", "err", err)
-	}
-	return nil
+// purgeSessions needs no change count: what it deletes is no longer valid anywhere.
+func (s *Service) purgeSessions(ctx context.Context, tx *db.Tx, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `delete from auth_session where id in
+		(select id from auth_session where expires_at <= $1 or seen_at <= $2 limit $3)`,
+		now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli(), purgeRows)
+	return err
+}
+
+func (s *Service) purgeAudit(ctx context.Context, tx *db.Tx, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `delete from audit where id in
+		(select id from audit where at < $1 or id <= (select coalesce(max(id), 0) from audit) - $2 order by id limit $3)`,
+		now.Add(-s.opts.AuditRetention).UnixMilli(), auditRows, purgeRows)
+	return err
 }

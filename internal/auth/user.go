@@ -2,13 +2,13 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // User is a person who logs in with a password.
@@ -19,8 +19,6 @@ type User struct {
 	PasswordAt time.Time `json:"password_at" doc:"When the password was set"`
 	Sessions   int       `json:"sessions" doc:"Live browser sessions"`
 }
-
-const maxName = 63
 
 var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._@-]{0,62}$`)
 
@@ -45,7 +43,7 @@ func (s *Service) CreateUser(ctx context.Context, name, password string, role Ro
 		return err
 	}
 	entry := Entry{Action: "user.create", Target: name, Detail: "role " + string(role)}
-	return s.change(ctx, entry, func(tx *sql.Tx) error {
+	return s.change(ctx, entry, func(tx *db.Tx) error {
 		now := time.Now().UnixMilli()
 		done, err := tx.ExecContext(ctx, `insert into auth_user (name, role, password_hash, created_at, password_at)
 			values ($1, $2, $3, $4, $4) on conflict (name) do nothing`, name, role, hash, now)
@@ -62,11 +60,14 @@ func (s *Service) newPassword(ctx context.Context, password string) (hash string
 
 // SetPassword replaces the password and ends all sessions of the user.
 func (s *Service) SetPassword(ctx context.Context, name, password string) error {
+	if checkName(name) != nil {
+		return noUser(name)
+	}
 	hash, err := s.newPassword(ctx, password)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, Entry{Action: "user.password", Target: name}, func(tx *sql.Tx) error {
+	return s.change(ctx, Entry{Action: "user.password", Target: name}, func(tx *db.Tx) error {
 		done, err := tx.ExecContext(ctx, `update auth_user set password_hash = $2, password_at = $3 where name = $1`,
 			name, hash, time.Now().UnixMilli())
 		if err := oneRow(done, err, noUser(name)); err != nil {
@@ -83,8 +84,11 @@ func (s *Service) SetRole(ctx context.Context, name string, role Role) error {
 	if _, err := ParseRole(string(role)); err != nil {
 		return err
 	}
+	if checkName(name) != nil {
+		return noUser(name)
+	}
 	entry := Entry{Action: "user.role", Target: name, Detail: "role " + string(role)}
-	return s.change(ctx, entry, func(tx *sql.Tx) error {
+	return s.change(ctx, entry, func(tx *db.Tx) error {
 		done, err := tx.ExecContext(ctx, `update auth_user set role = $2 where name = $1`, name, role)
 		if err := oneRow(done, err, noUser(name)); err != nil {
 			return err
@@ -95,7 +99,10 @@ func (s *Service) SetRole(ctx context.Context, name string, role Role) error {
 
 // DeleteUser removes a user and ends all his sessions. Tokens he created stay. ErrConflict for the last admin.
 func (s *Service) DeleteUser(ctx context.Context, name string) error {
-	return s.change(ctx, Entry{Action: "user.delete", Target: name}, func(tx *sql.Tx) error {
+	if checkName(name) != nil {
+		return noUser(name)
+	}
+	return s.change(ctx, Entry{Action: "user.delete", Target: name}, func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from auth_session where user_name = $1`, name); err != nil {
 			return err
 		}
@@ -112,7 +119,11 @@ func (s *Service) ListUsers(ctx context.Context) ([]User, error) { return s.sele
 
 // GetUser returns one user.
 func (s *Service) GetUser(ctx context.Context, name string) (User, error) {
-	users, err := s.selectUsers(ctx, strings.ToLower(strings.TrimSpace(name)))
+	name = strings.ToLower(strings.TrimSpace(name))
+	if checkName(name) != nil {
+		return User{}, noUser(name)
+	}
+	users, err := s.selectUsers(ctx, name)
 	if err != nil {
 		return User{}, err
 	}
@@ -152,48 +163,11 @@ func (s *Service) selectUsers(ctx context.Context, name string) ([]User, error) 
 	return users, nil
 }
 
-// EnsureAdmin creates the user "admin" when there is no user at all, with the given password, or with a random one that
-// it returns when password is empty. When users exist it does nothing and returns "".
-//
-// It takes the time of one password hash (about 0.1 s): call it beside the listener, not before it.
-func (s *Service) EnsureAdmin(ctx context.Context, password string) (generated string, err error) {
-	switch err := s.anyUser(ctx); {
-	case err == nil:
-		return "", nil
-	case !errors.Is(err, ErrNoAccounts):
-		return "", err
-	}
-	if password == "" {
-		generated = rand.Text()[:20] // 100 bits
-		password = generated
-	}
-	hash, err := s.newPassword(ctx, password)
-	if err != nil {
-		return "", err
-	}
-	created := false
-	err = s.change(ctx, Entry{Action: "user.create", Target: "admin", Detail: "first start"}, func(tx *sql.Tx) error {
-		now := time.Now().UnixMilli()
-		done, err := tx.ExecContext(ctx, `insert into auth_user (name, role, password_hash, created_at, password_at)
-			select 'admin', 'admin', $1, $2, $2 where not exists (select 1 from auth_user)`, hash, now)
-		if err != nil {
-			return err
-		}
-		n, err := done.RowsAffected()
-		created = n == 1
-		return err
-	})
-	if err != nil || !created { // another process was faster: its password counts
-		return "", err
-	}
-	return generated, nil
-}
-
 func noUser(name string) error {
 	return fmt.Errorf("%w: there is no user %.80q", ErrNotFound, name)
 }
 
-func keepAnAdmin(ctx context.Context, tx *sql.Tx) error {
+func keepAnAdmin(ctx context.Context, tx *db.Tx) error {
 	var admins int
 	if err := tx.QueryRowContext(ctx, `select count(*) from auth_user where role = 'admin'`).Scan(&admins); err != nil {
 		return err
