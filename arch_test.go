@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"internal/source":       {"snapshot", "internal/jobs", "internal/agent"},
 	"internal/server":       {"snapshot", "internal/auth", "internal/jobs", "internal/agent", "ui"},
 	"internal/cli": {
-		"snapshot", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
+		"snapshot", "snapshot/redistier", "snapshot/pgtier", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
 		"internal/db", "internal/jobs", "internal/server", "internal/source",
 	},
 	"test/servers": {},

@@ -19,26 +19,62 @@ const snapshotFile = "snapshot.json"
 // freshFor is how long a document counts as fresh: three intervals of the warmer.
 func freshFor(cfg *config.Config) time.Duration { return 3 * cfg.Interval }
 
-// newCache makes the cache of the document, with the last good file behind it.
-func newCache(cfg *config.Config, log *slog.Logger) *snapshot.Cache {
+// newCache makes the cache of the document, with the links to other processes and the last good file behind it.
+func newCache(cfg *config.Config, log *slog.Logger, links links) *snapshot.Cache {
+	tiers := []snapshot.Tier{}
+	for _, link := range links {
+		tiers = append(tiers, link)
+	}
 	return snapshot.NewCache(snapshot.CacheOptions{
-		Tiers:    []snapshot.Tier{snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))},
+		Tiers:    append(tiers, snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))),
 		FreshFor: freshFor(cfg),
 		Log:      log,
 	})
 }
 
-// newWarmer makes what collects the document's sections from the jobs, the fleet and this process itself.
-func newWarmer(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, database *db.DB, service *jobs.Service,
+// collector keeps the document of this process new: it collects, alone or in turn with other servers.
+type collector struct {
+	cache  *snapshot.Cache
+	warmer *snapshot.Warmer
+	group  *snapshot.Group // nil: there are no other processes
+}
+
+// newCollector makes what collects the document's sections from the jobs, the fleet and this process itself.
+func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, links links, database *db.DB, service *jobs.Service,
 	fleet func() source.Fleet, startedAt time.Time,
-) (*snapshot.Warmer, error) {
-	var warmer *snapshot.Warmer
-	sections := source.All(source.Deps{
+) (*collector, error) {
+	c := &collector{cache: cache}
+	deps := source.Deps{
 		Jobs: service, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
 		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, service) },
-		Cache:    func(context.Context) source.Health { return cacheHealth(cache) },
-		Warmer:   func(context.Context) source.Health { return warmerHealth(warmer) },
+		Cache:    func(context.Context) source.Health { return cacheHealth(cache, links) },
+		Warmer:   func(context.Context) source.Health { return warmerHealth(c.warmer) },
+		Links:    func() map[string]source.Health { return linkHealths(c.group) },
+	}
+	var err error
+	c.warmer, err = snapshot.NewWarmer(cache, source.All(deps), snapshot.WarmerOptions{
+		Interval: cfg.Interval, Log: log, Name: processName(),
 	})
-	warmer, err := snapshot.NewWarmer(cache, sections, snapshot.WarmerOptions{Interval: cfg.Interval, Log: log})
-	return warmer, err
+	if err != nil || len(links) == 0 {
+		return c, err
+	}
+	c.group, err = snapshot.NewGroup(cache, c.warmer, snapshot.GroupOptions{Links: links, Log: log})
+	return c, err
+}
+
+// Run collects until ctx ends.
+func (c *collector) Run(ctx context.Context) error {
+	if c.group != nil {
+		return c.group.Run(ctx)
+	}
+	return c.warmer.Run(ctx)
+}
+
+// Nudge has these sections collected, wherever that is done.
+func (c *collector) Nudge(sections ...string) {
+	if c.group != nil {
+		c.group.Nudge(sections...)
+		return
+	}
+	c.warmer.Nudge(sections...)
 }

@@ -29,15 +29,15 @@ func databaseHealth(ctx context.Context, database *db.DB, service *jobs.Service)
 		return source.Health{Status: "degraded", Detail: "nothing can be written: " + db.Explain(err).Error()}
 	}
 	took := float64(time.Since(begin).Microseconds()) / 1000
-	return source.Health{Status: "ok", Detail: "SQLite", TookMS: &took}
+	return source.Health{Status: "ok", Detail: database.Describe(), TookMS: &took}
 }
 
 // cacheHealth is degraded when a tier fails: viewers are served from memory all the same, but a restart would begin
-// without the newest document.
-func cacheHealth(cache *snapshot.Cache) source.Health {
+// without the newest document. Links tell how they fare themselves.
+func cacheHealth(cache *snapshot.Cache, links links) source.Health {
 	stats := cache.Stats()
 	var names, broken []string
-	for _, tier := range stats.Tiers {
+	for _, tier := range stats.Tiers[len(links):] {
 		names = append(names, tier.Name)
 		if tier.Error != "" {
 			broken = append(broken, tier.Name+": "+tier.Error)

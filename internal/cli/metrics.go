@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -8,21 +10,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/snapshot"
 )
 
-// metrics reads at scrape time the counters that the packages keep anyway. Labels are bounded: rungs, tiers, sections.
+// metrics reads at scrape time the counters that the packages keep anyway, and asks the database whether it answers.
+// Labels are bounded: rungs, tiers, links, sections, states.
 type metrics struct {
-	cache  *snapshot.Cache
-	warmer *snapshot.Warmer
-	stream *snapshot.Stream
+	cache    *snapshot.Cache
+	warmer   *snapshot.Warmer
+	group    *snapshot.Group // nil: alone
+	stream   *snapshot.Stream
+	database *db.DB
 }
 
 // newMetrics gives the handler of /metrics, with a registry of its own.
-func newMetrics(cache *snapshot.Cache, warmer *snapshot.Warmer, stream *snapshot.Stream) http.Handler {
+func newMetrics(c *collector, stream *snapshot.Stream, database *db.DB) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		&metrics{cache, warmer, stream},
+		&metrics{c.cache, c.warmer, c.group, stream, database},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -51,6 +57,18 @@ var (
 	descTierStores  = describe("tier_stores_total", "Documents stored in a tier.", "tier")
 	descTierErrors  = describe("tier_errors_total", "Failed loads and stores.", "tier")
 	descTierCorrupt = describe("tier_corrupt_total", "Loaded documents that could not be used.", "tier")
+	descTierFenced  = describe("tier_fenced_total", "Documents not stored because another process leads.", "tier")
+	descTierDown    = describe("tier_failing", "1 while the tier's last call has failed.", "tier")
+	descLeader      = describe("leader", "1 while this process collects for all.")
+	descAlone       = describe("alone", "1 while this process collects for itself because no link works.")
+	descLeases      = describe("lease_changes_total", "How often this process has become the one that collects.")
+	descLinkUp      = describe("link_up", "1 while the other servers can be reached through the link.", "link")
+	descLinkHears   = describe("link_hears", "1 while what other servers publish is heard through the link.", "link")
+	descDatabaseUp  = describe("database_up", "1 when the database answered just now.")
+	descWorkers     = describe("workers", "Workers, as the document shows them.", "state")
+	descPending     = describe("queue_pending", "Jobs that are due and wait, as the document shows them.")
+	descRunning     = describe("queue_running", "Jobs that run, as the document shows them.")
+	descOldest      = describe("queue_oldest_seconds", "How long the oldest due job has waited, as the document shows it.")
 	descSubscribers = describe("stream_subscribers", "Open streams.")
 	descStreamBytes = describe("stream_bytes_total", "Bytes sent to streams.")
 	descDropped     = describe("stream_dropped_total", "Streams ended because the client did not read.")
@@ -63,6 +81,9 @@ func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	m.collectCache(out)
 	m.collectSections(out)
+	m.collectGroup(out)
+	m.collectFleet(out)
+	gauge(out, descDatabaseUp, oneIf(m.databaseUp()))
 	stats := m.stream.Stats()
 	gauge(out, descSubscribers, float64(stats.Subscribers))
 	count(out, descStreamBytes, stats.Bytes)
@@ -89,7 +110,70 @@ func (m *metrics) collectCache(out chan<- prometheus.Metric) {
 		count(out, descTierStores, tier.Stores, tier.Name)
 		count(out, descTierErrors, tier.Errors, tier.Name)
 		count(out, descTierCorrupt, tier.Corrupt, tier.Name)
+		count(out, descTierFenced, tier.Fenced, tier.Name)
+		gauge(out, descTierDown, oneIf(tier.Error != ""), tier.Name)
 	}
+}
+
+// collectGroup tells this process's part among those that show the same document. One that is alone for ever leads.
+func (m *metrics) collectGroup(out chan<- prometheus.Metric) {
+	stats := snapshot.GroupStats{Role: snapshot.Leader, Terms: 1}
+	if m.group != nil {
+		stats = m.group.Stats()
+	}
+	gauge(out, descLeader, oneIf(stats.Role == snapshot.Leader))
+	gauge(out, descAlone, oneIf(stats.Role == snapshot.Alone))
+	count(out, descLeases, stats.Terms)
+	for _, link := range stats.Links {
+		gauge(out, descLinkUp, oneIf(link.Up), link.Name)
+		gauge(out, descLinkHears, oneIf(link.Hears), link.Name)
+	}
+}
+
+// collectFleet tells what the document shows of workers and queues, so that it costs no query; its age is a metric too.
+func (m *metrics) collectFleet(out chan<- prometheus.Metric) {
+	current := m.cache.Current()
+	if current == nil {
+		return
+	}
+	var doc struct {
+		Dashboard struct {
+			Workers *struct {
+				Items map[string]struct{ State string }
+			}
+			Queue *struct {
+				Pending, Processing int64
+				Oldest              *time.Time `json:"oldest_at"`
+			}
+		}
+	}
+	if json.Unmarshal(current.JSON, &doc) != nil {
+		return // of another version: it is shown, not counted
+	}
+	if workers := doc.Dashboard.Workers; workers != nil {
+		states := map[string]int{"active": 0, "draining": 0, "lost": 0}
+		for _, w := range workers.Items {
+			states[w.State]++
+		}
+		for state, n := range states {
+			gauge(out, descWorkers, float64(n), state)
+		}
+	}
+	if queue := doc.Dashboard.Queue; queue != nil {
+		gauge(out, descPending, float64(queue.Pending))
+		gauge(out, descRunning, float64(queue.Processing))
+		oldest := 0.0
+		if queue.Oldest != nil {
+			oldest = max(0, time.Since(*queue.Oldest).Seconds())
+		}
+		gauge(out, descOldest, oldest)
+	}
+}
+
+func (m *metrics) databaseUp() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), databasePatience)
+	defer cancel()
+	return m.database.Ping(ctx) == nil
 }
 
 func (m *metrics) collectSections(out chan<- prometheus.Metric) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
@@ -38,6 +40,63 @@ func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 		return nil, fmt.Errorf("migrate %s: %w", cfg.DatabaseURL(), closing(database, err))
 	}
 	return database, nil
+}
+
+// schema is a database whose tables are brought up to date as soon as it answers.
+type schema struct {
+	*db.DB
+	life context.Context // of the process: a migration may take longer than whoever asks for it waits
+	done chan struct{}   // closed when the tables are up to date
+	once sync.Once
+}
+
+// firstPatience is how long a start waits for a Postgres server that does not answer before it goes on without: viewers
+// are to be served what there is.
+const firstPatience = time.Second
+
+// prepareDatabase opens the database of the settings for a process that starts without it too: while a Postgres server
+// does not answer, migrate is to be called again. A SQLite file must be usable.
+func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*schema, error) {
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	database, err := db.Prepare(ctx, cfg.DatabaseURL(), log)
+	if err != nil {
+		return nil, err
+	}
+	s := &schema{DB: database, life: ctx, done: make(chan struct{})}
+	first, cancel := context.WithTimeout(ctx, firstPatience)
+	defer cancel()
+	err = s.migrate(first)
+	switch {
+	case err == nil:
+	case database.Kind == db.Postgres && (first.Err() != nil || db.Temporary(err)):
+		log.Warn("the database cannot be used yet: starting without it", "database", database.URL, "error", err)
+	default:
+		return nil, fmt.Errorf("migrate %s: %w", database.URL, closing(database, err))
+	}
+	return s, nil
+}
+
+// migrate brings the tables up to date. It waits as long as ctx allows for an answer of the database, and then as long as
+// the work takes.
+func (s *schema) migrate(ctx context.Context) error {
+	select {
+	case <-s.done:
+		return nil
+	default:
+	}
+	if s.Kind == db.Postgres {
+		var one int
+		if err := s.Read.QueryRowContext(ctx, `select 1`).Scan(&one); err != nil {
+			return db.Explain(err)
+		}
+	}
+	if err := s.Migrate(s.life); err != nil {
+		return err
+	}
+	s.once.Do(func() { close(s.done) })
+	return nil
 }
 
 // closing closes what cannot be used and gives back the reason.

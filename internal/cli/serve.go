@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/jobs"
@@ -47,29 +46,30 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		return err
 	}
 	defer listener.Close()
-	database, err := openDatabase(ctx, cfg, log)
+	database, err := prepareDatabase(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
-	accounts, err := auth.Open(ctx, database, auth.Options{Log: log})
+	links, err := openLinks(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer links.close()
+	accounts, err := auth.Open(ctx, database.DB, auth.Options{Log: log})
 	if err != nil {
 		return err
 	}
 
-	// The jobs tell the warmer what they touched; the warmer's sections read the jobs.
-	var warmer *snapshot.Warmer
-	nudge := func(sections ...string) { warmer.Nudge(sections...) }
-	service, err := jobs.New(ctx, jobs.Options{
-		DB: database, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(),
-		Shim: agent.SelfShim(), Log: log, OnChange: nudge,
-	})
+	// The jobs tell the collector what they touched; the collector's sections read the jobs.
+	var collector *collector
+	nudge := func(sections ...string) { collector.Nudge(sections...) }
+	service, err := newJobs(ctx, cfg, log, database, keeper, links, nudge)
 	if err != nil {
 		return err
 	}
-	cache := newCache(cfg, log)
-	warmer, err = newWarmer(cfg, log, cache, database, service, keeper.Fleet, startedAt)
-	if err != nil {
+	cache := newCache(cfg, log, links)
+	if collector, err = newCollector(cfg, log, cache, links, database.DB, service, keeper.Fleet, startedAt); err != nil {
 		return err
 	}
 	stream := snapshot.NewStream(cache, snapshot.StreamOptions{Log: log})
@@ -80,7 +80,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems}
 		},
 		UI: ui.Dist(), Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(),
-		Ready: database.Ping, Metrics: newMetrics(cache, warmer, stream),
+		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB),
 	})
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, running := errgroup.WithContext(running)
-	group.Go(func() error { return warmer.Run(running) })
+	group.Go(func() error { return collector.Run(running) })
 	group.Go(func() error { return accounts.Run(running) })
 	group.Go(func() error { keeper.Run(running, service, nudge); return nil })
 	web := &http.Server{
@@ -107,8 +107,15 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		}
 		return nil
 	})
-	group.Go(func() error { return firstAdmin(running, c, cfg, accounts, log) })
 	fmt.Fprintf(c.stdout, "AgentOS %s: %s\n  dashboard  %s\n", versionText(), describeFleet(keeper.Fleet().Fleet), address(cfg, listener))
+	group.Go(func() error {
+		select {
+		case <-database.done:
+			return firstAdmin(running, c, cfg, accounts, log)
+		case <-running.Done():
+			return nil
+		}
+	})
 	if err := service.Start(running); err != nil {
 		stop()
 		return errors.Join(err, group.Wait())
@@ -157,7 +164,11 @@ func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth
 	if generated != "" {
 		fmt.Fprintf(c.stdout, "  log in     name admin, password %s  (shown this once)\n", generated)
 	} else {
-		fmt.Fprintf(c.stdout, "  log in     with your account; a new password: agentos user passwd admin --data %s\n", cfg.Data)
+		where := "--data " + cfg.Data
+		if cfg.Postgres() {
+			where = "--database URL"
+		}
+		fmt.Fprintf(c.stdout, "  log in     with your account; a new password: agentos user passwd admin %s\n", where)
 	}
 	return nil
 }

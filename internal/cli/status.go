@@ -16,10 +16,11 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// runStatus climbs the same ladder as the dashboard: the file that a running server keeps fresh, else the database.
+// runStatus climbs the same ladder as the dashboard: the document that a running server keeps fresh in a file or behind a
+// link, else the database.
 func runStatus(ctx context.Context, c *call, args []string) (err error) {
 	set := newFlags(c, "status")
-	loader := config.Register(set, "config", "data", "database", "interval", "log-level", "log-format")
+	loader := config.Register(set, "config", "data", "database", "redis", "interval", "log-level", "log-format")
 	asJSON := set.Bool("json", false, "print the whole document")
 	rest, err := parse(set, args)
 	if err != nil {
@@ -45,7 +46,12 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 
 func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Snapshot, snapshot.Served, error) {
 	log := newLogger(c.stderr, cfg)
-	cache := newCache(cfg, log)
+	links, err := openLinks(ctx, cfg)
+	if err != nil {
+		return nil, snapshot.Served{}, err
+	}
+	defer links.close()
+	cache := newCache(cfg, log, links)
 	if err := cache.Restore(ctx); err != nil {
 		return nil, snapshot.Served{}, err
 	}
@@ -69,11 +75,11 @@ func collectStatus(ctx context.Context, cfg *config.Config, log *slog.Logger, ca
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
 	fleet := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
-	warmer, err := newWarmer(cfg, log, cache, database, service, func() source.Fleet { return fleet }, time.Now())
+	collector, err := newCollector(cfg, log, cache, nil, database, service, func() source.Fleet { return fleet }, time.Now())
 	if err != nil {
 		return err
 	}
-	return warmer.Refresh(ctx)
+	return collector.warmer.Refresh(ctx)
 }
 
 // statusDocument is what the terminal shows of the document.

@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/snapshot"
 )
 
-// runWork runs the agents beside a server on the same database: more hands, no dashboard of its own.
+// runWork runs agents beside a server on the same database: more hands, no dashboard of its own.
 func runWork(ctx context.Context, c *call, args []string) (err error) {
-	cfg, rest, err := settingsOf(c, "work", args, "config", "data", "database", "drain", "log-level", "log-format")
+	cfg, rest, err := settingsOf(c, "work", args, "config", "data", "database", "redis", "agents", "interval", "drain", "log-level", "log-format")
 	if err != nil {
 		return err
 	}
@@ -23,35 +28,55 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	database, err := openDatabase(ctx, cfg, log)
+	database, err := prepareDatabase(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
-	nudge := func(...string) {} // the server on this database finds changes by itself
-	service, err := jobs.New(ctx, jobs.Options{
-		DB: database, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(),
-		Shim: agent.SelfShim(), Log: log, OnChange: nudge,
-	})
+	links, err := openLinks(ctx, cfg)
 	if err != nil {
 		return err
 	}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	if err := service.Start(running); err != nil {
+	defer links.close()
+	teller := snapshot.NewTeller(links, log)
+	nudge := teller.Nudge // a server collects; without links it finds changes by itself
+	service, err := newJobs(ctx, cfg, log, database, keeper, links, nudge)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "AgentOS %s works: %s\n", versionText(), describeFleet(keeper.Fleet().Fleet))
-	watched := make(chan struct{})
-	go func() { // ended by stop
-		defer close(watched)
-		keeper.Run(running, service, nudge)
-	}()
 
-	<-ctx.Done()
-	log.Info("shutting down", "cause", context.Cause(ctx), "drain", cfg.Drain)
+	// Everything below runs until stop, which comes after the drain.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, running := errgroup.WithContext(running)
+	group.Go(func() error { teller.Run(running); return nil })
+	group.Go(func() error { keeper.Run(running, service, nudge); return nil })
+	if err := service.Start(running); err != nil {
+		stop()
+		return errors.Join(err, group.Wait())
+	}
+	fmt.Fprintf(c.stdout, "AgentOS %s works: %s\n", versionText(), describeFleet(keeper.Fleet().Fleet))
+
+	select {
+	case <-ctx.Done():
+		log.Info("shutting down", "cause", context.Cause(ctx), "drain", cfg.Drain)
+	case <-running.Done():
+	}
 	err = drain(service, cfg.Drain)
 	stop()
-	<-watched
-	return err
+	return errors.Join(err, group.Wait())
+}
+
+// newJobs makes the fleet's service of a process that runs attempts, or at least does its share of the upkeep.
+func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database *schema, keeper *fleetKeeper, links links,
+	nudge func(...string),
+) (*jobs.Service, error) {
+	agents, err := cfg.AgentNames()
+	if err != nil {
+		return nil, err
+	}
+	return jobs.New(ctx, jobs.Options{
+		DB: database.DB, Ready: database.migrate, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(), Agents: agents,
+		Shim: agent.SelfShim(), Log: log, OnChange: nudge, CutOff: links.cutOff(freshFor(cfg)),
+	})
 }

@@ -150,6 +150,15 @@ func postgresConfig(rawURL string) (*pgxpool.Config, error) {
 	return config, nil
 }
 
+// ConnConfig is how to connect to a Postgres database, as Open does, for packages that keep connections of their own.
+func ConnConfig(rawURL string) (*pgx.ConnConfig, error) {
+	config, err := postgresConfig(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return config.ConnConfig, nil
+}
+
 func setDefaults(params, defaults map[string]string) {
 	for name, value := range defaults {
 		if _, given := params[name]; !given {

@@ -36,8 +36,8 @@ type Deps struct {
 	// Each asks one component how it fares. They answer within the context's deadline.
 	Database, Cache, Warmer func(context.Context) Health
 
-	// Links is the same for what joins several processes, by name; nil when there is one alone.
-	Links map[string]func(context.Context) Health
+	// Links tells the same of what joins several processes, by name; nothing when there is one alone. Nil is nothing.
+	Links func() map[string]Health
 }
 
 // All lists the sections in the order of the document.

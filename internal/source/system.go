@@ -91,8 +91,8 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 			"warmer":   s.deps.Warmer(ctx),
 		},
 	}
-	for name, ask := range s.deps.Links {
-		v.Components[name] = ask(ctx)
+	if s.deps.Links != nil {
+		maps.Copy(v.Components, s.deps.Links())
 	}
 	s.readMemory(ctx, &v)
 	s.readCPU(ctx, &v)

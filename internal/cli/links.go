@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/pgtier"
+	"github.com/agentos/agentos/snapshot/redistier"
+)
+
+// links connect this process with the others that show the same document: through Redis where there is one, and through
+// Postgres as well, so that the servers agree without Redis too. A process on SQLite without Redis has none.
+type links []snapshot.Link
+
+// openLinks opens what the settings name. The servers behind the links need not be there.
+func openLinks(ctx context.Context, cfg *config.Config) (links, error) {
+	var all links
+	if cfg.Redis != "" {
+		link, err := redistier.Open(ctx, cfg.Redis, redistier.Options{Holder: processName()})
+		if err != nil {
+			return nil, config.Faults{fmt.Sprintf("redis: %v", err)}
+		}
+		all = append(all, link)
+	}
+	if cfg.Postgres() {
+		server, err := db.ConnConfig(cfg.Database)
+		if err != nil {
+			all.close()
+			return nil, config.Faults{fmt.Sprintf("database: %v", err)}
+		}
+		all = append(all, pgtier.Open(ctx, server, pgtier.Options{Holder: processName()}))
+	}
+	return all, nil
+}
+
+func (l links) close() {
+	for _, link := range l {
+		link.Close()
+	}
+}
+
+// processName tells this process from all others, on the screen and where leases are held.
+func processName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s:%d", host, os.Getpid())
+}
+
+// linkHealths tell how the links fare. Without one of them viewers are served all the same: through the other, or by each
+// process for itself.
+func linkHealths(group *snapshot.Group) map[string]source.Health {
+	if group == nil {
+		return nil
+	}
+	healths := map[string]source.Health{}
+	for _, link := range group.Stats().Links {
+		healths[linkTitle(link.Name)] = linkHealth(link)
+	}
+	return healths
+}
+
+// linkTitle tells the link through Postgres from the database.
+func linkTitle(name string) string {
+	if name == "postgres" {
+		return "postgres link"
+	}
+	return name
+}
+
+func linkHealth(link snapshot.LinkStats) source.Health {
+	switch {
+	case !link.Up && link.Error != "":
+		return source.Health{Status: "down", Detail: link.Error}
+	case !link.Up:
+		return source.Health{Status: "down", Detail: "no answer"}
+	case !link.Hears:
+		return source.Health{Status: "degraded", Detail: "what other servers publish is not heard"}
+	}
+	return source.Health{Status: "ok", Detail: "connected"}
+}
+
+// cutOffPatience bounds the question whether others reach the database.
+const cutOffPatience = time.Second
+
+// cutOff tells whether other processes reach the database, which this one does not: then they will give its jobs to
+// somebody else. Redis knows: a fresh document there says how the database is. Who reaches neither is cut off.
+func (l links) cutOff(fresh time.Duration) func(ctx context.Context) bool {
+	if len(l) == 0 || l[0].Name() != "redis" {
+		return nil
+	}
+	return func(ctx context.Context) bool {
+		ctx, cancel := context.WithTimeout(ctx, cutOffPatience)
+		defer cancel()
+		doc, err := l[0].Load(ctx)
+		if err != nil {
+			return true
+		}
+		var seen struct {
+			Timestamp time.Time `json:"timestamp"`
+			Dashboard struct {
+				System struct {
+					Components map[string]struct {
+						Status string `json:"status"`
+					} `json:"components"`
+				} `json:"system"`
+			} `json:"dashboard"`
+		}
+		if json.Unmarshal(doc, &seen) != nil || time.Since(seen.Timestamp) > fresh {
+			return false // nobody collects: the database is away for all
+		}
+		return seen.Dashboard.System.Components["database"].Status != "down"
+	}
+}
