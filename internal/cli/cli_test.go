@@ -3,11 +3,13 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/test/servers"
 )
 
 // TestMain makes the test binary the command: `agentos` in scripts, and the shim that it starts again from itself.
@@ -27,9 +29,27 @@ func TestScripts(t *testing.T) {
 			env.Setenv("AGENTOS_DATA", filepath.Join(env.WorkDir, "data"))
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"servers": startServers},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
+}
+
+// startServers is the command `servers` of the scripts: it names an empty Postgres database DATABASE and a Redis REDIS.
+func startServers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: servers")
+	}
+	postgres, err := servers.NewPostgres()
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(postgres.Close()) })
+	ts.Check(postgres.CreateDatabase("scripts", ""))
+	redis, err := servers.NewRedis()
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(redis.Close()) })
+	ts.Setenv("DATABASE", postgres.URL("scripts"))
+	ts.Setenv("REDIS", redis.URL())
+	ts.Setenv("REDISPORT", strconv.Itoa(redis.Port))
 }
 
 func TestExampleConfigurationIsFine(t *testing.T) {

@@ -17,6 +17,6 @@ func runMigrate(ctx context.Context, c *call, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.stdout, "%s is up to date\n", cfg.DatabaseURL())
+	fmt.Fprintf(c.stdout, "%s is up to date\n", database.URL)
 	return database.Close()
 }

@@ -37,7 +37,7 @@ func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*d
 		return nil, err
 	}
 	if err := database.Migrate(ctx); err != nil {
-		return nil, fmt.Errorf("migrate %s: %w", cfg.DatabaseURL(), closing(database, err))
+		return nil, fmt.Errorf("migrate %s: %w", database.URL, closing(database, err))
 	}
 	return database, nil
 }
