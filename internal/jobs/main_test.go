@@ -66,11 +66,29 @@ func startOn(t testing.TB, d *db.DB, dataDir string, fleet *agent.Fleet) *Servic
 
 func newService(t testing.TB, d *db.DB, dataDir string, fleet *agent.Fleet) *Service {
 	t.Helper()
-	s, err := New(context.Background(), Options{DB: d, Fleet: fleet, DataDir: dataDir, Version: "test", Log: testLog(t)})
+	return newWith(t, Options{DB: d, Fleet: fleet, DataDir: dataDir})
+}
+
+// newWith makes a service that is stopped when the test ends.
+func newWith(t testing.TB, o Options) *Service {
+	t.Helper()
+	o.Version, o.Log = "test", testLog(t)
+	s, err := New(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(t, s) })
+	return s
+}
+
+// startWith runs a service in a folder of its own, as on another host.
+func startWith(t testing.TB, o Options) *Service {
+	t.Helper()
+	o.DataDir = t.TempDir()
+	s := newWith(t, o)
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
