@@ -102,6 +102,13 @@ func (p *process) kill(t testing.TB) {
 	}
 }
 
+func (p *process) signal(t testing.TB, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // end lets the process stop as it should.
 func (p *process) end(t testing.TB) {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	startPatience = 2 * time.Second  // of Start
 	beginPatience = 10 * time.Second // of one try
 	beginPause    = time.Second      // between two
 )
@@ -16,8 +17,8 @@ const (
 // Start begins to run attempts. First it gives the jobs of workers that died back to the queue. It goes on until Stop,
 // also when ctx ends.
 //
-// When the database cannot be used at the moment it returns nil all the same, and begins as soon as that is over; until
-// then WriteError tells why it did not.
+// When the database cannot be used at the moment it returns nil all the same, after two seconds at most, and begins as soon
+// as that is over; until then WriteError tells why it did not.
 func (s *Service) Start(ctx context.Context) error {
 	if s.noWork {
 		return nil
@@ -34,40 +35,62 @@ func (s *Service) Start(ctx context.Context) error {
 		}
 		s.lock = lock
 	}
-	err := s.begin(ctx)
-	if err == nil {
+	s.state = stateBeginning
+	first := make(chan error, 1)
+	s.loops.Go(func() { s.tryToBegin(first) })
+	s.mu.Unlock()
+	err := s.firstTry(ctx, first)
+	s.mu.Lock()
+	if err == nil || s.state == stateRunning {
 		return nil
 	}
-	if ctx.Err() != nil || !errors.Is(err, ErrUnavailable) {
-		s.state = stateStopped
-		err = errors.Join(err, s.signOff(ctx), s.lock.release())
-		s.giveUp()
-		return err
+	s.state = stateStopped
+	signing, cancel := context.WithTimeout(s.life, time.Second)
+	defer cancel()
+	_ = s.signOff(signing) // it may never have been known
+	s.untry()
+	s.giveUp()
+	return errors.Join(err, s.lock.release())
+}
+
+// firstTry waits for the end of the first try, if that comes soon. That the database cannot be used is no error.
+func (s *Service) firstTry(ctx context.Context, first <-chan error) error {
+	patience := time.NewTimer(startPatience)
+	defer patience.Stop()
+	select {
+	case err := <-first:
+		if !errors.Is(err, ErrUnavailable) {
+			return err
+		}
+	case <-patience.C:
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
-	s.health.report(beating, err)
-	s.state = stateBeginning
-	s.loops.Go(s.tryToBegin)
 	return nil
 }
 
 // tryToBegin goes on trying until it succeeds or the service stops.
-func (s *Service) tryToBegin() {
+func (s *Service) tryToBegin(first chan<- error) {
 	for {
+		err := explain("prepare the database", s.ready(s.trying))
+		if err == nil {
+			err = s.begin(s.trying)
+		}
+		if s.trying.Err() != nil {
+			return
+		}
+		s.health.report(beating, err)
+		select {
+		case first <- err:
+		default:
+		}
+		if err == nil {
+			return
+		}
 		select {
 		case <-s.trying.Done():
 			return
 		case <-time.After(beginPause):
-		}
-		s.mu.Lock()
-		err := s.trying.Err()
-		if err == nil {
-			err = s.begin(s.trying)
-		}
-		s.mu.Unlock()
-		s.health.report(beating, err)
-		if err == nil {
-			s.onChange("workers", "queue", "jobs", "agents", "analytics", "logs")
-			return
 		}
 	}
 }
@@ -75,16 +98,18 @@ func (s *Service) tryToBegin() {
 // begin makes this worker known before River can name it in a job, and clears what dead workers left first, so that the
 // lease of a dead leader does not hold back this one. An ErrUnavailable may be gone at the next try.
 func (s *Service) begin(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	ctx, cancel := context.WithTimeout(ctx, beginPatience)
 	defer cancel()
 	fleet := s.Fleet()
-	if err := s.ready(ctx); err != nil {
-		return explain("prepare the database", err)
-	}
-	var first *generation
+	var generation *generation
 	if s.id != "" {
 		var err error
-		if first, err = newGeneration(s, fleet, 1); err != nil {
+		if generation, err = newGeneration(s, fleet, 1); err != nil {
 			return err
 		}
 		if err := s.beat(ctx, "active"); err != nil {
@@ -97,16 +122,16 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.loadSchedule(ctx, fleet); err != nil {
 		return explain("load the schedule", err)
 	}
-	if first != nil {
+	if generation != nil {
 		s.limiter.setLimits(limitsOf(s.mine(fleet)))
-		if err := first.start(); err != nil {
+		if err := generation.start(); err != nil {
 			return explain("start the job queue", err)
 		}
-		s.current.Store(first)
+		s.current.Store(generation)
 	}
 	s.state = stateRunning
 	s.startLoops()
-	s.onChange("workers", "queue", "agents")
+	s.onChange("workers", "queue", "jobs", "agents", "analytics", "logs")
 	return nil
 }
 

@@ -18,7 +18,9 @@ func (s *Service) Stop(ctx context.Context) error {
 	case stateNew, stateBeginning:
 		s.state = stateStopped
 		s.giveUp()
+		s.mu.Unlock() // a try to begin may wait for it
 		s.loops.Wait()
+		s.mu.Lock()
 		return s.lock.release()
 	case stateDraining, stateStopped:
 		return nil
