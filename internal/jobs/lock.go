@@ -22,6 +22,18 @@ func newWorkerID() string {
 	return fmt.Sprintf("%s%s-%d-%s", workerPrefix, hostName(), os.Getpid(), hex.EncodeToString(random[:]))
 }
 
+// hostOf returns the host of a worker's id, or "" when it is none of ours.
+func hostOf(worker string) string {
+	rest, ours := strings.CutPrefix(worker, workerPrefix)
+	for range 2 { // the random part, the pid
+		rest = rest[:max(strings.LastIndexByte(rest, '-'), 0)]
+	}
+	if !ours {
+		return ""
+	}
+	return rest
+}
+
 // hostName is the host's name, short and free of what would spoil an id or a file name.
 func hostName() string {
 	name, err := os.Hostname()

@@ -35,12 +35,18 @@ func TestWorkerIDsAreOurs(t *testing.T) {
 	if worker, ours := workerOf(clientID(id, 7)); !ours || worker != id {
 		t.Errorf("%q, %v", worker, ours)
 	}
+	if got := hostOf(id); got != hostName() {
+		t.Errorf("host %q", got)
+	}
 	if len(clientID(id, 1_000_000)) > 100 || strings.Contains(id, "@") {
 		t.Errorf("River refuses %q", id)
 	}
 	for _, foreign := range []string{"", "host_2026_01_01", "worker-x", "rails@1"} {
 		if worker, ours := workerOf(foreign); ours || worker != "" {
 			t.Errorf("%q is held for ours", foreign)
+		}
+		if host := hostOf(foreign); host != "" {
+			t.Errorf("%q is on host %q", foreign, host)
 		}
 	}
 }

@@ -28,6 +28,7 @@ type Job struct {
 type RunningJob struct {
 	Job
 	RunID     *int64    `json:"run_id"`
+	Host      string    `json:"host" doc:"Where its worker runs; empty for a worker that is not AgentOS"`
 	StartedAt time.Time `json:"started_at"`
 	Progress  *float64  `json:"progress" doc:"0 to 1, as the agent reports it"`
 	Message   *string   `json:"message" doc:"The attempt's last log line, shortened"`
@@ -126,18 +127,21 @@ type Queue struct {
 
 // Worker is one process that runs attempts.
 type Worker struct {
-	Order     int64     `json:"order"`
-	ID        string    `json:"id"`
-	Host      string    `json:"host"`
-	PID       int       `json:"pid"`
-	State     string    `json:"state" enum:"active,draining,lost"`
-	Version   string    `json:"version"`
-	StartedAt time.Time `json:"started_at"`
-	BeatAt    time.Time `json:"beat_at"`
-	Slots     int       `json:"slots"`
-	Running   int       `json:"running"`
-	Done      int64     `json:"done" doc:"Attempts ended since it started"`
-	Agents    int       `json:"agents"`
+	Order      int64     `json:"order"`
+	ID         string    `json:"id"`
+	Host       string    `json:"host"`
+	PID        int       `json:"pid"`
+	State      string    `json:"state" enum:"active,draining,lost"`
+	Version    string    `json:"version"`
+	StartedAt  time.Time `json:"started_at"`
+	BeatAt     time.Time `json:"beat_at" doc:"Its last heartbeat, by the database's clock"`
+	BeatAgeMS  int64     `json:"beat_age_ms" doc:"How old that was when this was read"`
+	Slots      int       `json:"slots"`
+	Running    int       `json:"running"`
+	Done       int64     `json:"done" doc:"Attempts ended since it started"`
+	Agents     int       `json:"agents"`
+	AgentNames []string  `json:"agent_names" doc:"The agents it runs, at most 20; null for all of the fleet"`
+	Queues     []string  `json:"queues" doc:"The queues it serves, at most 20; null for all of the fleet"`
 }
 
 // Percentiles are in milliseconds; null when nothing was measured. Relative error at most 1 %.

@@ -115,8 +115,8 @@ func (s *Service) oldestDue(ctx context.Context, queue string, now time.Time) (*
 // slotsByQueue sums up what the live workers offer.
 func (s *Service) slotsByQueue(ctx context.Context) (map[string]int, error) {
 	slots := map[string]int{}
-	rows, err := s.db.Read.QueryContext(ctx, `select queues from worker where state = 'active' and beat_ms >= $1`,
-		time.Now().Add(-silentFor).UnixMilli())
+	rows, err := s.db.Read.QueryContext(ctx, `select queues from worker where state = 'active' and beat_ms >= `+s.sql.nowMS+` - $1`,
+		silentFor.Milliseconds())
 	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var text string
 		offered := map[string]int{}
@@ -132,28 +132,4 @@ func (s *Service) slotsByQueue(ctx context.Context) (map[string]int, error) {
 		return struct{}{}, nil
 	})
 	return slots, err
-}
-
-// Workers returns the workers that live, and those that were lost in the last ten minutes; oldest first.
-func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
-	now := time.Now()
-	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, w.slots,
-			(select count(*) from run r where r.ended_ms is null and r.worker = w.id), w.done, w.agents
-		from worker w where w.beat_ms >= $1 order by w.started_ms, w.id`, now.Add(-lostShown).UnixMilli())
-	workers, err := collect(rows, err, func(rows *sql.Rows) (w Worker, err error) {
-		var started, beat int64
-		var agents string
-		if err := rows.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &w.State, &started, &beat, &w.Slots, &w.Running, &w.Done, &agents); err != nil {
-			return w, err
-		}
-		w.Order, w.StartedAt, w.BeatAt = started, fromMS(started), fromMS(beat)
-		if w.State != "lost" && now.Sub(w.BeatAt) > silentFor {
-			w.State = "lost"
-		}
-		limits := map[string]int{}
-		err = json.Unmarshal([]byte(agents), &limits)
-		w.Agents = len(limits)
-		return w, err
-	})
-	return workers, explain("read the workers", err)
 }

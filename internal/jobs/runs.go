@@ -44,6 +44,9 @@ func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
 	all = all[:min(len(all), n)]
 	for i := range all {
 		all[i].Order = all[i].StartedAt.UnixMilli()
+		if all[i].Worker != nil {
+			all[i].Host = hostOf(*all[i].Worker)
+		}
 	}
 	return all, nil
 }

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/agentos/agentos/internal/db"
 	"slices"
 	"strings"
@@ -97,7 +99,8 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 			w, err = s.Workers(t.Context())
 			return err == nil && len(w) == 1 && w[0].Running == 1
 		})
-		if w[0].ID != s.Worker() || w[0].State != "active" || w[0].Slots != 7 || w[0].Agents != 3 || w[0].PID == 0 || w[0].Version != "test" {
+		if w[0].ID != s.Worker() || w[0].State != "active" || w[0].Slots != 7 || w[0].Agents != 3 || w[0].PID == 0 || w[0].Version != "test" || w[0].Host != hostName() ||
+			w[0].AgentNames != nil || w[0].Queues != nil || w[0].BeatAgeMS > silentFor.Milliseconds() {
 			t.Errorf("worker %+v", w[0])
 		}
 		queues, err := s.Queues(t.Context())
@@ -111,7 +114,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 			t.Errorf("queue %+v", q)
 		}
 		running, err := s.Running(t.Context(), 5)
-		if err != nil || len(running) != 1 || running[0].ID != job.ID || running[0].RunID == nil || time.Since(running[0].StartedAt) > time.Minute {
+		if err != nil || len(running) != 1 || running[0].ID != job.ID || running[0].Host != hostName() || *running[0].Worker != s.Worker() || running[0].RunID == nil || time.Since(running[0].StartedAt) > time.Minute {
 			t.Errorf("running %+v, %v", running, err)
 		}
 		stats, err := s.Agents(t.Context())
@@ -184,5 +187,22 @@ func TestReadsTellThatTheDatabaseIsGone(t *testing.T) {
 			return err == nil
 		})
 		untilState(t, s, job.ID, "completed")
+	})
+}
+
+func TestLostWorkersAreListedForAWhile(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("quick", "true"))))
+		for id, age := range map[string]time.Duration{"fresh": 0, "late": silentFor + time.Second, "gone": 9 * time.Minute, "forgotten": 11 * time.Minute} {
+			insertWorker(t, s, id, time.Now().Add(-age))
+		}
+		w, err := s.Workers(t.Context())
+		states := map[string]string{}
+		for _, one := range w {
+			states[one.ID] = one.State
+		}
+		if diff := cmp.Diff(map[string]string{"fresh": "active", "late": "lost", "gone": "lost"}, states); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
 	})
 }

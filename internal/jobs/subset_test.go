@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,11 @@ func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
 			t.Errorf("reloaded without its agent: %v", err)
 		}
 		untilState(t, first, enqueue(t, first, "left").ID, "completed")
+		w, err := first.Workers(t.Context())
+		if err != nil || len(w) != 2 || w[0].ID != first.Worker() || w[0].Agents != 2 || w[0].Slots != 5 ||
+			!slices.Equal(w[0].AgentNames, []string{"left", "one"}) || !slices.Equal(w[0].Queues, []string{"both", "default", "one"}) {
+			t.Errorf("workers %+v, %v", w, err)
+		}
 	})
 }
 
