@@ -2,14 +2,17 @@ package jobs
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
@@ -42,18 +45,14 @@ var big = regexp.MustCompile(`^SCAN (river_job|j|run|r|run_log|rollup)\b`)
 // endOfTable are statements that walk a primary key from one of its ends and stop after a few rows.
 var endOfTable = regexp.MustCompile(`(?s)from (river_job|river_job j|run_log)\s+order by (j\.)?id( desc)? limit`)
 
-func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
-	s := newService(t, dbtest.New(t), "", fleetOf(t, agents(sh("rare", "true"), sh("common", "true"),
-		sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+"queues:\n  both: {concurrency: 2}\n"))
-	fill(t, s, 2000)
-	insertRuns(t, s.db, rand.New(rand.NewPCG(7, 8)), 500)
-	for _, name := range []string{"rare", "left", "right"} {
-		enqueue(t, s, name)
-	}
-	type statement struct {
-		query string
-		args  []driver.NamedValue
-	}
+type statement struct {
+	query string
+	args  []driver.NamedValue
+}
+
+// statements runs everything that is done again and again, and returns the different statements of it.
+func statements(t *testing.T, s *Service) []statement {
+	t.Helper()
 	var mu sync.Mutex
 	seen := map[string]statement{}
 	s.db.Trace(func(query string, args []driver.NamedValue) {
@@ -61,6 +60,7 @@ func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 		defer mu.Unlock()
 		seen[query] = statement{query, args}
 	})
+	defer s.db.Trace(nil)
 	ctx := t.Context()
 	for _, step := range []func() error{
 		func() error { return s.rollUpAll(ctx) },
@@ -70,21 +70,43 @@ func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 		func() error { _, err := s.insertDue(ctx); return err },
 		func() error { _, err := s.Get(ctx, 1); return err },
 		func() error { _, _, err := s.RunLogs(ctx, 1, 0, 10); return err },
+		func() error { _, err := s.List(ctx, Filter{Agent: "rare", Text: "nowhere"}); return err },
+		func() error { _, err := s.List(ctx, Filter{States: []string{"discarded"}, Queue: "rare"}); return err },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.db.Trace(nil)
-	checked := 0
+	var all []statement
 	for _, st := range seen {
-		if st.query == "begin" {
+		if st.query == "begin" || st.query == "commit" || st.query == "rollback" {
 			continue
 		}
-		checked++
+		all = append(all, st)
 		if strings.Contains(st.query, "metadata") && !strings.Contains(st.query, "j.state = 'running'") {
 			t.Errorf("reads metadata, which can be huge:\n%s", st.query)
 		}
+	}
+	if len(all) < 30 {
+		t.Errorf("only %d statements were seen", len(all))
+	}
+	return all
+}
+
+const planYAML = "queues:\n  both: {concurrency: 2}\n"
+
+func planFleet(t *testing.T) *agent.Fleet {
+	return fleetOf(t, agents(sh("rare", "true"), sh("common", "true"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+planYAML)
+}
+
+func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
+	s := newService(t, dbtest.New(t), "", planFleet(t))
+	fill(t, s, 2000)
+	insertRuns(t, s.db, rand.New(rand.NewPCG(7, 8)), 500)
+	for _, name := range []string{"rare", "left", "right"} {
+		enqueue(t, s, name)
+	}
+	for _, st := range statements(t, s) {
 		for _, line := range plan(t, s, st.query, st.args) {
 			if big.MatchString(line) && !strings.Contains(line, "USING") && !endOfTable.MatchString(st.query) {
 				t.Errorf("%s\nin %s", line, st.query)
@@ -94,9 +116,48 @@ func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 			}
 		}
 	}
-	if checked < 30 {
-		t.Errorf("only %d statements were seen", checked)
+}
+
+// seqScan is how Postgres reads a whole table.
+var seqScan = regexp.MustCompile(`Seq Scan on (river_job|run|run_log|rollup)\b`)
+
+func TestNoStatementOfACycleReadsAWholeTableOfPostgres(t *testing.T) {
+	s := newService(t, dbtest.Postgres(t), "", planFleet(t))
+	fill(t, s, 50_000)
+	insertRuns(t, s.db, rand.New(rand.NewPCG(7, 8)), 200)
+	exec1(t, s, `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms, fingerprint, rolled)
+		select n, 1, 1, case when n % 10 = 0 then 'rare' else 'common' end, 'q', 'w', case when n % 50 = 0 then 'failed' else 'ok' end, at, at, at, 1, 1,
+			case when n % 50 = 0 then 'f' || n % 7 end, 1
+		from (select n, (extract(epoch from now()) * 1000)::bigint - n * 2000 as at from generate_series(1, 50000) n) i`)
+	exec1(t, s, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) select id, job_id, agent, ended_ms, 'info', 'a line' from run`)
+	none := newHistogram()
+	exec1(t, s, `insert into rollup (step_s, start_s, agent, queue, `+sumColumns+`)
+		select 60, floor(extract(epoch from now()) / 60) * 60 - n / 5 * 60, (array['', 'rare', 'common', 'left', 'right'])[n % 5 + 1], case when n % 5 = 0 then '' else 'q' end,
+			1, 0, 0, 0, 0, 1, 1, 0, 0, 0, $1::bytea, $1::bytea from generate_series(0, 14000) n`, none.bytes())
+	exec1(t, s, `update river_job set created_at = created_at - interval '2 days' where id < 45000`) // today's are counted once
+	exec1(t, s, `vacuum analyze`)
+	for _, name := range []string{"rare", "left", "right"} {
+		enqueue(t, s, name)
 	}
+	for _, st := range statements(t, s) {
+		if lines := postgresPlan(t, s, st); slices.ContainsFunc(lines, seqScan.MatchString) {
+			t.Errorf("%s\nin %s", strings.Join(lines, "\n"), st.query)
+		}
+	}
+}
+
+func postgresPlan(t testing.TB, s *Service, st statement) (lines []string) {
+	t.Helper()
+	args := make([]any, len(st.args))
+	for i, v := range st.args {
+		args[i] = v.Value
+	}
+	rows, err := s.db.Read.Query("explain "+st.query, args...)
+	lines, err = collect(rows, err, func(rows *sql.Rows) (line string, err error) { return line, rows.Scan(&line) })
+	if err != nil {
+		t.Fatalf("explain %s: %v", st.query, err)
+	}
+	return lines
 }
 
 func plan(t testing.TB, s *Service, query string, named []driver.NamedValue) (lines []string) {

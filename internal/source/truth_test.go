@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
@@ -21,7 +23,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "shim" {
 		os.Exit(agent.ShimMain(os.Args[2:]))
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(dbtest.Main(m))
 }
 
 const fleetText = `
@@ -42,13 +44,13 @@ type bed struct {
 	cache    *snapshot.Cache
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t *testing.T, database *db.DB) *bed {
 	t.Helper()
 	fleet, err := agent.Parse("agentos.yaml", t.TempDir(), []byte(fleetText))
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{t: t, database: dbtest.New(t), cache: snapshot.NewCache(snapshot.CacheOptions{})}
+	b := &bed{t: t, database: database, cache: snapshot.NewCache(snapshot.CacheOptions{})}
 	dataDir := t.TempDir()
 	b.service, err = jobs.New(t.Context(), jobs.Options{DB: b.database, Fleet: fleet, DataDir: dataDir, Version: "test"})
 	if err != nil {
@@ -157,55 +159,57 @@ func (b *bed) settle(want map[string]float64) {
 }
 
 func TestDocumentTellsWhatTheDatabaseHolds(t *testing.T) {
-	b := newBed(t)
-	if err := b.service.PauseAgent(t.Context(), "held"); err != nil {
-		t.Fatal(err)
-	}
-	b.enqueue("good", 7, 0)
-	b.enqueue("bad", 3, 0)
-	b.enqueue("later", 2, time.Hour)
-	b.enqueue("held", 4, 0)
-	b.enqueue("long", 1, 0)
-	b.settle(map[string]float64{"completed": 7, "discarded": 3, "scheduled": 2, "available": 4, "running": 1})
-
-	doc := b.document()
-	state := func(s string) float64 { return b.count(`select count(*) from river_job where state = '` + s + `'`) }
-	for _, tc := range []struct {
-		want any
-		path []string
-	}{
-		{state("available"), []string{"dashboard", "queue", "pending"}},
-		{state("running"), []string{"dashboard", "queue", "processing"}},
-		{state("scheduled"), []string{"dashboard", "queue", "scheduled"}},
-		{state("available"), []string{"dashboard", "queue", "items", "held", "pending"}},
-		{1.0, []string{"dashboard", "queue", "paused"}},
-		{b.count(`select count(*) from river_job`), []string{"dashboard", "jobs", "total_today"}},
-		{state("completed"), []string{"dashboard", "jobs", "completed_today"}},
-		{b.count(`select count(*) from run where outcome in ('failed', 'timeout', 'lost')`), []string{"dashboard", "jobs", "failed_today"}},
-		{1.0, []string{"dashboard", "workers", "total"}},
-		{1.0, []string{"dashboard", "workers", "active"}},
-		{1.0, []string{"dashboard", "workers", "busy"}},
-		{5.0, []string{"agents_workers", "agents", "total_agents"}},
-		{4.0, []string{"agents_workers", "agents", "active_agents"}},
-		{1.0, []string{"agents_workers", "agents", "paused_agents"}},
-		{"paused", []string{"agents_workers", "agents", "items", "held", "state"}},
-		{4.0, []string{"agents_workers", "agents", "items", "held", "waiting"}},
-		{"running", []string{"agents_workers", "agents", "items", "long", "state"}},
-		{"failing", []string{"agents_workers", "agents", "items", "bad", "state"}},
-		{"idle", []string{"agents_workers", "agents", "items", "good", "state"}},
-		{7.0, []string{"agents_workers", "agents", "items", "good", "runs_24h"}},
-		{100.0, []string{"agents_workers", "agents", "items", "good", "success_rate"}},
-		{0.0, []string{"agents_workers", "agents", "items", "bad", "success_rate"}},
-		{nil, []string{"agents_workers", "agents", "items", "later", "success_rate"}},
-		{70.0, []string{"analytics", "success_rate"}},
-		{10.0, []string{"analytics", "hour", "runs"}},
-		{3.0, []string{"analytics", "hour", "failed"}},
-	} {
-		if got := at(t, doc, tc.path...); got != tc.want {
-			t.Errorf("%v = %v, want %v", tc.path, got, tc.want)
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		b := newBed(t, database)
+		if err := b.service.PauseAgent(t.Context(), "held"); err != nil {
+			t.Fatal(err)
 		}
-	}
-	b.checkLists(doc)
+		b.enqueue("good", 7, 0)
+		b.enqueue("bad", 3, 0)
+		b.enqueue("later", 2, time.Hour)
+		b.enqueue("held", 4, 0)
+		b.enqueue("long", 1, 0)
+		b.settle(map[string]float64{"completed": 7, "discarded": 3, "scheduled": 2, "available": 4, "running": 1})
+
+		doc := b.document()
+		state := func(s string) float64 { return b.count(`select count(*) from river_job where state = '` + s + `'`) }
+		for _, tc := range []struct {
+			want any
+			path []string
+		}{
+			{state("available"), []string{"dashboard", "queue", "pending"}},
+			{state("running"), []string{"dashboard", "queue", "processing"}},
+			{state("scheduled"), []string{"dashboard", "queue", "scheduled"}},
+			{state("available"), []string{"dashboard", "queue", "items", "held", "pending"}},
+			{1.0, []string{"dashboard", "queue", "paused"}},
+			{b.count(`select count(*) from river_job`), []string{"dashboard", "jobs", "total_today"}},
+			{state("completed"), []string{"dashboard", "jobs", "completed_today"}},
+			{b.count(`select count(*) from run where outcome in ('failed', 'timeout', 'lost')`), []string{"dashboard", "jobs", "failed_today"}},
+			{1.0, []string{"dashboard", "workers", "total"}},
+			{1.0, []string{"dashboard", "workers", "active"}},
+			{1.0, []string{"dashboard", "workers", "busy"}},
+			{5.0, []string{"agents_workers", "agents", "total_agents"}},
+			{4.0, []string{"agents_workers", "agents", "active_agents"}},
+			{1.0, []string{"agents_workers", "agents", "paused_agents"}},
+			{"paused", []string{"agents_workers", "agents", "items", "held", "state"}},
+			{4.0, []string{"agents_workers", "agents", "items", "held", "waiting"}},
+			{"running", []string{"agents_workers", "agents", "items", "long", "state"}},
+			{"failing", []string{"agents_workers", "agents", "items", "bad", "state"}},
+			{"idle", []string{"agents_workers", "agents", "items", "good", "state"}},
+			{7.0, []string{"agents_workers", "agents", "items", "good", "runs_24h"}},
+			{100.0, []string{"agents_workers", "agents", "items", "good", "success_rate"}},
+			{0.0, []string{"agents_workers", "agents", "items", "bad", "success_rate"}},
+			{nil, []string{"agents_workers", "agents", "items", "later", "success_rate"}},
+			{70.0, []string{"analytics", "success_rate"}},
+			{10.0, []string{"analytics", "hour", "runs"}},
+			{3.0, []string{"analytics", "hour", "failed"}},
+		} {
+			if got := at(t, doc, tc.path...); got != tc.want {
+				t.Errorf("%v = %v, want %v", tc.path, got, tc.want)
+			}
+		}
+		b.checkLists(doc)
+	})
 }
 
 // checkLists checks the entities that the lists of the document name.
@@ -242,31 +246,33 @@ func (b *bed) checkLists(doc map[string]any) {
 
 // Every path of the contract is there from the first document on, on an empty database too.
 func TestEmptyDatabaseHasEveryPathOfTheContract(t *testing.T) {
-	b := newBed(t)
-	doc := b.document()
-	for _, path := range [][]string{
-		{"dashboard", "system", "status"},
-		{"dashboard", "system", "cpu"},
-		{"dashboard", "system", "memory"},
-		{"dashboard", "workers", "total"},
-		{"dashboard", "workers", "active"},
-		{"dashboard", "queue", "pending"},
-		{"dashboard", "queue", "processing"},
-		{"dashboard", "jobs", "total_today"},
-		{"agents_workers", "agents", "total_agents"},
-		{"agents_workers", "agents", "active_agents"},
-		{"analytics", "success_rate"},
-		{"logs"},
-		{"timestamp"},
-		{"meta", "version"},
-		{"meta", "revision"},
-		{"meta", "sections", "queue", "as_of"},
-		{"meta", "sections", "queue", "took_ms"},
-		{"meta", "sections", "queue", "error"},
-	} {
-		at(t, doc, path...)
-	}
-	if got := at(t, doc, "analytics", "success_rate"); got != nil {
-		t.Errorf("success rate of no runs = %v, want null", got)
-	}
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		b := newBed(t, database)
+		doc := b.document()
+		for _, path := range [][]string{
+			{"dashboard", "system", "status"},
+			{"dashboard", "system", "cpu"},
+			{"dashboard", "system", "memory"},
+			{"dashboard", "workers", "total"},
+			{"dashboard", "workers", "active"},
+			{"dashboard", "queue", "pending"},
+			{"dashboard", "queue", "processing"},
+			{"dashboard", "jobs", "total_today"},
+			{"agents_workers", "agents", "total_agents"},
+			{"agents_workers", "agents", "active_agents"},
+			{"analytics", "success_rate"},
+			{"logs"},
+			{"timestamp"},
+			{"meta", "version"},
+			{"meta", "revision"},
+			{"meta", "sections", "queue", "as_of"},
+			{"meta", "sections", "queue", "took_ms"},
+			{"meta", "sections", "queue", "error"},
+		} {
+			at(t, doc, path...)
+		}
+		if got := at(t, doc, "analytics", "success_rate"); got != nil {
+			t.Errorf("success rate of no runs = %v, want null", got)
+		}
+	})
 }
