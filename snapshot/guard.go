@@ -19,7 +19,7 @@ type TierStats struct {
 	Corrupt uint64 // loaded or announced documents that could not be used
 	Fenced  uint64 // documents not stored because a later holder of a link's lease had stored a newer one
 	Error   string // what is wrong with it now; empty = nothing known
-	Hangs   bool   // the last call was not answered in time: nobody waits for the next one until it is
+	Hangs   bool   // the last call was not answered in time: the next one is hardly waited for
 }
 
 // A guard stands between the cache and a tier: deadlines, panics, pace, counting and logging are its business, so that
@@ -32,8 +32,7 @@ type guard struct {
 	fenced  func(by string) // called with the tier's name when Store returns ErrFenced
 	log     *slog.Logger
 
-	loading atomic.Bool // a call of Load has not returned
-	hangs   atomic.Bool // the last call was not answered in time
+	loader  *caller
 	loads   atomic.Uint64
 	stores  atomic.Uint64
 	errors  atomic.Uint64
@@ -53,13 +52,10 @@ const (
 	toStore
 )
 
-// hangPatience is how long a load waits for a tier that hung when it was last called: long enough to see that it is well
-// again, short enough that viewers who have nothing do not wait for it.
-const hangPatience = 25 * time.Millisecond
-
 func newGuard(tier Tier, timeout time.Duration, fenced func(by string), log *slog.Logger) *guard {
 	g := &guard{
-		tier: tier, timeout: timeout, fenced: fenced, log: log.With("tier", tier.Name()), hurry: make(chan struct{}),
+		tier: tier, timeout: timeout, fenced: fenced, log: log.With("tier", tier.Name()),
+		loader: newCaller(), hurry: make(chan struct{}),
 	}
 	_, g.link = tier.(Link)
 	if paced, ok := tier.(interface{ Pace() time.Duration }); ok {
@@ -77,20 +73,27 @@ func (g *guard) stats() TierStats {
 	}
 	return TierStats{
 		Name: g.tier.Name(), Loads: g.loads.Load(), Stores: g.stores.Load(),
-		Errors: g.errors.Load(), Corrupt: g.corrupt.Load(), Fenced: g.fences.Load(), Error: trouble, Hangs: g.hangs.Load(),
+		Errors: g.errors.Load(), Corrupt: g.corrupt.Load(), Fenced: g.fences.Load(), Error: trouble,
+		Hangs: g.loader.hangs.Load(),
 	}
 }
 
 // load returns what the tier holds, as a snapshot; nil when there is nothing to be had.
 func (g *guard) load(ctx context.Context, parse func([]byte) (*Snapshot, error)) *Snapshot {
-	doc, err := g.loadRaw(ctx)
-	if errors.Is(err, ErrNotFound) {
+	var doc []byte
+	err := g.loader.call(ctx, g.timeout, func(ctx context.Context) (err error) {
+		doc, err = g.tier.Load(ctx)
+		return err
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
 		g.note(toLoad, nil)
 		return nil
-	}
-	if err != nil {
+	case ctx.Err() != nil:
+		return nil // nobody waits any more: that says nothing of the tier
+	case err != nil:
 		g.errors.Add(1)
-		g.note(toLoad, err)
+		g.note(toLoad, fmt.Errorf("load: %w", err))
 		return nil
 	}
 	g.loads.Add(1)
@@ -100,46 +103,6 @@ func (g *guard) load(ctx context.Context, parse func([]byte) (*Snapshot, error))
 	}
 	g.note(toLoad, err)
 	return snap
-}
-
-// loadRaw calls the tier's Load in a goroutine of its own, which ends when the tier lets it. It is not waited for a tier
-// that hangs, but asked: it is seen when it is well again.
-func (g *guard) loadRaw(ctx context.Context) ([]byte, error) {
-	if !g.loading.CompareAndSwap(false, true) {
-		return nil, errors.New("an earlier load has not returned")
-	}
-	patience := g.timeout
-	if g.hangs.Load() {
-		patience = min(patience, hangPatience)
-	}
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.timeout)
-	type result struct {
-		doc []byte
-		err error
-	}
-	loaded := make(chan result, 1)
-	go func() {
-		defer g.loading.Store(false)
-		defer cancel()
-		var r result
-		r.err = protect(func() (err error) {
-			r.doc, err = g.tier.Load(call)
-			return err
-		})
-		g.hangs.Store(call.Err() != nil)
-		loaded <- r
-	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case r := <-loaded:
-		return r.doc, r.err
-	case <-timer.C:
-		g.hangs.Store(true)
-		return nil, fmt.Errorf("load: no answer within %v", patience)
-	case <-ctx.Done():
-		return nil, fmt.Errorf("load: %w", context.Cause(ctx))
-	}
 }
 
 // put hands the tier a document without waiting for it. Of documents that come faster than they can be stored the
@@ -162,7 +125,7 @@ func (g *guard) drain() {
 	for snap := g.next(); snap != nil; snap = g.next() {
 		ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
 		err := protect(func() error { return g.tier.Store(ctx, snap) })
-		g.hangs.Store(ctx.Err() != nil)
+		g.loader.hangs.Store(ctx.Err() != nil) // what cannot store need not be waited for when it is to load
 		cancel()
 		switch {
 		case errors.Is(err, ErrFenced):
@@ -242,14 +205,4 @@ func (g *guard) note(purpose int, err error) {
 	default:
 		g.log.Info("snapshot tier works again")
 	}
-}
-
-// protect turns a panic into an error.
-func protect(call func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return call()
 }

@@ -21,6 +21,7 @@ const (
 // come while one is under way are passed on together. Safe for concurrent use.
 type Teller struct {
 	links []Link
+	calls []*caller // of each link's Tell
 	log   *slog.Logger
 	wake  chan struct{}
 
@@ -34,7 +35,11 @@ func NewTeller(links []Link, log *slog.Logger) *Teller {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Teller{links: links, log: log, wake: make(chan struct{}, 1), names: map[string]bool{}}
+	t := &Teller{links: links, log: log, wake: make(chan struct{}, 1), names: map[string]bool{}}
+	for range links {
+		t.calls = append(t.calls, newCaller())
+	}
+	return t
 }
 
 // Nudge says that something has changed in the sections of these names, or anywhere when none is given. It does not
@@ -109,10 +114,8 @@ func (t *Teller) tell(ctx context.Context, all bool, names []string) (err error)
 	if all {
 		names = nil
 	}
-	for _, link := range t.links {
-		ctx, cancel := context.WithTimeout(ctx, tellPatience)
-		err = protect(func() error { return link.Tell(ctx, names) })
-		cancel()
+	for i, link := range t.links {
+		err = t.calls[i].call(ctx, tellPatience, func(ctx context.Context) error { return link.Tell(ctx, names) })
 		if err == nil {
 			return nil
 		}
