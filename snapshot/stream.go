@@ -153,18 +153,42 @@ func (s *Stream) admit(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
+// catchUp is how long a subscriber who has a newer document than this process is kept waiting for that one: it comes
+// from another process, which is a little ahead.
+const catchUp = 2 * time.Second
+
 // feed sends events until one of the two sides ends it. The error is that of a failed write.
 func (s *Stream) feed(sub *subscriber, r *http.Request) error {
 	beat := time.NewTicker(s.opts.Beat)
 	defer beat.Stop()
-	now := s.cache.current.Load()
-	err := s.greet(sub, now, resumeAt(r))
+	now, has := s.cache.current.Load(), resumeAt(r)
+	var late <-chan time.Time // not nil = the subscriber waits for this process to catch up, until then
+	var err error
+	if has > now.snap.Revision {
+		timer := time.NewTimer(catchUp)
+		defer timer.Stop()
+		late = timer.C
+		err = s.pulse(sub, now)
+	} else {
+		err = s.greet(sub, now, has)
+		has = now.snap.Revision
+	}
 	for err == nil {
 		select {
 		case <-now.next:
-			revision := now.snap.Revision
 			now = s.cache.current.Load() // the latest, which may be several further on
-			err = s.advance(sub, now, revision)
+			switch {
+			case late == nil:
+				err = s.advance(sub, now, has)
+			case has <= now.snap.Revision:
+				late, err = nil, s.greet(sub, now, has)
+			default:
+				continue
+			}
+			has = now.snap.Revision
+		case <-late: // its document was lost with whoever published it
+			late, err = nil, s.advance(sub, now, has)
+			has = now.snap.Revision
 		case <-beat.C:
 			err = s.pulse(sub, now)
 		case <-s.closing:
