@@ -81,7 +81,7 @@ type Cache struct {
 type published struct {
 	snap    *Snapshot     // nil = nothing has been published yet
 	patches []*delta      // an unbroken chain, oldest first, which ends at snap
-	at      time.Time     // when it became the current one
+	at      time.Time     // what time snap's revision stands for, by this process's clock
 	next    chan struct{} // closed when a newer document has taken this one's place
 }
 
@@ -143,9 +143,7 @@ func (c *Cache) Watch(ctx context.Context) iter.Seq[*Snapshot] {
 // age, until the warmer has collected a new one. A tier that is empty, fails or holds garbage is no error: it is counted
 // and logged. The error is the context's. Call NewWarmer first, so that the sections' paths are checked.
 func (c *Cache) Restore(ctx context.Context) error {
-	if best, tier := c.newestStored(ctx); best != nil {
-		c.adopt(best, tier)
-	}
+	c.look(ctx)
 	return context.Cause(ctx)
 }
 
@@ -155,10 +153,8 @@ func (c *Cache) Restore(ctx context.Context) error {
 func (c *Cache) Offer(doc []byte, tier string) error {
 	snap, err := c.parse(doc)
 	if err != nil {
-		for _, guard := range c.tiers {
-			if guard.tier.Name() == tier {
-				guard.corrupt.Add(1)
-			}
+		if guard := c.guardOf(tier); guard != nil {
+			guard.corrupt.Add(1)
 		}
 		return err
 	}
@@ -187,60 +183,86 @@ func (c *Cache) Close(ctx context.Context) error {
 var errNotAllowed = errors.New("another process collects")
 
 // publish makes a document of the draft and swaps it in. Whether it may, and whether other processes are given the
-// document, is asked when all is ready, so that no time can pass in between but that of a few instructions. A process that
-// stands still even there has a revision from before that, which cannot take the place of a later one.
+// document, is asked again when all is ready, so that no time can pass in between but that of a few instructions. A
+// process that stands still even there has a revision from before that, which cannot take the place of a later one.
 func (c *Cache) publish(d draft) (*Snapshot, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	doc, m, err := d.encode(c.nextRevision(d.at), c.opts.FreshFor)
+	now := time.Now()
+	as, _ := c.mayPublish()
+	doc, m, err := d.encode(c.nextRevision(as, d.at, now), c.opts.FreshFor)
 	if err != nil {
 		c.refused.Add(1)
 		return nil, err
 	}
 	snap := newSnapshot(doc, m, d.at, c.zip)
-	next := c.prepare(snap)
-	shared, ok := c.mayPublish()
-	if !ok {
+	next := c.prepare(snap, now)
+	still, ok := c.mayPublish()
+	if !ok || as == Leader && still != Leader { // what was made for all is not for one
 		return nil, errNotAllowed
 	}
-	c.swap(next, "", shared)
+	c.swap(next, "", still == Leader)
 	return snap, nil
 }
 
-// nextRevision is that of a document published now. One that is not for others follows the clock of whoever published
-// for all last, so that it does not keep out what comes from there next. c.mu is held.
-func (c *Cache) nextRevision(at time.Time) uint64 {
-	now := c.current.Load()
-	if now.snap == nil {
+// nextRevision is that of a document published now. Who leads goes by the clock. Who is alone follows the clock of
+// whoever led last, by the time that has passed since, and so does the next leader at least: then all that processes
+// collect while they are alone is newer than what they had together, older than what they will have together, and
+// comparable. That is a little slower than time, so that a clock which was ahead is not followed for ever. Who has a
+// leader that is silent moves on as little as possible. c.mu is held.
+func (c *Cache) nextRevision(as Role, at, now time.Time) uint64 {
+	last := c.current.Load()
+	if last.snap == nil {
 		return revisionAt(at)
 	}
-	if shared, _ := c.mayPublish(); !shared {
-		return now.snap.Revision + uint64(max(1, time.Since(now.at).Milliseconds()))
+	passed := now.Sub(last.at)
+	followed := last.snap.Revision + uint64(max(1, (passed-passed/16).Milliseconds()))
+	switch as {
+	case Leader:
+		return max(followed, revisionAt(at))
+	case Alone:
+		return followed
 	}
-	return max(revisionAt(at), now.snap.Revision+1)
+	return last.snap.Revision + 1
 }
 
-// mayPublish tells whether this process may publish now, and whether for others too.
-func (c *Cache) mayPublish() (shared, ok bool) {
+// mayPublish tells whether this process may publish now, and in which role.
+func (c *Cache) mayPublish() (as Role, ok bool) {
 	g := c.group.Load()
 	if g == nil {
-		return true, true
+		return Leader, true
 	}
 	return g.mayPublish(time.Now())
 }
 
-// adopt swaps in a document made elsewhere if it is newer.
+// adopt swaps in a document made elsewhere if it is newer. One that comes through a link counts as published just now;
+// with others their timestamp must do.
 func (c *Cache) adopt(snap *Snapshot, from string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.Current(); now == nil || now.Revision < snap.Revision {
-		c.swap(c.prepare(snap), from, false)
+	if now := c.Current(); now != nil && now.Revision >= snap.Revision {
+		return
 	}
+	at := snap.At
+	if guard := c.guardOf(from); guard != nil && guard.link {
+		at = time.Now()
+	}
+	c.swap(c.prepare(snap, at), from, false)
+}
+
+// guardOf returns the guard of the tier of that name, or nil.
+func (c *Cache) guardOf(tier string) *guard {
+	for _, guard := range c.tiers {
+		if guard.tier.Name() == tier {
+			return guard
+		}
+	}
+	return nil
 }
 
 // prepare makes all that is needed of snap as the current document. c.mu is held.
-func (c *Cache) prepare(snap *Snapshot) *published {
-	return &published{snap: snap, patches: c.chain(c.current.Load(), snap), at: time.Now(), next: make(chan struct{})}
+func (c *Cache) prepare(snap *Snapshot, at time.Time) *published {
+	return &published{snap: snap, patches: c.chain(c.current.Load(), snap), at: at, next: make(chan struct{})}
 }
 
 // swap makes next the current document, wakes those who wait for it, and hands it to all tiers but the one it came
@@ -265,10 +287,8 @@ func (c *Cache) fenced(link string) {
 	}
 }
 
-// look asks all tiers for a newer document than the current one, for at most this long.
-func (c *Cache) look(ctx context.Context, patience time.Duration) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the tiers took too long"))
-	defer cancel()
+// look asks all tiers for a newer document than the current one.
+func (c *Cache) look(ctx context.Context) {
 	if best, tier := c.newestStored(ctx); best != nil {
 		c.adopt(best, tier)
 	}

@@ -1,84 +1,46 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
 // A seat is what this process has at one link.
 type seat struct {
 	link  Link
-	hears atomic.Bool
+	calls *caller // of Campaign and Resign
 
 	mu       sync.Mutex // guards what follows
 	grant    Grant      // zero = it has no lease
-	answered time.Time  // when the link last said anything about the lease
-	err      error      // of the last campaign; nil = the link answered
+	answered time.Time  // when the link last said who has the lease
+	worked   time.Time  // when it last did anything
+	heard    time.Time  // since when it is listened to; zero = it is not
+	err      error      // of the last campaign
+	deaf     error      // why it is not listened to
 }
 
-// reached tells whether the link works, as far as this process knows.
-func (s *seat) reached(now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hears.Load() || s.err == nil && now.Sub(s.answered) < LeaseTime
-}
+const (
+	// campaignEvery lets a leader try three times to keep its lease, and a new one be there within 4 s of its last try.
+	campaignEvery = LeaseTime / 4
 
-func (s *seat) stats(now time.Time) LinkStats {
-	stats := LinkStats{Name: s.link.Name(), Up: s.reached(now), Hears: s.hears.Load()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		stats.Error = s.err.Error()
-	}
-	return stats
-}
+	// campaignDeadline is how long a link may take to answer.
+	campaignDeadline = LeaseTime / 3
 
-// ask campaigns at the link. held names who has the lease if that is another process.
-func (s *seat) ask(ctx context.Context, rank int) (held string) {
-	var grant Grant
-	err := protect(func() (err error) {
-		grant, err = s.link.Campaign(ctx, rank)
-		return err
-	})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var other *HeldError
-	switch {
-	case err == nil:
-		s.grant, s.answered, s.err = grant, time.Now(), nil
-	case errors.As(err, &other):
-		s.grant, s.answered, s.err = Grant{}, time.Now(), nil
-		if other.Holder == "" {
-			return "another process"
-		}
-		return other.Holder
-	default:
-		s.err = err // what was granted lasts until its end
-	}
-	return ""
-}
+	// unfitFor is how long a process none of whose costly sources answered prefers others to lead: long enough that
+	// processes which all fare like that do not take turns at each campaign.
+	unfitFor = time.Minute
 
-// lose forgets the lease.
-func (s *seat) lose() (had bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	had = certain(s.grant.Until, time.Now())
-	s.grant = Grant{}
-	return had
-}
+	// resignPatience is how long a process that ends waits for its leases to be given up.
+	resignPatience = time.Second
+)
 
-// resign gives the lease up if this process has it.
-func (s *seat) resign(ctx context.Context) {
-	if s.lose() {
-		_ = protect(func() error { return s.link.Resign(ctx) }) // else it ends by itself
-	}
-}
-
-// campaign asks for the leases again and again, and decides from the answers which role this process has.
+// campaign asks for the leases again and again, and decides from the answers which role this process has. At the end it
+// gives up what it has.
 func (g *Group) campaign(ctx context.Context) {
+	defer g.resign()
 	ticker := time.NewTicker(campaignEvery)
 	defer ticker.Stop()
 	for {
@@ -96,12 +58,20 @@ func (g *Group) campaign(ctx context.Context) {
 	}
 }
 
+// campaignSoon has a campaign begin at once.
+func (g *Group) campaignSoon() {
+	select {
+	case g.hurry <- struct{}{}:
+	default: // it is about to
+	}
+}
+
 // round asks the links for their leases in order and returns who has one, if that is another process. Then it leaves the
 // links after that one to the other, so that two of which each has one do not wait for each other.
 func (g *Group) round(ctx context.Context) (held string) {
 	for _, s := range g.seats {
 		if held != "" {
-			s.resign(ctx)
+			s.leave(ctx)
 			continue
 		}
 		held = s.ask(ctx, g.rank(s, time.Now()))
@@ -109,33 +79,111 @@ func (g *Group) round(ctx context.Context) (held string) {
 	return held
 }
 
+// ask campaigns at the link. held names who has the lease if that is another process. An answer that comes when nobody
+// waits for it any more counts too.
+func (s *seat) ask(ctx context.Context, rank int) (held string) {
+	var holder string
+	err := s.calls.call(ctx, campaignDeadline, func(ctx context.Context) error {
+		grant, err := s.link.Campaign(ctx, rank)
+		var other *HeldError
+		if errors.As(err, &other) {
+			holder, grant, err = cmp.Or(other.Holder, "another process"), Grant{}, nil
+		}
+		if err == nil {
+			s.answer(grant)
+		}
+		return err
+	})
+	if err == nil {
+		return holder
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err // what was granted lasts until its end
+	return ""
+}
+
+// answer notes what the link has said: the grant is zero when another process has the lease.
+func (s *seat) answer(grant Grant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grant, s.err, s.answered = grant, nil, time.Now()
+	s.worked = s.answered
+}
+
+// lose forgets the lease and tells whether this process had it, or may have had it without knowing.
+func (s *seat) lose() (had bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had = s.grant != Grant{} || s.err != nil
+	s.grant, s.err = Grant{}, nil
+	return had
+}
+
+// leave gives the lease up if this process has it.
+func (s *seat) leave(ctx context.Context) {
+	if s.lose() {
+		_ = s.calls.call(ctx, resignPatience, s.link.Resign) // else it ends by itself
+	}
+}
+
+// hears notes whether the link is listened to from now on, or why it is not.
+func (s *seat) hears(deaf error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if deaf == nil || !s.heard.IsZero() {
+		s.worked = now
+	}
+	s.deaf, s.heard = deaf, time.Time{}
+	if deaf == nil {
+		s.heard = now
+	}
+}
+
 // rank is how well this process would lead, at one link: one that reaches the other links too is to be preferred, for it
-// is heard by all, and so is one whose sources answer. A link may name a process with a higher rank instead of a leader.
+// is heard by all; then one whose sources answer; then the one that leads already, so that a link which works again comes
+// to it and not to whoever is there first. A link may name a process with a higher rank instead of a leader.
 func (g *Group) rank(at *seat, now time.Time) int {
 	rank := 0
-	if !g.unfitNow(now) {
+	_, leads := g.leads(now)
+	if leads {
 		rank = 1
 	}
+	if !g.unfitNow(now) {
+		rank += 2
+	}
 	for _, s := range g.seats {
-		if s != at && s.reached(now) {
-			rank += 2
+		if s != at && s.reached(now, leads) {
+			rank += 4
 		}
 	}
 	return rank
 }
 
-// unfitFor is how long a process none of whose costly sources answered prefers others to lead: long enough that
-// processes which all fare like that do not take turns at each campaign.
-const unfitFor = time.Minute
+// reached tells whether the link counts as working. The leader counts it for some time after it has failed, the others
+// only when they have heard it for some time: so what befalls all of them does not change who leads, whoever notices it
+// first.
+func (s *seat) reached(now time.Time, leads bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hears := !s.heard.IsZero()
+	if leads {
+		return hears || now.Sub(s.worked) < 2*LeaseTime
+	}
+	return hears && now.Sub(s.heard) >= LeaseTime || certain(s.grant.Until, now)
+}
 
+// unfitNow tells whether others are to be preferred because the sources do not answer this process.
 func (g *Group) unfitNow(now time.Time) bool {
-	if g.standing.Load().role == Leader && g.warmer.barren() {
+	if _, leads := g.leads(now); leads && g.warmer.barren() {
 		g.unfit = now.Add(unfitFor)
 	}
 	return now.Before(g.unfit)
 }
 
-// decide takes the role that the last round's answers give this process.
+// decide takes the role that the last round's answers give this process. As long as nothing is known it keeps the one it
+// has; that of a leader whose lease is over lets it publish nothing, see mayPublish.
 func (g *Group) decide(ctx context.Context, held string) {
 	now := time.Now()
 	var until, answered time.Time
@@ -144,13 +192,15 @@ func (g *Group) decide(ctx context.Context, held string) {
 		until, answered = later(until, s.grant.Until), later(answered, s.answered)
 		s.mu.Unlock()
 	}
-	next := &standing{role: Follower, leader: held}
+	old := g.standing.Load()
+	next := &standing{role: old.role, leader: old.leader, until: until}
 	switch {
 	case held != "":
+		next.role, next.leader = Follower, held
 	case certain(until, now):
-		next.role, next.leader, next.until = Leader, g.warmer.opts.Name, until
+		next.role, next.leader = Leader, g.warmer.opts.Name
 	case now.Sub(answered) >= LeaseTime:
-		next.role = Alone
+		next.role, next.leader = Alone, ""
 	}
 	g.become(ctx, next)
 }
@@ -158,26 +208,25 @@ func (g *Group) decide(ctx context.Context, held string) {
 // become changes the role. One who comes to lead looks first at what was published by whoever led before.
 func (g *Group) become(ctx context.Context, next *standing) {
 	old := g.standing.Load()
+	if next.role == Follower && next.leader != old.leader {
+		g.log.Info("another process collects", "leader", next.leader)
+	}
 	if old.role == next.role {
 		next.over = old.over
 		g.standing.Store(next)
 		return
 	}
 	next.over = make(chan struct{})
-	if next.role == Leader {
-		g.cache.look(ctx, g.cache.opts.TierTimeout/2)
-		g.terms.Add(1)
-	}
-	g.standing.Store(next)
-	close(old.over)
 	switch next.role {
 	case Leader:
+		g.cache.look(ctx)
+		g.terms.Add(1)
 		g.log.Info("this process collects for all")
-	case Follower:
-		g.log.Info("another process collects", "leader", next.leader)
 	case Alone:
 		g.log.Warn("no link works: this process collects for itself", "error", g.failure())
 	}
+	g.standing.Store(next)
+	close(old.over)
 }
 
 // failure is why the links do not work.
@@ -200,20 +249,32 @@ func (g *Group) fenced(link string) {
 		}
 	}
 	g.lookSoon()
-	select {
-	case g.hurry <- struct{}{}:
-	default: // it is about to
-	}
+	g.campaignSoon()
 }
 
 // resign gives up all leases at the end, and does not wait for links that hang.
 func (g *Group) resign() {
 	ctx, cancel := context.WithTimeout(context.Background(), resignPatience)
 	defer cancel()
-	g.become(ctx, &standing{role: Follower})
+	g.become(ctx, &standing{role: Follower, leader: g.standing.Load().leader})
 	var all sync.WaitGroup
 	for _, s := range g.seats {
-		all.Go(func() { s.resign(ctx) })
+		all.Go(func() { s.leave(ctx) })
 	}
 	all.Wait()
+}
+
+// stats tells how the link fares.
+func (s *seat) stats(now time.Time) LinkStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hears := !s.heard.IsZero()
+	stats := LinkStats{
+		Name: s.link.Name(), Hears: hears,
+		Up: hears || s.err == nil && now.Sub(s.answered) < LeaseTime,
+	}
+	if err := cmp.Or(s.err, s.deaf); err != nil {
+		stats.Error = err.Error()
+	}
+	return stats
 }

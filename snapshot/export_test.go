@@ -1,5 +1,7 @@
 package snapshot
 
+import "time"
+
 // For the tests, which live in package snapshot_test because snapshottest imports this package.
 
 var (
@@ -9,7 +11,7 @@ var (
 	CacheStatus   = cacheStatus
 )
 
-// LockAll takes every lock of the cache, the warmer and the tiers' guards, and returns what gives them back.
+// LockAll takes every lock of the cache, the warmer, the tiers' guards and the group, and returns what gives them back.
 func LockAll(c *Cache, w *Warmer) (unlock func()) {
 	w.mu.Lock()
 	c.mu.Lock()
@@ -17,7 +19,20 @@ func LockAll(c *Cache, w *Warmer) (unlock func()) {
 	for _, g := range c.tiers {
 		g.mu.Lock()
 	}
+	group := c.group.Load()
+	if group != nil {
+		group.teller.mu.Lock()
+		for _, s := range group.seats {
+			s.mu.Lock()
+		}
+	}
 	return func() {
+		if group != nil {
+			for _, s := range group.seats {
+				s.mu.Unlock()
+			}
+			group.teller.mu.Unlock()
+		}
 		for _, g := range c.tiers {
 			g.mu.Unlock()
 		}
@@ -26,3 +41,9 @@ func LockAll(c *Cache, w *Warmer) (unlock func()) {
 		w.mu.Unlock()
 	}
 }
+
+// StandStill sets the pulse back, as if the cache's process had stood still for d.
+func StandStill(c *Cache, d time.Duration) { c.pulse.Add(-int64(d)) }
+
+// Pulse tells whether the pulse of the cache beats.
+func Pulse(c *Cache) bool { return c.pulse.Load() != 0 }

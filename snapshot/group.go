@@ -1,8 +1,10 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -50,32 +52,34 @@ type Group struct {
 	unfit time.Time // until when this process prefers others to lead; used by the campaign alone
 }
 
-// A standing is a process's role as long as it lasts. It is immutable.
+// A standing is what this process is at present. It is immutable.
 type standing struct {
 	role   Role
-	leader string    // who leads; empty = unknown
-	until  time.Time // when a leader's certainty ends
-	over   chan struct{}
+	leader string        // who leads; empty = unknown
+	until  time.Time     // when a leader's certainty ends
+	over   chan struct{} // closed when the role has changed
 }
 
 // collects tells whether the warmer runs in this role.
 func (s *standing) collects() bool { return s.role != Follower }
 
 const (
-	// campaignEvery lets a leader try three times to keep its lease, and a new one be there within 4 s of its last try.
-	campaignEvery = LeaseTime / 4
-
 	// listenPause is how long after a lost connection Listen is begun anew.
 	listenPause = time.Second
 
-	// resignPatience is how long a process that ends waits for its leases to be given up.
-	resignPatience = time.Second
+	// lookPause is how often a follower that hears nothing looks.
+	lookPause = time.Second
 )
 
 // NewGroup makes the group of a cache and its warmer. Do not call the warmer's Run: the group does.
 func NewGroup(cache *Cache, warmer *Warmer, opts GroupOptions) (*Group, error) {
 	if len(opts.Links) == 0 {
 		return nil, errors.New("new group: no links")
+	}
+	for _, link := range opts.Links {
+		if guard := cache.guardOf(link.Name()); guard == nil || !guard.link {
+			return nil, fmt.Errorf("new group: the link %q is not among the cache's tiers", link.Name())
+		}
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -85,7 +89,7 @@ func NewGroup(cache *Cache, warmer *Warmer, opts GroupOptions) (*Group, error) {
 		hurry: make(chan struct{}, 1), looks: make(chan struct{}, 1),
 	}
 	for _, link := range opts.Links {
-		g.seats = append(g.seats, &seat{link: link})
+		g.seats = append(g.seats, &seat{link: link, calls: newCaller()})
 	}
 	g.standing.Store(&standing{role: Follower, over: make(chan struct{})})
 	cache.group.Store(g)
@@ -93,19 +97,22 @@ func NewGroup(cache *Cache, warmer *Warmer, opts GroupOptions) (*Group, error) {
 }
 
 // Run takes part in the group until ctx ends; then it gives up what it holds, so that another process takes over at
-// once. It returns an error only if the warmer already runs.
+// once, and does not wait longer than a second or so for links and sources that hang. It returns an error only if the
+// warmer already runs.
 func (g *Group) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var tasks sync.WaitGroup
 	tasks.Go(func() { g.cache.beat(ctx) })
-	tasks.Go(func() { g.lookWhenAsked(ctx) })
+	tasks.Go(func() { g.look(ctx) })
 	tasks.Go(func() { g.teller.Run(ctx) })
 	for _, s := range g.seats {
 		tasks.Go(func() { g.listen(ctx, s) })
 	}
 	tasks.Go(func() { g.campaign(ctx) })
 	err := g.collect(ctx)
+	cancel()
 	tasks.Wait()
-	g.resign()
 	return err
 }
 
@@ -162,10 +169,15 @@ func (g *Group) awaitEnd(ctx context.Context, now *standing) {
 func (g *Group) listen(ctx context.Context, s *seat) {
 	to := Listener{
 		Ready: func() {
-			s.hears.Store(true)
+			s.hears(nil)
 			g.lookSoon()
 		},
-		Document: func(doc []byte) { _ = g.cache.Offer(doc, s.link.Name()) }, // what is corrupt was counted
+		Document: func(doc []byte) {
+			_ = g.cache.Offer(doc, s.link.Name()) // what is corrupt was counted
+			if g.standing.Load().role == Leader {
+				g.campaignSoon() // another one takes itself for the leader too
+			}
+		},
 		Told: func(sections []string) {
 			if g.standing.Load().collects() {
 				g.warmer.Nudge(sections...)
@@ -173,16 +185,37 @@ func (g *Group) listen(ctx context.Context, s *seat) {
 		},
 	}
 	for ctx.Err() == nil {
-		err := protect(func() error { return s.link.Listen(ctx, to) })
-		s.hears.Store(false)
-		if err != nil && ctx.Err() == nil {
+		err := g.listenOnce(ctx, s, to)
+		s.hears(cmp.Or(err, errSilent))
+		if ctx.Err() == nil {
 			g.log.Debug("the link is not heard", "link", s.link.Name(), "error", err)
 		}
 		pause(ctx, listenPause)
 	}
 }
 
-// lookSoon has the tiers looked at by lookWhenAsked.
+var errSilent = errors.New("it stopped listening without a reason")
+
+// listenOnce calls Listen. One that ignores its context is waited for a moment, and then left behind.
+func (g *Group) listenOnce(ctx context.Context, s *seat, to Listener) error {
+	ended := make(chan error, 1)
+	go func() { ended <- protect(func() error { return s.link.Listen(ctx, to) }) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(resignPatience)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return context.Cause(ctx)
+	}
+}
+
+// lookSoon has the tiers looked at, now that something may have been missed.
 func (g *Group) lookSoon() {
 	select {
 	case g.looks <- struct{}{}:
@@ -190,28 +223,50 @@ func (g *Group) lookSoon() {
 	}
 }
 
-func (g *Group) lookWhenAsked(ctx context.Context) {
+// look looks at the tiers when it is asked to, and when nothing has come from the leader for longer than there is between
+// two documents. A leader publishes again afterwards: it may be that what it published is lost, or that a newer one was
+// found which another process left behind.
+func (g *Group) look(ctx context.Context) {
+	ticker := time.NewTicker(lookPause)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-g.looks:
-			g.cache.look(ctx, g.cache.opts.TierTimeout)
+			g.cache.look(ctx)
+			if g.standing.Load().role == Leader {
+				g.warmer.repeat()
+			}
+		case <-ticker.C:
+			if g.standing.Load().role == Follower && g.isSilent() {
+				g.cache.look(ctx)
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// mayPublish tells whether this process may publish now, and whether it does so for others.
-func (g *Group) mayPublish(now time.Time) (shared, ok bool) {
-	s := g.standing.Load()
-	switch {
-	case s.role == Alone:
-		return false, true
-	case s.role == Leader && certain(s.until, now):
-		return true, true
+// isSilent tells whether a document of the leader's is missing.
+func (g *Group) isSilent() bool {
+	opts := g.warmer.opts
+	return time.Since(g.cache.current.Load().at) > opts.Interval+opts.Patience+lookPause
+}
+
+// mayPublish tells whether this process may publish now, and in which role: as a leader only while it is certain to be
+// one; as a follower, which includes those who do not know who leads, only when nothing fresh is to be had.
+func (g *Group) mayPublish(now time.Time) (as Role, ok bool) {
+	role, leads := g.leads(now)
+	if leads || role == Alone {
+		return role, true
 	}
 	snap := g.cache.Current()
-	return false, snap == nil || !g.cache.fresh(snap, now)
+	return Follower, snap == nil || !g.cache.fresh(snap, now)
+}
+
+// leads tells this process's role, and whether it is certain to be the leader.
+func (g *Group) leads(now time.Time) (role Role, certainly bool) {
+	s := g.standing.Load()
+	return s.role, s.role == Leader && certain(s.until, now)
 }
 
 // certain tells whether now is before until, by the monotonic clock and by that on the wall: the first one stands while
@@ -233,7 +288,7 @@ func pause(ctx context.Context, d time.Duration) {
 // GroupStats tells how a process stands in its group.
 type GroupStats struct {
 	Role   Role
-	Leader string      // who leads, by the name its links give; empty = unknown or nobody
+	Leader string      // who leads, by the name its links give; empty = unknown or nobody; WarmerOptions.Name = this one
 	Terms  uint64      // how often this process has become the leader
 	Links  []LinkStats // in the order of GroupOptions.Links
 }

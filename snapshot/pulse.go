@@ -75,7 +75,9 @@ func (c *Cache) wake() *climb {
 				defer close(next.done)
 				c.lookAround(context.Background())
 				next.ended = time.Now()
-				c.pulse.CompareAndSwap(c.pulse.Load(), next.ended.UnixNano())
+				if beat := c.pulse.Load(); beat != 0 {
+					c.pulse.CompareAndSwap(beat, next.ended.UnixNano())
+				}
 			}()
 			return next
 		}
@@ -84,7 +86,11 @@ func (c *Cache) wake() *climb {
 
 // lookAround takes over the tiers' newest document, and collects if none of what there is now is fresh.
 func (c *Cache) lookAround(ctx context.Context) {
-	c.look(ctx, c.opts.TierTimeout)
+	for stopped := true; stopped; {
+		began := time.Now().Round(0)
+		c.look(ctx)
+		stopped = time.Now().Round(0).Sub(began) > pulseGap // it stood still again: what it saw may be from before
+	}
 	if s := c.Current(); s == nil || s.Stale || !c.fresh(s, time.Now()) {
 		_ = c.rebuild(ctx) // recorded, logged and counted by the warmer
 	}

@@ -9,7 +9,7 @@ import (
 // step does what is due now and returns when to look again.
 func (w *Warmer) step(ctx context.Context, now time.Time) time.Time {
 	if _, ok := w.cache.mayPublish(); !ok {
-		return now.Add(publishGap) // the run is about to end: another process collects
+		return now.Add(publishGap) // this process does not collect at present
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

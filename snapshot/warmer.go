@@ -295,6 +295,16 @@ func (w *Warmer) publish(now time.Time) error {
 	return nil
 }
 
+// repeat publishes once more what was published before, as a new revision.
+func (w *Warmer) repeat() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.publishes > 0 {
+		w.dirty = true
+		w.stir()
+	}
+}
+
 // refuse records that the cache did not take a document. The last one stays. w.mu is held.
 func (w *Warmer) refuse(err error) {
 	w.refused++

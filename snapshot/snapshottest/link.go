@@ -133,6 +133,7 @@ type ear struct {
 
 var (
 	errCut    = errors.New("connection refused")
+	errSilent = errors.New("the server is silent")
 	errClosed = errors.New("the link is closed")
 )
 
@@ -247,10 +248,15 @@ func (l *Link) Tell(ctx context.Context, sections []string) error {
 	})
 }
 
+// silence is how long a link that hangs is listened to, as by one that tries its connection every second.
+const silence = 3 * time.Second
+
 // Listen implements snapshot.Link.
 func (l *Link) Listen(ctx context.Context, to snapshot.Listener) error {
 	e := &ear{to: to, wake: make(chan struct{}, 1)}
-	if err := l.pass(ctx); err != nil {
+	connecting, cancel := context.WithTimeoutCause(ctx, silence, errSilent)
+	defer cancel()
+	if err := l.pass(connecting); err != nil {
 		return err
 	}
 	l.hub.mu.Lock()
@@ -261,26 +267,42 @@ func (l *Link) Listen(ctx context.Context, to snapshot.Listener) error {
 		to.Ready()
 	}
 	for {
-		l.hub.mu.Lock()
-		changed, err, hang, inbox := l.changed, l.failure(), l.hang, e.inbox
-		if err == nil && !hang {
-			e.inbox = nil
-		}
-		l.hub.mu.Unlock()
-		if err != nil {
+		if err := l.hear(ctx, e); err != nil {
 			return err
 		}
-		if !hang {
-			for _, hear := range inbox {
-				hear()
-			}
+	}
+}
+
+// hear passes on what there is to be heard and waits until there may be more.
+func (l *Link) hear(ctx context.Context, e *ear) error {
+	l.hub.mu.Lock()
+	changed, err, hang, deaf, inbox := l.changed, l.failure(), l.hang, l.deaf, e.inbox
+	if err == nil && !hang {
+		e.inbox = nil
+	}
+	l.hub.mu.Unlock()
+	wake := e.wake
+	switch {
+	case err != nil:
+		return err
+	case deaf:
+		ctx, wake = context.WithoutCancel(ctx), nil
+	case hang:
+		limited, cancel := context.WithTimeoutCause(ctx, silence, errSilent)
+		defer cancel()
+		ctx, wake = limited, nil
+	default:
+		for _, tell := range inbox {
+			tell()
 		}
-		select {
-		case <-e.wake:
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	}
+	select {
+	case <-wake:
+		return nil
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
