@@ -59,9 +59,10 @@ func (d *DB) Migrate(ctx context.Context) error {
 		return err
 	}
 	done, err := d.upToDate(ctx, d.Read, steps)
-	if err != nil || done {
+	if done || err != nil && (d.Kind == SQLite || Temporary(err)) {
 		return Explain(err)
 	}
+	// On Postgres another process may be half way through: what it leaves is judged again once it is done.
 	if d.Kind == Postgres {
 		err = d.migratePostgres(ctx, steps)
 	} else {
