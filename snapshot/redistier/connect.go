@@ -34,6 +34,7 @@ func clientOptions(target *Target, d *dialer, name string) rueidis.ClientOption 
 		Password:              target.password,
 		SelectDB:              target.db,
 		ClientName:            name,
+		ClientSetInfo:         rueidis.DisableClientSetInfo, // after it, why a server refuses to be connected to is lost
 		DialCtxFn:             d.dial,
 		TLSConfig:             target.tls, // by which a Cluster's client knows which port of a node to take
 		ConnWriteTimeout:      d.timeout,

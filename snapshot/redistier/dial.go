@@ -11,6 +11,8 @@ import (
 	"time"
 )
 
+var errHandshake = errors.New("TLS handshake")
+
 // A dialer makes the connections of one link and knows those that are open: when the link is closed they end at once,
 // whatever the client is waiting for.
 type dialer struct {
@@ -65,7 +67,7 @@ func (d *dialer) connect(ctx context.Context, addr string) (net.Conn, error) {
 	}
 	secure := tls.Client(raw, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, raw.Close())
+		return nil, errors.Join(errHandshake, err, raw.Close())
 	}
 	return secure, nil
 }

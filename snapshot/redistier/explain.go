@@ -35,12 +35,10 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// advice tells what to do about what Redis answers, by the beginning of the answer.
+// advice tells what to do about what Redis answers, by the beginning of the answer; rueidis drops a leading ERR.
 var advice = []struct{ prefix, text string }{
 	{"NOAUTH", "the server wants a password: write it in the URL, as redis://:password@host or redis://user:password@host"},
 	{"WRONGPASS", "correct user and password in the URL; % / ? # @ within them are written as %25 %2F %3F %23 %40"},
-	{"ERR invalid password", "correct the password in the URL"},
-	{"ERR AUTH <password> called without any password", "the server has no password: leave it out of the URL"},
 	{"NOPERM", "give the user these rights: ~admin:dashboard:* &admin:dashboard:* " + neededCommands},
 	{"WRONGTYPE", "something else is stored under the key: the next document overwrites it"},
 	{"READONLY", "this is a replica, which cannot be written to: write the primary's address, or redis-sentinel:// to follow it"},
@@ -48,15 +46,15 @@ var advice = []struct{ prefix, text string }{
 	{"MISCONF", "the server cannot save to its disk and refuses writes: see its log, or set stop-writes-on-bgsave-error to no"},
 	{"MOVED", "the server is part of a Redis Cluster: write redis-cluster:// with the addresses of its nodes"},
 	{"CLUSTERDOWN", "the Redis Cluster has lost nodes: see CLUSTER INFO"},
-	{"ERR No such master with that name", "the sentinels watch no primary of this name: write the one of their \"sentinel monitor NAME\" as ?master=NAME"},
+	{"No such master with that name", "the sentinels watch no primary of this name: write the one of their \"sentinel monitor NAME\" as ?master=NAME"},
 	{"MASTERDOWN", "the replica has lost its primary: it waits for a failover or for the primary"},
 	{"LOADING", "the server is reading its data: it works when that is done"},
 	{"BUSY", "a script blocks the server: see its log, and SCRIPT KILL"},
 	{"NOREPLICAS", "the server waits for replicas: see min-replicas-to-write"},
-	{"ERR max number of clients reached", "the server has no connection left: raise maxclients"},
-	{"ERR DB index is out of range", "the server has no database of this number: write another one after the host, such as /0"},
-	{"ERR unknown command", "the server does not know the command: Redis 6 or Valkey 7 is needed, without renamed commands"},
-	{"ERR This instance has cluster support disabled", "this is no Redis Cluster: write redis:// with one address"},
+	{"max number of clients reached", "the server has no connection left: raise maxclients"},
+	{"DB index is out of range", "the server has no database of this number: write another one after the host, such as /0"},
+	{"unknown command", "the server does not know the command: Redis 6 or Valkey 7 is needed, without renamed commands"},
+	{"This instance has cluster support disabled", "this is no Redis Cluster: write redis:// with one address"},
 }
 
 // neededCommands are what an ACL must allow.
@@ -70,7 +68,7 @@ func explain(op string, target *Target, err error) error {
 	e := &Error{Op: op, Target: target.String(), Err: err}
 	var answered *rueidis.RedisError
 	if errors.As(err, &answered) {
-		e.Cause = firstLine(answered.Error())
+		e.Cause = oneLine(answered)
 		for _, a := range advice {
 			if strings.HasPrefix(e.Cause, a.prefix) {
 				e.Advice = a.text
@@ -92,6 +90,8 @@ func unreached(err error, target *Target) (cause, advice string) {
 	var plain tls.RecordHeaderError
 	var lookup *net.DNSError
 	switch {
+	case errors.Is(err, errHandshake) && errors.Is(err, context.DeadlineExceeded): // a server without TLS waits for the end of a line
+		return "no answer to the TLS handshake in time", "if this goes on and the server does not speak TLS, write redis:// instead of rediss://"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return "no answer in time", ""
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -118,7 +118,7 @@ func unreached(err error, target *Target) (cause, advice string) {
 	if errors.As(err, &at) {
 		err = at.Err
 	}
-	return firstLine(err.Error()), ""
+	return oneLine(err), ""
 }
 
 // isBroken tells an error of a connection that the other side has closed.
@@ -126,7 +126,5 @@ func isBroken(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return strings.TrimSpace(line)
-}
+// oneLine is the text of an error in a message.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -31,7 +31,7 @@ type Options struct {
 	// Lease is how long a grant lasts unless it is kept. Zero = snapshot.LeaseTime. It must be the same in all processes.
 	Lease time.Duration
 
-	// Timeout is the longest that a call takes, and the making of a connection. Zero = 1 s.
+	// Timeout is the longest that a call takes. Zero = 1 s.
 	Timeout time.Duration
 }
 
@@ -100,7 +100,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Link, error) {
 	opts = opts.withDefaults()
 	l := &Link{opts: opts, target: target, id: rand.Text()}
 	l.ctx, l.end = context.WithCancel(context.WithoutCancel(ctx))
-	l.dialer = newDialer(l.ctx, target, opts.Timeout)
+	l.dialer = newDialer(l.ctx, target, opts.Timeout*9/10) // less than a call, which is to say why there is no connection
 	l.conns = newConnector(l.ctx, clientOptions(target, l.dialer, clientName(opts.Holder)))
 	l.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Timeout:      time.Second,
@@ -215,7 +215,7 @@ func answered(err error) bool {
 	if !errors.As(err, &refused) {
 		return false
 	}
-	for _, text := range []string{"NOAUTH", "WRONGPASS", "ERR max number of clients"} {
+	for _, text := range []string{"NOAUTH", "WRONGPASS", "max number of clients"} {
 		if strings.HasPrefix(refused.Error(), text) {
 			return false
 		}

@@ -29,19 +29,6 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-const key = "admin:dashboard:v4"
-
-// open makes a link that is closed with the test.
-func open(t *testing.T, url string, opts redistier.Options) *redistier.Link {
-	t.Helper()
-	link, err := redistier.Open(t.Context(), url, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(link.Close)
-	return link
-}
-
 func TestRedisConforms(t *testing.T) {
 	redis := servers.StartRedis(t)
 	snapshottest.TestLink(t, func(t *testing.T) snapshottest.LinkServer {
@@ -66,7 +53,7 @@ func TestRedisConforms(t *testing.T) {
 
 func plant(t *testing.T, redis *servers.Redis, doc []byte) {
 	t.Helper()
-	for _, k := range []string{key, key + ":last-good"} {
+	for _, k := range []string{key, lastGood} {
 		if _, err := redis.Do("SET", k, string(doc)); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +88,7 @@ func TestClusterConforms(t *testing.T) {
 		return snapshottest.LinkServer{
 			Open: func(holder string) snapshot.Link { return open(t, cluster.URL(), redistier.Options{Holder: holder}) },
 			Plant: func(doc []byte) {
-				for _, k := range []string{key, key + ":last-good"} {
+				for _, k := range []string{key, lastGood} {
 					owner, err := cluster.Owner(k)
 					if err != nil {
 						t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// makeCertificate writes ca.pem, cert.pem and key.pem for a server on 127.0.0.1, and gives what a client needs to
+// makeCertificate writes ca.pem, cert.pem and key.pem for a server on 127.0.0.1 or a client, and gives what a client needs to
 // trust it. The certificate signs itself, so that it is its own authority.
 func makeCertificate(f *folder) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -26,7 +26,7 @@ func makeCertificate(f *folder) (*tls.Config, error) {
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		IsCA:        true, BasicConstraintsValid: true,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
 	}
