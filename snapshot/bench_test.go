@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
 // dashboardSections makes sections that together are about as large and as compressible as a real dashboard: 54 KB.
@@ -53,6 +54,18 @@ func warmCache(tb testing.TB) *snapshot.Cache {
 	return cache
 }
 
+// groupedCache is a warm cache in a group that runs to the test's end.
+func groupedCache(tb testing.TB) *snapshot.Cache {
+	link := snapshottest.NewHub("hub").Link("p")
+	cache := snapshot.NewCache(snapshot.CacheOptions{FreshFor: 5 * time.Minute, Tiers: []snapshot.Tier{link}})
+	warmer, err := snapshot.NewWarmer(cache, dashboardSections(), snapshot.WarmerOptions{Interval: time.Hour})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	runGroup(tb, cache, warmer, link)
+	return cache
+}
+
 // bareHandler writes the same gzip bytes and nothing else: what net/http costs at the least.
 func bareHandler(body []byte) http.Handler {
 	length := strconv.Itoa(len(body))
@@ -66,15 +79,16 @@ func bareHandler(body []byte) http.Handler {
 }
 
 // BenchmarkServerCPU measures what one request costs the whole process, client included, over real connections. The
-// two handlers take turns within one run, so that what else the machine does disturbs both alike.
+// three handlers take turns within one run, so that what else the machine does disturbs both alike.
 func BenchmarkServerCPU(b *testing.B) {
 	cache := warmCache(b)
 	bare := listen(b, bareHandler(cache.Current().Gzip))
 	hot := listen(b, snapshot.NewHandler(cache, snapshot.HandlerOptions{}))
-	var cpu [2]time.Duration
+	grouped := listen(b, snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{}))
+	var cpu [3]time.Duration
 	const turn = 500
 	for b.Loop() {
-		for i, address := range []string{bare, hot} {
+		for i, address := range []string{bare, hot, grouped} {
 			cpu[i] += cpuOf(func() { request(b, address, turn) })
 		}
 	}
@@ -82,6 +96,7 @@ func BenchmarkServerCPU(b *testing.B) {
 	b.ReportMetric(per(cpu[0]), "bare-cpu-ns/req")
 	b.ReportMetric(per(cpu[1]), "hot-cpu-ns/req")
 	b.ReportMetric(per(cpu[1])/per(cpu[0]), "hot/bare")
+	b.ReportMetric(per(cpu[2])/per(cpu[0]), "in-group/bare")
 }
 
 func listen(tb testing.TB, handler http.Handler) string {
@@ -153,6 +168,7 @@ func (w *nullWriter) Write(p []byte) (int, error) { return len(p), nil }
 func BenchmarkHandler(b *testing.B) {
 	cache := warmCache(b)
 	hot := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+	grouped := snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{})
 	cases := []struct {
 		name    string
 		handler http.Handler
@@ -160,6 +176,7 @@ func BenchmarkHandler(b *testing.B) {
 	}{
 		{"bare", bareHandler(cache.Current().Gzip), nil},
 		{"gzip", hot, http.Header{"Accept-Encoding": {"gzip, deflate, br, zstd"}}},
+		{"gzip-in-group", grouped, http.Header{"Accept-Encoding": {"gzip, deflate, br, zstd"}}},
 		{"identity", hot, nil},
 		{"not-modified", hot, http.Header{"Accept-Encoding": {"gzip"}, "If-None-Match": {cache.Current().ETag}}},
 	}

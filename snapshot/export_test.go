@@ -47,3 +47,13 @@ func StandStill(c *Cache, d time.Duration) { c.pulse.Add(-int64(d)) }
 
 // Pulse tells whether the pulse of the cache beats.
 func Pulse(c *Cache) bool { return c.pulse.Load() != 0 }
+
+// Lapse ends the certainty that the group's process leads, as if its grant were over and no campaign had come since.
+func Lapse(g *Group) {
+	now := *g.standing.Load()
+	now.until = time.Now()
+	g.standing.Store(&now)
+}
+
+// UnfitFor is how long a process whose sources failed prefers others to lead.
+const UnfitFor = unfitFor

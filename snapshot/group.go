@@ -246,10 +246,11 @@ func (g *Group) look(ctx context.Context) {
 	}
 }
 
-// isSilent tells whether a document of the leader's is missing.
+// isSilent tells whether a document of the leader's is missing, by when the last one came or by when it says it was made.
 func (g *Group) isSilent() bool {
-	opts := g.warmer.opts
-	return time.Since(g.cache.current.Load().at) > opts.Interval+opts.Patience+lookPause
+	last, now := g.cache.current.Load(), time.Now()
+	due := g.warmer.opts.Interval + g.warmer.opts.Patience + lookPause
+	return now.Sub(last.at) > due || last.snap != nil && now.Sub(last.snap.At) > due
 }
 
 // mayPublish tells whether this process may publish now, and in which role: as a leader only while it is certain to be

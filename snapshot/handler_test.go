@@ -2,8 +2,10 @@ package snapshot_test
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -218,12 +220,22 @@ func TestHandlerSaysWhatToDoWhenThereIsNothing(t *testing.T) {
 	})
 }
 
-// The hot path takes no lock: it answers while every lock of the package is held.
+// The hot path takes no lock: it answers while every lock of the package is held, alone and in a group.
 func TestHotPathTakesNoLock(t *testing.T) {
-	shelf := snapshottest.NewTier("shelf")
+	for _, grouped := range []bool{false, true} {
+		t.Run(fmt.Sprint("in a group ", grouped), func(t *testing.T) { hotPathTakesNoLock(t, grouped) })
+	}
+}
+
+func hotPathTakesNoLock(t *testing.T, grouped bool) {
+	shelf, hub := snapshottest.NewTier("shelf"), snapshottest.NewHub("hub")
+	link := hub.Link("p")
 	s, source := section("a")
-	cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, s)
-	if err := warmer.Refresh(t.Context()); err != nil {
+	cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf, link}},
+		snapshot.WarmerOptions{Interval: time.Hour}, s)
+	if grouped {
+		runGroup(t, cache, warmer, link)
+	} else if err := warmer.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, stores := shelf.Calls(); stores == 0; _, stores = shelf.Calls() {
@@ -231,8 +243,8 @@ func TestHotPathTakesNoLock(t *testing.T) {
 	}
 	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
 	tag := cache.Current().ETag
-	collected, loads, stores := source.Calls(), 0, 0
-	loads, stores = shelf.Calls()
+	collected := source.Calls()
+	loads, stores := shelf.Calls()
 
 	unlock := snapshot.LockAll(cache, warmer)
 	var viewers sync.WaitGroup
@@ -254,6 +266,30 @@ func TestHotPathTakesNoLock(t *testing.T) {
 	}
 	if hits := cache.Stats().Hits["memory"]; hits != 64*300 {
 		t.Errorf("%d hits from memory counted", hits)
+	}
+}
+
+// runGroup runs a group to the test's end, and returns when it has published.
+func runGroup(tb testing.TB, cache *snapshot.Cache, warmer *snapshot.Warmer, links ...snapshot.Link) {
+	tb.Helper()
+	group, err := snapshot.NewGroup(cache, warmer, snapshot.GroupOptions{Links: links})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- group.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			tb.Errorf("Run() = %v", err)
+		}
+	})
+	before := cache.Current()
+	for s := range cache.Watch(ctx) {
+		if s != before && snapshot.Pulse(cache) {
+			return
+		}
 	}
 }
 
@@ -300,22 +336,27 @@ func stackOf(record runtime.BlockProfileRecord) string {
 }
 
 func TestHotPathAllocatesNothing(t *testing.T) {
-	cache := warmCache(t)
-	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
-	for name, header := range map[string]http.Header{
-		"gzip":         {"Accept-Encoding": {"gzip, deflate, br, zstd"}},
-		"identity":     {},
-		"not modified": {"If-None-Match": {`"other", W/` + cache.Current().ETag}},
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
-		r.Header = header
-		w := &nullWriter{header: make(http.Header)}
-		n := testing.AllocsPerRun(1000, func() {
-			clear(w.header)
-			handler.ServeHTTP(w, r)
-		})
-		if n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
+	for _, grouped := range []bool{false, true} {
+		cache := warmCache(t)
+		if grouped {
+			cache = groupedCache(t)
+		}
+		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+		for name, header := range map[string]http.Header{
+			"gzip":         {"Accept-Encoding": {"gzip, deflate, br, zstd"}},
+			"identity":     {},
+			"not modified": {"If-None-Match": {`"other", W/` + cache.Current().ETag}},
+		} {
+			r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+			r.Header = header
+			w := &nullWriter{header: make(http.Header)}
+			n := testing.AllocsPerRun(1000, func() {
+				clear(w.header)
+				handler.ServeHTTP(w, r)
+			})
+			if n != 0 {
+				t.Errorf("%s, in a group %v: %v allocations", name, grouped, n)
+			}
 		}
 	}
 }

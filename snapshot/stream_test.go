@@ -266,6 +266,69 @@ func TestStreamResumes(t *testing.T) {
 	}
 }
 
+// A viewer comes from a replica that is ahead: it is not sent back, but kept waiting until this one has caught up.
+func TestStreamCatchesUp(t *testing.T) {
+	for _, inHeader := range []bool{true, false} {
+		a, b := newPanel(t, snapshot.StreamOptions{}), newPanel(t, snapshot.StreamOptions{})
+		published := func(n int) (revision uint64, doc []byte) {
+			return a.publish(n), a.cache.Current().JSON
+		}
+		_, first := published(1)
+		mustOffer(t, b.cache, first)
+		second, doc := published(2)
+		query, header := "?revision="+fmt.Sprint(second), ""
+		if inHeader {
+			query, header = "?revision=1", "Last-Event-ID: "+fmt.Sprint(second)
+		}
+		v := b.view(query, header)
+		v.doc, v.revision = doc, second
+		if e := v.next(); e.kind != "beat" || !strings.Contains(e.data, fmt.Sprint(b.cache.Current().Revision)) {
+			t.Errorf("came %+v, want a beat at once, which tells where this replica is", e)
+		}
+		mustOffer(t, b.cache, doc)
+		if e := v.next(); e.kind != "beat" || !strings.Contains(e.data, fmt.Sprint(second)) {
+			t.Errorf("came %+v, want a beat now that both have the same", e)
+		}
+		third, doc := published(3)
+		mustOffer(t, b.cache, doc)
+		if kinds := v.follow(third); len(kinds) != 1 || kinds[0] != "patch" {
+			t.Errorf("came %v, want a patch", kinds)
+		}
+		b.wantDocument(v)
+		if n := b.stream.Stats().Resumed; n != 1 {
+			t.Errorf("%d resumed counted, want 1", n)
+		}
+	}
+}
+
+// The replica catches up with a document that is newer still, and several steps at once: what fits nothing is sent whole.
+func TestStreamCatchesUpBeyond(t *testing.T) {
+	a, b := newPanel(t, snapshot.StreamOptions{}), newPanel(t, snapshot.StreamOptions{})
+	second := a.publish(2)
+	v := b.view("?revision=" + fmt.Sprint(second))
+	v.revision = second
+	if e := v.next(); e.kind != "beat" {
+		t.Errorf("came %+v, want a beat", e)
+	}
+	third := a.publish(3)
+	mustOffer(t, b.cache, a.cache.Current().JSON)
+	if kinds := v.follow(third); len(kinds) != 1 || kinds[0] != "snapshot" {
+		t.Errorf("came %v, want the whole document", kinds)
+	}
+	b.wantDocument(v)
+}
+
+// While a subscriber waits for its replica the stream can end as always.
+func TestStreamEndsWhileItCatchesUp(t *testing.T) {
+	p := newPanel(t, snapshot.StreamOptions{})
+	v := p.view("?revision=" + fmt.Sprint(p.cache.Current().Revision+1000))
+	v.next()
+	p.cancel(snapshot.EndSession)
+	if e := v.next(); e.kind != "end" || !strings.Contains(e.data, "session") {
+		t.Errorf("came %+v, want the end", e)
+	}
+}
+
 func TestStreamBeats(t *testing.T) {
 	p := newPanel(t, snapshot.StreamOptions{Beat: 20 * time.Millisecond})
 	v := p.view("", "Accept-Encoding: gzip")
