@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type dialer struct {
 	target  *Target
 	timeout time.Duration   // of one connection, the TLS handshake included
 	ctx     context.Context // ends with the link; nothing is dialed after that
+
+	mute atomic.Uint64 // connections that ended before the server said anything
 
 	mu   sync.Mutex // guards what follows
 	open map[*conn]struct{}
@@ -33,6 +36,17 @@ func newDialer(ctx context.Context, target *Target, timeout time.Duration) *dial
 type conn struct {
 	net.Conn
 	dialer *dialer
+	heard  atomic.Bool // the server has said something
+}
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.heard.Store(true)
+	} else if err != nil && !c.heard.Load() {
+		c.dialer.mute.Add(1)
+	}
+	return n, err
 }
 
 func (c *conn) Close() error {
@@ -73,7 +87,7 @@ func (d *dialer) connect(ctx context.Context, addr string) (net.Conn, error) {
 }
 
 func (d *dialer) keep(raw net.Conn) (net.Conn, error) {
-	c := &conn{raw, d}
+	c := &conn{Conn: raw, dialer: d}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ctx.Err() != nil {

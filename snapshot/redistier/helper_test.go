@@ -64,7 +64,7 @@ func eventually(t *testing.T, within time.Duration, what string, check func() er
 }
 
 // document makes a document that is newer than all before.
-func document(t *testing.T, text string) *snapshot.Snapshot {
+func document(t testing.TB, text string) *snapshot.Snapshot {
 	t.Helper()
 	began := uint64(time.Now().UnixMilli())
 	for {

@@ -182,17 +182,17 @@ func (l *Link) call(ctx context.Context, op string, do func(ctx context.Context,
 	return explain(op, l.target, err)
 }
 
-// attempt does it, and again when a connection turns out to have been closed while it was idle: that is no news about
-// the server. Everything that is done here can be done twice.
+// attempt does it, and again when a connection turns out to have been closed, most likely while it was idle: that is no
+// news about the server, unless that closes new ones too. Everything that is done here can be done twice.
 func (l *Link) attempt(ctx context.Context, do func(ctx context.Context, client rueidis.Client) error) error {
 	client, err := l.conns.get(ctx)
 	if err != nil {
 		return err
 	}
-	for range connections {
-		_, made := l.dialer.counts()
+	mute := l.dialer.mute.Load()
+	for range connections + 1 { // all may have been closed
 		err = do(ctx, client)
-		if _, now := l.dialer.counts(); now != made || !isBroken(err) || ctx.Err() != nil {
+		if !isBroken(err) || ctx.Err() != nil || l.dialer.mute.Load() != mute {
 			return err
 		}
 	}

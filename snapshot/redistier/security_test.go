@@ -65,7 +65,9 @@ func TestLinkShowsItsCertificate(t *testing.T) {
 	exchange(t, trusted+certificate)
 	do(t, redis, "CONFIG", "SET", "tls-auth-clients", "yes")
 	exchange(t, trusted+certificate)
-	refused(t, trusted)
+	if err := open(t, trusted, redistier.Options{}).Store(t.Context(), document(t, "x")); err == nil {
+		t.Error("a document was stored without the certificate that the server asks for")
+	}
 }
 
 func TestLinkHasAPassword(t *testing.T) {

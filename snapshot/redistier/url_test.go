@@ -15,7 +15,7 @@ import (
 func TestParseURLReadsEachForm(t *testing.T) {
 	for raw, want := range map[string]Target{
 		"redis://localhost":              {mode: standalone, addrs: []string{"localhost:6379"}},
-		" redis://localhost/\n":          {mode: standalone, addrs: []string{"localhost:6379"}},
+		"\tredis://localhost/\n":         {mode: standalone, addrs: []string{"localhost:6379"}},
 		"redis://10.0.0.1:1234/7":        {mode: standalone, addrs: []string{"10.0.0.1:1234"}, db: 7},
 		"redis://[::1]":                  {mode: standalone, addrs: []string{"[::1]:6379"}},
 		"redis://[fe80::1]:7000/0":       {mode: standalone, addrs: []string{"[fe80::1]:7000"}},

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// makeCertificate writes ca.pem, cert.pem and key.pem for a server on 127.0.0.1 or a client, and gives what a client needs to
-// trust it. The certificate signs itself, so that it is its own authority.
+// makeCertificate writes ca.pem, cert.pem and key.pem for a server on 127.0.0.1 or for its client, and gives what is needed
+// to trust it. The certificate signs itself, so that it is its own authority.
 func makeCertificate(f *folder) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -4,13 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// RedisCluster is a Redis Cluster of three primaries without replicas.
+// RedisCluster is a Redis Cluster of three primaries, without replicas unless AddReplica makes one.
 type RedisCluster struct {
-	Servers [3]*Redis
+	Servers  [3]*Redis
+	Replicas []*Redis
+
+	options []RedisOption
 }
 
 // StartRedisCluster is NewRedisCluster for a test.
@@ -31,10 +35,10 @@ func NewRedisCluster(options ...RedisOption) (*RedisCluster, error) {
 
 func (c *RedisCluster) start(options []RedisOption) (err error) {
 	const slots = 16384
-	options = append(options[:len(options):len(options)], RedisArgs("--cluster-enabled", "yes",
-		"--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000", "--cluster-announce-ip", "127.0.0.1"))
+	c.options = slices.Concat(options, []RedisOption{RedisArgs("--cluster-enabled", "yes",
+		"--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000", "--cluster-announce-ip", "127.0.0.1")})
 	for i := range c.Servers {
-		if c.Servers[i], err = NewRedis(options...); err != nil {
+		if c.Servers[i], err = NewRedis(c.options...); err != nil {
 			return err
 		}
 		first, last := i*slots/len(c.Servers), (i+1)*slots/len(c.Servers)-1
@@ -54,15 +58,47 @@ func (c *RedisCluster) start(options []RedisOption) (err error) {
 	return c.Await()
 }
 
+// AddReplica starts a server that follows one of the primaries and takes its place when that is gone for a second.
+func (c *RedisCluster) AddReplica(of *Redis) (*Redis, error) {
+	replica, err := NewRedis(c.options...)
+	if err != nil {
+		return nil, err
+	}
+	c.Replicas = append(c.Replicas, replica)
+	if _, err := replica.Do("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(of.Port)); err != nil {
+		return nil, err
+	}
+	id, err := of.Do("CLUSTER", "MYID")
+	if err != nil {
+		return nil, err
+	}
+	err = until(startPatience, "the replica has heard of its primary", func() error {
+		_, err := replica.Do("CLUSTER", "REPLICATE", id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = until(startPatience, "the replica follows its primary", func() error {
+		info, err := replica.Do("INFO", "replication")
+		if err == nil && !strings.Contains(info, "master_link_status:up") {
+			err = errors.New("it does not yet")
+		}
+		return err
+	})
+	return replica, errors.Join(err, c.Await())
+}
+
 // Await waits until all servers say that the cluster is complete.
 func (c *RedisCluster) Await() error {
 	return until(startPatience, "the Redis Cluster is complete", func() error {
-		for _, server := range c.Servers {
+		all := slices.Concat(c.Servers[:], c.Replicas)
+		for _, server := range all {
 			info, err := server.Do("CLUSTER", "INFO")
 			if err != nil {
 				return err
 			}
-			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", len(c.Servers))) {
+			if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", len(all))) {
 				return errors.New("it is not yet")
 			}
 		}
@@ -85,17 +121,16 @@ func (c *RedisCluster) URL() string {
 
 // Owner is the server that has a key.
 func (c *RedisCluster) Owner(key string) (*Redis, error) {
-	for _, server := range c.Servers {
+	var errs []error
+	for _, server := range slices.Concat(c.Servers[:], c.Replicas) {
 		_, err := server.Do("EXISTS", key)
 		if err == nil {
 			return server, nil
 		}
-		if !strings.Contains(err.Error(), "MOVED") {
-			return nil, err
-		}
+		errs = append(errs, err)
 	}
-	return nil, fmt.Errorf("no server has the key %q", key)
+	return nil, fmt.Errorf("no server has the key %q: %w", key, errors.Join(errs...))
 }
 
 // Close ends the servers.
-func (c *RedisCluster) Close() error { return closeAll(c.Servers[:]) }
+func (c *RedisCluster) Close() error { return closeAll(slices.Concat(c.Servers[:], c.Replicas)) }
