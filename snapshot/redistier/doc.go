@@ -24,6 +24,10 @@ A process that has lost the lease without noticing cannot bring back old data: S
 the stored document, within Redis and from its JSON, so that nothing beside the document can get out of step with it.
 Each script touches one key, so that all this holds in a Redis Cluster too.
 
+Redis replicates after it has answered: a failover by Sentinel or in a Cluster can lose the last document and the last
+grant, and a primary that does not know of its successor yet can grant the lease too. For that long, a lease at most, two
+processes may collect. What they store still never goes back, and tokens still grow.
+
 Redis 6 or Valkey 7 is needed.
 */
 package redistier

@@ -57,8 +57,9 @@ var advice = []struct{ prefix, text string }{
 	{"This instance has cluster support disabled", "this is no Redis Cluster: write redis:// with one address"},
 }
 
-// neededCommands are what an ACL must allow.
-const neededCommands = "+getrange +strlen +get +set +evalsha +eval +time +hmget +hget +hset +del +pexpire +publish +subscribe +ping"
+// neededCommands are what an ACL must allow; the last three are for Sentinel and Cluster.
+const neededCommands = "+getrange +strlen +get +set +evalsha +eval +time +hmget +hget +hset +del +pexpire +publish +subscribe +ping " +
+	"+role +cluster|slots +cluster|shards"
 
 // explain makes an error of what rueidis says. The result for nil is nil.
 func explain(op string, target *Target, err error) error {

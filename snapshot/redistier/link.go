@@ -74,12 +74,10 @@ type Link struct {
 	errs   atomic.Uint64
 	last   atomic.Pointer[trouble]
 
-	ctx context.Context // ends with the link
-	end context.CancelFunc
-
-	mu     sync.Mutex // guards closed, and calls against being waited for too early
-	closed bool
-	calls  sync.WaitGroup
+	mu    sync.Mutex      // guards end, and calls against being waited for too early
+	ctx   context.Context // ends with the link
+	end   context.CancelFunc
+	calls sync.WaitGroup
 }
 
 var _ snapshot.Link = (*Link)(nil)
@@ -131,9 +129,8 @@ func (l *Link) Target() string { return l.target.String() }
 // Close ends all connections. Calls under way fail, and it waits for them.
 func (l *Link) Close() {
 	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
 	l.end()
+	l.mu.Unlock()
 	l.dialer.closeAll()
 	l.calls.Wait()
 	l.conns.close()
@@ -143,7 +140,7 @@ func (l *Link) Close() {
 func (l *Link) begin() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.ctx.Err() != nil {
 		return errClosed
 	}
 	l.calls.Add(1)
