@@ -37,7 +37,7 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 	if tags.Valid && json.Unmarshal([]byte(tags.String), &d.Tags) != nil {
 		d.Tags = []string{}
 	}
-	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 order by id desc limit $2`, id, maxDetailRuns)
+	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 order by attempt desc, started_ms desc, id desc limit $2`, id, maxDetailRuns)
 	if d.Runs, err = collect(rows, err, scanRun); err != nil {
 		return Detail{}, err
 	}

@@ -46,6 +46,23 @@ type ending struct {
 	pending *runLog // log lines and progress not written yet
 }
 
+// exitCode is nil when the program did not exit by itself.
+func (e *ending) exitCode() *int {
+	if e.result.Started.IsZero() || e.result.ExitCode < 0 {
+		return nil
+	}
+	return &e.result.ExitCode
+}
+
+// stdout is what a text column can take of the result; nil when there is none.
+func (e *ending) stdout(d *db.DB) *string {
+	if len(e.result.Stdout) == 0 {
+		return nil
+	}
+	text := d.Clean(strings.ToValidUTF8(string(e.result.Stdout), "\uFFFD"))
+	return &text
+}
+
 // finish writes the end of the attempt. What it returns tells River that this is done.
 func (a *attempt) finish(ctx context.Context, result agent.Result, failure error) error {
 	end := &ending{outcome: a.outcome(ctx, failure), result: result, ended: time.Now()}
@@ -55,7 +72,13 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 			end.outcome = "failed"
 		}
 	}
-	err := a.conclude(end, jobs, failure)
+	err := errByItself
+	if a.entry != nil && end.outcome == "ok" && len(jobs) == 0 {
+		err = a.finishWithOthers(end)
+	}
+	if err == errByItself {
+		err = a.conclude(end, jobs, failure)
+	}
 	if end.outcome == "ok" && errors.Is(err, errRefused) { // the jobs it asked for cannot be inserted
 		end.outcome, failure = "failed", err
 		err = a.conclude(end, nil, failure)
@@ -65,11 +88,37 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 		return settled{}
 	case errors.Is(err, errSuperseded):
 		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
+		a.endSuperseded()
 		return settled{}
 	case a.service.life.Err() != nil: // nothing of it happened: the next worker finds this one gone and runs the job again
 		return settled{}
 	}
 	return &attemptError{text: fmt.Sprintf("its end could not be written: %v", err)}
+}
+
+// finishWithOthers writes the end of the attempt by the journal.
+func (a *attempt) finishWithOthers(end *ending) error {
+	s := a.service
+	end.pending = s.logs.close(a.runID)
+	err := s.journal.finish(a.entry, end)
+	if err == errByItself {
+		s.logs.reopen(a.runID, end.pending)
+	}
+	s.logs.wake(a.runID)
+	return err
+}
+
+// endSuperseded ends the run of an attempt that lost its job, if those who took it did not: the run may have been written
+// after they looked.
+func (a *attempt) endSuperseded() {
+	s := a.service
+	err := s.persist(s.life, "end a run that lost its job", func(ctx context.Context) error {
+		return s.inTx(ctx, func(tx *db.Tx) error {
+			_, err := s.endRuns(ctx, tx, s.id, `id = $1`, a.runID)
+			return err
+		})
+	})
+	s.health.report("end a run that lost its job", err)
 }
 
 func (a *attempt) outcome(ctx context.Context, failure error) string {
@@ -92,7 +141,12 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure error) error {
 	s := a.service
 	if failure != nil {
-		end.err = errorText(a.spec, end.outcome, failure)
+		end.err = s.db.Clean(errorText(a.spec, end.outcome, failure))
+	}
+	if a.entry != nil {
+		if err := s.journal.await(a.entry); err != nil {
+			return err
+		}
 	}
 	end.pending = s.logs.close(a.runID)
 	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
@@ -193,27 +247,20 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 			return err
 		}
 	}
-	var fingerprint, failure, result, signal any
+	var fingerprint, failure, signal any
 	if end.err != "" {
 		failure = end.err
 	}
 	if isFailure(end.outcome) {
 		fingerprint = fingerprintOf(a.spec.Name, end.err)
 	}
-	if len(end.result.Stdout) > 0 {
-		result = strings.ToValidUTF8(string(end.result.Stdout), "\uFFFD")
-	}
 	if end.result.Signal != "" {
 		signal = end.result.Signal
 	}
-	var code any
-	if !end.result.Started.IsZero() && end.result.ExitCode >= 0 {
-		code = end.result.ExitCode
-	}
 	_, err := tx.ExecContext(ctx, `update run set outcome = $2, ended_ms = $3, run_ms = $4, exit_code = $5, signal = $6,
 		error = $7, fingerprint = $8, result = $9, result_dropped = $10 where id = $1 and ended_ms is null`,
-		a.runID, end.outcome, end.ended.UnixMilli(), end.ended.Sub(a.begun).Milliseconds(), code, signal,
-		failure, fingerprint, result, end.result.StdoutDropped)
+		a.runID, end.outcome, end.ended.UnixMilli(), end.ended.Sub(a.begun).Milliseconds(), end.exitCode(), signal,
+		failure, fingerprint, end.stdout(a.service.db), end.result.StdoutDropped)
 	return err
 }
 

@@ -44,6 +44,7 @@ type runLog struct {
 	usage        agent.Usage // since the last write
 	changed      bool        // progress, message or usage
 	closing      bool
+	unwritten    bool // its run has no row yet
 }
 
 type logged struct {
@@ -57,10 +58,33 @@ func newLogBook(s *Service) *logBook {
 	}
 }
 
-func (b *logBook) open(run, job int64, agent string) {
+// open begins the log of a run; nothing of it is written before the run itself is.
+func (b *logBook) open(run, job int64, agent string, written bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.runs[run] = &runLog{runID: run, jobID: job, agent: agent}
+	b.runs[run] = &runLog{runID: run, jobID: job, agent: agent, unwritten: !written}
+}
+
+// written tells that a run has its row.
+func (b *logBook) written(run int64) {
+	b.mu.Lock()
+	r := b.runs[run]
+	waits := r != nil && (len(r.lines) > 0 || r.changed)
+	if r != nil {
+		r.unwritten = false
+	}
+	b.mu.Unlock()
+	if waits {
+		b.stir()
+	}
+}
+
+// stir lets the writer look.
+func (b *logBook) stir() {
+	select {
+	case b.dirty <- struct{}{}:
+	default:
+	}
 }
 
 // add takes a line. It never waits for the database: lines that find no room are counted and dropped.
@@ -71,10 +95,7 @@ func (b *logBook) add(run int64, line agent.Line) {
 		r.add(line)
 	}
 	b.mu.Unlock()
-	select {
-	case b.dirty <- struct{}{}:
-	default:
-	}
+	b.stir()
 }
 
 func (r *runLog) add(line agent.Line) {
@@ -177,7 +198,7 @@ func (b *logBook) take() []*runLog {
 	var batch []*runLog
 	for _, run := range slices.Sorted(maps.Keys(b.runs)) {
 		r := b.runs[run]
-		if len(r.lines) == 0 && !r.changed {
+		if r.unwritten || len(r.lines) == 0 && !r.changed {
 			continue
 		}
 		part := *r

@@ -111,7 +111,7 @@ func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 			if big.MatchString(line) && !strings.Contains(line, "USING") && !endOfTable.MatchString(st.query) {
 				t.Errorf("%s\nin %s", line, st.query)
 			}
-			if strings.Contains(line, "TEMP B-TREE") && !strings.Contains(st.query, "from worker") {
+			if strings.Contains(line, "TEMP B-TREE") && !strings.Contains(st.query, "from worker") && !strings.Contains(st.query, "from run where job_id = $1") {
 				t.Errorf("%s\nin %s", line, st.query)
 			}
 		}

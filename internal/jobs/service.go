@@ -58,6 +58,7 @@ type Service struct {
 	limiter *limiter
 	active  *activeSet
 	logs    *logBook
+	journal *journal // Postgres only
 	today   today
 	next    nextRuns
 	health  health
@@ -126,6 +127,9 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		s.id = newWorkerID()
 	}
 	s.logs = newLogBook(s)
+	if s.db.Kind == db.Postgres {
+		s.journal = newJournal(s)
+	}
 	s.health.log = opts.Log
 	s.life, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	s.patient, s.hurry = context.WithCancel(s.life)

@@ -149,5 +149,6 @@ func (s *Service) startLoops() {
 	s.loops.Go(s.beats)
 	if s.db.Kind == db.Postgres {
 		s.loops.Go(s.guard)
+		s.loops.Go(func() { s.journal.run(s.tending) })
 	}
 }

@@ -28,8 +28,9 @@ type attempt struct {
 	*worker
 	job   *river.Job[jobArgs]
 	hold  *hold
-	runID int64 // 0 until its row is written
+	runID int64
 	begun time.Time
+	entry *entry // in the journal, if the run is written there
 }
 
 // attemptError is what River is told of an attempt whose end it has to write. There is nothing to add to its run, if it
@@ -69,9 +70,29 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	return err
 }
 
-// begin writes the run row, if the job is still this worker's: one that stood still may have been held for dead.
+// begin makes the run known.
 func (a *attempt) begin(ctx context.Context) error {
 	s := a.service
+	err := a.record(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		s.log.Warn("an attempt does not begin: another worker has its job", "job", a.job.ID)
+		return settled{}
+	case ctx.Err() != nil:
+		return a.interrupted(ctx)
+	}
+	return explain("write the start of the run", err)
+}
+
+// record writes the run row, if the job is still this worker's: one that stood still may have been held for dead. Where that
+// cannot be, the journal writes it.
+func (a *attempt) record(ctx context.Context) error {
+	s := a.service
+	if s.journal != nil && s.lately() {
+		return s.journal.begin(ctx, a)
+	}
 	due := a.job.ScheduledAt
 	err := s.persist(ctx, "write the start of a run", func(ctx context.Context) error {
 		if err := s.beatIfLate(ctx); err != nil {
@@ -85,16 +106,10 @@ func (a *attempt) begin(ctx context.Context) error {
 			due.UnixMilli(), a.begun.UnixMilli(), max(a.begun.Sub(due), 0).Milliseconds(),
 			a.job.ID, a.job.Attempt, a.client).Scan(&a.runID)
 	})
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sql.ErrNoRows):
-		s.log.Warn("an attempt does not begin: another worker has its job", "job", a.job.ID)
-		return settled{}
-	case ctx.Err() != nil:
-		return a.interrupted(ctx)
+	if err == nil {
+		s.logs.open(a.runID, a.job.ID, a.spec.Name, true)
 	}
-	return explain("write the start of the run", err)
+	return err
 }
 
 // run runs the agent's process. A panic of ours is the attempt's failure, not the process's end.
@@ -105,7 +120,6 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 			err = fmt.Errorf("agentos itself failed: %v", recovered)
 		}
 	}()
-	s.logs.open(a.runID, a.job.ID, a.spec.Name)
 	return s.run(ctx, agent.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim,

@@ -1,0 +1,170 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+const (
+	trivialSlots = 200    // of each client
+	trivialJobs  = 20_000 // of one measurement
+	trivialTurns = 7
+	// leastShare of bare River's throughput is what we promise for jobs that do nothing.
+	leastShare = 0.8
+)
+
+// BenchmarkTrivialJobs runs jobs that do nothing, with bare River and with us in turns, on the same Postgres with the same
+// settings. It fails when we are much slower.
+func BenchmarkTrivialJobs(b *testing.B) {
+	for _, clients := range []int{1, 2} {
+		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
+			turns := trivialTurns
+			if n, err := strconv.Atoi(os.Getenv("AGENTOS_BENCH_TURNS")); err == nil {
+				turns = n
+			}
+			var ratios, bare, ours []float64
+			for turn := range turns {
+				url := dbtest.PostgresURL(b)
+				measure := map[string]func() float64{
+					"bare": func() float64 { return trivial(b, url, clients, startBare) },
+					"ours": func() float64 { return trivial(b, url, clients, startOurs) },
+				}
+				order := []string{"bare", "ours"}
+				if turn%2 == 1 {
+					slices.Reverse(order)
+				}
+				rate := map[string]float64{}
+				for _, name := range order {
+					rate[name] = measure[name]()
+				}
+				bare, ours, ratios = append(bare, rate["bare"]), append(ours, rate["ours"]), append(ratios, rate["ours"]/rate["bare"])
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(bare), "bare-jobs/s")
+			b.ReportMetric(median(ours), "our-jobs/s")
+			b.ReportMetric(median(ratios), "ratio")
+			b.ReportMetric(slices.Min(ratios), "least-ratio")
+			b.ReportMetric(slices.Max(ratios), "most-ratio")
+			if median(ratios) < leastShare {
+				b.Errorf("%.2f of bare River's throughput, want %v: %.2f", median(ratios), leastShare, ratios)
+			}
+		})
+	}
+}
+
+func median(of []float64) float64 {
+	sorted := slices.Sorted(slices.Values(of))
+	return sorted[len(sorted)/2]
+}
+
+// trivial inserts the jobs, starts the clients and returns how many jobs a second they completed, from the first one's
+// beginning on.
+func trivial(b *testing.B, url string, clients int, start func(b *testing.B, d *db.DB, began func()) (stop func())) float64 {
+	b.Helper()
+	d := dbtest.OpenURL(b, url)
+	ctx := b.Context()
+	for _, statement := range []string{
+		`truncate river_job, run, rollup`, // the worker rows of before go by themselves
+		`insert into river_job (kind, queue, args, max_attempts) select 'nothing', 'nothing', '{}', 3 from generate_series(1, ` + strconv.Itoa(trivialJobs) + `)`,
+		`vacuum analyze river_job`,
+	} {
+		if _, err := d.Write.ExecContext(ctx, statement); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var first atomic.Int64
+	began := func() {
+		if first.Load() == 0 {
+			first.CompareAndSwap(0, time.Now().UnixNano())
+		}
+	}
+	var stops []func()
+	for range clients {
+		stops = append(stops, start(b, dbtest.OpenURL(b, url), began))
+	}
+	for left := true; left; {
+		err := d.Read.QueryRowContext(ctx, `select exists (select 1 from river_job where state = 'available') or exists (select 1 from river_job where state = 'running')`).Scan(&left)
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-time.After(2 * time.Millisecond) // polls what other connections do
+	}
+	rate := trivialJobs / time.Since(time.Unix(0, first.Load())).Seconds()
+	for _, stop := range stops {
+		stop()
+	}
+	var completed int
+	if err := d.Read.QueryRowContext(ctx, `select count(*) from river_job where state = 'completed'`).Scan(&completed); err != nil || completed != trivialJobs {
+		b.Fatalf("%d jobs are completed, %v", completed, err)
+	}
+	return rate
+}
+
+func startOurs(b *testing.B, d *db.DB, began func()) (stopIt func()) {
+	b.Helper()
+	s, err := New(context.Background(), Options{
+		DB: d, DataDir: b.TempDir(), Log: slog.New(slog.DiscardHandler),
+		Fleet: fleetOf(b, fmt.Sprintf("agents:\n  nothing: {command: ['true'], concurrency: %d}\n", trivialSlots)),
+		Run: func(context.Context, agent.Attempt) (agent.Result, error) {
+			began()
+			return agent.Result{}, nil
+		},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	return func() { stop(b, s) }
+}
+
+type nothing struct{}
+
+func (nothing) Kind() string { return "nothing" }
+
+type bareWorker struct {
+	river.WorkerDefaults[nothing]
+	began func()
+}
+
+func (w *bareWorker) Work(context.Context, *river.Job[nothing]) error {
+	w.began()
+	return nil
+}
+
+func startBare(b *testing.B, d *db.DB, began func()) (stopIt func()) {
+	b.Helper()
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &bareWorker{began: began})
+	client, err := river.NewClient[pgx.Tx](riverpgxv5.New(d.Pool), &river.Config{
+		Queues: map[string]river.QueueConfig{"nothing": {MaxWorkers: trivialSlots}, river.QueueDefault: {MaxWorkers: 32}}, Workers: workers,
+		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll, JobTimeout: -1, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := client.Start(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	return func() {
+		if err := client.Stop(context.Background()); err != nil {
+			b.Error(err)
+		}
+	}
+}
