@@ -141,22 +141,22 @@ func (s *seat) hears(deaf error) {
 	}
 }
 
-// rank is how well this process would lead, at one link: one that reaches the other links too is to be preferred, for it
-// is heard by all; then one whose sources answer; then the one that leads already, so that a link which works again comes
-// to it and not to whoever is there first. A link may name a process with a higher rank instead of a leader.
+// rank is how well this process would lead, at one link. One whose sources answer comes first; then one that reaches more
+// of the other links, for it is heard by more; then the one that leads already, so that a link which works again comes to
+// it and not to whoever is there first. A link may name a process with a higher rank instead of a leader.
 func (g *Group) rank(at *seat, now time.Time) int {
 	rank := 0
 	_, leads := g.leads(now)
 	if leads {
 		rank = 1
 	}
-	if !g.unfitNow(now) {
-		rank += 2
-	}
 	for _, s := range g.seats {
 		if s != at && s.reached(now, leads) {
-			rank += 4
+			rank += 2
 		}
+	}
+	if !g.unfitNow(now) {
+		rank += 2 * len(g.seats)
 	}
 	return rank
 }

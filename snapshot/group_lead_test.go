@@ -79,12 +79,12 @@ func TestSilentLeader(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := newCluster(t, "redis")
 		stranger := newStranger(t, c, 0)
-		stop := stranger.lead(3, 0)
+		stop := stranger.lead(9, 0)
 		a, b := c.start("a"), c.start("b")
 		pass(10 * time.Second)
 		stop()
 		stranger.mute = true
-		stop = stranger.lead(3, 0)
+		stop = stranger.lead(9, 0)
 		defer stop()
 		pass(16 * time.Second)
 		if got := rungOf(t, a.cache); got != snapshot.RungLastGood {
