@@ -170,7 +170,10 @@ func (c *Cache) Offer(doc []byte, tier string) error {
 // answers afterwards; what is published later stays in memory.
 func (c *Cache) Close(ctx context.Context) error {
 	var failed []error
-	if last := c.ascent.Load(); last != nil {
+	for _, last := range []*climb{c.ascent.Load(), c.waking.Load()} {
+		if last == nil {
+			continue
+		}
 		select {
 		case <-last.done:
 		case <-ctx.Done():

@@ -1,7 +1,9 @@
 package snapshot_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -395,6 +397,62 @@ func TestTeller(t *testing.T) {
 		cancel()
 		<-ended
 		own[1].Mend()
+	})
+}
+
+// A new leader starts from what the last one has published: its values, their times, and what failed there, not what
+// failed here long ago.
+func TestRunStartsFromWhatOthersPublished(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow, source := section("a")
+		quick, _ := section("b")
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, slow, quick)
+		source.Fail(errors.New("long ago"))
+		stop := run(t, warmer)
+		pass(time.Second)
+		stop()
+		pass(time.Hour)
+		doc := documentAt(t, obj{"by": "another"}, time.Now())
+		doc = bytes.Replace(doc, []byte(`{"a":{`), []byte(`{"b":{},"a":{`), 1)
+		doc = bytes.Replace(doc, []byte(`"error":null`), []byte(`"error":"just now"`), 1)
+		mustOffer(t, cache, doc)
+		pass(time.Second)
+		source.Mend()
+		source.Delay(time.Second) // longer than a publish waits for it
+		defer run(t, warmer)()
+		pass(700 * time.Millisecond)
+		d := decode(t, cache.Current())
+		if got := d.failure("a"); string(d.Sections["a"]) != `{"by":"another"}` || got != "just now" {
+			t.Errorf("it begins with %s, which failed because of %q", d.Sections["a"], got)
+		}
+		pass(time.Second)
+		if got := decode(t, cache.Current()).failure("a"); got != "" {
+			t.Errorf("then it fails because of %q", got)
+		}
+	})
+}
+
+// What the leader published last is at the hub when its cache is closed; a hub that hangs is not waited for longer than
+// the caller likes.
+func TestCloseStoresTheLastDocument(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := newCluster(t, "redis", "postgres")
+		p := c.start("p1")
+		pass(6 * time.Second)
+		c.hubs[0].Slow(400 * time.Millisecond)
+		p.links[1].Deafen()
+		p.group.Nudge()
+		pass(100 * time.Millisecond)
+		last := p.cache.Current()
+		p.stop()
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		if err := p.cache.Close(ctx); err == nil || !strings.Contains(err.Error(), "postgres") || strings.Contains(err.Error(), "redis") {
+			t.Errorf("Close() = %v, want what postgres lacks", err)
+		}
+		if got := c.hubs[0].Document(); string(got) != string(last.JSON) {
+			t.Errorf("the hub holds %.80s", got)
+		}
 	})
 }
 

@@ -245,17 +245,18 @@ func (w *Warmer) begin(now time.Time) error {
 }
 
 // seed takes over the values of the cache's document that are newer than the warmer's own, with the time of their
-// collection: those of an earlier process, or of the one that collected before this one took over. w.mu is held.
+// collection and what has failed since: those of an earlier process, or of the one that collected before this one took
+// over. w.mu is held.
 func (w *Warmer) seed() {
 	doc := w.cache.Current()
 	if doc == nil {
 		return
 	}
 	for i, s := range w.sections {
-		asOf := doc.Sections[s.Name].AsOf
+		found := doc.Sections[s.Name]
 		value, ok := lookup(doc.JSON, w.layout.paths[i])
-		if ok && isObject(value) && asOf.After(s.asOf) {
-			s.value, s.asOf = value, asOf
+		if ok && isObject(value) && found.AsOf.After(s.asOf) {
+			s.value, s.asOf, s.err = value, found.AsOf, found.Error
 		}
 	}
 }
