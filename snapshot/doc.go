@@ -64,6 +64,47 @@ A document has at most [MaxDocumentBytes] and a section [DefaultSectionBytes]: b
   - A tier hangs, fails or holds garbage: it is abandoned at its deadline, counted, logged once, and overwritten.
   - A viewer does not read: it is skipped ahead to the latest document, and after ten seconds dropped.
 
+# Several processes
+
+Any number of processes on any number of machines show one document when a [Link] connects them, through Redis or
+through Postgres or through both: a [Group] has one of them collect for all, whose revisions the others show within
+milliseconds. It takes the place of Warmer.Run:
+
+	redis, err := redistier.Open(ctx, "redis://cache:6379", redistier.Options{Holder: host})
+	if err != nil {
+		return err
+	}
+	defer redis.Close()
+	cache := snapshot.NewCache(snapshot.CacheOptions{
+		Tiers: []snapshot.Tier{redis, snapshot.NewFileTier("/var/lib/shop/panel.json")},
+	})
+	warmer, err := snapshot.NewWarmer(cache, sections, snapshot.WarmerOptions{Name: host})
+	if err != nil {
+		return err
+	}
+	group, err := snapshot.NewGroup(cache, warmer, snapshot.GroupOptions{Links: []snapshot.Link{redis}})
+	if err != nil {
+		return err
+	}
+	if err := cache.Restore(ctx); err != nil {
+		return err
+	}
+	go group.Run(ctx)
+
+Call [Group.Nudge] then, in whichever process: it reaches the one that collects. A process that shows nothing, and only
+changes things, has a [Teller].
+
+  - The leader ends: another one collects within a second. It dies, hangs or is cut off: within five.
+  - A link fails: the others do. All fail: each process collects for itself within about four seconds, and joins when one
+    works again.
+  - The leader's sources fail and those of others do not: another one leads.
+  - A process was stopped, or suspended with its host: its viewers wait for it to look around, for half a second at most.
+  - Whatever happens, the revisions that a process shows only grow. Two processes may both collect for all for less than
+    a second, when one takes over from another that lives.
+
+The clocks of the hosts must agree within FreshFor less two intervals, which are 5 s unless you change them. A document
+from a clock that is further behind is stale as soon as it arrives, one from a clock that is a minute ahead is refused.
+
 # Changes
 
 [Warmer.Nudge] tells of a change: the sections touched are collected and on every screen a few milliseconds later, at most
@@ -73,6 +114,7 @@ document, [Diff] makes a patch.
 
 # Testing
 
-Package snapshottest has sources and tiers that break on demand, and the conformance suite every Tier must pass.
+Package snapshottest has sources, tiers and links that break on demand, and the conformance suites that every Tier and
+every Link must pass.
 */
 package snapshot

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
 // The sources of a shop's panel: on its real database each takes seconds.
@@ -109,6 +110,51 @@ func ExampleWarmer_Nudge() {
 	// Output:
 	// 12
 	// 13
+}
+
+// Two processes show one document: one of them collects, whichever has the lease, and both show it. A real link is one
+// of package redistier or pgtier; this one is in memory.
+func ExampleGroup() {
+	hub := snapshottest.NewHub("redis")
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	var ended []chan error
+	process := func(name string) *snapshot.Cache {
+		link := hub.Link(name)
+		cache := snapshot.NewCache(snapshot.CacheOptions{Tiers: []snapshot.Tier{link}})
+		collect := func(context.Context) (any, error) { return map[string]string{"collected by": name}, nil }
+		warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{Name: "orders", Source: snapshot.SourceFunc(collect)}},
+			snapshot.WarmerOptions{Name: name})
+		if err != nil {
+			panic(err)
+		}
+		group, err := snapshot.NewGroup(cache, warmer, snapshot.GroupOptions{Links: []snapshot.Link{link}})
+		if err != nil {
+			panic(err)
+		}
+		run := make(chan error, 1)
+		ended = append(ended, run)
+		go func() { run <- group.Run(ctx) }() // in place of warmer.Run
+		return cache
+	}
+	show := func(cache *snapshot.Cache) {
+		for s := range cache.Watch(ctx) {
+			fmt.Println(s.Publisher, string(s.JSON[:len(`{"orders":{"collected by":"one"}`)]))
+			break
+		}
+	}
+	show(process("one"))
+	show(process("two"))
+
+	stop()
+	for _, run := range ended {
+		fmt.Println(<-run)
+	}
+	// Output:
+	// one {"orders":{"collected by":"one"}
+	// one {"orders":{"collected by":"one"}
+	// <nil>
+	// <nil>
 }
 
 // What a consumer of the stream does with a patch event.

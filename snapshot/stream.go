@@ -56,7 +56,9 @@ type StreamStats struct {
 
 // A Stream is the http.Handler of the document as server-sent events: the whole of it on connecting or after a gap, then
 // a merge patch for each revision. Each subscriber is served by its own request's goroutine; what it is sent was
-// encoded and deflated once for all. A slow one skips to the latest document and holds up nobody.
+// encoded and deflated once for all. A slow one skips to the latest document and holds up nobody. One that has a newer
+// document than this process, from another process of a Group, is sent an older one only if this process does not catch
+// up within 2 s.
 type Stream struct {
 	cache *Cache
 	opts  StreamOptions
