@@ -86,14 +86,21 @@ func nextTick(due time.Time, every time.Duration, now time.Time) time.Time {
 // is settled, whatever the source does.
 func (w *Warmer) collect(ctx context.Context, s *section, c *call) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Deadline, errNoAnswer)
-	expire := context.AfterFunc(ctx, func() { w.settle(ctx, s, c, nil, nil) })
+	expire := context.AfterFunc(ctx, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.settle(ctx, s, c, nil, nil)
+	})
 	go func() {
 		defer cancel()
-		defer w.release(s)
 		value, err := json.RawMessage(nil), errGone
 		defer func() {
 			expire()
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.settle(ctx, s, c, value, err)
+			s.call = nil // it may be called again: whoever sees it settled must see that too
+			w.announce()
 		}()
 		value, err = attempt(ctx, s.Source, s.MaxBytes)
 	}()
@@ -121,14 +128,12 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// settle records the outcome of an attempt, once.
+// settle records the outcome of an attempt, once. w.mu is held.
 func (w *Warmer) settle(ctx context.Context, s *section, c *call, value json.RawMessage, err error) {
-	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if c.settled {
 		return
 	}
+	now := time.Now()
 	c.settled = true
 	c.batch.waiting--
 	defer w.announce()
@@ -217,14 +222,6 @@ func (w *Warmer) tell(s *section, err error) {
 	default:
 		w.opts.Log.Info("section works again", "section", s.Name)
 	}
-}
-
-// release says that a source has returned: it may be called again.
-func (w *Warmer) release(s *section) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s.call = nil
-	w.announce()
 }
 
 // announce wakes Run and whoever waits for calls to end. w.mu is held.

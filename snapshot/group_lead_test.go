@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,7 +84,7 @@ func TestSilentLeader(t *testing.T) {
 		a, b := c.start("a"), c.start("b")
 		pass(10 * time.Second)
 		stop()
-		stranger.mute = true
+		stranger.mute.Store(true)
 		stop = stranger.lead(9, 0)
 		defer stop()
 		pass(16 * time.Second)
@@ -101,7 +102,7 @@ func TestSilentLeader(t *testing.T) {
 		if got := c.hubs[0].Stores(); got[len(got)-1].Holder != "stranger" {
 			t.Error("what one collected for itself was given to others")
 		}
-		stranger.mute = false
+		stranger.mute.Store(false)
 		pass(6 * time.Second)
 		for _, p := range c.processes {
 			if got := p.publishers(time.Now().Add(-time.Second * 5)); got != "stranger" {
@@ -121,7 +122,7 @@ func TestFencedLeaderLooksAndGoesOn(t *testing.T) {
 			p.links[0].Lose() // nobody hears it
 		}
 		stranger.publish(obj{"by": "stranger"}, 20*time.Second)
-		ahead := stranger.revision
+		ahead := stranger.revision.Load()
 		leader.group.Nudge()
 		pass(time.Second)
 		if n := leader.cache.Stats().Tiers[0].Fenced; n != 1 {
@@ -217,8 +218,8 @@ func TestNobodyHasSources(t *testing.T) {
 type stranger struct {
 	t        *testing.T
 	link     *snapshottest.Link
-	mute     bool
-	revision uint64
+	mute     atomic.Bool
+	revision atomic.Uint64 // of what it published last
 }
 
 func newStranger(t *testing.T, c *cluster, hub int) *stranger {
@@ -238,7 +239,7 @@ func (s *stranger) campaign(rank int) {
 func (s *stranger) publish(value any, ahead time.Duration) {
 	s.t.Helper()
 	snap := &snapshot.Snapshot{JSON: documentAt(s.t, value, time.Now().Add(ahead)), Revision: uint64(time.Now().Add(ahead).UnixMilli())}
-	s.revision = snap.Revision
+	s.revision.Store(snap.Revision)
 	_ = s.link.Store(s.t.Context(), snap)
 }
 
@@ -250,7 +251,7 @@ func (s *stranger) lead(rank int, ahead time.Duration) (stop func()) {
 		defer close(ended)
 		for i := 0; ctx.Err() == nil; i++ {
 			_, _ = s.link.Campaign(ctx, rank)
-			if i%5 == 0 && !s.mute {
+			if i%5 == 0 && !s.mute.Load() {
 				s.publish(obj{"by": "stranger"}, ahead)
 			}
 			select {
@@ -325,7 +326,8 @@ func TestClocksDiffer(t *testing.T) {
 						link.Mend()
 					}
 					c.until(12*time.Second, "all show what the leader publishes", func() bool {
-						return c.processes[0].revision() == stranger.revision && c.processes[1].revision() == stranger.revision
+						last := stranger.revision.Load()
+						return c.processes[0].revision() == last && c.processes[1].revision() == last
 					})
 					pass(10 * time.Second)
 					c.wantPublishedBy("stranger", 10*time.Second)
