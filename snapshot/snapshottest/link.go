@@ -140,7 +140,7 @@ var (
 // Cut breaks the connection: what is under way fails, and so do all calls, at once.
 func (l *Link) Cut() { l.set(func() { l.err = errCut }) }
 
-// Hang makes calls wait for their context to end, and lets nothing be heard.
+// Hang makes calls wait for their context to end, and lets nothing be heard; Listen ends when that has lasted for 3 s.
 func (l *Link) Hang() { l.set(func() { l.hang = true }) }
 
 // Deafen makes calls ignore even their context and wait for the next setting, which is needed for them to end.

@@ -1,5 +1,5 @@
-// Package snapshottest has what tests of a snapshot need: a Source and a Tier that break on demand, and the conformance
-// suite that every Tier must pass.
+// Package snapshottest has what tests of a snapshot need: a Source, a Tier and a Link that break on demand, and the
+// conformance suites that every Tier and every Link must pass.
 package snapshottest
 
 import (
