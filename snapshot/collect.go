@@ -27,7 +27,7 @@ type section struct {
 	cost    time.Duration   // moving average of what attempts typically take that do not time out
 	recent  []time.Duration // what the last three of them took
 	gap     time.Duration   // least time between two starts, by the budget
-	hanging bool            // the last attempt timed out
+	hanging bool            // the last attempt timed out, or failed after a long wait
 
 	collects, failures, timeouts, panics uint64
 	total                                time.Duration
@@ -155,7 +155,10 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 	s.total += s.took
 	s.collects++
 	hung := errors.Is(err, errNoAnswer)
-	if !hung {
+	// What fails after half its time has waited in vain too, for a lock or a server. That is no cost of the source's, and
+	// counted as one it would slow the section long after the wait is over.
+	waited := hung || err != nil && s.took >= s.Deadline/2
+	if !waited {
 		s.cost = average(s.cost, s.typical(s.took))
 	}
 	if err != nil {
@@ -169,7 +172,7 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 		}
 	}
 	w.tell(s, err)
-	w.mark(s, hung, now)
+	w.mark(s, waited, now)
 }
 
 // typical is the median of the last three costs: one attempt that had to wait for something rare, a lock or a disk, says

@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -37,6 +38,43 @@ func TestOneSlowAnswerDoesNotSlowASection(t *testing.T) {
 		}
 		if every := decode(t, cache.Current()).Meta.Sections["s0"].EveryMS; every != 5000 {
 			t.Errorf("its pace is %v ms", every)
+		}
+	})
+}
+
+// A source that fails only after it has waited, for a lock say, is not slow: it is back as soon as the wait is over.
+func TestFailingAfterAWaitDoesNotSlowASection(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sections []snapshot.Section
+		var sources []*snapshottest.Source
+		for i := range 6 {
+			s, source := section(fmt.Sprintf("s%d", i))
+			source.Delay(3 * time.Millisecond)
+			sections, sources = append(sections, s), append(sources, source)
+		}
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
+		run(t, warmer)
+		pass(3 * time.Second)
+		for _, source := range sources {
+			source.Delay(time.Second)
+			source.Fail(errors.New("another transaction holds a lock for too long"))
+		}
+		for range 20 {
+			warmer.Nudge()
+			pass(time.Second)
+		}
+		for _, source := range sources {
+			source.Delay(3 * time.Millisecond)
+			source.Fail(nil)
+		}
+		for range 5 {
+			warmer.Nudge()
+			pass(time.Second)
+		}
+		for name, s := range decode(t, cache.Current()).Meta.Sections {
+			if s.Error != nil || s.EveryMS != 1000 {
+				t.Errorf("5 s after the lock was gone %s is collected every %d ms, its error %v", name, s.EveryMS, s.Error)
+			}
 		}
 	})
 }
