@@ -106,10 +106,19 @@ func problemOf(err error) (p *Problem, report bool) {
 		p = problem(http.StatusServiceUnavailable, "The database does not answer at the moment. What the dashboard shows stays readable; try this again shortly.")
 		p.retryAfter = 2 * time.Second
 		return p, true
+	case isDataError(err):
+		return problem(http.StatusUnprocessableEntity, "The request has a value that the database cannot store, such as text with a NUL character or half of a "+
+			"surrogate pair (\\ud800). Leave it out."), false
 	case errors.Is(err, context.Canceled):
 		return problem(http.StatusServiceUnavailable, "The request ended before its answer was ready. Try again."), false
 	}
 	return unexpected(), true
+}
+
+// isDataError tells whether Postgres refused a value. Class 22 is "data exception".
+func isDataError(err error) bool {
+	var told interface{ SQLState() string }
+	return errors.As(err, &told) && strings.HasPrefix(told.SQLState(), "22")
 }
 
 // detailOf drops the kind in front of an error's text: the status says it.

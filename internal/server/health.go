@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
@@ -26,20 +27,26 @@ func (s *server) livez(c *call) {
 	_, _ = c.Write([]byte("ok\n"))
 }
 
-// readyz answers 200 when there is a document to show, however old, because that is what this server is for. What else
-// does not work is a reason in the body.
+// readyz answers 200 when this server can show a document, however old, to whoever may see it: a load balancer then sends
+// viewers here. A database that fails is a reason in the body and no more, or its failure would take all servers out of
+// rotation at once. A server that was started without it, though, knows no credentials yet: others, who do, are better.
+//
+// It waits for nothing: probes give up after a second, and what hangs must not look like a server that does not work.
 func (s *server) readyz(c *call) {
-	body := readiness{Status: "unready", Reasons: []string{}}
-	if doc, served, err := s.currentDocument(c.request.Context()); err == nil {
-		body.Status, body.Revision = "ready", doc.Revision
-		body.AgeS, body.Stale = roundSeconds(served.Age), served.Stale
+	body := readiness{Status: "ready", Reasons: []string{}}
+	unready := func(reason string) { body.Status, body.Reasons = "unready", append(body.Reasons, reason) }
+	if doc, served, err := s.currentDocument(c.request.Context(), readyPatience); err == nil {
+		body.Revision, body.AgeS, body.Stale = doc.Revision, roundSeconds(served.Age), served.Stale
 	} else {
-		body.Reasons = append(body.Reasons, "there is no document to show yet")
+		unready("there is no document to show yet")
+	}
+	if !s.Auth.Loaded() {
+		unready("the database has not answered since the start: nobody can be let in")
 	}
 	if body.Stale {
 		body.Reasons = append(body.Reasons, "the data shown is old")
 	}
-	if s.Ready != nil && !s.dependencyReady(c.request.Context()) {
+	if !s.dependency.ready() {
 		body.Reasons = append(body.Reasons, "the database does not answer: data is shown, but nothing can be changed")
 	}
 	status := http.StatusOK
@@ -53,17 +60,73 @@ func (s *server) readyz(c *call) {
 	_ = json.NewEncoder(c).Encode(body) // the client may be gone: nobody could be told
 }
 
-const readyDeadline = time.Second
+const (
+	readyPatience = 100 * time.Millisecond // of a probe, for what it asks
+	readyDeadline = time.Second            // of what it asks
+	readyEvery    = time.Second            // is asked at most once in
+)
 
-func (s *server) dependencyReady(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, readyDeadline)
-	defer cancel()
-	return s.Ready(ctx) == nil
+// dependency is what this server needs to change anything. However many probes there are, it is asked once a second.
+type dependency struct {
+	ask func(context.Context) error // nil: there is none
+
+	mu   sync.Mutex
+	last *inquiry
+}
+
+// inquiry is one question to a dependency. Its answer is written before done is closed.
+type inquiry struct {
+	began time.Time
+	done  chan struct{}
+	err   error
+}
+
+// ready tells whether the dependency answers, and waits for the answer for readyPatience at most.
+func (d *dependency) ready() bool {
+	if d.ask == nil {
+		return true
+	}
+	i := d.inquire(time.Now())
+	timer := time.NewTimer(readyPatience)
+	defer timer.Stop()
+	select {
+	case <-i.done:
+		return i.err == nil
+	case <-timer.C:
+		return false
+	}
+}
+
+// inquire begins an inquiry unless the last one is under way or young.
+func (d *dependency) inquire(now time.Time) *inquiry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.last != nil && !d.last.over(now) {
+		return d.last
+	}
+	i := &inquiry{began: now, done: make(chan struct{})}
+	d.last = i
+	go func() { // ends by its deadline
+		defer close(i.done)
+		ctx, cancel := context.WithTimeout(context.Background(), readyDeadline)
+		defer cancel()
+		i.err = d.ask(ctx)
+	}()
+	return i
+}
+
+func (i *inquiry) over(now time.Time) bool {
+	select {
+	case <-i.done:
+		return now.Sub(i.began) >= readyEvery
+	default:
+		return false
+	}
 }
 
 // currentDocument climbs the cache's ladder, but not for long: whoever asks here has something else to say.
-func (s *server) currentDocument(ctx context.Context) (*snapshot.Snapshot, snapshot.Served, error) {
-	ctx, cancel := context.WithTimeout(ctx, readyDeadline)
+func (s *server) currentDocument(ctx context.Context, patience time.Duration) (*snapshot.Snapshot, snapshot.Served, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return s.Cache.Get(ctx)
 }

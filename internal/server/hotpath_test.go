@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"database/sql"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
 // hotCost is the most the document may cost beyond a handler that does nothing but write the same bytes.
@@ -54,7 +57,7 @@ func serve(t testing.TB, h http.Handler) string {
 
 // Over real connections, with the clients in another process, side by side: process time of the server per request.
 func TestDocumentCostsHardlyMoreThanItsBytes(t *testing.T) {
-	f := newFixture(t)
+	f := newFixture(t, dbtest.NewBreakable(t, db.SQLite)) // which it does not ask, as the tests below show
 	f.typical()
 	ours, naked := serve(t, f.handler), serve(t, bare(f.cache.Current().Gzip))
 	load := startLoad(t, 4, f.token(auth.RoleViewer))
@@ -122,98 +125,115 @@ func documentRequest(token string) *http.Request {
 }
 
 func TestDocumentAllocatesNothing(t *testing.T) {
-	f := newFixture(t)
-	r, w := documentRequest(f.token(auth.RoleViewer)), &discard{header: http.Header{}}
-	allocations := testing.AllocsPerRun(200, func() {
-		clear(w.header)
-		f.handler.ServeHTTP(w, r)
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		r, w := documentRequest(f.token(auth.RoleViewer)), &discard{header: http.Header{}}
+		allocations := testing.AllocsPerRun(200, func() {
+			clear(w.header)
+			f.handler.ServeHTTP(w, r)
+		})
+		if w.bytes == 0 || w.status != 0 || allocations > 0 && !raced {
+			t.Errorf("%v allocations, status %d, %d bytes", allocations, w.status, w.bytes)
+		}
 	})
-	if w.bytes == 0 || w.status != 0 || allocations > 0 && !raced {
-		t.Errorf("%v allocations, status %d, %d bytes", allocations, w.status, w.bytes)
-	}
 }
 
 func TestDocumentNeedsNoDatabase(t *testing.T) {
-	f := newFixture(t)
-	f.user("ada", auth.RoleViewer)
-	browser := f.browser()
-	f.login(browser, "ada")
-	token := f.token(auth.RoleViewer)
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		f.user("ada", auth.RoleViewer)
+		browser := f.browser()
+		f.login(browser, "ada")
+		token := f.token(auth.RoleViewer)
 
-	// The service that looks for changes is not part of a request: a second handler without it is counted.
-	quiet, err := auth.Open(t.Context(), f.db, auth.Options{})
-	must(t, err)
-	opts := f.handler.(*server).Options
-	opts.Auth = quiet
-	handler, err := New(opts)
-	must(t, err)
-
-	f.stop()
-	before := f.db.Statements()
-	for range 100 {
-		w := &discard{header: http.Header{}}
-		handler.ServeHTTP(w, documentRequest(token))
-		if w.status != 0 || w.bytes == 0 {
-			t.Fatalf("status %d", w.status)
-		}
-	}
-	if n := f.db.Statements() - before; n != 0 {
-		t.Errorf("%d SQL statements for 100 requests", n)
-	}
-
-	// With every connection of the database taken, whoever needs one waits: nobody does.
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	writer, err := f.db.Write.Conn(ctx)
-	must(t, err)
-	defer writer.Close()
-	for range f.db.Read.Stats().MaxOpenConnections {
-		reader, err := f.db.Read.Conn(ctx)
+		// The service that looks for changes is not part of a request: a second handler without it is counted.
+		quiet, err := auth.Open(t.Context(), f.db.DB, auth.Options{})
 		must(t, err)
-		defer reader.Close()
-	}
-	if r := f.as(token, "GET", "/api/admin/ssot", ""); r.status != 200 {
-		t.Errorf("document by token: %d", r.status)
-	}
-	for _, path := range []string{"/api/admin/ssot", "/", "/api/me"} {
-		if r := f.get(browser, path); r.status != 200 {
-			t.Errorf("%s by session: %d", path, r.status)
+		opts := f.handler.(*server).Options
+		opts.Auth = quiet
+		handler, err := New(opts)
+		must(t, err)
+
+		f.stop()
+		before := f.db.Statements()
+		for range 100 {
+			w := &discard{header: http.Header{}}
+			handler.ServeHTTP(w, documentRequest(token))
+			if w.status != 0 || w.bytes == 0 {
+				t.Fatalf("status %d", w.status)
+			}
 		}
-	}
-	if waited := f.db.Write.Stats().WaitCount + f.db.Read.Stats().WaitCount; waited != 0 {
-		t.Errorf("%d requests waited for the database", waited)
+		if n := f.db.Statements() - before; n != 0 {
+			t.Errorf("%d SQL statements for 100 requests", n)
+		}
+
+		// With every connection of the database taken, whoever needs one waits: nobody does.
+		takeAll(t, f.db.Write)
+		takeAll(t, f.db.Read)
+		waited := f.waits()
+		before = f.db.Statements()
+		if r := f.as(token, "GET", "/api/admin/ssot", ""); r.status != 200 {
+			t.Errorf("document by token: %d", r.status)
+		}
+		for _, path := range []string{"/api/admin/ssot", "/", "/api/me"} {
+			if r := f.get(browser, path); r.status != 200 {
+				t.Errorf("%s by session: %d", path, r.status)
+			}
+		}
+		if n, now := f.db.Statements()-before, f.waits(); n != 0 || now != waited {
+			t.Errorf("%d statements, %d requests waited for the database", n, now-waited)
+		}
+	})
+}
+
+// takeAll borrows connections until the pool has none left.
+func takeAll(t *testing.T, pool *sql.DB) {
+	t.Helper()
+	for {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		conn, err := pool.Conn(ctx)
+		cancel()
+		if err != nil {
+			return
+		}
+		t.Cleanup(func() { _ = conn.Close() })
 	}
 }
 
+// waits counts those who had to wait for a connection of SQLite's pools.
+func (f *fixture) waits() int64 { return f.db.Write.Stats().WaitCount + f.db.Read.Stats().WaitCount }
+
 // A lock that is taken by many at once shows in the mutex profile, a wait of any kind in the block profile.
 func TestDocumentTakesNoLock(t *testing.T) {
-	f := newFixture(t)
-	f.typical()
-	token := f.token(auth.RoleViewer)
-	runtime.SetMutexProfileFraction(1)
-	runtime.SetBlockProfileRate(1)
-	defer runtime.SetMutexProfileFraction(0)
-	defer runtime.SetBlockProfileRate(0)
-	var group sync.WaitGroup
-	for range 8 {
-		group.Go(func() {
-			r, w := documentRequest(token), &discard{header: http.Header{}}
-			for range 5000 {
-				clear(w.header)
-				f.handler.ServeHTTP(w, r)
-			}
-		})
-	}
-	group.Wait()
-	for name, read := range map[string]func([]runtime.BlockProfileRecord) (int, bool){
-		"mutex": runtime.MutexProfile, "block": runtime.BlockProfile,
-	} {
-		for _, stack := range waits(read) {
-			if strings.Contains(stack, "document.func") {
-				t.Errorf("%s profile: requests for the document waited:\n%s", name, stack)
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		f.typical()
+		token := f.token(auth.RoleViewer)
+		runtime.SetMutexProfileFraction(1)
+		runtime.SetBlockProfileRate(1)
+		defer runtime.SetMutexProfileFraction(0)
+		defer runtime.SetBlockProfileRate(0)
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				r, w := documentRequest(token), &discard{header: http.Header{}}
+				for range 5000 {
+					clear(w.header)
+					f.handler.ServeHTTP(w, r)
+				}
+			})
+		}
+		group.Wait()
+		for name, read := range map[string]func([]runtime.BlockProfileRecord) (int, bool){
+			"mutex": runtime.MutexProfile, "block": runtime.BlockProfile,
+		} {
+			for _, stack := range waits(read) {
+				if strings.Contains(stack, "document.func") {
+					t.Errorf("%s profile: requests for the document waited:\n%s", name, stack)
+				}
 			}
 		}
-	}
+	})
 }
 
 // waits returns the stacks of a profile.
@@ -236,7 +256,7 @@ func waits(read func([]runtime.BlockProfileRecord) (int, bool)) []string {
 }
 
 func BenchmarkDocument(b *testing.B) {
-	f := newFixture(b)
+	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
 	f.typical()
 	r, w := documentRequest(f.token(auth.RoleViewer)), &discard{header: http.Header{}}
 	b.ReportAllocs()

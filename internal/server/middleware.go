@@ -15,8 +15,11 @@ import (
 
 const (
 	maxBody = 1 << 20
-	// requestDeadline ends what a request waits for. Streams have none; following a log has its own.
-	requestDeadline = 15 * time.Second
+	// requestDeadline ends what a request waits for, a little later than the database's own deadlines of 5 s, which tell
+	// more about the cause. Streams have none; following a log has its own.
+	requestDeadline = 6 * time.Second
+	// bodyDeadline is for the client to send its request.
+	bodyDeadline = 15 * time.Second
 )
 
 // call is what is known about one request on its way through the handlers, and the writer of its answer. Requests for
@@ -81,7 +84,7 @@ func (s *server) wrap(next func(c *call)) http.Handler {
 		if r.Body != nil && r.Body != http.NoBody {
 			c.request.Body = http.MaxBytesReader(w, r.Body, maxBody)
 			// Who sends slowly may not hold a request for ever. Writers without deadlines are those of tests.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestDeadline))
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline))
 		}
 		if s.log.Enabled(r.Context(), slog.LevelDebug) {
 			defer s.logAccess(c, time.Now())

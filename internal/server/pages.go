@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/snapshot"
@@ -79,11 +80,14 @@ type bootServed struct {
 	Stale bool    `json:"stale"`
 }
 
+// pagePatience is for a server that has nothing at all to show.
+const pagePatience = time.Second
+
 // page serves the dashboard's page with the document inside, so that it is complete before its first request.
 func page(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
 		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Version: s.Version}
-		doc, served, err := s.currentDocument(c.request.Context())
+		doc, served, err := s.currentDocument(c.request.Context(), pagePatience)
 		if err == nil {
 			b.Served = &bootServed{Rung: served.Rung, AgeS: roundSeconds(served.Age), Stale: served.Stale}
 		}

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
 )
@@ -29,109 +31,121 @@ func blocks(t *testing.T, page string) (b boot, document map[string]any) {
 }
 
 func TestPagesCarryTheDocument(t *testing.T) {
-	f := newFixture(t)
-	f.user("ada", auth.RoleOperator)
-	browser := f.browser()
-	f.login(browser, "ada")
-	f.publish("</script><script>alert(1)</script>")
-	for _, path := range []string{"/", "/jobs", "/jobs/7", "/agents", "/agents/hash", "/workers", "/settings"} {
-		r := f.get(browser, path) // the client asks for gzip and unpacks it
-		if r.status != 200 || r.header.Get("Cache-Control") != "no-store" || r.header.Get("Content-Type") != "text/html; charset=utf-8" {
-			t.Errorf("%s: %d %v", path, r.status, r.header)
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		f.user("ada", auth.RoleOperator)
+		browser := f.browser()
+		f.login(browser, "ada")
+		f.publish("</script><script>alert(1)</script>")
+		for _, path := range []string{"/", "/jobs", "/jobs/7", "/agents", "/agents/hash", "/workers", "/settings"} {
+			r := f.get(browser, path) // the client asks for gzip and unpacks it
+			if r.status != 200 || r.header.Get("Cache-Control") != "no-store" || r.header.Get("Content-Type") != "text/html; charset=utf-8" {
+				t.Errorf("%s: %d %v", path, r.status, r.header)
+			}
+			b, document := blocks(t, r.body)
+			if b.Me != (me{"ada", auth.RoleOperator}) || b.Version != "test" || b.Served.Rung != "memory" || b.Served.Stale {
+				t.Errorf("%s: boot %+v", path, b)
+			}
+			status := document["dashboard"].(map[string]any)["system"].(map[string]any)["status"]
+			if status != "</script><script>alert(1)</script>" {
+				t.Errorf("%s: the document arrived as %v", path, document)
+			}
+			if !strings.HasSuffix(r.body, "</body></html>") {
+				t.Errorf("%s: the page is cut: %s", path, r.body)
+			}
 		}
-		b, document := blocks(t, r.body)
-		if b.Me != (me{"ada", auth.RoleOperator}) || b.Version != "test" || b.Served.Rung != "memory" || b.Served.Stale {
-			t.Errorf("%s: boot %+v", path, b)
-		}
-		status := document["dashboard"].(map[string]any)["system"].(map[string]any)["status"]
-		if status != "</script><script>alert(1)</script>" {
-			t.Errorf("%s: the document arrived as %v", path, document)
-		}
-		if !strings.HasSuffix(r.body, "</body></html>") {
-			t.Errorf("%s: the page is cut: %s", path, r.body)
-		}
-	}
+	})
 }
 
 func TestPageTellsTheBrowserWhatToFetch(t *testing.T) {
-	f := newFixture(t)
-	f.user("ada", auth.RoleViewer)
-	browser := f.browser()
-	f.login(browser, "ada")
-	want := "</assets/app-1.js>; rel=modulepreload; crossorigin, </assets/app-1.css>; rel=preload; as=style; crossorigin"
-	if got := f.get(browser, "/").header.Get("Link"); got != want {
-		t.Errorf("Link: %s\nwant: %s", got, want)
-	}
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		f.user("ada", auth.RoleViewer)
+		browser := f.browser()
+		f.login(browser, "ada")
+		want := "</assets/app-1.js>; rel=modulepreload; crossorigin, </assets/app-1.css>; rel=preload; as=style; crossorigin"
+		if got := f.get(browser, "/").header.Get("Link"); got != want {
+			t.Errorf("Link: %s\nwant: %s", got, want)
+		}
+	})
 }
 
 func TestPageWithoutDocument(t *testing.T) {
-	f := newFixture(t, func(_ *fixture, o *Options) { o.Cache = snapshot.NewCache(snapshot.CacheOptions{}) })
-	f.user("ada", auth.RoleViewer)
-	browser := f.browser()
-	f.login(browser, "ada")
-	r := f.get(browser, "/")
-	if b, document := blocks(t, r.body); r.status != 200 || b.Served != nil || document != nil {
-		t.Errorf("%d, %+v, %v", r.status, b, document)
-	}
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d, func(_ *fixture, o *Options) { o.Cache = snapshot.NewCache(snapshot.CacheOptions{}) })
+		f.user("ada", auth.RoleViewer)
+		browser := f.browser()
+		f.login(browser, "ada")
+		r := f.get(browser, "/")
+		if b, document := blocks(t, r.body); r.status != 200 || b.Served != nil || document != nil {
+			t.Errorf("%d, %+v, %v", r.status, b, document)
+		}
+	})
 }
 
 func TestPagesAreClosedToOtherOrigins(t *testing.T) {
-	f := newFixture(t)
-	f.user("ada", auth.RoleViewer)
-	browser := f.browser()
-	f.login(browser, "ada")
-	for _, path := range []string{"/", "/login", "/nothing"} {
-		h := f.get(browser, path).header
-		for name, want := range map[string]string{
-			"Content-Security-Policy":      pageCSP[0],
-			"X-Content-Type-Options":       "nosniff",
-			"Referrer-Policy":              "no-referrer",
-			"Cross-Origin-Opener-Policy":   "same-origin",
-			"Cross-Origin-Resource-Policy": "same-origin",
-		} {
-			if h.Get(name) != want {
-				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		f.user("ada", auth.RoleViewer)
+		browser := f.browser()
+		f.login(browser, "ada")
+		for _, path := range []string{"/", "/login", "/nothing"} {
+			h := f.get(browser, path).header
+			for name, want := range map[string]string{
+				"Content-Security-Policy":      pageCSP[0],
+				"X-Content-Type-Options":       "nosniff",
+				"Referrer-Policy":              "no-referrer",
+				"Cross-Origin-Opener-Policy":   "same-origin",
+				"Cross-Origin-Resource-Policy": "same-origin",
+			} {
+				if h.Get(name) != want {
+					t.Errorf("%s: %s is %q", path, name, h.Get(name))
+				}
 			}
 		}
-	}
-	if strings.Contains(pageCSP[0], "unsafe") {
-		t.Error("the policy lets inline code run")
-	}
+		if strings.Contains(pageCSP[0], "unsafe") {
+			t.Error("the policy lets inline code run")
+		}
+	})
 }
 
 func TestUnknownPage(t *testing.T) {
-	f := newFixture(t)
-	for _, path := range []string{"/nothing", "/assets/nothing.js", "/index.html", "/assets/"} {
-		r := f.as("", "GET", path, "")
-		if r.status != 404 || !strings.Contains(r.body, "no such page") {
-			t.Errorf("%s: %d %s", path, r.status, r.body)
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		for _, path := range []string{"/nothing", "/assets/nothing.js", "/index.html", "/assets/"} {
+			r := f.as("", "GET", path, "")
+			if r.status != 404 || !strings.Contains(r.body, "no such page") {
+				t.Errorf("%s: %d %s", path, r.status, r.body)
+			}
 		}
-	}
+	})
 }
 
 func TestAssets(t *testing.T) {
-	f := newFixture(t)
-	r := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "br, gzip")
-	if r.status != 200 || r.body != "as packed by the build" || r.header.Get("Content-Encoding") != "gzip" ||
-		r.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || r.header.Get("Vary") != "Accept-Encoding" {
-		t.Errorf("packed: %d %v %q", r.status, r.header, r.body)
-	}
-	again := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "gzip", "If-None-Match", r.header.Get("ETag"))
-	if again.status != 304 || again.body != "" {
-		t.Errorf("known: %d %q", again.status, again.body)
-	}
-	plain := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "gzip;q=0")
-	if plain.status != 200 || plain.header.Get("Content-Encoding") != "" || !strings.HasPrefix(plain.body, "export") ||
-		plain.header.Get("ETag") == r.header.Get("ETag") || plain.header.Get("Content-Type") != "text/javascript; charset=utf-8" {
-		t.Errorf("plain: %d %v %.40q", plain.status, plain.header, plain.body)
-	}
-	head := f.as("", "HEAD", "/assets/app-1.css", "")
-	if head.status != 200 || head.header.Get("Content-Length") != "6" || head.body != "" {
-		t.Errorf("HEAD: %d %v %q", head.status, head.header, head.body)
-	}
-	if icon := f.as("", "GET", "/favicon.svg", ""); icon.status != 200 || icon.header.Get("Content-Type") != "image/svg+xml" {
-		t.Errorf("icon: %d %v", icon.status, icon.header)
-	}
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		r := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "br, gzip")
+		if r.status != 200 || r.body != "as packed by the build" || r.header.Get("Content-Encoding") != "gzip" ||
+			r.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || r.header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("packed: %d %v %q", r.status, r.header, r.body)
+		}
+		again := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "gzip", "If-None-Match", r.header.Get("ETag"))
+		if again.status != 304 || again.body != "" {
+			t.Errorf("known: %d %q", again.status, again.body)
+		}
+		plain := f.as("", "GET", "/assets/app-1.js", "", "Accept-Encoding", "gzip;q=0")
+		if plain.status != 200 || plain.header.Get("Content-Encoding") != "" || !strings.HasPrefix(plain.body, "export") ||
+			plain.header.Get("ETag") == r.header.Get("ETag") || plain.header.Get("Content-Type") != "text/javascript; charset=utf-8" {
+			t.Errorf("plain: %d %v %.40q", plain.status, plain.header, plain.body)
+		}
+		head := f.as("", "HEAD", "/assets/app-1.css", "")
+		if head.status != 200 || head.header.Get("Content-Length") != "6" || head.body != "" {
+			t.Errorf("HEAD: %d %v %q", head.status, head.header, head.body)
+		}
+		if icon := f.as("", "GET", "/favicon.svg", ""); icon.status != 200 || icon.header.Get("Content-Type") != "image/svg+xml" {
+			t.Errorf("icon: %d %v", icon.status, icon.header)
+		}
+	})
 }
 
 func TestAcceptsGzip(t *testing.T) {
@@ -193,7 +207,7 @@ func TestPreloadsOfAPageWithoutAssets(t *testing.T) {
 
 // Joined is what a page costs; whole is what it would cost to compress it.
 func BenchmarkPage(b *testing.B) {
-	f := newFixture(b)
+	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
 	f.typical()
 	doc := f.cache.Current()
 	var p packedPage

@@ -30,7 +30,7 @@ type Options struct {
 	Log     *slog.Logger                // nil: discard
 	Version string                      // of this binary, shown in the page
 	TLS     bool                        // browsers come over HTTPS: Secure cookies, and Strict-Transport-Security
-	Ready   func(context.Context) error // a dependency's state, told by /readyz; nil: none
+	Ready   func(context.Context) error // the database's state, told by /readyz; heeds the context; nil: it is well
 	Metrics http.Handler                // nil: /metrics is not found
 }
 
@@ -51,7 +51,8 @@ type server struct {
 	pages  *pages
 	origin *http.CrossOriginProtection
 
-	document http.Handler
+	document   http.Handler
+	dependency dependency
 }
 
 // New makes the handler of everything. It reads the built dashboard and describes the API, which takes a few
@@ -85,6 +86,8 @@ func newServer(opts Options) *server {
 		mux:     http.NewServeMux(),
 		api:     newAPI(),
 		origin:  http.NewCrossOriginProtection(),
+
+		dependency: dependency{ask: opts.Ready},
 	}
 }
 

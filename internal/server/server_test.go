@@ -10,7 +10,6 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -30,7 +29,7 @@ const password = "correct horse battery"
 // fixture is a server on a real database, with accounts, jobs and a document.
 type fixture struct {
 	t       testing.TB
-	db      *db.DB
+	db      *dbtest.Breakable
 	auth    *auth.Service
 	jobs    *jobs.Service
 	cache   *snapshot.Cache
@@ -43,7 +42,6 @@ type fixture struct {
 	mu      sync.Mutex
 	nudged  []string
 	payload string // what the document's only section holds
-	ready   error
 }
 
 const fleetYAML = `
@@ -70,15 +68,15 @@ var builtUI = fstest.MapFS{
 	"favicon.svg":        {Data: []byte("<svg/>")},
 }
 
-func newFixture(t testing.TB, change ...func(*fixture, *Options)) *fixture {
+func newFixture(t testing.TB, d *dbtest.Breakable, change ...func(*fixture, *Options)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, db: dbtest.New(t), log: &lines{}, payload: "one"}
+	f := &fixture{t: t, db: d, log: &lines{}, payload: "one"}
 	ctx := t.Context()
 	fleet, err := agent.Parse("agentos.yaml", t.TempDir(), []byte(fleetYAML))
 	must(t, err)
-	f.auth, err = auth.Open(ctx, f.db, auth.Options{HashMemoryKiB: 64, RefreshEvery: 50 * time.Millisecond})
+	f.auth, err = auth.Open(ctx, f.db.DB, auth.Options{HashMemoryKiB: 64, RefreshEvery: 50 * time.Millisecond})
 	must(t, err)
-	f.jobs, err = jobs.New(ctx, jobs.Options{DB: f.db, Fleet: fleet, DataDir: t.TempDir(), NoWork: true})
+	f.jobs, err = jobs.New(ctx, jobs.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir(), NoWork: true})
 	must(t, err)
 	f.cache = snapshot.NewCache(snapshot.CacheOptions{})
 	f.warmer, err = snapshot.NewWarmer(f.cache, []snapshot.Section{{Name: "system", Path: "dashboard.system", Source: snapshot.SourceFunc(f.collect)}}, snapshot.WarmerOptions{})
@@ -91,7 +89,7 @@ func newFixture(t testing.TB, change ...func(*fixture, *Options)) *fixture {
 		Nudge:   f.nudge,
 		Log:     slog.New(slog.NewTextHandler(f.log, nil)),
 		Version: "test",
-		Ready:   func(context.Context) error { f.mu.Lock(); defer f.mu.Unlock(); return f.ready },
+		Ready:   f.db.Ping,
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "agentos_up 1\n") }),
 	}
 	for _, c := range change {
@@ -131,13 +129,6 @@ func (f *fixture) nudge(sections ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.nudged = append(f.nudged, sections...)
-}
-
-// loseDatabase takes the database's file away, as a disk that fails does.
-func (f *fixture) loseDatabase() {
-	f.t.Helper()
-	must(f.t, os.Rename(f.db.Path, f.db.Path+".away"))
-	f.db.Reopen() // open connections would go on for a moment
 }
 
 // publish makes a new document.
@@ -293,7 +284,7 @@ func TestNewRefusesAnUnbuiltDashboard(t *testing.T) {
 }
 
 func BenchmarkNew(b *testing.B) {
-	f := newFixture(b)
+	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
 	opts := Options{
 		Cache: f.cache, Stream: snapshot.NewStream(f.cache, snapshot.StreamOptions{}), Auth: f.auth, Jobs: f.jobs,
 		Agents: func() AgentsState { return AgentsState{} }, UI: builtUI,

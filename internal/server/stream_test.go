@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
 // events opens the stream and sends the name and data of each event until it ends.
@@ -67,58 +68,64 @@ func await(t *testing.T, events <-chan [2]string, name string) string {
 }
 
 func TestStreamSendsTheDocumentAndItsChanges(t *testing.T) {
-	f := newFixture(t)
-	events := f.events(http.DefaultClient, f.token(auth.RoleViewer))
-	if data := await(t, events, "snapshot"); !strings.Contains(data, `"status":"one"`) {
-		t.Errorf("snapshot: %.200s", data)
-	}
-	f.publish("two")
-	if data := await(t, events, "patch"); !strings.Contains(data, `"status":"two"`) {
-		t.Errorf("patch: %s", data)
-	}
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		events := f.events(http.DefaultClient, f.token(auth.RoleViewer))
+		if data := await(t, events, "snapshot"); !strings.Contains(data, `"status":"one"`) {
+			t.Errorf("snapshot: %.200s", data)
+		}
+		f.publish("two")
+		if data := await(t, events, "patch"); !strings.Contains(data, `"status":"two"`) {
+			t.Errorf("patch: %s", data)
+		}
+	})
 }
 
 func TestStreamEndsWithItsCredential(t *testing.T) {
-	f := newFixture(t)
-	f.user("ada", auth.RoleViewer)
-	f.user("root", auth.RoleAdmin)
-	browser := f.browser()
-	for name, end := range map[string]func() error{
-		"log-out": func() error {
-			f.post(browser, "/logout", "", nil)
-			return nil
-		},
-		"password": func() error { return f.auth.SetPassword(t.Context(), "ada", password) },
-		"role":     func() error { return f.auth.SetRole(t.Context(), "ada", auth.RoleOperator) },
-		"from another process": func() error {
-			other, err := auth.Open(t.Context(), f.db, auth.Options{HashMemoryKiB: 64})
-			if err != nil {
-				return err
-			}
-			return other.SetPassword(t.Context(), "ada", password)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f.login(browser, "ada")
-			events := f.events(browser, "")
-			await(t, events, "snapshot")
-			must(t, end())
-			if data := await(t, events, "end"); data != `{"reason":"session"}` {
-				t.Errorf("end: %s", data)
-			}
-			if _, open := <-events; open {
-				t.Error("the connection is still open")
-			}
-		})
-	}
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		f.user("ada", auth.RoleViewer)
+		f.user("root", auth.RoleAdmin)
+		browser := f.browser()
+		for name, end := range map[string]func() error{
+			"log-out": func() error {
+				f.post(browser, "/logout", "", nil)
+				return nil
+			},
+			"password": func() error { return f.auth.SetPassword(t.Context(), "ada", password) },
+			"role":     func() error { return f.auth.SetRole(t.Context(), "ada", auth.RoleOperator) },
+			"from another process": func() error {
+				other, err := auth.Open(t.Context(), f.db.DB, auth.Options{HashMemoryKiB: 64})
+				if err != nil {
+					return err
+				}
+				return other.SetPassword(t.Context(), "ada", password)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				f.login(browser, "ada")
+				events := f.events(browser, "")
+				await(t, events, "snapshot")
+				must(t, end())
+				if data := await(t, events, "end"); data != `{"reason":"session"}` {
+					t.Errorf("end: %s", data)
+				}
+				if _, open := <-events; open {
+					t.Error("the connection is still open")
+				}
+			})
+		}
+	})
 }
 
 func TestStreamEndsWhenATokenIsRevoked(t *testing.T) {
-	f := newFixture(t)
-	token, secret, err := f.auth.CreateToken(t.Context(), "wall", auth.RoleViewer, 0)
-	must(t, err)
-	events := f.events(http.DefaultClient, secret)
-	await(t, events, "snapshot")
-	must(t, f.auth.RevokeToken(t.Context(), token.ID))
-	await(t, events, "end")
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d)
+		token, secret, err := f.auth.CreateToken(t.Context(), "wall", auth.RoleViewer, 0)
+		must(t, err)
+		events := f.events(http.DefaultClient, secret)
+		await(t, events, "snapshot")
+		must(t, f.auth.RevokeToken(t.Context(), token.ID))
+		await(t, events, "end")
+	})
 }
