@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("AGENTOS_DATA", filepath.Join(env.WorkDir, "data"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"servers": startServers},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"servers": startServers},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
