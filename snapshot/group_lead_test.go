@@ -289,7 +289,7 @@ func documentAt(t *testing.T, value any, at time.Time) []byte {
 // are back its next document is newer than theirs; and who leads after it goes on from there.
 func TestClocksDiffer(t *testing.T) {
 	for _, ahead := range []time.Duration{50 * time.Second, 3 * time.Second, -3 * time.Second, -50 * time.Second} {
-		for _, outage := range []time.Duration{10 * time.Second, time.Hour} {
+		for _, outage := range []time.Duration{10 * time.Second, 10 * time.Minute} {
 			t.Run(fmt.Sprintf("ahead %v, outage %v", ahead, outage), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					c := newCluster(t, "redis")
