@@ -40,7 +40,7 @@ with seen as (
 	on conflict (name) do update set
 		holder_id = excluded.holder_id, holder = excluded.holder, rank = excluded.rank, lease_until = excluded.lease_until,
 		token = case
-			when d.holder_id = excluded.holder_id and d.token > 0 then d.token
+			when d.holder_id = excluded.holder_id and d.token between 1 and excluded.token + 86400000 then d.token
 			when d.token between excluded.token and excluded.token + 86400000 then d.token + 1
 			else excluded.token
 		end
