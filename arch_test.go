@@ -47,7 +47,7 @@ var testsMayImport = map[string][]string{
 
 	"snapshot/redistier": {"snapshot/snapshottest", "test/servers"},
 	"snapshot/pgtier":    {"snapshot/snapshottest", "test/servers", "internal/db", "internal/db/dbtest"},
-	"internal/db":        {"test/servers"},
+	"internal/db":        {"internal/db/dbtest", "test/servers"},
 	"internal/auth":      {"internal/db/dbtest"},
 	"internal/jobs":      {"internal/db/dbtest", "test/servers"},
 	"internal/source":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
