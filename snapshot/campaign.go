@@ -74,9 +74,20 @@ func (g *Group) round(ctx context.Context) (held string) {
 			s.leave(ctx)
 			continue
 		}
+		worked := s.works()
 		held = s.ask(ctx, g.rank(s, time.Now()))
+		if worked && !s.works() {
+			g.warmer.Nudge() // what the link failed of may be what the sources read: a leader must know before the next tick
+		}
 	}
 	return held
+}
+
+// works tells whether the last campaign got an answer.
+func (s *seat) works() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil
 }
 
 // ask campaigns at the link. held names who has the lease if that is another process. An answer that comes when nobody

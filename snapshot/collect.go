@@ -22,6 +22,7 @@ type section struct {
 
 	call    *call // the attempt that has not returned
 	started time.Time
+	judged  time.Time       // when the last attempt was started whose outcome is known
 	due     time.Time       // next tick
 	touched bool            // nudged since it was last started
 	cost    time.Duration   // moving average of what attempts typically take that do not time out
@@ -151,7 +152,7 @@ func (w *Warmer) settle(ctx context.Context, s *section, c *call, value json.Raw
 
 // record keeps what an attempt yielded. A failed one leaves the last good value. w.mu is held.
 func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, now time.Time) {
-	s.took = now.Sub(c.started)
+	s.judged, s.took = c.started, now.Sub(c.started)
 	s.total += s.took
 	s.collects++
 	hung := errors.Is(err, errNoAnswer)

@@ -173,6 +173,27 @@ func TestLeaderWithoutSourcesIsReplaced(t *testing.T) {
 	}
 }
 
+// The leader is cut off from the server that is a link and what the sources read, too. That is noticed at the link, before
+// the next tick.
+func TestLeaderWithoutTheDatabaseIsReplacedWithinFiveSeconds(t *testing.T) {
+	for name, down := range map[string]func(*snapshottest.Source, *snapshottest.Link){
+		"cut":  func(s *snapshottest.Source, l *snapshottest.Link) { s.Fail(errDown); l.Cut() },
+		"hung": func(s *snapshottest.Source, l *snapshottest.Link) { s.Stall(); l.Hang() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				c := three(t, "redis", "postgres")
+				old := c.leader()
+				down(old.source, old.links[1])
+				took := c.until(5*time.Second, "another one leads", func() bool { return c.united() && c.leader() != old })
+				t.Logf("replaced after %v", took)
+				pass(10 * time.Second)
+				c.wantShared()
+			})
+		})
+	}
+}
+
 // When nobody's sources answer, the processes take turns, at most one turn of each in UnfitFor: it may be that one fares better. What
 // they show says how old it is. When the sources are back, it is shown.
 func TestNobodyHasSources(t *testing.T) {

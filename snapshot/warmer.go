@@ -315,16 +315,19 @@ func (w *Warmer) refuse(err error) {
 	w.refusal = err.Error()
 }
 
-// barren tells whether every metered section has failed since the run began, so that another process may fare better.
+// barren tells whether every metered section has failed since the run began, or has been without an answer for half its
+// time, so that another process may fare better. That a section is being tried again says nothing.
 func (w *Warmer) barren() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	some := false
+	now, some := time.Now(), false
 	for _, s := range w.sections {
 		if s.Unmetered {
 			continue
 		}
-		if s.err == "" || s.started.Before(w.begun) || s.call != nil && !s.call.settled {
+		failed := s.err != "" && !s.judged.Before(w.begun)
+		waits := s.call != nil && !s.call.settled && now.Sub(s.call.started) >= s.Deadline/2
+		if !failed && !waits {
 			return false
 		}
 		some = true
