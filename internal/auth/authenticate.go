@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -21,7 +22,7 @@ const missesPerSecond = 20
 // Authenticate tells who makes the request: by its Authorization header when it has one, else by its session cookie.
 //
 // A known credential costs one hash and one map read. An unknown one is looked up in the database, at most
-// missesPerSecond of them a second. Errors: ErrNoCredential, ErrUnavailable when the database does not answer and the
+// missesPerSecond of them a second; none while the database does not answer Run, so that nobody waits for it. Errors: ErrNoCredential, ErrUnavailable when the database does not answer and the
 // credential is not known, *RateLimitedError when too many unknown ones came at once.
 func (s *Service) Authenticate(r *http.Request) (*Principal, error) {
 	secret, prefix := credential(r)
@@ -89,6 +90,9 @@ func cookieValue(lines []string, name string) string {
 func (s *Service) miss(ctx context.Context, key digest, now time.Time) (*Principal, error) {
 	if s.rejected.has(key) {
 		return nil, ErrNoCredential
+	}
+	if s.down.Load() {
+		return nil, fmt.Errorf("%w: the database did not answer a moment ago", ErrUnavailable)
 	}
 	if !s.misses.AllowN(now, 1) {
 		return nil, &RateLimitedError{RetryAfter: time.Second}

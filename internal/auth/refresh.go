@@ -28,6 +28,9 @@ func (s *Service) Run(ctx context.Context) error {
 	both.Go(func() { s.keepFresh(ctx) })
 	both.Go(func() { s.keepUp(ctx) }) // may have to wait for a lock, which must not make changes late
 	both.Wait()
+	if !s.down.Load() {
+		_ = s.remember() // with the latest times of use; that the file is older is no fault
+	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
 	defer cancel()
 	if err := s.storeLast(last); err != nil {
@@ -48,6 +51,7 @@ func (s *Service) keepFresh(ctx context.Context) {
 		case <-tick.C:
 			s.expire(time.Now())
 			err := s.refreshIfChanged(ctx)
+			s.down.Store(err != nil)
 			if ctx.Err() == nil && (err == nil) != healthy {
 				healthy = err == nil
 				s.logHealth(err)
@@ -110,6 +114,9 @@ func (s *Service) refresh(ctx context.Context) error {
 		return err
 	}
 	s.replace(func(*knownSet) *knownSet { return &knownSet{change: change, principals: principals} })
+	if err := s.remember(); err != nil {
+		s.log.Warn("a start without the database will let nobody in", "err", err)
+	}
 	return nil
 }
 

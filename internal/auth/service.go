@@ -28,6 +28,11 @@ type Options struct {
 	RefreshEvery   time.Duration // pace of looking for changes; zero: 1 s
 	AuditRetention time.Duration // older audit entries are deleted; zero: 90 days
 	HashMemoryKiB  uint32        // memory of one password hash; zero: 64 MiB
+
+	// File is where the live credentials are remembered, as hashes, so that a server which starts while the database does
+	// not answer lets in whom it let in before; empty: nowhere. What was revoked since counts again once the database
+	// answers.
+	File string
 }
 
 func (o Options) withDefaults() Options {
@@ -61,6 +66,7 @@ type Service struct {
 	logins *loginLimit
 
 	known atomic.Pointer[knownSet] // never nil; what it points to is never changed
+	down  atomic.Bool              // the database did not answer the last time Open or Run asked it
 
 	loading  chan struct{} // held while reading rows that will be published; see refresh.go
 	publish  sync.Mutex    // held while replacing known and closing the principals that left
@@ -71,7 +77,7 @@ type Service struct {
 }
 
 // Open prepares a Service and loads all live credentials. A database that does not answer is not an error: until it does,
-// every credential is unknown (ErrUnavailable), and Run keeps trying.
+// every credential that Options.File does not name is unknown (ErrUnavailable), and Run keeps trying.
 func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) {
 	if database == nil {
 		return nil, errors.New("open accounts: no database given")
@@ -89,7 +95,11 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 	}
 	s.known.Store(&knownSet{change: -1})
 	if err := s.refresh(ctx); err != nil {
+		s.down.Store(true)
 		s.log.Warn("accounts could not be loaded; trying again every second", "err", err)
+		if err := s.recall(time.Now()); err != nil {
+			s.log.Warn("nobody is let in until the database answers", "err", err)
+		}
 	}
 	return s, nil
 }

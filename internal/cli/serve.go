@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -56,7 +57,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		return err
 	}
 	defer links.close()
-	accounts, err := auth.Open(ctx, database.DB, auth.Options{Log: log})
+	accounts, err := auth.Open(ctx, database.DB, auth.Options{Log: log, File: credentialsFile(cfg)})
 	if err != nil {
 		return err
 	}
@@ -171,6 +172,14 @@ func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth
 		fmt.Fprintf(c.stdout, "  log in     with your account; a new password: agentos user passwd admin %s\n", where)
 	}
 	return nil
+}
+
+// credentialsFile is where a server remembers whom it lets in while its Postgres is down. SQLite is as near as the file.
+func credentialsFile(cfg *config.Config) string {
+	if !cfg.Postgres() {
+		return ""
+	}
+	return filepath.Join(cfg.Data, "credentials.json")
 }
 
 func listen(cfg *config.Config) (net.Listener, error) {
