@@ -6,7 +6,7 @@ VERSION ?= dev
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the binary ./agentos
@@ -25,11 +25,15 @@ setup: ## install what the tests need
 	@scripts/setup
 
 .PHONY: test
-test: setup lint verify unit ui-test faults-short e2e ## everything that continuous integration checks
+test: setup lint verify unit deploy-check ui-test faults-short e2e ## everything that continuous integration checks
 
 .PHONY: unit
 unit: ## Go tests with the race detector
 	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /test/faults)
+
+.PHONY: deploy-check
+deploy-check: ## what runs it in production: images, units, manifests, proxies, alerts
+	@scripts/check-deploy
 
 .PHONY: lint
 lint: ## static checks of Go and of the shell scripts

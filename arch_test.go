@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 		"snapshot", "snapshot/redistier", "snapshot/pgtier", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
 		"internal/db", "internal/jobs", "internal/server", "internal/source",
 	},
+	"test/deploy":  {},
 	"test/servers": {},
 	"test/faults":  {"test/servers", "test/cluster"},
 }
@@ -53,6 +54,7 @@ var testsMayImport = map[string][]string{
 	"internal/source":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/server":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/cli":       {"internal/db/dbtest"},
+	"test/deploy":        {"internal/config"},
 }
 
 // publicOnly are the modules that the public package may use, tests aside.
