@@ -60,8 +60,33 @@ func plant(t *testing.T, redis *servers.Redis, doc []byte) {
 	}
 }
 
+// group are servers to which the same is done.
+type group []*servers.Redis
+
+func (g group) kill() {
+	for _, server := range g {
+		server.Kill()
+	}
+}
+
+func (g group) pause() {
+	for _, server := range g {
+		server.Pause()
+	}
+}
+
+func (g group) mend(t *testing.T) {
+	for _, server := range g {
+		server.Resume()
+		if err := server.Start(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSentinelConforms(t *testing.T) {
 	sentinel := servers.StartSentinel(t)
+	all := group(append(sentinel.Servers[:], sentinel.Sentinels[:]...))
 	snapshottest.TestLink(t, func(t *testing.T) snapshottest.LinkServer {
 		primary, err := sentinel.Primary()
 		if err != nil {
@@ -71,7 +96,8 @@ func TestSentinelConforms(t *testing.T) {
 			t.Fatal(err)
 		}
 		return snapshottest.LinkServer{
-			Open:  func(holder string) snapshot.Link { return open(t, sentinel.URL(), redistier.Options{Holder: holder}) },
+			Open: func(holder string) snapshot.Link { return open(t, sentinel.URL(), redistier.Options{Holder: holder}) },
+			Cut:  all.kill, Hang: all.pause, Mend: func() { all.mend(t) },
 			Plant: func(doc []byte) { plant(t, primary, doc) },
 		}
 	})
@@ -79,6 +105,7 @@ func TestSentinelConforms(t *testing.T) {
 
 func TestClusterConforms(t *testing.T) {
 	cluster := servers.StartRedisCluster(t)
+	all := group(cluster.Servers[:])
 	snapshottest.TestLink(t, func(t *testing.T) snapshottest.LinkServer {
 		for _, server := range cluster.Servers {
 			if _, err := server.Do("FLUSHALL"); err != nil {
@@ -87,6 +114,13 @@ func TestClusterConforms(t *testing.T) {
 		}
 		return snapshottest.LinkServer{
 			Open: func(holder string) snapshot.Link { return open(t, cluster.URL(), redistier.Options{Holder: holder}) },
+			Cut:  all.kill, Hang: all.pause,
+			Mend: func() {
+				all.mend(t)
+				if err := cluster.Await(); err != nil {
+					t.Error(err)
+				}
+			},
 			Plant: func(doc []byte) {
 				for _, k := range []string{key, lastGood} {
 					owner, err := cluster.Owner(k)
