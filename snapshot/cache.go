@@ -152,14 +152,14 @@ func (c *Cache) Restore(ctx context.Context) error {
 // it back; empty = in none). A valid one that is newer than the current one takes its place. An error wraps ErrCorrupt.
 // Links get no document that was offered: they have it from the process that published it.
 func (c *Cache) Offer(doc []byte, tier string) error {
-	if now := c.Current(); now != nil && bytes.Equal(doc, now.JSON) {
-		return nil // two links bring the same: making it ready to be served once is enough
+	guard := c.guardOf(tier)
+	if now := c.Current(); now != nil && bytes.Equal(doc, now.JSON) { // two links bring the same: make it ready once
+		guard.brought(nil)
+		return nil
 	}
 	snap, err := c.parse(doc)
+	guard.brought(err)
 	if err != nil {
-		if guard := c.guardOf(tier); guard != nil {
-			guard.corrupt.Add(1)
-		}
 		return err
 	}
 	c.adopt(snap, tier)

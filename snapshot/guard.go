@@ -188,6 +188,20 @@ func (g *guard) close(ctx context.Context) error {
 	}
 }
 
+// brought notes that another process's document came through the tier, and whether it was good. One that was shows that the
+// tier works, whatever happened to this process's own calls. A nil guard is that of no tier.
+func (g *guard) brought(err error) {
+	if g == nil {
+		return
+	}
+	if err != nil {
+		g.corrupt.Add(1)
+	} else {
+		g.note(toStore, nil)
+	}
+	g.note(toLoad, err)
+}
+
 // note logs when the tier begins to fail, fails in another way, and works again.
 func (g *guard) note(purpose int, err error) {
 	text := ""

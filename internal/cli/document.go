@@ -49,7 +49,7 @@ func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, l
 		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, service) },
 		Cache:    func(context.Context) source.Health { return cacheHealth(cache, links) },
 		Warmer:   func(context.Context) source.Health { return warmerHealth(c.warmer) },
-		Links:    func() map[string]source.Health { return linkHealths(c.group) },
+		Links:    func() map[string]source.Health { return linkHealths(cache, c.group) },
 	}
 	var err error
 	c.warmer, err = snapshot.NewWarmer(cache, source.All(deps), snapshot.WarmerOptions{

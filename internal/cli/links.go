@@ -57,13 +57,17 @@ func processName() string {
 
 // linkHealths tell how the links fare. Without one of them viewers are served all the same: through the other, or by each
 // process for itself.
-func linkHealths(group *snapshot.Group) map[string]source.Health {
+func linkHealths(cache *snapshot.Cache, group *snapshot.Group) map[string]source.Health {
 	if group == nil {
 		return nil
 	}
+	failing := map[string]string{}
+	for _, tier := range cache.Stats().Tiers {
+		failing[tier.Name] = tier.Error
+	}
 	healths := map[string]source.Health{}
 	for _, link := range group.Stats().Links {
-		healths[linkTitle(link.Name)] = linkHealth(link)
+		healths[linkTitle(link.Name)] = linkHealth(link, failing[link.Name])
 	}
 	return healths
 }
@@ -76,12 +80,17 @@ func linkTitle(name string) string {
 	return name
 }
 
-func linkHealth(link snapshot.LinkStats) source.Health {
+// linkHealth is degraded when a link that answers does not do all: a read-only or full Redis keeps no document.
+func linkHealth(link snapshot.LinkStats, failing string) source.Health {
 	switch {
 	case !link.Up && link.Error != "":
 		return source.Health{Status: "down", Detail: link.Error}
 	case !link.Up:
 		return source.Health{Status: "down", Detail: "no answer"}
+	case failing != "":
+		return source.Health{Status: "degraded", Detail: failing}
+	case link.Error != "":
+		return source.Health{Status: "degraded", Detail: link.Error}
 	case !link.Hears:
 		return source.Health{Status: "degraded", Detail: "what other servers publish is not heard"}
 	}
