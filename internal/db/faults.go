@@ -42,6 +42,9 @@ var codes = map[string]string{
 	"58":    "Postgres cannot read or write its files",
 }
 
+// errReadOnly is what Ping says before a statement finds out.
+var errReadOnly = errors.New(codes[readOnlyTransaction])
+
 func explanationOfCode(code string) string {
 	if text, known := codes[code]; known {
 		return text
@@ -68,7 +71,7 @@ func explainPostgres(err error) string {
 		return "Postgres is not there: nothing accepts connections at its address"
 	case connecting && strings.Contains(err.Error(), "ValidateConnect failed"):
 		return "no host of the database URL takes writes: Postgres may be failing over"
-	case connecting && strings.Contains(err.Error(), "tls error"):
+	case isDisagreement(err):
 		return "Postgres and this process do not agree on TLS: check sslmode in the database URL"
 	case isTimeout(err):
 		return "the database does not answer"
@@ -85,7 +88,7 @@ func temporaryPostgres(err error) bool {
 	var told *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
-	case errors.As(err, &connect):
+	case errors.As(err, &connect), errors.Is(err, errReadOnly):
 		return true // no statement was judged
 	case errors.As(err, &told):
 		switch told.Code {
@@ -105,6 +108,11 @@ func isTimeout(err error) bool {
 	var network net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
 		errors.As(err, &network) && network.Timeout()
+}
+
+// isDisagreement tells whether the server was there, and TLS failed by what one of the two sides wants.
+func isDisagreement(err error) bool {
+	return strings.Contains(err.Error(), "tls error") && !isTimeout(err) && !isBroken(err)
 }
 
 // isBroken tells whether a connection was lost under a statement.
@@ -135,7 +143,7 @@ func (e *openError) temporary() bool {
 	var told *pgconn.PgError
 	if !errors.As(e.cause, &told) {
 		var name *net.DNSError
-		return !errors.As(e.cause, &name) || !name.IsNotFound
+		return !isDisagreement(e.cause) && (!errors.As(e.cause, &name) || !name.IsNotFound)
 	}
 	switch told.Code[:min(2, len(told.Code))] {
 	case "28", "3D", "3F", "42":

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
 // The test binary also is the process that may not read a file, see TestOpenTellsWhatIsWrong.
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(dbtest.Main(m))
 }
 
 func openMigrated(t testing.TB, path string) *db.DB {
@@ -36,6 +38,12 @@ func openMigrated(t testing.TB, path string) *db.DB {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// eachEmpty runs a test with the URL of a database of each kind that holds nothing.
+func eachEmpty(t *testing.T, test func(t *testing.T, url string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, dbtest.URL(filepath.Join(t.TempDir(), "agentos.db"))) })
+	t.Run("postgres", func(t *testing.T) { test(t, dbtest.EmptyPostgresURL(t)) })
 }
 
 func exec(t testing.TB, d *db.DB, statement string, args ...any) {

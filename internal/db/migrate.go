@@ -111,20 +111,23 @@ func (d *DB) tooNew(found schema, latest int) error {
 }
 
 func (d *DB) schema(ctx context.Context, q querier) (found schema, err error) {
-	query := `select exists (select 1 from sqlite_master where type = 'table' and name = 'river_migration'),
+	tables := `select exists (select 1 from sqlite_master where type = 'table' and name = 'river_migration'),
 		exists (select 1 from sqlite_master where type = 'table' and name = 'agentos_migration')`
+	version := `select coalesce(max(version), 0) from river_migration where line = 'main'`
 	if d.Kind == Postgres {
-		query = `select to_regclass('river_migration') is not null, to_regclass('agentos_migration') is not null`
+		tables = `select to_regclass('river_migration') is not null, to_regclass('agentos_migration') is not null`
+		// The column comes with River's fifth step, and an interruption may have left fewer.
+		version = `select coalesce(max(version), 0) from river_migration m where coalesce(to_jsonb(m) ->> 'line', 'main') = 'main'`
 	}
 	var river, own bool
-	switch err := q.QueryRowContext(ctx, query).Scan(&river, &own); {
+	switch err := q.QueryRowContext(ctx, tables).Scan(&river, &own); {
 	case err != nil:
 		return schema{}, err
 	case river && !own, own && !river && d.Kind == SQLite: // on Postgres ours comes first, by itself
 		return schema{}, errors.New(foreign)
 	}
 	if river {
-		err = q.QueryRowContext(ctx, `select coalesce(max(version), 0) from river_migration where line = 'main'`).Scan(&found.river)
+		err = q.QueryRowContext(ctx, version).Scan(&found.river)
 	}
 	if own && err == nil {
 		err = q.QueryRowContext(ctx, `select coalesce(max(version), 0) from agentos_migration`).Scan(&found.own)

@@ -84,7 +84,7 @@ func (d *DB) connectPools(config *pgxpool.Config) (err error) {
 	reading := config.Copy()
 	reading.MaxConns = readers
 	reading.ConnConfig.Tracer = &tracer{observer: &d.observer, patience: readDeadline}
-	reading.ConnConfig.OnPgError = nil
+	reading.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool { return !isFatal(err) }
 	setDefaults(reading.ConnConfig.RuntimeParams, map[string]string{
 		"statement_timeout": strconv.FormatInt(readDeadline.Milliseconds(), 10),
 	})
@@ -241,7 +241,7 @@ func (d *DB) pingPostgres(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", d.server.where(), Explain(withCause(ctx, err)))
 	case readOnly:
 		d.server.pool.Reset()
-		return fmt.Errorf("%s: %s", d.server.where(), explanationOfCode(readOnlyTransaction))
+		return fmt.Errorf("%s: %w", d.server.where(), errReadOnly)
 	}
 	return nil
 }
