@@ -320,10 +320,11 @@ func works(t *testing.T, a, b *pgtier.Link, ear *ear, next func() *snapshot.Snap
 		if err := ear.await(ctx, s); err != nil {
 			return err
 		}
-		if doc, err := b.Load(ctx); err != nil || !bytes.Equal(doc, s.JSON) {
-			return fmt.Errorf("loaded %.40q, %v", doc, err)
+		doc, err := b.Load(ctx)
+		if err == nil && !bytes.Equal(doc, s.JSON) {
+			err = fmt.Errorf("loaded %.40q", doc)
 		}
-		return nil
+		return err
 	})
 	for _, link := range []*pgtier.Link{a, b} {
 		if n := link.Stats().Connections; n > 3 {
