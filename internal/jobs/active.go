@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/riverqueue/river/rivertype"
 )
@@ -22,13 +23,14 @@ type hold struct {
 	attempt int
 	client  string
 	goesOn  bool // also when this worker is cut off from the database
+	since   time.Time
 }
 
 func newActiveSet() *activeSet { return &activeSet{jobs: map[int64]*hold{}} }
 
 // add takes a job in hand and returns what lets go of it. An earlier attempt at it that is still in hand has lost it.
 func (a *activeSet) add(job *rivertype.JobRow, goesOn bool, cancel context.CancelCauseFunc) (h *hold, letGo func()) {
-	h = &hold{cancel: cancel, job: job.ID, attempt: job.Attempt, goesOn: goesOn}
+	h = &hold{cancel: cancel, job: job.ID, attempt: job.Attempt, goesOn: goesOn, since: time.Now()}
 	if n := len(job.AttemptedBy); n > 0 {
 		h.client = job.AttemptedBy[n-1]
 	}

@@ -46,6 +46,9 @@ type ending struct {
 	pending *runLog // log lines and progress not written yet
 }
 
+// quiet tells whether the attempt never logged anything, nor reported usage.
+func (e *ending) quiet() bool { return e.pending == nil || !e.pending.spoke }
+
 // exitCode is nil when the program did not exit by itself.
 func (e *ending) exitCode() *int {
 	if e.result.Started.IsZero() || e.result.ExitCode < 0 {
@@ -72,13 +75,16 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 			end.outcome = "failed"
 		}
 	}
-	err := errByItself
 	if a.entry != nil && end.outcome == "ok" && len(jobs) == 0 {
-		err = a.finishWithOthers(end)
+		a.finishWithOthers(ctx, end)
+		return settled{}
 	}
-	if err == errByItself {
-		err = a.conclude(end, jobs, failure)
-	}
+	return a.finishAlone(ctx, end, jobs, failure)
+}
+
+// finishAlone writes the end of the attempt in a transaction of its own.
+func (a *attempt) finishAlone(ctx context.Context, end *ending, jobs []river.InsertManyParams, failure error) error {
+	err := a.conclude(end, jobs, failure)
 	if end.outcome == "ok" && errors.Is(err, errRefused) { // the jobs it asked for cannot be inserted
 		end.outcome, failure = "failed", err
 		err = a.conclude(end, nil, failure)
@@ -87,8 +93,7 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 	case err == nil:
 		return settled{}
 	case errors.Is(err, errSuperseded):
-		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
-		a.endSuperseded()
+		a.superseded()
 		return settled{}
 	case a.service.life.Err() != nil: // nothing of it happened: the next worker finds this one gone and runs the job again
 		return settled{}
@@ -96,16 +101,31 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 	return &attemptError{text: fmt.Sprintf("its end could not be written: %v", err)}
 }
 
-// finishWithOthers writes the end of the attempt by the journal.
-func (a *attempt) finishWithOthers(end *ending) error {
+// finishWithOthers leaves it to the journal to write the end of the attempt.
+func (a *attempt) finishWithOthers(ctx context.Context, end *ending) {
 	s := a.service
+	a.handedOver = true
 	end.pending = s.logs.close(a.runID)
-	err := s.journal.finish(a.entry, end)
-	if err == errByItself {
-		s.logs.reopen(a.runID, end.pending)
-	}
-	s.logs.wake(a.runID)
-	return err
+	s.journal.finish(a.entry, end, func(err error) {
+		defer a.letGo()
+		switch err {
+		case errSuperseded:
+			a.superseded()
+		case errByItself:
+			s.logs.reopen(a.runID, end.pending)
+			if told := new(attemptError); errors.As(a.finishAlone(ctx, end, nil, nil), &told) { // River cannot be told any more
+				a.finishAlone(ctx, &ending{outcome: "failed", ended: end.ended}, nil, told)
+			}
+			a.ended()
+		}
+		s.logs.wake(a.runID)
+	})
+}
+
+// superseded is the end of an attempt whose job was taken away.
+func (a *attempt) superseded() {
+	a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
+	a.endSuperseded()
 }
 
 // endSuperseded ends the run of an attempt that lost its job, if those who took it did not: the run may have been written

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -15,8 +16,11 @@ import (
 const (
 	// beginWithin is how soon the start of an attempt is written. One that ends before is written once.
 	beginWithin = 10 * time.Millisecond
-	// maxAtOnce bounds the attempts of one transaction.
-	maxAtOnce = 500
+	// When more than gatherAbove attempts ended in one transaction, the next one waits gatherFor for more.
+	gatherAbove = 8
+	gatherFor   = 10 * time.Millisecond
+	maxAtOnce   = 500  // attempts of one transaction
+	maxWaiting  = 2000 // ends that wait to be written; further attempts wait to hand over theirs
 )
 
 // journal writes what becomes of this process's attempts on Postgres: what comes while it writes is one transaction, the
@@ -26,21 +30,24 @@ const (
 type journal struct {
 	service *Service
 	ids     runIDs
-	work    chan struct{} // capacity 1: there is something to write
+	work    chan struct{}  // capacity 1: there is something to write
+	room    chan struct{}  // holds one for each end that waits
+	waiting sync.WaitGroup // the same
 
 	mu     sync.Mutex
 	begins []*entry // in the order of their time
 	ends   []*entry
 	urgent bool // somebody waits for a start to be written
+	closed bool // nothing is written any more
 }
 
 // entry is an attempt in the journal.
 type entry struct {
 	attempt *attempt
 	noted   time.Time
-	written chan struct{} // closed when its run has a row
-	end     *ending       // nil before it ended
-	ended   chan error    // capacity 1: what became of writing the end
+	written chan struct{}   // closed when its run has a row
+	end     *ending         // nil before it ended
+	settle  func(err error) // told once what became of writing the end
 }
 
 var (
@@ -50,7 +57,7 @@ var (
 )
 
 func newJournal(s *Service) *journal {
-	return &journal{service: s, ids: runIDs{service: s}, work: make(chan struct{}, 1)}
+	return &journal{service: s, ids: runIDs{service: s}, work: make(chan struct{}, 1), room: make(chan struct{}, maxWaiting)}
 }
 
 // begin notes that an attempt begins. It gives the run an id and does not wait for its row.
@@ -60,7 +67,7 @@ func (j *journal) begin(ctx context.Context, a *attempt) error {
 		return err
 	}
 	a.runID, a.begun = id, time.Now()
-	a.entry = &entry{attempt: a, noted: a.begun, written: make(chan struct{}), ended: make(chan error, 1)}
+	a.entry = &entry{attempt: a, noted: a.begun, written: make(chan struct{})}
 	j.service.logs.open(a.runID, a.job.ID, a.spec.Name, false)
 	j.mu.Lock()
 	j.begins = append(j.begins, a.entry)
@@ -83,21 +90,46 @@ func (j *journal) await(e *entry) error {
 	}
 }
 
-// finish writes the end of an attempt that succeeded and asked for no further jobs. It returns errByItself when that
-// failed for a reason that may lie in it, and errSuperseded when the job is another worker's.
-func (j *journal) finish(e *entry, end *ending) error {
-	j.mu.Lock()
-	e.end = end
-	j.ends = append(j.ends, e)
-	j.mu.Unlock()
-	j.wake()
+// finish takes over to write the end of an attempt that succeeded and asked for no further jobs. It calls settle from a
+// goroutine of its own making: with errByItself when the end could not be written for a reason that may lie in it,
+// errSuperseded when the job is another worker's, errGone when this service ended first.
+func (j *journal) finish(e *entry, end *ending, settle func(error)) {
 	select {
-	case err := <-e.ended:
-		return err
+	case j.room <- struct{}{}:
 	case <-j.service.life.Done():
-		return errGone
+		settle(errGone)
+		return
 	}
+	j.waiting.Add(1)
+	j.mu.Lock()
+	e.end, e.settle = end, settle
+	closed := j.closed
+	if !closed {
+		j.ends = append(j.ends, e)
+	}
+	j.mu.Unlock()
+	if closed {
+		j.settle(e, errGone)
+	}
+	j.wake()
 }
+
+// settle tells what became of an end. What may take its time does not hold up the others.
+func (j *journal) settle(e *entry, err error) {
+	<-j.room
+	if err == nil || err == errGone {
+		e.settle(err)
+		j.waiting.Done()
+		return
+	}
+	go func() { // drain waits for it
+		defer j.waiting.Done()
+		e.settle(err)
+	}()
+}
+
+// drain waits until every end that was handed over is settled.
+func (j *journal) drain() { j.waiting.Wait() }
 
 func (j *journal) wake() {
 	select {
@@ -106,23 +138,43 @@ func (j *journal) wake() {
 	}
 }
 
-// run writes until nothing can come any more: the service stops it when all attempts have ended.
+// run writes until stop is done.
 func (j *journal) run(stop context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for {
+	defer j.close()
+	for stop.Err() == nil {
 		begins, ends, wait := j.take()
 		if len(begins)+len(ends) > 0 {
 			j.write(begins, ends)
-			continue
 		}
-		timer.Reset(wait)
-		select {
-		case <-stop.Done():
-			return
-		case <-j.work:
-		case <-timer.C:
+		switch {
+		case len(ends) > gatherAbove:
+			timer.Reset(gatherFor)
+			select {
+			case <-stop.Done():
+			case <-timer.C:
+			}
+		case len(begins)+len(ends) == 0:
+			timer.Reset(wait)
+			select {
+			case <-stop.Done():
+			case <-j.work:
+			case <-timer.C:
+			}
 		}
+	}
+}
+
+// close settles what is left: the next worker runs those jobs again.
+func (j *journal) close() {
+	j.mu.Lock()
+	j.closed = true
+	left := j.ends
+	j.ends = nil
+	j.mu.Unlock()
+	for _, e := range left {
+		j.settle(e, errGone)
 	}
 }
 
@@ -167,10 +219,13 @@ func (j *journal) write(begins, ends []*entry) {
 			return err
 		})
 	})
-	if s.life.Err() != nil && err != nil {
-		return // those who wait see it themselves
-	}
-	if err != nil {
+	switch {
+	case err != nil && s.life.Err() != nil:
+		for _, e := range ends {
+			j.settle(e, errGone)
+		}
+		return
+	case err != nil:
 		s.log.Warn("attempts could not be written together: each by itself", "attempts", len(begins)+len(ends), "error", err)
 		j.writeEach(begins, ends)
 		return
@@ -181,10 +236,14 @@ func (j *journal) write(begins, ends []*entry) {
 	for _, e := range ends {
 		if done[e.attempt.runID] {
 			j.isWritten(e)
-			e.ended <- nil
+			j.settle(e, nil)
 		} else {
-			e.ended <- errSuperseded
+			j.settle(e, errSuperseded)
 		}
+	}
+	if len(ends) > 0 {
+		s.signalEnded()
+		s.onChange("queue", "jobs", "agents", "workers")
 	}
 }
 
@@ -198,7 +257,7 @@ func (j *journal) writeEach(begins, ends []*entry) {
 		s.health.report("write the start of a run", err)
 		j.isWritten(e) // or never will be
 		if e.end != nil {
-			e.ended <- errByItself
+			j.settle(e, errByItself)
 		}
 	}
 }
@@ -280,36 +339,64 @@ func (j *journal) insertEnds(ctx context.Context, tx *db.Tx, ends []*entry) (map
 	column(c, "bigint", ends, func(e *entry) *int { return e.end.exitCode() })
 	column(c, "text", ends, func(e *entry) *string { return e.end.stdout(s.db) })
 	column(c, "bigint", ends, func(e *entry) int64 { return e.end.result.StdoutDropped })
-	rows, err := tx.QueryContext(ctx, `with i as (select * from `+
-		c.unnest("u", beginColumns+`, client, ended_ms, ended_at, run_ms, exit_code, result, result_dropped`)+`),
-		moved as (
-			update river_job j set state = 'completed', finalized_at = i.ended_at from i
-			where j.id = i.job_id and j.state = 'running' and j.attempt = i.attempt and `+s.sql.lastClient+` = i.client
-			returning i.id),
-		written as (
-			insert into run (`+beginColumns+`, outcome, ended_ms, run_ms, exit_code, result, result_dropped)
-			select `+beginColumns+`, 'ok', ended_ms, run_ms, exit_code, result, result_dropped from i where id in (select id from moved)
-			on conflict (id) do update set outcome = excluded.outcome, ended_ms = excluded.ended_ms, run_ms = excluded.run_ms,
-				exit_code = excluded.exit_code, result = excluded.result, result_dropped = excluded.result_dropped
-			where run.ended_ms is null)
-		select id, true from moved
-		union all select run.id, false from run join i on run.id = i.id where run.outcome = 'ok'`, c.lists...)
-	now := map[int64]bool{} // not by a try before
-	_, err = collect(rows, err, func(rows *sql.Rows) (id int64, err error) {
-		var moved bool
-		err = rows.Scan(&id, &moved)
-		done[id], now[id] = true, moved
-		return id, err
+	column(c, "bigint", ends, func(e *entry) int64 {
+		if e.end.quiet() {
+			return 1
+		}
+		return 0
 	})
+	// Jobs are to be found by their primary key, whatever Postgres knew of the table when it planned this: that it was empty,
+	// or had no running jobs. So the state is made something that no index has.
+	_, err := tx.ExecContext(ctx, `select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+		set_config('enable_mergejoin', 'off', true)`)
 	if err != nil {
 		return nil, err
 	}
+	rows, err := tx.QueryContext(ctx, `with i as (select * from `+
+		c.unnest("u", beginColumns+`, client, ended_ms, ended_at, run_ms, exit_code, result, result_dropped, rolled`)+`),
+		moved as (
+			update river_job j set state = 'completed', finalized_at = i.ended_at from i
+			where j.id = i.job_id and j.state::text = 'running' and j.attempt = i.attempt and `+s.sql.lastClient+` = i.client
+			returning i.*)
+		insert into run (`+beginColumns+`, outcome, ended_ms, run_ms, exit_code, result, result_dropped, rolled)
+		select `+beginColumns+`, 'ok', ended_ms, run_ms, exit_code, result, result_dropped, rolled from moved
+		on conflict (id) do update set outcome = excluded.outcome, ended_ms = excluded.ended_ms, run_ms = excluded.run_ms,
+			exit_code = excluded.exit_code, result = excluded.result, result_dropped = excluded.result_dropped, rolled = excluded.rolled
+		returning id`, c.lists...)
+	now, err := idSet(rows, err)
+	if err != nil {
+		return nil, err
+	}
+	if len(now) < len(ends) {
+		rows, err := tx.QueryContext(ctx, `select id from run where id = any($1) and outcome = 'ok'`, c.lists[0])
+		if done, err = idSet(rows, err); err != nil {
+			return nil, err
+		}
+	}
+	maps.Copy(done, now)
+	var quiet []endedRun
 	for _, e := range ends {
-		if now[e.attempt.runID] && e.end.pending != nil {
+		switch a := e.attempt; {
+		case !now[a.runID]:
+		case e.end.quiet():
+			quiet = append(quiet, endedRun{
+				agent: a.spec.Name, queue: a.job.Queue, outcome: "ok", ended: e.end.ended.UnixMilli(),
+				run: e.end.ended.Sub(a.begun).Milliseconds(), wait: max(a.begun.Sub(a.job.ScheduledAt), 0).Milliseconds(),
+			})
+		default:
 			if err := e.end.pending.write(ctx, tx); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return done, nil
+	return done, addFresh(ctx, tx, quiet)
+}
+
+func idSet(rows *sql.Rows, err error) (map[int64]bool, error) {
+	set := map[int64]bool{}
+	ids, err := collect(rows, err, scanID)
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set, err
 }

@@ -45,6 +45,7 @@ type runLog struct {
 	changed      bool        // progress, message or usage
 	closing      bool
 	unwritten    bool // its run has no row yet
+	spoke        bool // it said anything at all
 }
 
 type logged struct {
@@ -99,6 +100,7 @@ func (b *logBook) add(run int64, line agent.Line) {
 }
 
 func (r *runLog) add(line agent.Line) {
+	r.spoke = true
 	if line.HasMsg {
 		if r.taken < maxLinesOfRun && len(r.lines) < maxPending {
 			r.lines = append(r.lines, logged{line.At, line.Level, line.Msg})

@@ -103,9 +103,9 @@ func (s *Service) runRollups() {
 func (s *Service) rollUpAll(ctx context.Context) error {
 	any := false
 	for {
-		var id int64
-		err := s.db.Read.QueryRowContext(ctx, `select id from run where rolled = 0 and ended_ms is not null order by id limit 1`).Scan(&id)
-		if errors.Is(err, sql.ErrNoRows) {
+		var some bool
+		err := s.db.Read.QueryRowContext(ctx, `select exists (select 1 from run where rolled = 0 and ended_ms is not null)`+s.sql.orFresh).Scan(&some)
+		if err == nil && !some {
 			if any {
 				s.onChange("analytics", "agents")
 			}
@@ -117,7 +117,7 @@ func (s *Service) rollUpAll(ctx context.Context) error {
 		done := false
 		err = s.inTx(ctx, func(tx *db.Tx) (err error) {
 			if done, err = s.alone(ctx, tx, "rollup"); err == nil && done {
-				err = rollUp(ctx, tx)
+				err = s.rollUp(ctx, tx)
 			}
 			return err
 		})
@@ -132,25 +132,27 @@ func (s *Service) rollUpAll(ctx context.Context) error {
 }
 
 // rollUp adds one batch of ended runs to the sums and marks them.
-func rollUp(ctx context.Context, tx *db.Tx) error {
+func (s *Service) rollUp(ctx context.Context, tx *db.Tx) error {
 	rows, err := tx.QueryContext(ctx, `select id, agent, queue, outcome, ended_ms, coalesce(run_ms, 0), wait_ms,
 		input_tokens, output_tokens, cost_usd from run where rolled = 0 and ended_ms is not null order by id limit $1`, rollupBatch)
 	runs, err := collect(rows, err, func(rows *sql.Rows) (r endedRun, err error) {
 		return r, rows.Scan(&r.id, &r.agent, &r.queue, &r.outcome, &r.ended, &r.run, &r.wait,
 			&r.usage.InputTokens, &r.usage.OutputTokens, &r.usage.CostUSD)
 	})
-	if err != nil || len(runs) == 0 {
+	if err != nil {
 		return err
 	}
 	fresh := map[bucket]*sums{}
-	ids := make([]any, len(runs))
+	if s.db.Kind == db.Postgres {
+		if err := takeFresh(ctx, tx, fresh); err != nil {
+			return err
+		}
+	}
+	ids := make([]int64, len(runs))
 	for i, r := range runs {
 		ids[i] = r.id
-		for _, b := range bucketsOf(r) {
-			if fresh[b] == nil {
-				fresh[b] = newSums()
-			}
-			fresh[b].add(r)
+		for _, b := range bucketsOf(r.ended/1000, r.agent, r.queue) {
+			sumsOf(fresh, b).add(r)
 		}
 	}
 	for b, f := range fresh {
@@ -158,17 +160,24 @@ func rollUp(ctx context.Context, tx *db.Tx) error {
 			return err
 		}
 	}
-	_, err = tx.ExecContext(ctx, `update run set rolled = 1 where id in `+list(1, len(ids)), ids...)
+	if len(ids) == 0 {
+		return nil
+	}
+	condition, args := s.sql.in("id", 1, ids)
+	_, err = tx.ExecContext(ctx, `update run set rolled = 1 where `+condition, args...)
 	return err
 }
 
-func bucketsOf(r endedRun) []bucket {
-	minute := floorTo(r.ended/1000, minuteStep)
-	hour := floorTo(r.ended/1000, hourStep)
-	return []bucket{
-		{minuteStep, minute, r.agent, r.queue}, {minuteStep, minute, "", ""},
-		{hourStep, hour, r.agent, r.queue}, {hourStep, hour, "", ""},
+func sumsOf(fresh map[bucket]*sums, b bucket) *sums {
+	if fresh[b] == nil {
+		fresh[b] = newSums()
 	}
+	return fresh[b]
+}
+
+func bucketsOf(at int64, agent, queue string) []bucket {
+	minute, hour := floorTo(at, minuteStep), floorTo(at, hourStep)
+	return []bucket{{minuteStep, minute, agent, queue}, {minuteStep, minute, "", ""}, {hourStep, hour, agent, queue}, {hourStep, hour, "", ""}}
 }
 
 func floorTo(n, step int64) int64 { return n - n%step }
@@ -188,9 +197,7 @@ func addTo(ctx context.Context, tx *db.Tx, b bucket, fresh *sums) error {
 			ok = excluded.ok, failed = excluded.failed, timeout = excluded.timeout, lost = excluded.lost, cancelled = excluded.cancelled,
 			run_max_ms = excluded.run_max_ms, wait_max_ms = excluded.wait_max_ms, input_tokens = excluded.input_tokens,
 			output_tokens = excluded.output_tokens, cost_usd = excluded.cost_usd, run_ms = excluded.run_ms, wait_ms = excluded.wait_ms`,
-		b.step, b.agent, b.queue, b.start, fresh.ok, fresh.failed, fresh.timeout, fresh.lost, fresh.cancelled,
-		fresh.run.max, fresh.wait.max, fresh.usage.InputTokens, fresh.usage.OutputTokens, fresh.usage.CostUSD,
-		fresh.run.bytes(), fresh.wait.bytes())
+		append([]any{b.step, b.agent, b.queue, b.start}, fresh.values()...)...)
 	return err
 }
 
@@ -235,7 +242,7 @@ func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 	began := time.Now()
 	var oldest sql.NullInt64
 	err := s.db.Read.QueryRowContext(ctx, `select min(ended_ms) from (
-		select ended_ms from run where rolled = 0 and ended_ms is not null order by id limit 1000) waiting`).Scan(&oldest)
+		select * from (select ended_ms from run where rolled = 0 and ended_ms is not null order by id limit 1000) runs`+s.sql.andFresh+`) waiting`).Scan(&oldest)
 	if err != nil {
 		return time.Time{}, explain("read how far the rollups are", err)
 	}
@@ -244,4 +251,53 @@ func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 		to = min(to, oldest.Int64)
 	}
 	return fromMS(to), nil
+}
+
+// addFresh writes the sums of attempts that end in this transaction, for one that adds them to those of all processes:
+// each transaction doing that itself would wait for the others.
+func addFresh(ctx context.Context, tx *db.Tx, runs []endedRun) error {
+	fresh, first := map[bucket]*sums{}, map[bucket]int64{}
+	for _, r := range runs {
+		b := bucketsOf(r.ended/1000, r.agent, r.queue)[0]
+		if fresh[b] == nil || r.ended < first[b] {
+			first[b] = r.ended
+		}
+		sumsOf(fresh, b).add(r)
+	}
+	for b, f := range fresh {
+		_, err := tx.ExecContext(ctx, `insert into rollup_fresh (ended_ms, start_s, agent, queue, `+sumColumns+`)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`, append([]any{first[b], b.start, b.agent, b.queue}, f.values()...)...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeFresh takes over what addFresh wrote.
+func takeFresh(ctx context.Context, tx *db.Tx, into map[bucket]*sums) error {
+	rows, err := tx.QueryContext(ctx, `delete from rollup_fresh where id in (select id from rollup_fresh order by id limit $1)
+		returning start_s, agent, queue, `+sumColumns, rollupBatch)
+	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var start int64
+		var agent, queue string
+		var r sumRow
+		if err := rows.Scan(append([]any{&start, &agent, &queue}, r.fields()...)...); err != nil {
+			return struct{}{}, err
+		}
+		var errs []error
+		for _, b := range bucketsOf(start, agent, queue) {
+			errs = append(errs, sumsOf(into, b).addRow(&r))
+		}
+		return struct{}{}, errors.Join(errs...)
+	})
+	return err
+}
+
+// values are those of sumColumns.
+func (s *sums) values() []any {
+	return []any{
+		s.ok, s.failed, s.timeout, s.lost, s.cancelled, s.run.max, s.wait.max, s.usage.InputTokens, s.usage.OutputTokens, s.usage.CostUSD,
+		s.run.bytes(), s.wait.bytes(),
+	}
 }

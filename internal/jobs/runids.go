@@ -2,13 +2,14 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"sync"
 	"time"
 )
 
 const (
-	idsAtOnce = 500
+	maxIDsAtOnce = 500
+	// idsHurry: those that are used up sooner are too few.
+	idsHurry = time.Second
 	// idsKeep bounds how far the order of ids may be from that of time: what is deleted by age looks at the lowest ids first.
 	idsKeep = 30 * time.Second
 )
@@ -19,13 +20,14 @@ type runIDs struct {
 
 	mu    sync.Mutex
 	free  []int64
-	until time.Time // those that are free may be used
+	size  int       // how many were reserved last
+	since time.Time // when
 }
 
 func (r *runIDs) next(ctx context.Context) (int64, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.free) == 0 || time.Now().After(r.until) {
+	if len(r.free) == 0 || time.Since(r.since) > idsKeep {
 		err := r.service.persist(ctx, "number the runs", r.reserve)
 		if err != nil {
 			return 0, err
@@ -36,9 +38,16 @@ func (r *runIDs) next(ctx context.Context) (int64, error) {
 	return id, nil
 }
 
-func (r *runIDs) reserve(ctx context.Context) (err error) {
-	rows, err := r.service.db.Write.QueryContext(ctx, `select nextval(pg_get_serial_sequence('run', 'id')) from generate_series(1, $1::int)`, idsAtOnce)
-	r.free, err = collect(rows, err, func(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) })
-	r.until = time.Now().Add(idsKeep)
+// reserve takes as many as will be needed soon. Few are wasted, because what is kept is bounded by ids.
+func (r *runIDs) reserve(ctx context.Context) error {
+	size := 1
+	if time.Since(r.since) < idsHurry {
+		size = min(2*r.size, maxIDsAtOnce)
+	}
+	rows, err := r.service.db.Write.QueryContext(ctx, `select nextval('run_id_seq') from generate_series(1, $1::int)`, size)
+	ids, err := collect(rows, err, scanID)
+	if err == nil {
+		r.free, r.size, r.since = ids, size, time.Now()
+	}
 	return err
 }

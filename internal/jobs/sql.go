@@ -27,6 +27,8 @@ type dialect struct {
 	// cancelNote is when the attempt was asked to end, as text of some form of RFC 3339, or null.
 	cancelNote    string
 	withoutCancel string // metadata without that note
+	orFresh       string // whether there are sums in rollup_fresh
+	andFresh      string // when the attempts of those ended
 	forUpdate     string // keeps a row as it is read until the transaction ends
 	nowMS         string // the database's clock: the one that all its users share
 }
@@ -68,6 +70,8 @@ var postgresDialect = &dialect{
 	errorsJSON:    `array_to_json(j.errors)::text`,
 	cancelNote:    `j.metadata ->> 'cancel_attempted_at'`,
 	withoutCancel: `metadata - 'cancel_attempted_at'`,
+	orFresh:       ` or exists (select 1 from rollup_fresh)`,
+	andFresh:      ` union all select ended_ms from rollup_fresh`,
 	forUpdate:     ` for update`,
 	nowMS:         `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
 }

@@ -102,9 +102,10 @@ func trivial(b *testing.B, url string, clients int, start func(b *testing.B, d *
 		if err != nil {
 			b.Fatal(err)
 		}
-		<-time.After(2 * time.Millisecond) // polls what other connections do
+		<-time.After(20 * time.Millisecond) // polls what other connections do
 	}
 	rate := trivialJobs / time.Since(time.Unix(0, first.Load())).Seconds()
+	fmt.Println("RATE", rate)
 	for _, stop := range stops {
 		stop()
 	}

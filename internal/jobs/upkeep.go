@@ -29,15 +29,19 @@ func (s *Service) upkeep() {
 }
 
 // checkHeld ends attempts of this process whose jobs were cancelled without River's notice arriving, or are no longer
-// this worker's.
+// this worker's. Those that came since the last look have time.
 func (s *Service) checkHeld(ctx context.Context) error {
 	held := s.active.held()
-	if len(held) == 0 {
-		return nil
-	}
 	ids := make([]int64, 0, len(held))
-	for id := range held {
-		ids = append(ids, id)
+	for id, h := range held {
+		if time.Since(h.since) < lookEvery {
+			delete(held, id)
+		} else {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	condition, args := s.sql.in(`j.id`, 1, ids)
 	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, `+s.sql.lastClient+`, j.attempted_at,

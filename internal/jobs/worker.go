@@ -31,6 +31,9 @@ type attempt struct {
 	runID int64
 	begun time.Time
 	entry *entry // in the journal, if the run is written there
+	letGo func() // of the job
+	// handedOver: the journal writes the end.
+	handedOver bool
 }
 
 // attemptError is what River is told of an attempt whose end it has to write. There is nothing to add to its run, if it
@@ -49,9 +52,12 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	hold, letGo := s.active.add(job.JobRow, w.spec.CutOff == agent.CutOffContinue, cancel)
-	defer letGo()
-
-	a := &attempt{worker: w, job: job, hold: hold}
+	a := &attempt{worker: w, job: job, hold: hold, letGo: letGo}
+	defer func() {
+		if !a.handedOver {
+			letGo()
+		}
+	}()
 	if err := s.limiter.acquire(ctx, w.spec.Name); err != nil {
 		return a.interrupted(ctx)
 	}
@@ -65,9 +71,16 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	s.active.over()
 	s.done.Add(1)
 	err = a.finish(ctx, result, err)
-	s.signalEnded()
-	s.onChange("queue", "jobs", "agents", "workers")
+	if !a.handedOver {
+		a.ended()
+	}
 	return err
+}
+
+// ended tells that the attempt's end is written.
+func (a *attempt) ended() {
+	a.service.signalEnded()
+	a.service.onChange("queue", "jobs", "agents", "workers")
 }
 
 // begin makes the run known.
