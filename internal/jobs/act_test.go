@@ -3,9 +3,9 @@ package jobs
 import (
 	"context"
 	"errors"
-	"slices"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"slices"
 	"strings"
 	"testing"
 )

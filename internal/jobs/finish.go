@@ -76,14 +76,14 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 		}
 	}
 	if a.entry != nil && end.outcome == "ok" && len(jobs) == 0 {
-		a.finishWithOthers(ctx, end)
+		a.finishWithOthers(end)
 		return settled{}
 	}
-	return a.finishAlone(ctx, end, jobs, failure)
+	return a.finishAlone(end, jobs, failure)
 }
 
 // finishAlone writes the end of the attempt in a transaction of its own.
-func (a *attempt) finishAlone(ctx context.Context, end *ending, jobs []river.InsertManyParams, failure error) error {
+func (a *attempt) finishAlone(end *ending, jobs []river.InsertManyParams, failure error) error {
 	err := a.conclude(end, jobs, failure)
 	if end.outcome == "ok" && errors.Is(err, errRefused) { // the jobs it asked for cannot be inserted
 		end.outcome, failure = "failed", err
@@ -102,19 +102,19 @@ func (a *attempt) finishAlone(ctx context.Context, end *ending, jobs []river.Ins
 }
 
 // finishWithOthers leaves it to the journal to write the end of the attempt.
-func (a *attempt) finishWithOthers(ctx context.Context, end *ending) {
+func (a *attempt) finishWithOthers(end *ending) {
 	s := a.service
 	a.handedOver = true
 	end.pending = s.logs.close(a.runID)
 	s.journal.finish(a.entry, end, func(err error) {
 		defer a.letGo()
-		switch err {
-		case errSuperseded:
+		switch {
+		case errors.Is(err, errSuperseded):
 			a.superseded()
-		case errByItself:
+		case errors.Is(err, errByItself):
 			s.logs.reopen(a.runID, end.pending)
-			if told := new(attemptError); errors.As(a.finishAlone(ctx, end, nil, nil), &told) { // River cannot be told any more
-				a.finishAlone(ctx, &ending{outcome: "failed", ended: end.ended}, nil, told)
+			if told := new(attemptError); errors.As(a.finishAlone(end, nil, nil), &told) { // River cannot be told any more
+				_ = a.finishAlone(&ending{outcome: "failed", ended: end.ended}, nil, told) // or the job is an orphan, see reap.go
 			}
 			a.ended()
 		}

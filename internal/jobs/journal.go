@@ -117,7 +117,7 @@ func (j *journal) finish(e *entry, end *ending, settle func(error)) {
 // settle tells what became of an end. What may take its time does not hold up the others.
 func (j *journal) settle(e *entry, err error) {
 	<-j.room
-	if err == nil || err == errGone {
+	if err == nil || errors.Is(err, errGone) {
 		e.settle(err)
 		j.waiting.Done()
 		return

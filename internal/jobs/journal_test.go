@@ -1,0 +1,167 @@
+package jobs
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+const manySlots = "concurrency: 50"
+
+// startQuick runs a service on Postgres whose attempts are made by run instead of a program.
+func startQuick(t *testing.T, url string, run func(context.Context, agent.Attempt) (agent.Result, error)) *Service {
+	t.Helper()
+	return startWith(t, Options{DB: dbtest.OpenURL(t, url), Fleet: fleetOf(t, agents(sh("quick", "true", manySlots, "max_attempts: 1"))), Run: run})
+}
+
+// insertQuick inserts n jobs at once.
+func insertQuick(t *testing.T, s *Service, n int) {
+	t.Helper()
+	exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) select 'quick', 'quick', jsonb_build_object('n', n), 1 from generate_series(1, $1::int) n`, n)
+}
+
+func completed(t *testing.T, s *Service) int {
+	t.Helper()
+	return one[int](t, s, `select count(*) from river_job where state = 'completed'`)
+}
+
+// checkRuns checks that each completed job has one run that ended well, which the sums hold once.
+func checkRuns(t *testing.T, s *Service, n int) {
+	t.Helper()
+	if runs := one[int](t, s, `select count(*) from river_job j join run r on r.job_id = j.id where j.state = 'completed' and r.outcome = 'ok' and r.ended_ms is not null`); runs != n {
+		t.Errorf("%d runs of %d jobs", runs, n)
+	}
+	until(t, "all is summed up", func() bool {
+		return one[int](t, s, `select (select count(*) from run where rolled = 0) + (select count(*) from rollup_fresh)`) == 0
+	})
+	if sum := one[int](t, s, `select coalesce(sum(ok), 0) from rollup where step_s = 60 and agent = ''`); sum != n {
+		t.Errorf("%d runs in the sums, want %d", sum, n)
+	}
+}
+
+func TestEndsThatAreWrittenTogetherAreEachItsOwn(t *testing.T) {
+	s := startQuick(t, dbtest.PostgresURL(t), func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+		if a.JobID%10 == 0 { // some have something to say
+			a.OnLine(agent.Line{At: time.Now(), Level: "info", Msg: "hello", HasMsg: true, Usage: &agent.Usage{InputTokens: 2}})
+		}
+		now := time.Now()
+		return agent.Result{Started: now, Ended: now, Stdout: []byte("result of " + strconv.FormatInt(a.JobID, 10) + "\x00\xff")}, nil
+	})
+	const n = 500
+	insertQuick(t, s, n)
+	until(t, "all are done", func() bool { return completed(t, s) == n })
+	checkRuns(t, s, n)
+	for _, id := range []int64{1, 10, n} {
+		d := get(t, s, id)
+		if len(d.Runs) != 1 || *d.Result != "result of "+strconv.FormatInt(id, 10)+"\uFFFD\uFFFD" || *d.Runs[0].ExitCode != 0 || d.Runs[0].Worker != s.Worker() {
+			t.Errorf("run %+v", d.Runs)
+		}
+	}
+	if lines, tokens := one[int](t, s, `select count(*) from run_log`), one[int](t, s, `select sum(input_tokens) from rollup where step_s = 3600 and agent = 'quick'`); lines != n/10 || tokens != 2*n/10 {
+		t.Errorf("%d lines, %d tokens", lines, tokens)
+	}
+}
+
+// One that Postgres refuses must not hold up the others.
+func TestAnEndThatCannotBeWrittenFailsAlone(t *testing.T) {
+	s := startQuick(t, dbtest.PostgresURL(t), func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+		text := "fine"
+		if strings.Contains(string(a.Args), `"n": 7}`) {
+			text = "poison"
+		}
+		return agent.Result{Stdout: []byte(text)}, nil
+	})
+	exec1(t, s, `alter table run add constraint no_poison check (result <> 'poison')`)
+	const n = 40
+	insertQuick(t, s, n)
+	until(t, "all but one are done", func() bool { return completed(t, s) == n-1 })
+	d := untilState(t, s, 7, "discarded")
+	if len(d.Runs) != 1 || d.Runs[0].Outcome != "failed" || !strings.Contains(*d.Runs[0].Error, "its end could not be written") {
+		t.Errorf("runs %+v", d.Runs)
+	}
+	until(t, "none is in hand", func() bool { return len(s.active.held()) == 0 })
+	well := one[int](t, s, `select count(*) from run where outcome = 'ok'`)
+	if well != n-1 {
+		t.Errorf("%d runs ended well", well)
+	}
+}
+
+func TestEndsWaitForTheDatabase(t *testing.T) {
+	url, proxy := proxied(t, dbtest.PostgresURL(t))
+	gate := make(chan struct{})
+	var begun atomic.Int64
+	s := startQuick(t, url, func(context.Context, agent.Attempt) (agent.Result, error) {
+		begun.Add(1)
+		<-gate
+		return agent.Result{}, nil
+	})
+	insertQuick(t, s, 30)
+	until(t, "they run", func() bool { return begun.Load() == 30 })
+	proxy.Cut()
+	close(gate)
+	until(t, "the ends are waiting", func() bool { return s.done.Load() == 30 })
+	mend(t, proxy)
+	until(t, "all are done", func() bool { return s.db.Ping(t.Context()) == nil && completed(t, s) == 30 })
+	checkRuns(t, s, 30)
+	if again := begun.Load(); again != 30 {
+		t.Errorf("%d attempts", again)
+	}
+}
+
+func TestStopWritesTheEndsThatWereHandedOver(t *testing.T) {
+	url := dbtest.PostgresURL(t)
+	s := startQuick(t, url, func(context.Context, agent.Attempt) (agent.Result, error) { return agent.Result{}, nil })
+	insertQuick(t, s, 3000)
+	until(t, "some are done", func() bool { return completed(t, s) > 200 })
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := one[int](t, s, `select count(*) from river_job where state not in ('available', 'completed') or state = 'available' and attempt > 0`); n != 0 {
+		t.Errorf("%d jobs are neither done nor waiting", n)
+	}
+	if done := int(s.done.Load()); completed(t, s) != done {
+		t.Errorf("%d jobs are completed after %d attempts", completed(t, s), done)
+	}
+	checkRuns(t, s, completed(t, s))
+}
+
+// An attempt whose job was given to another before its end was written changes nothing.
+func TestAHandedOverEndOfALostJobDoesNotCount(t *testing.T) {
+	var s *Service
+	took := make(chan struct{})
+	s = startQuick(t, dbtest.PostgresURL(t), func(ctx context.Context, a agent.Attempt) (agent.Result, error) {
+		<-took
+		return agent.Result{Stdout: []byte("late")}, nil
+	})
+	insertQuick(t, s, 1)
+	until(t, "it runs", func() bool { return one[int](t, s, `select count(*) from run where outcome = 'running'`) == 1 })
+	insertWorker(t, s, workerPrefix+"other-1-aa", time.Now().Add(time.Hour))
+	exec1(t, s, `update river_job set attempted_by = array[$1]`, clientID(workerPrefix+"other-1-aa", 1))
+	close(took)
+	until(t, "the attempt let go", func() bool { return s.done.Load() == 1 && len(s.active.held()) == 0 })
+	d := get(t, s, 1)
+	if d.State != "running" || len(d.Runs) != 1 || d.Runs[0].Outcome != "lost" || d.Runs[0].Result != nil {
+		t.Errorf("job %+v, runs %+v", d.Job, d.Runs)
+	}
+}
+
+func TestRunsAreNumberedWithoutWaste(t *testing.T) {
+	s := startQuick(t, dbtest.PostgresURL(t), func(context.Context, agent.Attempt) (agent.Result, error) { return agent.Result{}, nil })
+	const n = 400
+	insertQuick(t, s, n)
+	until(t, "all are done", func() bool { return completed(t, s) == n })
+	if most := one[int](t, s, `select last_value from run_id_seq`); most > 3*n {
+		t.Errorf("%d ids for %d runs", most, n)
+	}
+	if twice := one[int](t, s, `select count(*) - count(distinct id) from run`); twice != 0 {
+		t.Errorf("%d ids came twice", twice)
+	}
+}
