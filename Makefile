@@ -16,6 +16,10 @@ build: ## build the binary ./agentos
 demo: ## serve the example fleet
 	$(GO) run . demo
 
+.PHONY: cluster
+cluster: ## start Postgres, Redis, 3 servers and 2 workers with the example fleet
+	@$(GO) run ./test/cluster/run
+
 .PHONY: dev
 dev: setup ## serve the example fleet beside a hot-reloading frontend
 	(cd ui && npm run dev) & trap 'kill $$!' EXIT; $(GO) run . demo

@@ -36,9 +36,11 @@ var mayImport = map[string][]string{
 		"snapshot", "snapshot/redistier", "snapshot/pgtier", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
 		"internal/db", "internal/jobs", "internal/server", "internal/source",
 	},
-	"test/deploy":  {},
-	"test/servers": {},
-	"test/faults":  {"test/servers", "test/cluster"},
+	"test/deploy":      {},
+	"test/servers":     {},
+	"test/cluster":     {"examples", "test/servers"},
+	"test/cluster/run": {"test/cluster"},
+	"test/faults":      {"test/servers", "test/cluster"},
 }
 
 // testsMayImport lists what only test files may import on top; all of them may start real servers.

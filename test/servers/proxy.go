@@ -20,13 +20,17 @@ type Proxy struct {
 	target   string
 	hung     bool
 	delay    time.Duration
+	most     int          // bytes that the server may send on each connection; 0 is no limit
 	listener net.Listener // nil while cut
 	pairs    map[*pair]struct{}
 	accepted int
 }
 
 // pair is a client's connection and the one made for it to the server.
-type pair struct{ client, server net.Conn }
+type pair struct {
+	client, server net.Conn
+	sent           int // bytes from the server since there is a limit
+}
 
 // StartProxy is NewProxy for a test.
 func StartProxy(t TB, target string) *Proxy {
@@ -112,7 +116,8 @@ func (p *Proxy) carry(joined *pair, to, from net.Conn) {
 			if _, open := p.pass(joined); !open {
 				return
 			}
-			if _, err := to.Write(buffer[:n]); err != nil {
+			some := p.within(joined, from, n)
+			if _, err := to.Write(buffer[:some]); err != nil || some < n {
 				return
 			}
 		}
@@ -151,6 +156,18 @@ func (p *Proxy) pass(joined *pair) (target string, open bool) {
 	}
 }
 
+// within is how many of n bytes may still go to the client.
+func (p *Proxy) within(joined *pair, from net.Conn, n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.most == 0 || from != joined.server {
+		return n
+	}
+	n = min(n, p.most-joined.sent)
+	joined.sent += n
+	return n
+}
+
 // alter changes the state and wakes those who wait for it.
 func (p *Proxy) alter(change func()) {
 	p.mu.Lock()
@@ -177,6 +194,17 @@ func (p *Proxy) Hang() { p.alter(func() { p.hung = true }) }
 // Slow delays each piece of data, in both directions.
 func (p *Proxy) Slow(delay time.Duration) { p.alter(func() { p.delay = delay }) }
 
+// CutAnswers breaks each connection once the server has sent so many bytes on it, from now on: in the middle of an
+// answer if they are few.
+func (p *Proxy) CutAnswers(after int) {
+	p.alter(func() {
+		p.most = after
+		for joined := range p.pairs {
+			joined.sent = 0
+		}
+	})
+}
+
 // Reset breaks the connections there are; new ones are welcome.
 func (p *Proxy) Reset() { p.alter(p.drop) }
 
@@ -201,9 +229,9 @@ func (p *Proxy) drop() {
 	}
 }
 
-// Mend undoes Cut, Hang and Slow.
+// Mend undoes Cut, Hang, Slow and CutAnswers.
 func (p *Proxy) Mend() error {
-	p.alter(func() { p.hung, p.delay = false, 0 })
+	p.alter(func() { p.hung, p.delay, p.most = false, 0, 0 })
 	p.mu.Lock()
 	cut := p.listener == nil && p.stop.Err() == nil
 	p.mu.Unlock()

@@ -114,6 +114,29 @@ func TestProxySlows(t *testing.T) {
 	}
 }
 
+func TestProxyCutsAnswers(t *testing.T) {
+	p := StartProxy(t, echo(t))
+	conn := dial(t, p)
+	if err := ask(conn, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	p.CutAnswers(2)
+	for i, ok := range []bool{true, true, false} {
+		if err := ask(conn, 5*time.Second); (err == nil) != ok || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("answer %d: %v", i+1, err)
+		}
+	}
+	if err := p.Mend(); err != nil {
+		t.Fatal(err)
+	}
+	conn = dial(t, p)
+	for range 3 {
+		if err := ask(conn, 5*time.Second); err != nil {
+			t.Errorf("after Mend: %v", err)
+		}
+	}
+}
+
 func TestProxyResetsAndRetargets(t *testing.T) {
 	p := StartProxy(t, "127.0.0.1:1") // where nobody listens
 	if err := ask(dial(t, p), 5*time.Second); err == nil {

@@ -1,0 +1,153 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Follower is a viewer of one server's stream. It connects again whenever the stream ends, and checks that revisions
+// only grow and that each patch fits what it has.
+type Follower struct {
+	*complaints
+	member *Member
+	client *http.Client
+	stop   context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	revision int64 // what it has; 0 for nothing
+	highest  int64 // what it ever had
+	events   int
+	heard    func(event string, data []byte)
+}
+
+// Follow begins to follow a server's stream. heard is called with each event, may be nil, and returns soon.
+func (m *Member) Follow(heard func(event string, data []byte)) *Follower {
+	ctx, stop := context.WithCancel(context.Background())
+	f := &Follower{
+		complaints: &complaints{who: "a viewer of the stream of " + m.Name},
+		member:     m, stop: stop, done: make(chan struct{}), heard: heard,
+		client: &http.Client{Transport: &http.Transport{}},
+	}
+	go f.follow(ctx) // ended by Close
+	return f
+}
+
+// Close ends the follower.
+func (f *Follower) Close() {
+	f.stop()
+	<-f.done
+	f.client.CloseIdleConnections()
+}
+
+// Seen is the revision it has and how many events came in all.
+func (f *Follower) Seen() (revision int64, events int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.revision, f.events
+}
+
+var errRefused = errors.New("the stream was refused")
+
+func (f *Follower) follow(ctx context.Context) {
+	defer close(f.done)
+	for {
+		away := f.member.Away()
+		err := f.connect(ctx)
+		if errors.Is(err, errRefused) && !away && !f.member.Away() && !f.member.cold.Load() {
+			f.wrong("%v", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func (f *Follower) connect(ctx context.Context) error {
+	request, err := f.member.Request(ctx, "GET", "/api/admin/stream", nil)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	if f.revision != 0 {
+		request.Header.Set("Last-Event-ID", fmt.Sprint(f.revision))
+	}
+	f.mu.Unlock()
+	response, err := f.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%w: %s", errRefused, response.Status)
+	}
+	return f.read(bufio.NewReaderSize(response.Body, 256<<10))
+}
+
+// read takes events until the connection ends.
+func (f *Follower) read(lines *bufio.Reader) error {
+	var event, data string
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		line = strings.TrimRight(line, "\r\n")
+		key, value, _ := strings.Cut(line, ":")
+		value = strings.TrimPrefix(value, " ")
+		switch {
+		case line == "" && event != "":
+			if err := f.take(event, data); err != nil {
+				f.wrong("%s: %v: %.200s", event, err, data)
+				return err
+			}
+			if f.heard != nil {
+				f.heard(event, []byte(data))
+			}
+			event, data = "", ""
+		case key == "event":
+			event = value
+		case key == "data":
+			data += value
+		}
+	}
+}
+
+func (f *Follower) take(event, data string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.events++
+	next := f.revision
+	switch event {
+	case "snapshot":
+		d, err := parseDocument([]byte(data))
+		if err != nil {
+			return err
+		}
+		next = d.Meta.Revision
+	case "patch":
+		var p struct{ From, To int64 }
+		if err := json.Unmarshal([]byte(data), &p); err != nil {
+			return err
+		}
+		if p.From != f.revision || p.To <= p.From {
+			return fmt.Errorf("a patch from %d to %d for revision %d", p.From, p.To, f.revision)
+		}
+		next = p.To
+	}
+	before := f.highest
+	f.revision, f.highest = next, max(next, f.highest)
+	if next < before {
+		return fmt.Errorf("revision %d after %d", next, before)
+	}
+	return nil
+}
