@@ -66,12 +66,17 @@ generate: ## generate openapi.yaml, its TypeScript types and ui/dist anew
 	cd ui && npm run generate && npm run build
 
 .PHONY: faults
-faults: ## break the real binary in every way we know (long)
-	$(GO) test ./test/faults -count=1 -v -timeout 60m
+faults: ## break the real binary, and a cluster of it, in every way we know (long)
+	$(GO) test ./test/faults -count=1 -v -timeout 240m
 
 .PHONY: faults-short
 faults-short: ## the same faults, fewer repetitions
-	$(GO) test ./test/faults -count=1 -short -v -timeout 20m
+	$(GO) test ./test/faults -count=1 -short -v -timeout 50m
+
+.PHONY: soak
+DURATION ?= 1h
+soak: ## a cluster with a fault every minute for DURATION: nothing may pile up
+	AGENTOS_SOAK=$(DURATION) $(GO) test ./test/faults -run TestClusterSoak -count=1 -v -timeout 0
 
 .PHONY: bench
 bench: ## benchmarks of the hot path, side by side with a bare handler

@@ -263,6 +263,11 @@ func (c *Cluster) Members() []*Member {
 // AwaitHealthy waits until every server shows a document without trouble, made after now, with all workers in it.
 func (c *Cluster) AwaitHealthy(ctx context.Context) error {
 	began := time.Now()
+	for _, m := range c.Workers {
+		if !m.Alive() && !m.Away() {
+			return fmt.Errorf("%s has ended:\n%s", m.Name, m.lastWords())
+		}
+	}
 	for _, m := range c.Servers {
 		err := Until(ctx, m.Name+" is healthy", func() error {
 			if !m.Alive() {

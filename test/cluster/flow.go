@@ -25,7 +25,7 @@ const FlowAgents = `
     env: &flow
       LOCKS: ../locks
   lasting:
-    command: [sh, -c, 'exec 9>"$LOCKS/$AGENTOS_JOB_ID"; flock -w 1 9 || echo "job $AGENTOS_JOB_ID attempt $AGENTOS_ATTEMPT" >>"$LOCKS/overlaps"; echo $AGENTOS_JOB_ID >>"$LOCKS/begun"; sleep 2.5']
+    command: [sh, -c, 'exec 9>"$LOCKS/$AGENTOS_JOB_ID"; flock -w 1 9 || echo "job $AGENTOS_JOB_ID attempt $AGENTOS_ATTEMPT" >>"$LOCKS/overlaps"; echo $AGENTOS_JOB_ID >>"$LOCKS/begun"; sleep 1.5']
     concurrency: 4
     max_attempts: 25
     backoff: {initial: 1s, factor: 1, max: 1s}
@@ -48,7 +48,7 @@ type flowJob struct {
 	at time.Time // when it was certainly in the database
 }
 
-// StartFlow begins a flow of one job in each interval; every fourth lasts two and a half seconds. The cluster must have been
+// StartFlow begins a flow of one job in each interval; every fourth lasts a second and a half. The cluster must have been
 // made with FlowAgents.
 func (c *Cluster) StartFlow(every time.Duration) (*Flow, error) {
 	f := &Flow{cluster: c, done: make(chan struct{})}

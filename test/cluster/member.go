@@ -83,9 +83,12 @@ func (m *Member) Resume() {
 
 // Forget empties the data folder of a member that does not run: it has nothing to show until it finds something.
 func (m *Member) Forget() error {
-	m.cold.Store(true)
+	m.HasNothing()
 	return os.RemoveAll(m.Data)
 }
+
+// HasNothing tells that a member that does not run has nothing to show when it starts: its first answers may be 503.
+func (m *Member) HasNothing() { m.cold.Store(true) }
 
 // Away says whether it was stopped, killed or paused, so that no answer is expected.
 func (m *Member) Away() bool { return m.away.Load() }
@@ -135,7 +138,7 @@ func (m *Member) Check() error {
 // lastWords is the end of its log.
 func (m *Member) lastWords() string {
 	text, _ := os.ReadFile(m.Log())
-	return string(text[max(0, len(text)-3000):])
+	return string(text[max(0, len(text)-2000):])
 }
 
 // eachWay does something to both of its proxies.

@@ -7,6 +7,17 @@
 // is, or be an error where there is a last good document. A table of all faults is printed at the end, and written to
 // the file named by AGENTOS_FAULTS_REPORT.
 //
+// The tests whose names begin with TestCluster break a whole cluster instead: three servers, two workers, Postgres and
+// Redis, made by package cluster, with viewers of every server and a flow of jobs. Their faults are tables in the files
+// cluster_redis_test.go, cluster_postgres_test.go, cluster_both_test.go and cluster_process_test.go. Of each fault is
+// asked that every answer is 200 with a true age (503 with a problem document from a server that never had anything),
+// that 99 of 100 answers come within twice the time of before or 10 ms, that all is well within 10 s afterwards, that no
+// job is lost, no process ends, and that goroutines, files and connections are as few as before. Answers may be late
+// because the machine is busy: then those of a bare server, asked at the same time, are late too, and the fault is
+// repeated, at most twice. The other tests of a cluster kill and pause its leader, count its statements, time how soon a
+// change is on the screens of other servers, and let a fault happen every minute for AGENTOS_SOAK (an hour: make soak).
+// AGENTOS_FAULTS_LOGS names a folder for the logs of a cluster that failed.
+//
 //	make faults                     everything, with the numbers of repetitions that the project promises (long)
 //	go test ./test/faults -short    every fault, fewer repetitions, several at a time
 //

@@ -29,6 +29,8 @@ func runHelper(role string) int {
 		return runLock(os.Args[1], os.Args[2:])
 	case "seize":
 		return runSeize(os.Args[1])
+	case "control":
+		return runControl(os.Args[1])
 	}
 	return complain(fmt.Errorf("there is no helper %q", role))
 }

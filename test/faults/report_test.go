@@ -17,12 +17,14 @@ import (
 var results report
 
 type report struct {
-	mu   sync.Mutex
-	rows []row
+	mu    sync.Mutex
+	rows  []row
+	texts []string // what does not fit into the table
 }
 
 // row is what one fault did to viewers and jobs. Empty texts are shown as a dash.
 type row struct {
+	cluster   bool // of several processes; such rows come last, in the order they were added
 	fault     string
 	viewers   string        // what they got during the fault
 	oldest    time.Duration // the greatest age shown
@@ -38,9 +40,16 @@ func (r *report) add(next row) {
 	r.rows = append(r.rows, next)
 }
 
+// addText adds a paragraph or a table of its own below the table of faults.
+func (r *report) addText(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.texts = append(r.texts, text)
+}
+
 // write prints the table, and writes it to a file when one is named.
 func (r *report) write(to io.Writer, path string) error {
-	text := r.table()
+	text := strings.TrimPrefix(strings.Join(append([]string{r.table()}, r.texts...), "\n"), "\n")
 	if text == "" {
 		return nil
 	}
@@ -58,7 +67,12 @@ func (r *report) table() string {
 	if len(r.rows) == 0 {
 		return ""
 	}
-	sort.SliceStable(r.rows, func(i, k int) bool { return r.rows[i].fault < r.rows[k].fault })
+	sort.SliceStable(r.rows, func(i, k int) bool {
+		if one, other := r.rows[i], r.rows[k]; one.cluster || other.cluster {
+			return !one.cluster && other.cluster
+		}
+		return r.rows[i].fault < r.rows[k].fault
+	})
 	lines := [][]string{{"fault", "viewers got meanwhile", "oldest shown", "p50/p99 ms before → during → after", "recovery", "jobs lost", "note"}}
 	for _, row := range r.rows {
 		lines = append(lines, []string{

@@ -1,0 +1,336 @@
+//go:build linux
+
+package faults
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/test/cluster"
+)
+
+// clusterFault is one way to break the cluster, and what must hold meanwhile beyond what must always hold.
+type clusterFault struct {
+	name string
+	// breaks breaks something and leaves with the scene what mends it.
+	breaks func(s *scene) error
+	// long and short are how long it stays broken in the full run and in the short one; zero is the usual time.
+	long, short time.Duration
+	// stale picks the servers whose viewers may see old data, with its age, while it is broken; nil: none may.
+	stale func(s *scene) []*cluster.Member
+	// newLeader: another server must collect within newLeaderWithin.
+	newLeader bool
+	// sees is a status or a rung that a viewer must get while it is broken; empty: nothing in particular.
+	sees string
+	// once: no job may need a second attempt.
+	once bool
+}
+
+func (f clusterFault) span() time.Duration {
+	long, short := f.long, f.short
+	if long == 0 {
+		long = 15 * time.Second
+	}
+	if short == 0 {
+		short = 3 * time.Second
+	}
+	return pick(long, short)
+}
+
+// clusterCalm is how long viewers look at the healthy cluster before a fault and, at least, after it.
+var clusterCalm = func() time.Duration { return pick(5*time.Second, 1500*time.Millisecond) }
+
+// scene is the stage of one fault, with the parts cast.
+type scene struct {
+	*stage
+	leader    *cluster.Member
+	follower  *cluster.Member
+	bystander *cluster.Member // the third server
+	worker    *cluster.Member
+
+	mends []func() error
+}
+
+// onMend leaves something to do when the fault is over; the last left is the first done.
+func (s *scene) onMend(do func() error) { s.mends = append(s.mends, do) }
+
+func (s *scene) mend() error {
+	var errs []error
+	for _, do := range slices.Backward(s.mends) {
+		errs = append(errs, do())
+	}
+	s.mends = nil
+	return errors.Join(errs...)
+}
+
+// again does something now, and at a steady pace until the fault is mended. Only the first time must succeed.
+func (s *scene) again(every time.Duration, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	s.onMend(func() error {
+		cancel()
+		running.Wait()
+		return nil
+	})
+	limited := func() error {
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		return do(ctx)
+	}
+	if err := limited(); err != nil {
+		return err
+	}
+	running.Go(func() {
+		ticks := time.NewTicker(every)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticks.C:
+				_ = limited()
+			}
+		}
+	})
+	return nil
+}
+
+func everyone(s *scene) []*cluster.Member    { return s.cluster.Servers }
+func theLeader(s *scene) []*cluster.Member   { return []*cluster.Member{s.leader} }
+func theFollower(s *scene) []*cluster.Member { return []*cluster.Member{s.follower} }
+
+// verdict is what came of a fault.
+type verdict struct {
+	row       row
+	problems  []string
+	disturbed bool // answers were late, but so were those of the bare server
+}
+
+func (v *verdict) problem(format string, args ...any) {
+	v.problems = append(v.problems, fmt.Sprintf(format, args...))
+}
+
+func (v *verdict) check(err error) {
+	if err != nil {
+		v.problem("%v", err)
+	}
+}
+
+// act lets a fault happen. A fault during which the machine was busy with something else is repeated.
+func (st *stage) act(t *testing.T, f clusterFault) {
+	t.Helper()
+	const tries = 3
+	for try := 1; ; try++ {
+		v := st.try(f)
+		if try > 1 {
+			v.row.note = strings.TrimPrefix(fmt.Sprintf("%s; try %d: the machine was busy", v.row.note, try), "; ")
+		}
+		if v.disturbed && len(v.problems) == 0 {
+			if try < tries {
+				t.Logf("again: %s, %s", v.row.latencies, v.row.note)
+				continue
+			}
+			v.problem("answers were late in each of %d tries, and so were those of a bare server: %s, %s", try, v.row.latencies, v.row.note)
+		}
+		results.add(v.row)
+		for _, problem := range v.problems {
+			t.Error(problem)
+		}
+		return
+	}
+}
+
+// try is one performance: before, break, meanwhile, mend, after.
+func (st *stage) try(f clusterFault) *verdict {
+	v := &verdict{row: row{cluster: true, fault: f.name, lost: "?"}}
+	if _, err := st.healthy(30 * time.Second); err != nil {
+		v.problem("before the fault: %v", err)
+		return v
+	}
+	st.complaints()
+	began := time.Now()
+	st.forget(began)
+	earlier, err := st.footprintAfter(clusterCalm())
+	v.check(err)
+	overlapsBefore, err := st.flow.Overlaps()
+	v.check(err)
+	repeatedBefore, _ := st.flow.Repeated()
+	s, err := st.cast() // only now: who leads may still have changed
+	if err != nil {
+		v.problem("before the fault: %v", err)
+		return v
+	}
+
+	broke := time.Now()
+	if err := f.breaks(s); err != nil {
+		v.problem("break it: %v", err)
+	}
+	v.check(s.meanwhile(f, v, time.Until(broke.Add(f.span()))))
+	if err := s.mend(); err != nil {
+		v.problem("mend it: %v", err)
+	}
+	mended := time.Now()
+	recovery, err := st.healthy(recoverWithin)
+	if err != nil {
+		v.problem("recovery: %v", err)
+		if more, err := st.healthy(50 * time.Second); err == nil {
+			recovery = recoverWithin + more
+		}
+	}
+	recovered := time.Now()
+	v.row.recovery = seconds(recovery)
+	v.after(st, recovered, earlier)
+	over := time.Now()
+
+	v.check(st.checkProcesses())
+	for _, text := range st.complaints() {
+		v.problem("%s", text)
+	}
+	overlaps, err := st.flow.Overlaps()
+	v.check(err)
+	if more := strings.TrimPrefix(overlaps, overlapsBefore); more != "" {
+		v.problem("attempts at one job were alive at once: %s", more)
+	}
+	if repeated, _ := st.flow.Repeated(); repeated > repeatedBefore {
+		v.note("%d attempts repeated", repeated-repeatedBefore)
+		if f.once {
+			v.problem("%d attempts were repeated, want none", repeated-repeatedBefore)
+		}
+	}
+	v.judgeSamples(s, f, [4]time.Time{began, broke, mended, over})
+	return v
+}
+
+func (v *verdict) note(format string, args ...any) {
+	v.row.note = strings.TrimPrefix(v.row.note+"; "+fmt.Sprintf(format, args...), "; ")
+}
+
+// cast picks who plays what.
+func (st *stage) cast() (*scene, error) {
+	s := &scene{stage: st}
+	_, err := within(newLeaderWithin, "one server leads", func() (err error) {
+		s.leader, err = st.cluster.Leader(context.Background())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	followers := st.cluster.Followers(s.leader)
+	s.follower, s.bystander, s.worker = followers[0], followers[1], st.cluster.Workers[0]
+	return s, nil
+}
+
+// footprintAfter counts what the cluster holds after a span of time.
+func (st *stage) footprintAfter(span time.Duration) (cluster.Footprint, error) {
+	<-time.After(span)
+	return st.cluster.Footprint(context.Background())
+}
+
+// meanwhile lets the fault last, and waits for a new leader if there must be one.
+func (s *scene) meanwhile(f clusterFault, v *verdict, span time.Duration) error {
+	over := time.After(span)
+	var err error
+	if f.newLeader {
+		var took time.Duration
+		_, took, err = s.newLeader(s.leader)
+		if err == nil && took > newLeaderWithin {
+			err = fmt.Errorf("a new leader came after %v", took)
+		}
+		v.note("new leader after %s", seconds(took))
+	}
+	<-over
+	return err
+}
+
+// after waits until nothing is left of the fault: jobs are done, processes hold what they held before.
+func (v *verdict) after(st *stage, recovered time.Time, earlier cluster.Footprint) {
+	calm := time.After(clusterCalm())
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 45*time.Second, errors.New("not within 45 s"))
+	defer cancel()
+	lost, err := st.flow.Drained(ctx, recovered)
+	v.check(err)
+	v.row.lost = fmt.Sprint(lost)
+	_, err = within(40*time.Second, "goroutines, files and connections are back", func() error {
+		now, err := st.cluster.Footprint(ctx)
+		if err != nil {
+			return err
+		}
+		return now.Over(earlier)
+	})
+	v.check(err)
+	v.check(st.streamsAgree(5 * time.Second))
+	<-calm
+}
+
+// judgeSamples looks at what viewers got: how old it was, and how soon it came.
+func (v *verdict) judgeSamples(s *scene, f clusterFault, at [4]time.Time) {
+	var mayBeStale []*cluster.Member
+	if f.stale != nil {
+		mayBeStale = f.stale(s)
+	}
+	var shown [phases]samples
+	var all [phases]cluster.Samples
+	away := 0
+	limit := newLeaderWithin + 2*clusterInterval()
+	for m, seen := range s.samples(at[0], at[3]) {
+		for _, one := range seen {
+			phase := phaseOf(one.At, at[1], at[2])
+			if one.Status == 200 && one.Age > limit && !slices.Contains(mayBeStale, m) {
+				v.problem("a viewer of %s saw data %v old at %s", m.Name, one.Age, one.At.UTC().Format("15:04:05.000"))
+				mayBeStale = append(mayBeStale, m) // once is enough
+			}
+			if one.Away && one.Status != 200 {
+				away++
+				continue
+			}
+			shown[phase] = append(shown[phase], sample{one.Status, one.Rung, one.Age, one.Took})
+			all[phase] = append(all[phase], one)
+		}
+	}
+	v.row.viewers = shown[during].summary()
+	if away > 0 {
+		v.note("%d requests to a server that was made to be away", away)
+	}
+	if f.sees != "" && !strings.Contains(v.row.viewers, f.sees) {
+		v.problem("no viewer got %s: %s", f.sees, v.row.viewers)
+	}
+	// Age is in whole seconds; what is less than one is shown as 0.1 s, nothing at all as a dash.
+	v.row.oldest = max(shown[during].oldest(), shown[after].oldest(), time.Second/10)
+	v.row.latencies = shown[before].latencies() + " → " + shown[during].latencies() + " → " + shown[after].latencies()
+	v.judgeLatencies(s.control.probe, all, at)
+}
+
+func phaseOf(at, broke, mended time.Time) int {
+	switch {
+	case at.Before(broke):
+		return before
+	case at.Before(mended):
+		return during
+	}
+	return after
+}
+
+// judgeLatencies compares the slowest answers with those before the fault, and with a bare server's meanwhile.
+func (v *verdict) judgeLatencies(bare *cluster.Probe, all [phases]cluster.Samples, at [4]time.Time) {
+	const least = 10 * time.Millisecond
+	slow, usual := all[during].Percentile(0.99), all[before].Percentile(0.99)
+	if slow <= max(2*usual, least) {
+		return
+	}
+	control, controlUsual := bare.Samples(at[1], at[2]).Percentile(0.99), bare.Samples(at[0], at[1]).Percentile(0.99)
+	v.note("bare server p99 %s → %s ms", milliseconds(controlUsual), milliseconds(control))
+	if control > least/2 { // it does next to nothing: with a core to itself it needs less than a millisecond
+		v.disturbed = true
+		return
+	}
+	v.problem("p99 was %s ms during the fault and %s ms before; a bare server's was %s ms",
+		milliseconds(slow), milliseconds(usual), milliseconds(control))
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
