@@ -77,7 +77,7 @@ func (g *Group) round(ctx context.Context) (held string) {
 		worked := s.works()
 		held = s.ask(ctx, g.rank(s, time.Now()))
 		if worked && !s.works() {
-			g.warmer.Nudge() // what the link failed of may be what the sources read: a leader must know before the next tick
+			g.warmer.doubt(ctx) // what the link failed of may be what the sources read: a leader must know before the next tick
 		}
 	}
 	return held

@@ -315,6 +315,22 @@ func (w *Warmer) refuse(err error) {
 	w.refusal = err.Error()
 }
 
+// doubt tries all sections at once, whatever the budget says, while the warmer runs. It does not wait for them.
+func (w *Warmer) doubt(ctx context.Context) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.running {
+		return
+	}
+	var idle []*section
+	for _, s := range w.sections {
+		if s.call == nil {
+			idle = append(idle, s)
+		}
+	}
+	w.start(ctx, idle, time.Now())
+}
+
 // barren tells whether every metered section has failed since the run began, or has been without an answer for half its
 // time, so that another process may fare better. That a section is being tried again says nothing.
 func (w *Warmer) barren() bool {
