@@ -3,7 +3,6 @@ package cli
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -35,7 +34,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// startServers is the command `servers` of the scripts: it names an empty Postgres database DATABASE and a Redis REDIS.
+// startServers is the command `servers` of the scripts: it names an empty Postgres database DATABASE, one that does not
+// exist MISSING, and a Redis REDIS.
 func startServers(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
 		ts.Fatalf("usage: servers")
@@ -48,8 +48,8 @@ func startServers(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(redis.Close()) })
 	ts.Setenv("DATABASE", postgres.URL("scripts"))
+	ts.Setenv("MISSING", postgres.URL("missing"))
 	ts.Setenv("REDIS", redis.URL())
-	ts.Setenv("REDISPORT", strconv.Itoa(redis.Port))
 }
 
 func TestExampleConfigurationIsFine(t *testing.T) {

@@ -70,7 +70,7 @@ func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	err = s.migrate(first)
 	switch {
 	case err == nil:
-	case database.Kind == db.Postgres && (first.Err() != nil || db.Temporary(err)):
+	case database.Kind == db.Postgres && !db.Refused(err) && (first.Err() != nil || db.Temporary(err)):
 		log.Warn("the database cannot be used yet: starting without it", "database", database.URL, "error", err)
 	default:
 		return nil, fmt.Errorf("migrate %s: %w", database.URL, closing(database, err))

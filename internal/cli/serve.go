@@ -136,7 +136,9 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	}
 	stop()
 	err = errors.Join(err, group.Wait())
-	return errors.Join(err, cache.Close(ending))
+	storing, cancel := context.WithTimeoutCause(context.Background(), time.Second, errors.New("shutting down took too long"))
+	defer cancel()
+	return errors.Join(err, cache.Close(storing))
 }
 
 // drain stops fetching jobs and waits for the running attempts; what has not ended by then goes back to the queue.

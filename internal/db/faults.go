@@ -141,13 +141,23 @@ func (e *openError) Unwrap() error { return e.cause }
 // temporary is false for what only somebody who changes a setting can mend.
 func (e *openError) temporary() bool {
 	var told *pgconn.PgError
-	if !errors.As(e.cause, &told) {
-		var name *net.DNSError
-		return !isDisagreement(e.cause) && (!errors.As(e.cause, &name) || !name.IsNotFound)
+	if errors.As(e.cause, &told) {
+		return !Refused(e.cause)
+	}
+	var name *net.DNSError
+	return !isDisagreement(e.cause) && (!errors.As(e.cause, &name) || !name.IsNotFound)
+}
+
+// Refused tells whether Postgres is there and will not have whoever connects, for a reason that trying again does not mend:
+// a wrong password, a database that does not exist.
+func Refused(err error) bool {
+	var told *pgconn.PgError
+	if !errors.As(err, &told) {
+		return false
 	}
 	switch told.Code[:min(2, len(told.Code))] {
 	case "28", "3D", "3F", "42":
-		return false
+		return true
 	}
-	return true
+	return false
 }
