@@ -104,6 +104,9 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 	return s, nil
 }
 
-// Loaded tells whether the live credentials were read from the database since Open. Before, nobody can be let in but by a
-// look-up of his own.
+// Loaded tells whether the live credentials were read from the database since Open.
 func (s *Service) Loaded() bool { return s.known.Load().change >= 0 }
+
+// Admits tells whether this service can let in whom it should: it has read the live credentials, or knows some of them from
+// elsewhere. Before, all it can do while the database does not answer is to turn everybody away.
+func (s *Service) Admits() bool { return s.Loaded() || len(s.known.Load().principals) > 0 }

@@ -40,7 +40,7 @@ func (s *server) readyz(c *call) {
 	} else {
 		unready("there is no document to show yet")
 	}
-	if !s.Auth.Loaded() {
+	if !s.Auth.Admits() {
 		unready("the database has not answered since the start: nobody can be let in")
 	}
 	if body.Stale {

@@ -44,9 +44,9 @@ function focusFilter() {
   document.querySelector<HTMLElement>('main input[type=search]')?.focus()
 }
 
-/** Moves the focus along the links of the rows marked with data-row. */
+/** Moves the focus along the first links of the rows marked with data-row; rows without one are passed over. */
 function moveRow(step: number) {
-  const rows = [...document.querySelectorAll<HTMLElement>('main [data-row]')]
+  const rows = [...document.querySelectorAll<HTMLElement>('main [data-row]')].filter((row) => row.querySelector('a'))
   const at = rows.findIndex((row) => row.contains(document.activeElement))
   const row = rows[at === -1 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + step))]
   row?.querySelector<HTMLElement>('a')?.focus()

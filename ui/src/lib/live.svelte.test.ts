@@ -120,3 +120,24 @@ test('a session that ends stops everything and says so', () => {
   expect(ended).toHaveBeenCalledOnce()
   expect(live.link).toBe('ended')
 })
+
+describe('who collects', () => {
+  const withParts = (...names: string[]) => {
+    const doc = emptyDocument(1, now)
+    doc.meta.publisher = 'web-01:2210'
+    const components = Object.fromEntries(names.map((name) => [name, { status: 'ok', detail: '', took_ms: null }]))
+    doc.dashboard.system = { components } as unknown as NonNullable<typeof doc.dashboard.system>
+    const live = new Live()
+    live.boot(boot(), doc, now)
+    return live
+  }
+
+  test.each([[['database', 'redis']], [['database', 'postgres link']]])('is told of servers joined by %s', (names) => {
+    expect(withParts(...names).collector).toBe('web-01:2210')
+  })
+
+  test('goes without saying of a server alone, and before there is a document', () => {
+    expect(withParts('database', 'cache').collector).toBeUndefined()
+    expect(new Live().collector).toBeUndefined()
+  })
+})

@@ -138,6 +138,12 @@ export class Live implements Receiver {
     return this.silent || (this.doc?.meta.stale ?? true)
   }
 
+  /** The process that collects for several servers; undefined when one server is alone: then there is no link. */
+  get collector(): Maybe<string> {
+    const parts = this.doc?.dashboard.system?.components ?? {}
+    return parts.redis || parts['postgres link'] ? this.doc?.meta.publisher : undefined
+  }
+
   section(name: SectionName): SectionHealth {
     const meta: Maybe<SectionMeta> = this.doc?.meta.sections[name]
     return {

@@ -255,3 +255,79 @@ test('a job is enqueued and followed to its end', async () => {
   await page.waitForSelector('pre:has-text("by hand")')
   await page.waitForSelector('[role=log] p .msg', { timeout: 30_000 })
 })
+
+test('workers: where they are, what they may run and what they run', async () => {
+  const page = await open('/workers')
+  const rows = (id: string) => page.locator(`tbody[data-row]:has(th[title="${id}"])`)
+  expect(await page.locator('tbody[data-row] th').allInnerTexts()).toEqual([
+    'build-01:3302',
+    'build-01:4121',
+    'build-02:911',
+    'build-02:640',
+    'web-01:2210',
+    'web-02:1874',
+  ])
+  expect(await rows('build-01-4121').innerText()).toContain('all 11 agents')
+  expect(await rows('web-01-2210').locator('a[href^="/agents/"]:visible').allInnerTexts()).toEqual([
+    'flaky',
+    'report',
+    'summarise',
+    'todos',
+    'walk',
+  ])
+  expect(await rows('build-01-3302').innerText()).toMatch(/draining[^]*Takes no more jobs/)
+  expect(await rows('build-02-640').innerText()).toMatch(/lost[^]*no heartbeat/)
+  const index = jobs().find((job) => 'agent' in job && job.agent === 'index' && job.state === 'running')!
+  const { worker } = index as unknown as { worker: string }
+  await rows(worker).locator(`a[href="/jobs/${index.id}"]`).waitFor()
+  await page.keyboard.press('j')
+  expect(
+    await page.evaluate(() => document.activeElement?.closest('[data-row]')?.querySelector('th')?.textContent),
+  ).toMatch(/^(build|web)-/)
+})
+
+test('agents that nobody runs are told on the workers’ page', async () => {
+  fixture.fleet.unserved.add('walk').add('report')
+  const page = await open('/workers')
+  await page.waitForSelector('text=No worker runs walk, report: their jobs wait until one does.')
+})
+
+test('of several servers: who collects, where jobs run, and what connects them', async () => {
+  Object.assign(fixture.fleet.links, { redis: 'down', 'postgres link': 'degraded' })
+  fixture.publish()
+  const page = await open('/')
+  const system = page.locator('section:has(> header h2:text-is("System"))')
+  await system.locator('text=collects on web-01').waitFor()
+  expect((await system.locator('li').allInnerTexts()).map((text) => text.replaceAll('\n', ' '))).toEqual([
+    expect.stringMatching(/^Database Postgres 15.4/),
+    'Redis connection refused down',
+    'Postgres link what other servers publish is not heard degraded',
+    expect.stringMatching(/^Cache /),
+    expect.stringMatching(/^Warmer /),
+  ])
+  expect(await page.locator('[aria-label="Health"]').innerText()).toContain('redis: connection refused')
+  await page.locator('[aria-label="Running jobs"] .now li:has-text("build-0")').first().waitFor()
+  await page.click('.freshness')
+  await page.waitForSelector('.sections:has-text("collected for all servers by web-01:2210")')
+})
+
+test('a server alone says nothing of others', async () => {
+  fixture.fleet.links = {}
+  fixture.publish()
+  const page = await open('/')
+  await page.click('.freshness')
+  expect(await page.locator('.sections').innerText()).not.toContain('all servers')
+  expect(await page.locator('section:has(> header h2:text-is("System"))').innerText()).not.toContain('collects')
+  expect(await page.locator('[aria-label="Running jobs"] .on').count()).toBe(0)
+})
+
+test('a server that is cut off says so, and whose figures it shows', async () => {
+  const page = await open('/')
+  await page.waitForSelector('.freshness:has-text("live")')
+  fixture.state.silent = true
+  const banner = page.locator('.banner')
+  await banner.waitFor({ timeout: 40_000 })
+  expect(await banner.innerText()).toMatch(
+    /no news since, neither its own nor of another server[^]*as web-01:2210 collected it/,
+  )
+})

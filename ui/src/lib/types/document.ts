@@ -25,6 +25,8 @@ export type SectionName = (typeof sectionNames)[number]
 export interface Meta {
   version: number
   revision: number
+  /** The process that collected the document, "host:pid". */
+  publisher?: Maybe<string>
   as_of: string
   stale: boolean
   interval_ms: number
@@ -52,6 +54,7 @@ export interface System {
   memory_total_bytes: number
   disk_used_bytes: number
   disk_total_bytes: number
+  /** All of this is about the machine and the process that collected the document. */
   host: string
   version: string
   started_at: string
@@ -82,11 +85,19 @@ export interface Worker {
   state: 'active' | 'draining' | 'lost'
   version: string
   started_at: string
+  /** By the database's clock, which is another than the server's. */
   beat_at: string
+  /** How old that was when the section was collected. */
+  beat_age_ms?: Maybe<number>
   slots: number
   running: number
   done: number
+  /** How many agents it runs. */
   agents: number
+  /** Which ones, at most 20; null: the whole fleet. */
+  agent_names?: Maybe<string[]>
+  /** Which queues it serves, at most 20; null: all. */
+  queues?: Maybe<string[]>
 }
 
 export interface Queue {
@@ -155,6 +166,8 @@ export interface Job {
 
 export interface RunningJob extends Job {
   run_id?: Maybe<number>
+  /** Where it runs; empty when its worker is no AgentOS. */
+  host?: Maybe<string>
   started_at: string
   progress?: Maybe<number>
   message?: Maybe<string>
