@@ -148,7 +148,7 @@ func TestLinkSurvives(t *testing.T) {
 			began := a.Stats()
 			suffer(t, f, a, 3*time.Second)
 			during := a.Stats()
-			if during.Errors == began.Errors || !strings.Contains(during.Error, ":") {
+			if during.Errors == began.Errors || during.Error == "" && !f.reads { // else the last call may have worked
 				t.Errorf("the statistics tell nothing: %+v", during)
 			}
 			if made := during.Connects - began.Connects; made > 20 || during.Connections > before {
