@@ -28,8 +28,13 @@ func (s *Service) Agents(ctx context.Context) (map[string]AgentStats, error) {
 	if err := errors.Join(s.countByAgent(ctx, fleet, stats), s.sumByAgent(ctx, now, stats)); err != nil {
 		return nil, explain("read the agents", err)
 	}
+	slots, err := s.offered(ctx, "agents")
+	if err != nil {
+		return nil, explain("read the agents", err)
+	}
 	result := make(map[string]AgentStats, len(stats))
 	for name, a := range stats {
+		a.Slots = slots[name]
 		if err := s.lastOf(ctx, name, a); err != nil {
 			return nil, explain("read agent "+name, err)
 		}

@@ -178,6 +178,7 @@ type Series struct {
 // AgentStats is what the queue and the rollups know of one agent.
 type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
+	Slots                                  int // attempts that all live workers together may run at once; 0 when none runs it
 	LastHour, LastDay                      Window
 	LastRunAt                              *time.Time
 	LastOutcome                            string // of the run that ended last; empty when none did

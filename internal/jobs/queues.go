@@ -42,7 +42,7 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	slots, err := s.slotsByQueue(ctx)
+	slots, err := s.offered(ctx, "queues")
 	if err != nil {
 		return nil, err
 	}
@@ -112,10 +112,10 @@ func (s *Service) oldestDue(ctx context.Context, queue string, now time.Time) (*
 	return oldest, nil
 }
 
-// slotsByQueue sums up what the live workers offer.
-func (s *Service) slotsByQueue(ctx context.Context) (map[string]int, error) {
+// offered sums up what the live workers offer, by "queues" or by "agents".
+func (s *Service) offered(ctx context.Context, by string) (map[string]int, error) {
 	slots := map[string]int{}
-	rows, err := s.db.Read.QueryContext(ctx, `select queues from worker where state = 'active' and beat_ms >= `+s.sql.nowMS+` - $1`,
+	rows, err := s.db.Read.QueryContext(ctx, `select `+by+` from worker where state = 'active' and beat_ms >= `+s.sql.nowMS+` - $1`,
 		silentFor.Milliseconds())
 	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var text string

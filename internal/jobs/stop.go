@@ -29,7 +29,9 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.active.drain()
 	var err error
 	if s.id != "" {
-		s.health.report("tell that this worker drains", s.beat(s.life, "draining"))
+		telling, cancel := context.WithTimeout(s.life, time.Second)
+		s.health.report("tell that this worker drains", s.beat(telling, "draining"))
+		cancel()
 		s.onChange("workers")
 		err = s.stopGenerations(ctx)
 	}

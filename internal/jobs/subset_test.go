@@ -33,6 +33,9 @@ func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
 				t.Errorf("job %+v", d.Job)
 			}
 		}
+		if stats, err := first.Agents(t.Context()); err != nil || stats["one"].Slots != 1 || stats["left"].Slots != 4 || stats["right"].Slots != 0 {
+			t.Errorf("agents %+v, %v", stats, err)
+		}
 		second := startWith(t, Options{DB: database, Fleet: fleetOf(t, yaml), Agents: []string{"two", "right"}})
 		for _, id := range others {
 			if d := untilState(t, first, id, "completed"); d.Runs[0].Worker != second.Worker() {

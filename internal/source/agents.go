@@ -74,7 +74,7 @@ func agents(d Deps) snapshot.Source {
 		if err != nil {
 			return nil, err
 		}
-		lanes, err := readLanes(ctx, d.Jobs)
+		paused, err := pausedQueues(ctx, d.Jobs)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func agents(d Deps) snapshot.Source {
 			Items:       make(map[string]agentValue, len(fleet.Agents)),
 		}
 		for i, spec := range fleet.Agents {
-			one := describeAgent(i, spec, stats[spec.Name], lanes)
+			one := describeAgent(i, spec, stats[spec.Name], paused[spec.Queue])
 			one.NextRunAt = d.Jobs.NextRun(spec.Name)
 			switch one.State {
 			case "paused":
@@ -100,23 +100,17 @@ func agents(d Deps) snapshot.Source {
 	})
 }
 
-// lanes tells which queues are paused and whether anybody works at all.
-type lanes struct {
-	paused map[string]bool
-	served map[string]bool
-}
-
-func readLanes(ctx context.Context, s *jobs.Service) (lanes, error) {
-	l := lanes{paused: map[string]bool{}, served: map[string]bool{}}
+// pausedQueues tells which queues are paused.
+func pausedQueues(ctx context.Context, s *jobs.Service) (map[string]bool, error) {
 	queues, err := s.Queues(ctx)
 	if err != nil {
-		return l, err
+		return nil, err
 	}
+	paused := make(map[string]bool, len(queues))
 	for _, q := range queues {
-		l.paused[q.Name] = q.PausedAt != nil
-		l.served[q.Name] = q.Slots > 0
+		paused[q.Name] = q.PausedAt != nil
 	}
-	return l, nil
+	return paused, nil
 }
 
 func describeConfig(fleet Fleet) configValue {
@@ -131,11 +125,11 @@ func describeConfig(fleet Fleet) configValue {
 	return c
 }
 
-func describeAgent(order int, spec *agent.Spec, s jobs.AgentStats, l lanes) agentValue {
+func describeAgent(order int, spec *agent.Spec, s jobs.AgentStats, paused bool) agentValue {
 	v := agentValue{
 		Order: order, Name: spec.Name, Description: spec.Description, Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), MaxAttempts: spec.MaxAttempts,
-		State:   agentState(spec, s, l),
+		State:   agentState(s, paused),
 		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable,
 		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
@@ -151,12 +145,12 @@ func describeAgent(order int, spec *agent.Spec, s jobs.AgentStats, l lanes) agen
 	return v
 }
 
-// agentState names what an operator should know first: that nobody serves it, that it is paused, that it fails.
-func agentState(spec *agent.Spec, s jobs.AgentStats, l lanes) string {
+// agentState names what an operator should know first: that nobody runs it, that it is paused, that it fails.
+func agentState(s jobs.AgentStats, paused bool) string {
 	switch {
-	case !l.served[spec.Queue]:
+	case s.Slots == 0:
 		return "offline"
-	case l.paused[spec.Queue]:
+	case paused:
 		return "paused"
 	case s.Running > 0:
 		return "running"
