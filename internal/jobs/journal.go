@@ -16,11 +16,13 @@ import (
 const (
 	// beginWithin is how soon the start of an attempt is written. One that ends before is written once.
 	beginWithin = 10 * time.Millisecond
-	// When more than gatherAbove attempts ended in one transaction, the next one waits gatherFor for more.
-	gatherAbove = 8
-	gatherFor   = 10 * time.Millisecond
-	maxAtOnce   = 500  // attempts of one transaction
-	maxWaiting  = 2000 // ends that wait to be written; further attempts wait to hand over theirs
+	// When more than gatherAbove attempts ended in one transaction, the next one waits gatherFor for more, unless there are
+	// gatherEnough.
+	gatherAbove  = 8
+	gatherFor    = 10 * time.Millisecond
+	gatherEnough = 200
+	maxAtOnce    = 1000 // attempts of one transaction
+	maxWaiting   = 3000 // ends that wait to be written; further attempts wait to hand over theirs
 )
 
 // journal writes what becomes of this process's attempts on Postgres: what comes while it writes is one transaction, the
@@ -149,6 +151,7 @@ func (j *journal) run(stop context.Context) {
 			j.write(begins, ends)
 		}
 		switch {
+		case len(ends) > gatherAbove && j.has(gatherEnough):
 		case len(ends) > gatherAbove:
 			timer.Reset(gatherFor)
 			select {
@@ -164,6 +167,13 @@ func (j *journal) run(stop context.Context) {
 			}
 		}
 	}
+}
+
+// has tells whether n ends wait.
+func (j *journal) has(n int) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.ends) >= n
 }
 
 // close settles what is left: the next worker runs those jobs again.
