@@ -18,8 +18,11 @@ const (
 	// for it.
 	reapEvery = 5 * time.Second
 	// orphanedFor is how long a job of this very worker may be "running" without being in its hands before it is given
-	// back. River tries for some seconds to write an attempt's end when the database cannot be used.
-	orphanedFor = time.Minute
+	// back: the answer to its fetch was lost with the connection, or its end could not be written. It is counted while the
+	// database answers, which is when River writes the ends that it still has. orphanedLooks is how often it must have been
+	// seen so: a process that stood still has fetched jobs that it has not taken in hand yet.
+	orphanedFor   = 2 * reapEvery
+	orphanedLooks = 3
 
 	lostShown = 10 * time.Minute // how long a lost worker is listed
 	lostKept  = 24 * time.Hour
@@ -273,12 +276,13 @@ func (s *Service) orphaned(job int64) bool {
 		delete(s.watch.orphans, job)
 		return false
 	}
-	since, seen := s.watch.orphans[job]
-	if !seen {
-		s.watch.orphans[job] = time.Now()
-		return false
+	o := s.watch.orphans[job]
+	if o == nil {
+		o = &orphan{since: time.Now()}
+		s.watch.orphans[job] = o
 	}
-	return time.Since(since) > orphanedFor
+	o.looks++
+	return o.looks >= orphanedLooks && time.Since(o.since) >= orphanedFor-reapEvery/2
 }
 
 // forgetOrphans drops those that are running no more.

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
@@ -121,7 +120,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	s := &Service{
 		db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run,
-		limiter: newLimiter(), active: newActiveSet(), watch: watch{orphans: map[int64]time.Time{}}, ended: make(chan struct{}, 1),
+		limiter: newLimiter(), active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
 	if !opts.NoWork && (opts.Agents == nil || len(opts.Agents) > 0) {
 		s.id = newWorkerID()

@@ -19,8 +19,14 @@ const (
 type watch struct {
 	looked  time.Time // when the workers were looked at last; zero: never, or in vain
 	workers map[string]*sighting
-	reaped  time.Time           // when everything that runs was gone through last
-	orphans map[int64]time.Time // jobs of this worker in nobody's hands, since when
+	reaped  time.Time         // when everything that runs was gone through last
+	orphans map[int64]*orphan // jobs of this worker in nobody's hands
+}
+
+// orphan is such a job: since when, and how often it was seen so.
+type orphan struct {
+	since time.Time
+	looks int
 }
 
 // sighting is a worker's row as read last.
