@@ -25,6 +25,7 @@ type section struct {
 	judged  time.Time       // when the last attempt was started whose outcome is known
 	due     time.Time       // next tick
 	touched bool            // nudged since it was last started
+	owed    bool            // may start once past the budget, see owe
 	cost    time.Duration   // moving average of what attempts typically take that do not time out
 	recent  []time.Duration // what the last three of them took
 	gap     time.Duration   // least time between two starts, by the budget
@@ -69,7 +70,7 @@ func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) 
 			w.probed, w.probeAt = now, now.Add(max(w.opts.Interval, w.probeGap))
 		}
 		s.call = &call{started: now, batch: b}
-		s.started = now
+		s.started, s.owed = now, false
 		s.due = nextTick(s.due, s.Every, now)
 		w.collect(ctx, s, s.call)
 	}
@@ -172,8 +173,12 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 			s.value = value
 		}
 	}
+	back := err == nil && s.err != ""
 	w.tell(s, err)
 	w.mark(s, waited, now)
+	if back {
+		w.owe(now)
+	}
 }
 
 // typical is the median of the last three costs: one attempt that had to wait for something rare, a lock or a disk, says

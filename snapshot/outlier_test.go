@@ -78,3 +78,48 @@ func TestFailingAfterAWaitDoesNotSlowASection(t *testing.T) {
 		}
 	})
 }
+
+// A section that is costly is collected rarely. When the database is back it does not show its failure until its next turn.
+func TestACostlySectionIsBackWithTheOthers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sections []snapshot.Section
+		var sources []*snapshottest.Source
+		for i := range 6 {
+			s, source := section(fmt.Sprintf("s%d", i))
+			source.Delay(3 * time.Millisecond)
+			sections, sources = append(sections, s), append(sources, source)
+		}
+		sources[0].Delay(900 * time.Millisecond)
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
+		run(t, warmer)
+		pass(time.Minute)
+		if every := decode(t, cache.Current()).Meta.Sections["s0"].EveryMS; every < 5000 {
+			t.Fatalf("it is collected every %d ms: it is not costly", every)
+		}
+		for _, source := range sources {
+			source.Fail(errors.New("the database is not there"))
+		}
+		failed := func() bool { return decode(t, cache.Current()).Meta.Sections["s0"].Error != nil }
+		for range 60 {
+			if failed() {
+				break
+			}
+			pass(time.Second)
+		}
+		if !failed() {
+			t.Fatal("it has not failed")
+		}
+		for _, source := range sources {
+			source.Fail(nil)
+		}
+		pass(3500 * time.Millisecond)
+		if failed() {
+			t.Error("it shows its failure 3.5 s after the database is back")
+		}
+		calls := sources[0].Calls()
+		pass(4 * time.Second)
+		if n := sources[0].Calls() - calls; n > 1 {
+			t.Errorf("it was collected %d times in 4 s: the budget is forgotten", n)
+		}
+	})
+}

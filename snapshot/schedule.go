@@ -39,6 +39,8 @@ func (w *Warmer) startAt(s *section) (time.Time, bool) {
 		return time.Time{}, false
 	case w.throttled(s):
 		return w.nextProbeAt(), s == w.nextProbe()
+	case s.owed:
+		return s.due, true
 	case s.touched:
 		return later(earlier(w.nudgeAt(), s.due), s.started.Add(s.gap)), true
 	}
@@ -169,7 +171,17 @@ func (w *Warmer) affordable(s *section, now time.Time) bool {
 	if w.throttled(s) {
 		return s == w.nextProbe() && !w.nextProbeAt().After(now)
 	}
-	return !s.started.Add(s.gap).After(now)
+	return s.owed || !s.started.Add(s.gap).After(now)
+}
+
+// owe makes all sections due that have failed, now that one which had failed works again: what they waited for seems to be
+// back, and a costly one would show its failure for long. Each is tried once past the budget. w.mu is held.
+func (w *Warmer) owe(now time.Time) {
+	for _, s := range w.sections {
+		if s.err != "" && !w.throttled(s) {
+			s.owed, s.due = true, now
+		}
+	}
 }
 
 // describe is what meta.sections says of a section. w.mu is held.
