@@ -20,7 +20,7 @@ type clusterFault struct {
 	name string
 	// breaks breaks something and leaves with the scene what mends it.
 	breaks func(s *scene) error
-	// long and short are how long it stays broken in the full run and in the short one; zero is the usual time.
+	// long and short are how long it stays broken, once it is, in the full run and in the short one; zero is the usual time.
 	long, short time.Duration
 	// stale picks the servers whose viewers may see old data, with its age, while it is broken; nil: none may.
 	stale func(s *scene) []*cluster.Member
@@ -171,7 +171,7 @@ func (st *stage) try(f clusterFault) *verdict {
 	if err := f.breaks(s); err != nil {
 		v.problem("break it: %v", err)
 	}
-	v.check(s.meanwhile(f, v, time.Until(broke.Add(f.span()))))
+	v.check(s.meanwhile(f, v, f.span()))
 	if err := s.mend(); err != nil {
 		v.problem("mend it: %v", err)
 	}

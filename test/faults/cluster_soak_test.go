@@ -141,8 +141,8 @@ func judgeSoak(t *testing.T, counted []soakSample) {
 
 // most is the greatest of some samples; Over leaves room for what comes and goes.
 func most(list []soakSample) cluster.Footprint {
-	top := list[0].Footprint
-	for _, s := range list[1:] {
+	top := cluster.Footprint{Goroutines: map[string]int{}, Files: map[string]int{}}
+	for _, s := range list {
 		for name, n := range s.Goroutines {
 			top.Goroutines[name] = max(top.Goroutines[name], n)
 		}
