@@ -875,9 +875,19 @@ export interface components {
             users: components["schemas"]["User"][];
         };
         Worker: {
+            /** @description The agents it runs, at most 20; null for all of the fleet */
+            agent_names: string[];
             /** Format: int64 */
             agents: number;
-            /** Format: date-time */
+            /**
+             * Format: int64
+             * @description How old that was when this was read
+             */
+            beat_age_ms: number;
+            /**
+             * Format: date-time
+             * @description Its last heartbeat, by the database's clock
+             */
             beat_at: string;
             /**
              * Format: int64
@@ -890,6 +900,8 @@ export interface components {
             order: number;
             /** Format: int64 */
             pid: number;
+            /** @description The queues it serves, at most 20; null for all of the fleet */
+            queues: string[];
             /** Format: int64 */
             running: number;
             /** Format: int64 */
