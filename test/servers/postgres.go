@@ -251,7 +251,8 @@ func (p *Postgres) Close() error {
 	return p.folder.remove()
 }
 
-// NewStandby makes a server that follows this one, for Promote. Give it the settings this one has.
+// NewStandby makes a server that follows this one, for Promote: what this one does from then on, it hands over before it
+// stops in order. Give it the settings this one has.
 func (p *Postgres) NewStandby(options ...PostgresOption) (*Postgres, error) {
 	options = append(options, PostgresSetting("cluster_name", "standby"))
 	standby, err := newPostgres("standby", options)
@@ -262,10 +263,22 @@ func (p *Postgres) NewStandby(options ...PostgresOption) (*Postgres, error) {
 		return standby.tool("pg_basebackup", "-d", p.AdminURL("postgres"), "-D", standby.folder.file("data"),
 			"--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf", "--no-sync")
 	})
+	if err == nil {
+		err = standby.awaitStream()
+	}
 	if err != nil {
 		return nil, errors.Join(err, standby.Close())
 	}
 	return standby, nil
+}
+
+// awaitStream waits until a standby hears of each change: it answers some time before that.
+func (p *Postgres) awaitStream() error {
+	return until(startPatience, "the standby follows", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+		defer cancel()
+		return p.Exec(ctx, "postgres", "SELECT 1/count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'")
+	})
 }
 
 // Promote makes a standby the primary, and waits until it takes writes.
