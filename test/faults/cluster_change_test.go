@@ -24,18 +24,62 @@ const (
 	streamsEnd   = 2 * time.Second        // after a log-out or a revocation, on every server
 )
 
+// paths are the ways that a change can take, by the parts of the server that is asked and of the one that shows it.
+var paths = []string{"leader → follower", "follower → leader", "follower → follower"}
+
 // TestClusterShowsChangesOnOtherServers enqueues jobs through each server and waits for them on the streams of the others.
+// While the machine is busy with something else it is repeated: a bare server that is late too shows that.
 func TestClusterShowsChangesOnOtherServers(t *testing.T) {
-	const samplesEach = 100
+	const tries = 3
 	c := newCluster(t, idleAgent)
+	bare, err := startControl(viewEvery)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bare.close()
+	var report strings.Builder
+	report.WriteString("Change to screen across servers, from the request to the event on another server's stream:\n\n| path | samples | p50 | p95 | slowest | bare server's p99 |\n|---|---|---|---|---|---|\n")
+	for try := 1; ; try++ {
+		began := time.Now()
+		took := changes(t, c)
+		control := bare.probe.Samples(began, time.Now()).Percentile(0.99)
+		late := ""
+		for _, path := range paths {
+			list := slices.Sorted(slices.Values(took[path]))
+			p95 := list[len(list)*95/100]
+			fmt.Fprintf(&report, "| %s | %d | %s ms | %s ms | %s ms | %s ms |\n", path, len(list),
+				milliseconds(list[len(list)/2]), milliseconds(p95), milliseconds(list[len(list)-1]), milliseconds(control))
+			if p95 > changeWithin {
+				late += fmt.Sprintf("%s: p95 is %v; ", path, p95)
+			}
+		}
+		if late == "" {
+			break
+		}
+		if control <= busyAbove || try == tries {
+			t.Errorf("%sp99 of a bare server was %v", late, control)
+			break
+		}
+		t.Logf("again: %sp99 of a bare server was %v", late, control)
+	}
+	results.addText(report.String())
+}
+
+// changes measures at least 100 changes for each path.
+func changes(t *testing.T, c *cluster.Cluster) map[string][]time.Duration {
+	t.Helper()
+	const each = 100
 	leader := leaderOf(t, c)
 	untilAtPace(t, c.Servers[0])
 	screens := map[*cluster.Member]*screen{}
 	for _, m := range c.Servers {
-		screens[m] = newScreen(t, m)
+		s := newScreen(t, m)
+		defer s.follower.Close()
+		screens[m] = s
 	}
 	took := map[string][]time.Duration{}
-	for n := 0; len(took["leader → follower"]) < samplesEach || len(took["follower → leader"]) < samplesEach || len(took["follower → follower"]) < samplesEach; n++ {
+	enough := func(path string) bool { return len(took[path]) >= each }
+	for n := 0; !enough(paths[0]) || !enough(paths[1]) || !enough(paths[2]); n++ {
 		through := c.Servers[n%len(c.Servers)]
 		<-time.After(time.Duration(50+rand.IntN(250)) * time.Millisecond) // at no particular moment of the servers' own
 		began := time.Now()
@@ -45,26 +89,15 @@ func TestClusterShowsChangesOnOtherServers(t *testing.T) {
 		}
 		for _, m := range c.Servers {
 			if m != through {
-				pair := part(through, leader) + " → " + part(m, leader)
-				took[pair] = append(took[pair], screens[m].shows(t, made.ID).Sub(began))
+				path := part(through, leader) + " → " + part(m, leader)
+				took[path] = append(took[path], screens[m].shows(t, made.ID).Sub(began))
 			}
 		}
 	}
 	if now := leaderOf(t, c); now != leader {
 		t.Fatalf("%s led at first and %s in the end", leader.Name, now.Name)
 	}
-	var report strings.Builder
-	report.WriteString("Change to screen across servers, from the request to the event on another server's stream:\n\n| path | samples | p50 | p95 | slowest |\n|---|---|---|---|---|\n")
-	for _, pair := range []string{"leader → follower", "follower → leader", "follower → follower"} {
-		list := slices.Sorted(slices.Values(took[pair]))
-		p95 := list[len(list)*95/100]
-		fmt.Fprintf(&report, "| %s | %d | %s ms | %s ms | %s ms |\n", pair, len(list),
-			milliseconds(list[len(list)/2]), milliseconds(p95), milliseconds(list[len(list)-1]))
-		if p95 > changeWithin {
-			t.Errorf("%s: p95 is %v", pair, p95)
-		}
-	}
-	results.addText(report.String())
+	return took
 }
 
 // untilAtPace waits until no section is slowed down any more: the first attempts of a cluster, with everything cold, cost
@@ -109,6 +142,8 @@ func part(m, leader *cluster.Member) string {
 
 // screen remembers when each text came on a server's stream.
 type screen struct {
+	follower *cluster.Follower
+
 	mu     sync.Mutex
 	events []event
 }
@@ -119,16 +154,16 @@ type event struct {
 }
 
 func newScreen(t *testing.T, m *cluster.Member) *screen {
+	t.Helper()
 	s := &screen{}
-	f := m.Follow(func(_ string, data []byte) {
+	s.follower = m.Follow(func(_ string, data []byte) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.events = append(s.events, event{time.Now(), data})
 		s.events = s.events[max(0, len(s.events)-50):]
 	})
-	t.Cleanup(f.Close)
 	if _, err := within(10*time.Second, "the stream has begun", func() error {
-		if _, events := f.Seen(); events == 0 {
+		if _, events := s.follower.Seen(); events == 0 {
 			return fmt.Errorf("no event of %s", m.Name)
 		}
 		return nil

@@ -105,6 +105,10 @@ func everyone(s *scene) []*cluster.Member    { return s.cluster.Servers }
 func theLeader(s *scene) []*cluster.Member   { return []*cluster.Member{s.leader} }
 func theFollower(s *scene) []*cluster.Member { return []*cluster.Member{s.follower} }
 
+// busyAbove is the p99 of a bare server above which the machine is busy with something else. It does next to nothing:
+// where there is a core for it, it needs less than a millisecond.
+const busyAbove = 5 * time.Millisecond
+
 // verdict is what came of a fault.
 type verdict struct {
 	row       row
@@ -325,7 +329,7 @@ func (v *verdict) judgeLatencies(bare *cluster.Probe, all [phases]cluster.Sample
 	}
 	control, controlUsual := bare.Samples(at[1], at[2]).Percentile(0.99), bare.Samples(at[0], at[1]).Percentile(0.99)
 	v.note("bare server p99 %s → %s ms", milliseconds(controlUsual), milliseconds(control))
-	if control > least/2 { // it does next to nothing: with a core to itself it needs less than a millisecond
+	if control > busyAbove {
 		v.disturbed = true
 		return
 	}

@@ -24,7 +24,7 @@ const idleAgent = `
 func TestClusterStatementsDoNotDependOnViewers(t *testing.T) {
 	c := newCluster(t, idleAgent, "--interval", clusterInterval().String())
 	// A whole number of intervals, and of the seconds in which everything else happens.
-	window, rounds := pick(60*time.Second, 15*time.Second), 3
+	window, rounds := pick(60*time.Second, 10*time.Second), 3
 	crowds := []int{0, 1, 100}
 	counts := map[int][]float64{}
 	settle(t, c)
