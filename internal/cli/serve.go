@@ -161,8 +161,11 @@ func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth
 		}
 		generated, err = accounts.EnsureAdmin(ctx, cfg.AdminPassword)
 	}
-	if err != nil {
-		return unlessOver(ctx, fmt.Errorf("make the first account: %w", err))
+	switch over := ctx.Err() != nil; {
+	case over:
+		return nil // this process ends
+	case err != nil:
+		return fmt.Errorf("make the first account: %w", err)
 	}
 	if generated != "" {
 		fmt.Fprintf(c.stdout, "  log in     name admin, password %s  (shown this once)\n", generated)
@@ -174,14 +177,6 @@ func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth
 		fmt.Fprintf(c.stdout, "  log in     with your account; a new password: agentos user passwd admin %s\n", where)
 	}
 	return nil
-}
-
-// unlessOver is nil when what failed did so because this process ends.
-func unlessOver(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // credentialsFile is where a server remembers whom it lets in while its Postgres is down. SQLite is as near as the file.

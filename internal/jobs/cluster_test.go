@@ -65,7 +65,9 @@ func TestAClusterLosesNothing(t *testing.T) {
 	if lost, running := one[int](t, all[0], `select count(*) from run where outcome = 'lost'`), one[int](t, all[0], `select count(*) from run where outcome = 'lost' and worker <> $1`, doomed.id); lost == 0 || running != 0 {
 		t.Errorf("%d runs were lost, %d of them by workers that live", lost, running)
 	}
-	until(t, "all is summed up", func() bool { return one[int](t, all[0], `select (select count(*) from run where rolled = 0) + (select count(*) from rollup_fresh)`) == 0 })
+	until(t, "all is summed up", func() bool {
+		return one[int](t, all[0], `select (select count(*) from run where rolled = 0) + (select count(*) from rollup_fresh)`) == 0
+	})
 	for _, outcome := range []string{"ok", "failed", "lost"} {
 		runs := one[int](t, all[0], `select count(*) from run where outcome = $1`, outcome)
 		for _, step := range []int{60, 3600} {
@@ -89,7 +91,9 @@ func TestManyProcessesSumUpOnce(t *testing.T) {
 			s.signalEnded()
 		}
 	}
-	until(t, "all is summed up", func() bool { return one[int](t, all[0], `select (select count(*) from run where rolled = 0) + (select count(*) from rollup_fresh)`) == 0 })
+	until(t, "all is summed up", func() bool {
+		return one[int](t, all[0], `select (select count(*) from run where rolled = 0) + (select count(*) from rollup_fresh)`) == 0
+	})
 	if n := one[int](t, all[0], `select sum(ok + failed + timeout + lost + cancelled) from rollup where step_s = 3600 and agent = ''`); n != 3500 {
 		t.Errorf("%d runs in the sums, want 3500", n)
 	}
