@@ -161,10 +161,11 @@ func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth
 		}
 		generated, err = accounts.EnsureAdmin(ctx, cfg.AdminPassword)
 	}
-	switch over := ctx.Err() != nil; {
-	case over:
-		return nil // this process ends
-	case err != nil:
+	ends := errors.Is(err, auth.ErrUnavailable) // the loop was left because this process ends
+	if ends {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("make the first account: %w", err)
 	}
 	if generated != "" {
