@@ -1,12 +1,14 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,8 +24,8 @@ import (
 
 const (
 	trivialSlots = 200    // of each client
-	trivialJobs  = 20_000 // of one measurement
-	trivialTurns = 7
+	trivialJobs  = 10_000 // of one measurement
+	trivialTurns = 21
 	// leastShare of bare River's throughput is what we promise for jobs that do nothing.
 	leastShare = 0.8
 )
@@ -37,31 +39,33 @@ func BenchmarkTrivialJobs(b *testing.B) {
 			if n, err := strconv.Atoi(os.Getenv("AGENTOS_BENCH_TURNS")); err == nil {
 				turns = n
 			}
-			var ratios, bare, ours []float64
+			var ratios, bare, ours, costs []float64
 			for turn := range turns {
 				url := dbtest.PostgresURL(b)
-				measure := map[string]func() float64{
-					"bare": func() float64 { return trivial(b, url, clients, startBare) },
-					"ours": func() float64 { return trivial(b, url, clients, startOurs) },
+				measure := map[string]func() (float64, time.Duration){
+					"bare": func() (float64, time.Duration) { return trivial(b, url, clients, startBare) },
+					"ours": func() (float64, time.Duration) { return trivial(b, url, clients, startOurs) },
 				}
 				order := []string{"bare", "ours"}
 				if turn%2 == 1 {
 					slices.Reverse(order)
 				}
-				rate := map[string]float64{}
+				rate, cost := map[string]float64{}, map[string]time.Duration{}
 				for _, name := range order {
-					rate[name] = measure[name]()
+					rate[name], cost[name] = measure[name]()
 				}
+				costs = append(costs, float64(cost["bare"])/float64(cost["ours"]))
 				bare, ours, ratios = append(bare, rate["bare"]), append(ours, rate["ours"]), append(ratios, rate["ours"]/rate["bare"])
 			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(median(bare), "bare-jobs/s")
 			b.ReportMetric(median(ours), "our-jobs/s")
 			b.ReportMetric(median(ratios), "ratio")
+			b.ReportMetric(median(costs), "cpu-ratio")
 			b.ReportMetric(slices.Min(ratios), "least-ratio")
 			b.ReportMetric(slices.Max(ratios), "most-ratio")
 			if median(ratios) < leastShare {
-				b.Errorf("%.2f of bare River's throughput, want %v: %.2f", median(ratios), leastShare, ratios)
+				b.Errorf("%.2f of bare River's throughput, want %v: %.2f; of its time of processors: %.2f", median(ratios), leastShare, ratios, costs)
 			}
 		})
 	}
@@ -73,8 +77,8 @@ func median(of []float64) float64 {
 }
 
 // trivial inserts the jobs, starts the clients and returns how many jobs a second they completed, from the first one's
-// beginning on.
-func trivial(b *testing.B, url string, clients int, start func(b *testing.B, d *db.DB, began func()) (stop func())) float64 {
+// beginning on, and what time of processors that took in all, of Postgres's too.
+func trivial(b *testing.B, url string, clients int, start func(b *testing.B, d *db.DB, began func()) (stop func())) (float64, time.Duration) {
 	b.Helper()
 	d := dbtest.OpenURL(b, url)
 	ctx := b.Context()
@@ -93,6 +97,7 @@ func trivial(b *testing.B, url string, clients int, start func(b *testing.B, d *
 			first.CompareAndSwap(0, time.Now().UnixNano())
 		}
 	}
+	before := processors(b, d)
 	var stops []func()
 	for range clients {
 		stops = append(stops, start(b, dbtest.OpenURL(b, url), began))
@@ -105,7 +110,7 @@ func trivial(b *testing.B, url string, clients int, start func(b *testing.B, d *
 		<-time.After(20 * time.Millisecond) // polls what other connections do
 	}
 	rate := trivialJobs / time.Since(time.Unix(0, first.Load())).Seconds()
-	fmt.Println("RATE", rate)
+	cost := processors(b, d) - before
 	for _, stop := range stops {
 		stop()
 	}
@@ -113,7 +118,33 @@ func trivial(b *testing.B, url string, clients int, start func(b *testing.B, d *
 	if err := d.Read.QueryRowContext(ctx, `select count(*) from river_job where state = 'completed'`).Scan(&completed); err != nil || completed != trivialJobs {
 		b.Fatalf("%d jobs are completed, %v", completed, err)
 	}
-	return rate
+	return rate, cost
+}
+
+// processors is the time of processors that this process has used, and those of the database that are connected.
+func processors(b *testing.B, d *db.DB) time.Duration {
+	b.Helper()
+	rows, err := d.Read.QueryContext(b.Context(), `select pid from pg_stat_activity where datname = current_database()`)
+	pids, err := collect(rows, err, scanID)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sum := processorTime(b)
+	for _, pid := range pids {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue // it has hung up
+		}
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		for _, field := range fields[11:13] { // in user mode, in the kernel
+			ticks, err := strconv.Atoi(field)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum += time.Duration(ticks) * time.Second / 100
+		}
+	}
+	return sum
 }
 
 func startOurs(b *testing.B, d *db.DB, began func()) (stopIt func()) {
