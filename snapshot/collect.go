@@ -25,7 +25,8 @@ type section struct {
 	judged  time.Time       // when the last attempt was started whose outcome is known
 	due     time.Time       // next tick
 	touched bool            // nudged since it was last started
-	owed    bool            // may start once past the budget, see owe
+	owed    bool            // may start ahead of its turn, see owe
+	ahead   time.Duration   // how much the last start was
 	cost    time.Duration   // moving average of what attempts typically take that do not time out
 	recent  []time.Duration // what the last three of them took
 	gap     time.Duration   // least time between two starts, by the budget
@@ -70,6 +71,10 @@ func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) 
 			w.probed, w.probeAt = now, now.Add(max(w.opts.Interval, w.probeGap))
 		}
 		s.call = &call{started: now, batch: b}
+		s.ahead = max(0, s.turn().Sub(now))
+		if !s.owed {
+			s.ahead = 0 // it was asked for by a viewer or an operator
+		}
 		s.started, s.owed = now, false
 		s.due = nextTick(s.due, s.Every, now)
 		w.collect(ctx, s, s.call)

@@ -42,9 +42,9 @@ func (w *Warmer) startAt(s *section) (time.Time, bool) {
 	case s.owed:
 		return s.due, true
 	case s.touched:
-		return later(earlier(w.nudgeAt(), s.due), s.started.Add(s.gap)), true
+		return later(earlier(w.nudgeAt(), s.due), s.turn()), true
 	}
-	return later(s.due, s.started.Add(s.gap)), true
+	return later(s.due, s.turn()), true
 }
 
 // nudgeAt is when the sections touched by nudges may be started.
@@ -166,27 +166,37 @@ func (w *Warmer) nextProbe() *section {
 	return next
 }
 
+// turn is when the budget lets a section start again.
+func (s *section) turn() time.Time { return s.started.Add(s.gap + s.ahead) }
+
 // affordable tells whether the budget lets a section start now, due or not.
 func (w *Warmer) affordable(s *section, now time.Time) bool {
 	if w.throttled(s) {
 		return s == w.nextProbe() && !w.nextProbeAt().After(now)
 	}
-	return s.owed || !s.started.Add(s.gap).After(now)
+	return s.owed || !s.turn().After(now)
 }
 
+// owePause is how long failed sections are not tried ahead of their turns again.
+const owePause = 5 * time.Minute
+
 // owe makes all sections due that have failed, now that one which had failed works again: what they waited for seems to be
-// back, and a costly one would show its failure for long. Each is tried once past the budget. w.mu is held.
+// back, and a costly one would show its failure for long. Each is tried ahead of its turn, and then waits for the one after.
+// w.mu is held.
 func (w *Warmer) owe(now time.Time) {
+	if now.Before(w.owedAt.Add(owePause)) {
+		return
+	}
 	for _, s := range w.sections {
-		if s.err != "" && !w.throttled(s) {
-			s.owed, s.due = true, now
+		if s.err != "" && s.ahead == 0 && !w.throttled(s) {
+			s.owed, s.due, w.owedAt = true, now, now
 		}
 	}
 }
 
 // describe is what meta.sections says of a section. w.mu is held.
 func (w *Warmer) describe(s *section, now time.Time) SectionMeta {
-	pace := max(s.Every, s.gap)
+	pace := max(s.Every, s.gap+s.ahead)
 	since := s.asOf
 	if since.IsZero() {
 		since = w.born
