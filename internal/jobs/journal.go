@@ -241,11 +241,11 @@ func (j *journal) write(begins, ends []*entry) {
 		return
 	}
 	for _, e := range begins {
-		j.isWritten(e)
+		j.setWritten(e)
 	}
 	for _, e := range ends {
 		if done[e.attempt.runID] {
-			j.isWritten(e)
+			j.setWritten(e)
 			j.settle(e, nil)
 		} else {
 			j.settle(e, errSuperseded)
@@ -265,17 +265,25 @@ func (j *journal) writeEach(begins, ends []*entry) {
 			return s.inTx(ctx, func(tx *db.Tx) error { return j.insertBegins(ctx, tx, []*entry{e}) })
 		})
 		s.health.report("write the start of a run", err)
-		j.isWritten(e) // or never will be
+		j.setWritten(e) // or never will be
 		if e.end != nil {
 			j.settle(e, errByItself)
 		}
 	}
 }
 
-func (j *journal) isWritten(e *entry) {
+// isWritten tells whether the run has a row.
+func (e *entry) isWritten() bool {
 	select {
 	case <-e.written:
+		return true
 	default:
+		return false
+	}
+}
+
+func (j *journal) setWritten(e *entry) {
+	if !e.isWritten() {
 		close(e.written)
 		j.service.logs.written(e.attempt.runID)
 	}
@@ -355,6 +363,7 @@ func (j *journal) insertEnds(ctx context.Context, tx *db.Tx, ends []*entry) (map
 		}
 		return 0
 	})
+	column(c, "boolean", ends, (*entry).isWritten)
 	// Jobs are to be found by their primary key, whatever Postgres knew of the table when it planned this: that it was empty,
 	// or had no running jobs. So the state is made something that no index has.
 	_, err := tx.ExecContext(ctx, `select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -363,16 +372,19 @@ func (j *journal) insertEnds(ctx context.Context, tx *db.Tx, ends []*entry) (map
 		return nil, err
 	}
 	rows, err := tx.QueryContext(ctx, `with i as (select * from `+
-		c.unnest("u", beginColumns+`, client, ended_ms, ended_at, run_ms, exit_code, result, result_dropped, rolled`)+`),
+		c.unnest("u", beginColumns+`, client, ended_ms, ended_at, run_ms, exit_code, result, result_dropped, rolled, is_written`)+`),
 		moved as (
 			update river_job j set state = 'completed', finalized_at = i.ended_at from i
 			where j.id = i.job_id and j.state::text = 'running' and j.attempt = i.attempt and `+s.sql.lastClient+` = i.client
-			returning i.*)
-		insert into run (`+beginColumns+`, outcome, ended_ms, run_ms, exit_code, result, result_dropped, rolled)
-		select `+beginColumns+`, 'ok', ended_ms, run_ms, exit_code, result, result_dropped, rolled from moved
-		on conflict (id) do update set outcome = excluded.outcome, ended_ms = excluded.ended_ms, run_ms = excluded.run_ms,
-			exit_code = excluded.exit_code, result = excluded.result, result_dropped = excluded.result_dropped, rolled = excluded.rolled
-		returning id`, c.lists...)
+			returning i.*),
+		inserted as (
+			insert into run (`+beginColumns+`, outcome, ended_ms, run_ms, exit_code, result, result_dropped, rolled)
+			select `+beginColumns+`, 'ok', ended_ms, run_ms, exit_code, result, result_dropped, rolled from moved where not is_written),
+		updated as (
+			update run set outcome = 'ok', ended_ms = m.ended_ms, run_ms = m.run_ms, exit_code = m.exit_code, result = m.result,
+				result_dropped = m.result_dropped, rolled = m.rolled
+			from moved m where run.id = m.id and m.is_written)
+		select id from moved`, c.lists...)
 	now, err := idSet(rows, err)
 	if err != nil {
 		return nil, err

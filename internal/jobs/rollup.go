@@ -103,16 +103,15 @@ func (s *Service) runRollups() {
 func (s *Service) rollUpAll(ctx context.Context) error {
 	any := false
 	for {
-		var some bool
-		err := s.db.Read.QueryRowContext(ctx, `select exists (select 1 from run where rolled = 0 and ended_ms is not null)`+s.sql.orFresh).Scan(&some)
-		if err == nil && !some {
+		some, err := s.unrolled(ctx)
+		if err != nil {
+			return err
+		}
+		if !some {
 			if any {
 				s.onChange("analytics", "agents")
 			}
 			return nil
-		}
-		if err != nil {
-			return err
 		}
 		done := false
 		err = s.inTx(ctx, func(tx *db.Tx) (err error) {
@@ -128,6 +127,31 @@ func (s *Service) rollUpAll(ctx context.Context) error {
 			return nil
 		}
 		any = true
+	}
+}
+
+// unrolled tells whether there are ends that the sums do not hold.
+func (s *Service) unrolled(ctx context.Context) (some bool, err error) {
+	err = s.db.Read.QueryRowContext(ctx, `select exists (select 1 from run where rolled = 0 and ended_ms is not null)`+s.sql.orFresh).Scan(&some)
+	return some, err
+}
+
+// rollUpLast is rollUpAll for a process that ends. Should the sums be in other hands, of a process that may be dead, it waits
+// for a moment.
+func (s *Service) rollUpLast(ctx context.Context) error {
+	moment := time.After(time.Second)
+	for {
+		if err := s.rollUpAll(ctx); err != nil {
+			return err
+		}
+		if some, err := s.unrolled(ctx); err != nil || !some {
+			return err
+		}
+		select {
+		case <-moment:
+			return nil // others keep at it
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 
