@@ -109,6 +109,10 @@ func theFollower(s *scene) []*cluster.Member { return []*cluster.Member{s.follow
 // where there is a core for it, it needs less than a millisecond.
 const busyAbove = 5 * time.Millisecond
 
+// emptyWithin is how soon processes hold what they held before: their pools keep a connection that is not needed for a
+// minute and look every quarter of one.
+const emptyWithin = 90 * time.Second
+
 // verdict is what came of a fault.
 type verdict struct {
 	row       row
@@ -259,15 +263,21 @@ func (v *verdict) after(st *stage, recovered time.Time, earlier cluster.Footprin
 	defer cancel()
 	lost, err := st.flow.Drained(ctx, recovered)
 	v.check(err)
+	if took := time.Since(recovered); took > 5*time.Second {
+		v.note("all jobs done %s after the recovery", seconds(took))
+	}
 	v.row.lost = fmt.Sprint(lost)
-	_, err = within(40*time.Second, "goroutines, files and connections are back", func() error {
-		now, err := st.cluster.Footprint(ctx)
+	took, err := within(emptyWithin, "goroutines, files and connections are back", func() error {
+		now, err := st.cluster.Footprint(context.Background())
 		if err != nil {
 			return err
 		}
 		return now.Over(earlier)
 	})
 	v.check(err)
+	if took > 5*time.Second {
+		v.note("connections, goroutines or files back after %s", seconds(took))
+	}
 	v.check(st.streamsAgree(5 * time.Second))
 	<-calm
 }
