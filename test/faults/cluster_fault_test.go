@@ -180,10 +180,10 @@ func (st *stage) try(f clusterFault) *verdict {
 		v.problem("break it: %v", err)
 	}
 	v.check(s.meanwhile(f, v, f.span()))
+	mending := time.Now() // what is started now is busy with that
 	if err := s.mend(); err != nil {
 		v.problem("mend it: %v", err)
 	}
-	mended := time.Now()
 	recovery, err := st.healthy(recoverWithin)
 	if err != nil {
 		v.problem("recovery: %v", err)
@@ -211,7 +211,7 @@ func (st *stage) try(f clusterFault) *verdict {
 			v.problem("%d attempts were repeated, want none", repeated-repeatedBefore)
 		}
 	}
-	v.judgeSamples(s, f, [4]time.Time{began, broke, mended, over})
+	v.judgeSamples(s, f, [4]time.Time{began, broke, mending, over})
 	return v
 }
 
@@ -320,11 +320,11 @@ func (v *verdict) judgeSamples(s *scene, f clusterFault, at [4]time.Time) {
 	v.judgeLatencies(s.control.probe, all, at)
 }
 
-func phaseOf(at, broke, mended time.Time) int {
+func phaseOf(at, broke, mending time.Time) int {
 	switch {
 	case at.Before(broke):
 		return before
-	case at.Before(mended):
+	case at.Before(mending):
 		return during
 	}
 	return after
