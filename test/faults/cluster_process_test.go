@@ -87,7 +87,7 @@ func filesSpoilt(s *scene) error {
 	var errs []error
 	for _, m := range s.cluster.Servers {
 		m.Kill()
-		errs = append(errs, os.WriteFile(lastGoodFile(m), []byte("garbage"), 0o600))
+		errs = append(errs, os.MkdirAll(m.Data, 0o700), os.WriteFile(lastGoodFile(m), []byte("garbage"), 0o600))
 	}
 	for _, m := range s.cluster.Servers {
 		errs = append(errs, m.Start())
