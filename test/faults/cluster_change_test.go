@@ -30,7 +30,7 @@ var paths = []string{"leader → follower", "follower → leader", "follower →
 // TestClusterShowsChangesOnOtherServers enqueues jobs through each server and waits for them on the streams of the others.
 // While the machine is busy with something else it is repeated: a bare server that is late too shows that.
 func TestClusterShowsChangesOnOtherServers(t *testing.T) {
-	const tries = 3
+	const tries = 5
 	c := newCluster(t, idleAgent)
 	bare, err := startControl(viewEvery)
 	if err != nil {

@@ -107,7 +107,7 @@ func theFollower(s *scene) []*cluster.Member { return []*cluster.Member{s.follow
 
 // busyAbove is the p99 of a bare server above which the machine is busy with something else. It does next to nothing:
 // where there is a core for it, it needs less than a millisecond.
-const busyAbove = 5 * time.Millisecond
+const busyAbove = 3 * time.Millisecond
 
 // emptyWithin is how soon processes hold what they held before: their pools keep a connection that is not needed for a
 // minute and look every quarter of one.
@@ -133,7 +133,7 @@ func (v *verdict) check(err error) {
 // act lets a fault happen. A fault during which the machine was busy with something else is repeated.
 func (st *stage) act(t *testing.T, f clusterFault) {
 	t.Helper()
-	const tries = 3
+	const tries = 5
 	for try := 1; ; try++ {
 		v := st.try(f)
 		if try > 1 {

@@ -14,7 +14,7 @@
 // that 99 of 100 answers come within twice the time of before or 10 ms, that all is well within 10 s afterwards, that no
 // job is lost, no process ends, and that goroutines, files and connections are as few as before. Answers may be late
 // because the machine is busy: then those of a bare server, asked at the same time, are late too, and the fault is
-// repeated, at most twice. The other tests of a cluster kill and pause its leader, count its statements, time how soon a
+// repeated, at most four times. The other tests of a cluster kill and pause its leader, count its statements, time how soon a
 // change is on the screens of other servers, and let a fault happen every minute for AGENTOS_SOAK (an hour: make soak).
 // AGENTOS_FAULTS_LOGS names a folder for the logs of a cluster that failed.
 //
