@@ -80,11 +80,13 @@ func (c *Cluster) redisConnections() (int, error) {
 	return strings.Count(list, "id=") - 1, err // without the one that asks
 }
 
-// The room that a footprint has for what comes and goes: connections of pools, a job at work, a request.
+// The room that a footprint has for what comes and goes: connections of pools, a job at work, a request. Pools that
+// were once filled, by what five processes had to do at once after a fault, hand their connections out in turn: none is
+// idle for the minute after which it would be closed.
 const (
 	moreGoroutines  = 40
 	moreFiles       = 25
-	morePostgres    = 12
+	morePostgres    = 20
 	moreConnections = 6 // to Redis
 )
 

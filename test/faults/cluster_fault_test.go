@@ -109,8 +109,8 @@ func theFollower(s *scene) []*cluster.Member { return []*cluster.Member{s.follow
 // where there is a core for it, it needs less than a millisecond.
 const busyAbove = 3 * time.Millisecond
 
-// emptyWithin is how soon processes hold what they held before: their pools keep a connection that is not needed for a
-// minute and look every quarter of one.
+// emptyWithin is how soon processes hold what they held before the first fault: their pools keep a connection that is not
+// needed for a minute and look every quarter of one.
 const emptyWithin = 90 * time.Second
 
 // verdict is what came of a fault.
@@ -142,6 +142,9 @@ func (st *stage) act(t *testing.T, f clusterFault) {
 		if v.disturbed && len(v.problems) == 0 {
 			if try < tries {
 				t.Logf("again: %s, %s", v.row.latencies, v.row.note)
+				if f.newLeader { // one that has led without its database is the last choice for a minute
+					<-time.After(time.Minute)
+				}
 				continue
 			}
 			v.problem("answers were late in each of %d tries, and so were those of a bare server: %s, %s", try, v.row.latencies, v.row.note)
@@ -166,6 +169,9 @@ func (st *stage) try(f clusterFault) *verdict {
 	st.forget(began)
 	earlier, err := st.footprintAfter(clusterCalm())
 	v.check(err)
+	if st.first == nil {
+		st.first = &earlier
+	}
 	overlapsBefore, err := st.flow.Overlaps()
 	v.check(err)
 	repeatedBefore, _ := st.flow.Repeated()
@@ -193,7 +199,7 @@ func (st *stage) try(f clusterFault) *verdict {
 	}
 	recovered := time.Now()
 	v.row.recovery = seconds(recovery)
-	v.after(st, recovered, earlier)
+	v.after(st, recovered, *st.first)
 	over := time.Now()
 
 	v.check(st.checkProcesses())

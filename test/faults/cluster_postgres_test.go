@@ -15,7 +15,9 @@ import (
 )
 
 func postgresFaults() []clusterFault {
+	// A server that has led without its database is the last choice for a minute: the faults of the leader stand far apart.
 	list := []clusterFault{
+		{name: "postgres cut from the leader", breaks: harmed(cut, theLeader, toPostgres), newLeader: true, short: takeover},
 		{name: "postgres refused", breaks: harmed(cut, ofAll, toPostgres), stale: everyone},
 		{name: "postgres hung (SIGSTOP)", breaks: postgresPaused, stale: everyone},
 		{name: "postgres slow by 300 ms each way", breaks: harmed(slow, ofAll, toPostgres), stale: everyone},
@@ -31,9 +33,6 @@ func postgresFaults() []clusterFault {
 		{name: "postgres has a full disk", breaks: postgresDiskFull},
 		{name: "postgres cut from one server", breaks: harmed(cut, theFollower, toPostgres), short: takeover},
 		{name: "postgres hung for one server", breaks: harmed(hang, theFollower, toPostgres), short: takeover},
-		{name: "postgres cut from the leader", breaks: harmed(cut, theLeader, toPostgres), newLeader: true, short: takeover},
-		{name: "postgres hung for the leader", breaks: harmed(hang, theLeader, toPostgres), newLeader: true, short: takeover},
-		{name: "postgres slow for the leader", breaks: harmed(slow, theLeader, toPostgres), stale: everyone},
 		{name: "postgres cut from one worker", breaks: harmed(cut, ofTheWorker, toPostgres), long: 30 * time.Second, short: takeover},
 		{name: "postgres hung for one worker", breaks: harmed(hang, ofTheWorker, toPostgres), long: 30 * time.Second, short: takeover},
 	}
@@ -51,7 +50,10 @@ func postgresFaults() []clusterFault {
 	} {
 		list = append(list, clusterFault{name: "postgres locked: " + locked.tables, breaks: postgresLocked(locked.tables), stale: locked.stale})
 	}
-	return list
+	return append(list,
+		clusterFault{name: "postgres hung for the leader", breaks: harmed(hang, theLeader, toPostgres), newLeader: true, short: takeover},
+		clusterFault{name: "postgres slow for the leader", breaks: harmed(slow, theLeader, toPostgres), stale: everyone},
+	)
 }
 
 func postgresPaused(s *scene) error {

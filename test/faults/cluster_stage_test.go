@@ -37,6 +37,7 @@ type stage struct {
 	viewers   map[*cluster.Member]*cluster.Viewer
 	followers map[*cluster.Member]*cluster.Follower
 	control   *control
+	first     *cluster.Footprint // before the first fault
 }
 
 // newStage starts a cluster with the demo fleet, and with a viewer and a follower of each server.
