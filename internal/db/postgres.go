@@ -29,6 +29,10 @@ const (
 	writeDeadline  = 30 * time.Second
 	closeDeadline  = 5 * time.Second
 	idleConnection = time.Minute
+
+	// connectionLife lets pools that were filled by an outage shrink again: they hand their connections out in turn, so that
+	// with steady work none is idle for long.
+	connectionLife = time.Minute
 )
 
 // server is what a DB knows of its Postgres.
@@ -128,6 +132,7 @@ func postgresConfig(rawURL string) (*pgxpool.Config, error) {
 	}
 	config.PingTimeout = cmp.Or(config.PingTimeout, endPatience)
 	config.MaxConnIdleTime = min(config.MaxConnIdleTime, idleConnection)
+	config.MaxConnLifetime = min(config.MaxConnLifetime, connectionLife)
 	config.MaxConnLifetimeJitter = cmp.Or(config.MaxConnLifetimeJitter, config.MaxConnLifetime/10)
 	config.HealthCheckPeriod = min(config.HealthCheckPeriod, idleConnection/4)
 	config.BeforeClose = func(conn *pgx.Conn) { linkOf(conn).endSoon() }
