@@ -297,7 +297,9 @@ func TestASupersededAttemptChangesNothing(t *testing.T) {
 				dir := t.TempDir()
 				s := start(t, database, agents(sh("slow", gated(dir)+`; `+ending, "timeout: 3s", "kill_grace: 0s", "backoff: {initial: 1ms}")))
 				job := enqueue(t, s, "slow")
-				until(t, "it runs", func() bool { return exists(dir + "/began") })
+				until(t, "it runs, and its run has a row", func() bool {
+					return exists(dir+"/began") && one[int](t, s, `select count(*) from run where ended_ms is null`) == 1
+				})
 				other := workerPrefix + "other-1-aa"
 				insertWorker(t, s, other, time.Now().Add(time.Hour))
 				exec1(t, s, `update river_job set attempted_by = `+by(s, `jsonb_array($1)`, `array[$1]`)+` where id = $2`, clientID(other, 1), job.ID)
