@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"database/sql"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
@@ -164,4 +167,34 @@ func TestRunsAreNumberedWithoutWaste(t *testing.T) {
 	if twice := one[int](t, s, `select count(*) - count(distinct id) from run`); twice != 0 {
 		t.Errorf("%d ids came twice", twice)
 	}
+}
+
+// A reader who sees that a run has ended must have all its lines before.
+func TestAllLinesAreThereWhenARunHasEnded(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := startWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("loud", "true", "concurrency: 8"))), Run: func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+			for i := range 1000 {
+				a.OnLine(agent.Line{At: time.Now(), Level: "info", Msg: strconv.Itoa(i), HasMsg: true})
+				if i == 500 { // time for a part to be on its way
+					<-time.After(flushEvery + time.Duration(a.JobID%7)*time.Millisecond)
+				}
+			}
+			return agent.Result{}, nil
+		}})
+		for range 40 {
+			enqueue(t, s, "loud")
+		}
+		until(t, "all are done", func() bool {
+			rows, err := database.Read.QueryContext(t.Context(), `select r.id, (select count(*) from run_log l where l.run_id = r.id) from run r where r.ended_ms is not null`)
+			short, err := collect(rows, err, func(rows *sql.Rows) (short bool, err error) {
+				var id, n int64
+				err = rows.Scan(&id, &n)
+				return n != 1000, err
+			})
+			if err != nil || slices.Contains(short, true) {
+				t.Fatalf("a run has ended without all its lines, %v", err)
+			}
+			return len(short) == 40
+		})
+	})
 }

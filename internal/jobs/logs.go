@@ -25,8 +25,9 @@ type logBook struct {
 	service *Service
 	dirty   chan struct{} // capacity 1
 
-	mu   sync.Mutex
-	runs map[int64]*runLog
+	mu      sync.Mutex
+	runs    map[int64]*runLog
+	settled *sync.Cond // of mu: a write has ended
 
 	waitMu  sync.Mutex
 	waiters map[int64]map[chan struct{}]struct{}
@@ -46,6 +47,7 @@ type runLog struct {
 	closing      bool
 	unwritten    bool // its run has no row yet
 	spoke        bool // it said anything at all
+	underWay     bool // a part of it is being written
 }
 
 type logged struct {
@@ -54,9 +56,11 @@ type logged struct {
 }
 
 func newLogBook(s *Service) *logBook {
-	return &logBook{
+	b := &logBook{
 		service: s, dirty: make(chan struct{}, 1), runs: map[int64]*runLog{}, waiters: map[int64]map[chan struct{}]struct{}{},
 	}
+	b.settled = sync.NewCond(&b.mu)
+	return b
 }
 
 // open begins the log of a run; nothing of it is written before the run itself is.
@@ -121,15 +125,20 @@ func (r *runLog) add(line agent.Line) {
 	}
 }
 
-// close takes a run out of the book and returns what is not written yet, for the transaction that ends the run.
+// close takes a run out of the book and returns what is not written yet, for the transaction that ends the run. What is being
+// written comes first: nothing of a run is to appear after its end.
 func (b *logBook) close(run int64) *runLog {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.runs[run]
-	delete(b.runs, run)
-	if r != nil {
-		r.closing = true
+	if r == nil {
+		return nil
 	}
+	for r.underWay {
+		b.settled.Wait()
+	}
+	delete(b.runs, run)
+	r.closing = true
 	return r
 }
 
@@ -178,8 +187,8 @@ func (b *logBook) flush(ctx context.Context) error {
 		}
 		return nil
 	})
+	b.settle(batch, err != nil)
 	if err != nil {
-		b.giveBack(batch)
 		return err
 	}
 	sections := []string{"jobs"}
@@ -206,19 +215,20 @@ func (b *logBook) take() []*runLog {
 		part := *r
 		part.dropped = 0 // told at the end
 		batch = append(batch, &part)
-		r.lines, r.usage, r.changed = nil, agent.Usage{}, false
+		r.lines, r.usage, r.changed, r.underWay = nil, agent.Usage{}, false, true
 	}
 	return batch
 }
 
-// giveBack puts a batch that could not be written in front of what came since. What belongs to a run that ended
-// meanwhile is lost: its end was written without it.
-func (b *logBook) giveBack(batch []*runLog) {
+// settle is the end of a write. What could not be written is put in front of what came since.
+func (b *logBook) settle(batch []*runLog, failed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	defer b.settled.Broadcast()
 	for _, part := range batch {
 		r := b.runs[part.runID]
-		if r == nil {
+		r.underWay = false
+		if !failed {
 			continue
 		}
 		r.lines = append(part.lines, r.lines...)
