@@ -56,7 +56,8 @@ func TestClusterShowsChangesOnOtherServers(t *testing.T) {
 		if late == "" {
 			break
 		}
-		if control <= busyAbove || try == tries {
+		// The short run shares its machine with whatever else is tested: there the best of the tries counts, and each is told.
+		if control <= pick(busyAbove, 0) || try == tries {
 			t.Errorf("%sp99 of a bare server was %v", late, control)
 			break
 		}
