@@ -71,7 +71,7 @@ faults: ## break the real binary, and a cluster of it, in every way we know (lon
 
 .PHONY: faults-short
 faults-short: ## the same faults, fewer repetitions
-	$(GO) test ./test/faults -count=1 -short -v -timeout 50m
+	$(GO) test ./test/faults -count=1 -short -v -timeout 65m
 
 .PHONY: soak
 DURATION ?= 1h
