@@ -136,10 +136,11 @@ func (v *verdict) check(err error) {
 }
 
 // again tells whether a fault is to be repeated: something came too late and nothing else is wrong, and the machine was busy
-// with something else. In the short run, whose few answers one hiccup spoils, it is repeated once in any case.
+// with something else. In the short run, whose few answers one hiccup spoils and whose faults follow each other closely, it is
+// repeated in any case, fewer times.
 func (v *verdict) again(try int) bool {
 	const tries = 5
-	return len(v.problems) == 0 && len(v.late) > 0 && (v.busy && try < tries || try < pick(1, 2))
+	return len(v.problems) == 0 && len(v.late) > 0 && (v.busy && try < tries || try < pick(1, 4))
 }
 
 // act lets a fault happen, and again if that is no use. What was too late is told each time.
