@@ -27,6 +27,7 @@ type section struct {
 	touched bool            // nudged since it was last started
 	owed    bool            // may start ahead of its turn, see owe
 	ahead   time.Duration   // how much the last start was
+	charged float64         // what part of its cost the last attempt took; 1 unless it failed early
 	cost    time.Duration   // moving average of what attempts typically take that do not time out
 	recent  []time.Duration // what the last three of them took
 	gap     time.Duration   // least time between two starts, by the budget
@@ -75,7 +76,7 @@ func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) 
 		if !s.owed {
 			s.ahead = 0 // it was asked for by a viewer or an operator
 		}
-		s.started, s.owed = now, false
+		s.started, s.owed, s.charged = now, false, 1
 		s.due = nextTick(s.due, s.Every, now)
 		w.collect(ctx, s, s.call)
 	}
@@ -165,6 +166,9 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 	// What fails after half its time has waited in vain too, for a lock or a server. That is no cost of the source's, and
 	// counted as one it would slow the section long after the wait is over.
 	waited := hung || err != nil && s.took >= s.Deadline/2
+	if err != nil && !waited && s.took < s.cost {
+		s.charged = float64(s.took) / float64(s.cost)
+	}
 	if !waited {
 		s.cost = average(s.cost, s.typical(s.took))
 	}
@@ -181,7 +185,11 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 	back := err == nil && s.err != ""
 	w.tell(s, err)
 	w.mark(s, waited, now)
-	if back {
+	switch {
+	case back:
+		w.backAt = now
+		w.owe(now)
+	case err != nil && c.started.Before(w.backAt): // what it waited for has come back meanwhile
 		w.owe(now)
 	}
 }

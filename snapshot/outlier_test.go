@@ -123,3 +123,90 @@ func TestACostlySectionIsBackWithTheOthers(t *testing.T) {
 		}
 	})
 }
+
+// Outages follow each other within seconds: none leaves a costly section failed for longer than the others.
+func TestACostlySectionIsBackAfterEachOfManyOutages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sections []snapshot.Section
+		var sources []*snapshottest.Source
+		for i := range 6 {
+			s, source := section(fmt.Sprintf("s%d", i))
+			source.Delay(3 * time.Millisecond)
+			sections, sources = append(sections, s), append(sources, source)
+		}
+		costly := func() { sources[0].Delay(900 * time.Millisecond) }
+		costly()
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
+		run(t, warmer)
+		pass(time.Minute)
+		failed := func() (n int) {
+			for _, s := range decode(t, cache.Current()).Meta.Sections {
+				if s.Error != nil {
+					n++
+				}
+			}
+			return n
+		}
+		for outage := range 10 {
+			for _, source := range sources {
+				source.Delay(time.Millisecond)
+				source.Fail(errors.New("the database is not there"))
+			}
+			for range 60 {
+				if failed() == len(sources) {
+					break
+				}
+				pass(time.Second)
+			}
+			if n := failed(); n != len(sources) {
+				t.Fatalf("outage %d: only %d sections have failed", outage, n)
+			}
+			for _, source := range sources {
+				source.Delay(3 * time.Millisecond)
+				source.Fail(nil)
+			}
+			costly()
+			pass(4 * time.Second)
+			if n := failed(); n > 0 {
+				t.Errorf("outage %d: %d sections show their failure 4 s after it", outage, n)
+			}
+		}
+	})
+}
+
+// An attempt that began before the database was back may fail after the others have succeeded.
+func TestAnAttemptThatBeganBeforeTheEndOfAnOutageIsRepeatedAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var sections []snapshot.Section
+		var sources []*snapshottest.Source
+		for i := range 6 {
+			s, source := section(fmt.Sprintf("s%d", i))
+			source.Delay(3 * time.Millisecond)
+			sections, sources = append(sections, s), append(sources, source)
+		}
+		sources[0].Delay(900 * time.Millisecond)
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
+		run(t, warmer)
+		pass(time.Minute)
+		for _, source := range sources[1:] {
+			source.Fail(errors.New("the database is not there"))
+		}
+		calls := sources[0].Calls()
+		for range 600 { // until an attempt at the costly one begins
+			if sources[0].Calls() > calls {
+				break
+			}
+			pass(100 * time.Millisecond)
+		}
+		sources[0].Fail(errors.New("the connection is lost")) // 0.9 s after its begin
+		for _, source := range sources[1:] {
+			source.Fail(nil)
+		}
+		pass(1500 * time.Millisecond)
+		sources[0].Fail(nil)
+		pass(2500 * time.Millisecond)
+		if d := decode(t, cache.Current()); d.Meta.Sections["s0"].Error != nil {
+			t.Errorf("it shows %q 2.5 s after all is well", d.failure("s0"))
+		}
+	})
+}

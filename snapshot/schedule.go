@@ -166,30 +166,33 @@ func (w *Warmer) nextProbe() *section {
 	return next
 }
 
-// turn is when the budget lets a section start again.
-func (s *section) turn() time.Time { return s.started.Add(s.gap + s.ahead) }
+// turn is when the budget lets a section start again. One that has failed early has used little of it.
+func (s *section) turn() time.Time {
+	return s.started.Add(time.Duration(float64(s.gap+s.ahead) * s.charged))
+}
 
 // affordable tells whether the budget lets a section start now, due or not.
 func (w *Warmer) affordable(s *section, now time.Time) bool {
 	if w.throttled(s) {
 		return s == w.nextProbe() && !w.nextProbeAt().After(now)
 	}
-	return s.owed || !s.turn().After(now)
+	return s.owed && !s.due.After(now) || !s.turn().After(now)
 }
 
-// owePause is how long failed sections are not tried ahead of their turns again.
-const owePause = 5 * time.Minute
+// owePause is the least time between two tries of failed sections ahead of their turns.
+const owePause = 20 * time.Second
 
 // owe makes all sections due that have failed, now that one which had failed works again: what they waited for seems to be
 // back, and a costly one would show its failure for long. Each is tried ahead of its turn, and then waits for the one after.
 // w.mu is held.
 func (w *Warmer) owe(now time.Time) {
-	if now.Before(w.owedAt.Add(owePause)) {
-		return
+	at := now
+	if w.owedAt.Before(w.backAt) { // what comes back together is one occasion
+		at = later(now, w.owedAt.Add(owePause))
 	}
 	for _, s := range w.sections {
-		if s.err != "" && s.ahead == 0 && !w.throttled(s) {
-			s.owed, s.due, w.owedAt = true, now, now
+		if s.err != "" && s.ahead == 0 && !s.owed && !w.throttled(s) && at.Before(s.turn()) {
+			s.owed, s.due, w.owedAt = true, at, at
 		}
 	}
 }

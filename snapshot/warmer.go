@@ -79,6 +79,7 @@ type Warmer struct {
 	probed    time.Time // when one of the sections that time out was tried last
 	probeAt   time.Time // when the budget lets the next of them be tried
 	probeGap  time.Duration
+	backAt    time.Time // when a section that had failed last worked again
 	owedAt    time.Time // when failed sections were last to be tried ahead of their turns
 	publishes uint64
 	refused   uint64
