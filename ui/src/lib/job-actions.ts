@@ -12,7 +12,7 @@ export function actionsFor(state: JobState): JobAction[] {
   return state === 'available' ? ['cancel', 'delete'] : ['retry', 'cancel', 'delete']
 }
 
-export const did: Record<JobAction, string> = { retry: 'put back on its queue', cancel: 'cancelled', delete: 'deleted' }
+const did: Record<JobAction, string> = { retry: 'put back on its queue', cancel: 'cancelled', delete: 'deleted' }
 
 const atOnce = 6
 
@@ -20,19 +20,26 @@ const atOnce = 6
 export async function actOnJobs(ids: number[], action: JobAction): Promise<boolean> {
   const rest = [...ids]
   const failures: string[] = []
+  let stopping = 0 // they are cancelled once their processes have ended
   const work = async () => {
     for (let id = rest.shift(); id !== undefined; id = rest.shift()) {
       try {
-        await actOnJob(id, action)
+        const job = await actOnJob(id, action)
+        if (action === 'cancel' && job?.state === 'running') stopping++
       } catch (error) {
         failures.push(`#${id}: ${wordsOf(error)}`)
       }
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, ids.length) }, work))
-  const done = ids.length - failures.length
-  const words = did[action].replace('its queue', ids.length === 1 ? 'its queue' : 'their queues')
-  if (done) toasts.ok(ids.length === 1 ? `Job #${ids[0]} ${words}.` : `${plural(done, 'job')} ${words}.`)
+  const tell = (n: number, words: string) => {
+    if (n) toasts.ok(`${ids.length === 1 ? `Job #${ids[0]}` : plural(n, 'job')} ${words}.`)
+  }
+  tell(stopping, 'told to stop')
+  tell(
+    ids.length - failures.length - stopping,
+    ids.length === 1 ? did[action] : did[action].replace('its queue', 'their queues'),
+  )
   if (failures.length)
     toasts.bad(
       failures.length === 1 ? failures[0]! : `${plural(failures.length, 'job')} not ${did[action]}: ${failures[0]}`,
