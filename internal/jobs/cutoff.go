@@ -14,14 +14,16 @@ import (
 
 const (
 	// cutAfter is how long a worker may be unable to write its heartbeat before it ends its attempts. Others hold it for
-	// dead after silentFor: what is between is the time to end them.
-	cutAfter = 8 * time.Second
+	// dead after silentFor: what is between is the time to notice, to ask and to end them.
+	cutAfter = 7 * time.Second
 	// cutGrace is how long the attempts then have between SIGTERM and SIGKILL.
 	cutGrace = time.Second
 	cutLook  = 250 * time.Millisecond
 	// cutPatience bounds CutOff.
 	cutPatience = time.Second
 )
+
+const _ = uint(silentFor - cutAfter - cutLook - cutPatience - cutGrace) // negative does not compile
 
 // fenceFor is how long a worker may stand still before the shims end its attempts, up to a second later: others hold it
 // for dead after silentFor.
