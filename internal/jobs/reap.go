@@ -145,10 +145,11 @@ func (s *Service) bury(ctx context.Context, worker string, jobs []running) error
 	if err != nil {
 		return err
 	}
-	if row := s.watch.workers[worker]; row != nil {
+	row := s.watch.workers[worker]
+	if row != nil {
 		row.state = "lost"
 	}
-	if back > 0 {
+	if row != nil || back > 0 { // else it had signed off, and left nothing but a run
 		s.log.Warn("a worker was lost: its jobs are back", "worker", worker, "jobs", back)
 	}
 	if ended > 0 {
