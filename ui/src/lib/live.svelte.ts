@@ -15,6 +15,8 @@ export interface SectionHealth {
   missing: boolean
   /** The value is older than promised, or its last attempt failed. */
   stale: boolean
+  /** It is collected so rarely, by its own pace or for its cost, that its age is told even when all is well. */
+  slow: boolean
   /** When the value was collected; null = never. */
   asOf: string | null
   error: string | null
@@ -149,6 +151,7 @@ export class Live implements Receiver {
     return {
       missing: this.doc === null || meta?.as_of == null,
       stale: this.silent || (meta?.overdue ?? false) || meta?.error != null,
+      slow: meta !== undefined && meta.every_ms > 10_000,
       asOf: meta?.as_of ?? null,
       error: meta?.error ?? null,
     }

@@ -331,3 +331,16 @@ test('a server that is cut off says so, and whose figures it shows', async () =>
     /no news since, neither its own nor of another server[^]*as web-01:2210 collected it/,
   )
 })
+
+test('a section that is collected rarely tells its age on its card', async () => {
+  fixture.fleet.slow.analytics = 60_000
+  fixture.publish()
+  const page = await open('/')
+  const head = (title: string) => page.locator(`section > header:has(h2:text-is("${title}"))`)
+  await head('Throughput')
+    .getByText(/^3\d s ago$/)
+    .waitFor()
+  expect(await head('Queues').getByText(/ago$/).count()).toBe(0)
+  expect(await page.locator('.band').count()).toBe(0)
+  expect(await page.locator('.freshness').innerText()).toMatch(/^as of [0-5]/)
+})
