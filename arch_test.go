@@ -38,9 +38,10 @@ var mayImport = map[string][]string{
 	},
 	"test/deploy":      {},
 	"test/servers":     {},
-	"test/cluster":     {"examples", "test/servers"},
+	"test/api":         {},
+	"test/cluster":     {"examples", "test/api", "test/servers"},
 	"test/cluster/run": {"test/cluster"},
-	"test/faults":      {"test/servers", "test/cluster"},
+	"test/faults":      {"test/api", "test/servers", "test/cluster"},
 }
 
 // testsMayImport lists what only test files may import on top; all of them may start real servers.

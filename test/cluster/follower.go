@@ -1,15 +1,15 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 // Follower is a viewer of one server's stream. It connects again whenever the stream ends, and checks that revisions
@@ -54,14 +54,12 @@ func (f *Follower) Seen() (revision int64, events int) {
 	return f.revision, f.events
 }
 
-var errRefused = errors.New("the stream was refused")
-
 func (f *Follower) follow(ctx context.Context) {
 	defer close(f.done)
 	for {
 		away := f.member.Away()
 		err := f.connect(ctx)
-		if errors.Is(err, errRefused) && !away && !f.member.Away() && !f.member.cold.Load() {
+		if errors.As(err, new(*api.StatusError)) && !away && !f.member.Away() && !f.member.cold.Load() {
 			f.wrong("%v", err)
 		}
 		select {
@@ -73,53 +71,21 @@ func (f *Follower) follow(ctx context.Context) {
 }
 
 func (f *Follower) connect(ctx context.Context) error {
-	request, err := f.member.Request(ctx, "GET", "/api/admin/stream", nil)
-	if err != nil {
-		return err
-	}
+	server := f.member.api()
+	server.Client = f.client
 	f.mu.Lock()
-	if f.revision != 0 {
-		request.Header.Set("Last-Event-ID", fmt.Sprint(f.revision))
-	}
+	after := f.revision
 	f.mu.Unlock()
-	response, err := f.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%w: %s", errRefused, response.Status)
-	}
-	return f.read(bufio.NewReaderSize(response.Body, 256<<10))
-}
-
-// read takes events until the connection ends.
-func (f *Follower) read(lines *bufio.Reader) error {
-	var event, data string
-	for {
-		line, err := lines.ReadString('\n')
-		if err != nil {
+	return server.Stream(ctx, after, func(event, data string) error {
+		if err := f.take(event, data); err != nil {
+			f.wrong("%s: %v: %.200s", event, err, data)
 			return err
 		}
-		line = strings.TrimRight(line, "\r\n")
-		key, value, _ := strings.Cut(line, ":")
-		value = strings.TrimPrefix(value, " ")
-		switch {
-		case line == "" && event != "":
-			if err := f.take(event, data); err != nil {
-				f.wrong("%s: %v: %.200s", event, err, data)
-				return err
-			}
-			if f.heard != nil {
-				f.heard(event, []byte(data))
-			}
-			event, data = "", ""
-		case key == "event":
-			event = value
-		case key == "data":
-			data += value
+		if f.heard != nil {
+			f.heard(event, []byte(data))
 		}
-	}
+		return nil
+	})
 }
 
 func (f *Follower) take(event, data string) error {

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/agentos/agentos/test/api"
 	"github.com/agentos/agentos/test/servers"
 )
 
@@ -195,52 +195,14 @@ func (m *Member) get(ctx context.Context, path string) ([]byte, error) {
 func (m *Member) Call(ctx context.Context, method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(text)
-	}
-	request, err := m.Request(ctx, method, path, body)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s: %.300s", method, path, response.Status, text)
-	}
-	switch out := out.(type) {
-	case nil:
-		return nil
-	case *json.RawMessage:
-		*out = text
-		return nil
-	default:
-		return json.Unmarshal(text, out)
-	}
+	return m.api().Call(ctx, method, path, in, out)
 }
 
 // Request is a request to the server as an admin.
 func (m *Member) Request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
-	request, err := http.NewRequestWithContext(ctx, method, m.URL()+path, body)
-	if err != nil {
-		return nil, err
-	}
-	if m.cluster.Token != "" {
-		request.Header.Set("Authorization", "Bearer "+m.cluster.Token)
-	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	return request, nil
+	return m.api().Request(ctx, method, path, body)
+}
+
+func (m *Member) api() api.Server {
+	return api.Server{URL: m.URL(), Token: m.cluster.Token, Client: http.DefaultClient}
 }

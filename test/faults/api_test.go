@@ -3,13 +3,11 @@
 package faults
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 // job is what these tests read of a job.
@@ -37,59 +35,16 @@ type run struct {
 	ResultTruncated bool      `json:"result_truncated"`
 }
 
-// statusError is an answer that is not a success.
-type statusError struct {
-	status int
-	body   string
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.status, e.body) }
-
 // call asks the server and decodes its answer; in may be nil, and so may out.
 func (b *bed) call(method, path string, in, out any) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	var body io.Reader
-	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
-			return err
-		}
-		body = bytes.NewReader(text)
-	}
-	request, err := b.request(ctx, method, path, body)
-	if err != nil {
-		return err
-	}
-	response, err := b.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if response.StatusCode >= 300 {
-		return &statusError{response.StatusCode, string(text)}
-	}
-	if out == nil {
-		return nil
-	}
-	return json.Unmarshal(text, out)
+	return b.api().Call(ctx, method, path, in, out)
 }
 
-// request is one with the admin's token to the server that runs now.
-func (b *bed) request(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
-	request, err := http.NewRequestWithContext(ctx, method, *b.address.Load()+path, body)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Authorization", "Bearer "+b.token)
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	return request, nil
+// api is the server that runs now, asked as the admin.
+func (b *bed) api() api.Server {
+	return api.Server{URL: *b.address.Load(), Token: b.token, Client: b.client}
 }
 
 func (b *bed) document() (*document, error) {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 // badStart is one state of the data folder in which a server cannot start.
@@ -168,7 +170,7 @@ func (b *bed) logIn() error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusSeeOther || len(response.Cookies()) == 0 {
-		return &statusError{response.StatusCode, "from the login"}
+		return &api.StatusError{Status: response.StatusCode, Body: "from the login"}
 	}
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 func TestMisbehavingClients(t *testing.T) {
@@ -125,7 +127,7 @@ func (b *bed) burst(n int) int {
 
 // fetch gets the document and drops it.
 func (b *bed) fetch(client *http.Client) error {
-	request, err := b.request(context.Background(), "GET", "/api/admin/ssot", nil)
+	request, err := b.api().Request(context.Background(), "GET", "/api/admin/ssot", nil)
 	if err != nil {
 		return err
 	}
@@ -135,7 +137,7 @@ func (b *bed) fetch(client *http.Client) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return &statusError{response.StatusCode, "from a burst"}
+		return &api.StatusError{Status: response.StatusCode, Body: "from a burst"}
 	}
 	_, err = io.Copy(io.Discard, response.Body)
 	return err

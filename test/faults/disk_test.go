@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 // fullDisk is one way to leave no room for what the server writes.
@@ -48,8 +50,8 @@ func TestFullDisk(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err := b.enqueue("quick", nil)
-				var answer *statusError
-				if errors.As(err, &answer) && answer.status == 503 && strings.Contains(answer.body, "detail") {
+				var answer *api.StatusError
+				if errors.As(err, &answer) && answer.Status == 503 && strings.Contains(answer.Body, "detail") {
 					return nil
 				}
 				return fmt.Errorf("the answer to a new job is %s", fmt.Sprint(err))

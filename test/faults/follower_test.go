@@ -3,16 +3,16 @@
 package faults
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 // follower is a viewer of the stream: it keeps the document by the patches it gets and connects again when it must.
@@ -56,58 +56,26 @@ func (f *follower) follow(ctx context.Context) {
 			return
 		case <-time.After(100 * time.Millisecond):
 		}
-		if status := new(statusError); errors.As(err, &status) && !f.bed.down.Load() {
-			f.wrong("the stream was refused: %v", err)
+		if errors.As(err, new(*api.StatusError)) && !f.bed.down.Load() {
+			f.wrong("%v", err)
 		}
 	}
 }
 
 func (f *follower) connect(ctx context.Context) error {
-	request, err := f.bed.request(ctx, "GET", "/api/admin/stream", nil)
-	if err != nil {
-		return err
-	}
+	server := f.bed.api()
+	server.Client = f.client
 	f.mu.Lock()
-	if f.revision != 0 {
-		request.Header.Set("Last-Event-ID", fmt.Sprint(f.revision))
-	}
+	after := f.revision
 	f.mu.Unlock()
-	response, err := f.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return &statusError{response.StatusCode, "from the stream"}
-	}
-	return f.read(bufio.NewReaderSize(response.Body, 256<<10))
-}
-
-// read takes events until the connection ends.
-func (f *follower) read(lines *bufio.Reader) error {
-	var event, data string
-	for {
-		line, err := lines.ReadString('\n')
+	return server.Stream(ctx, after, func(event, data string) error {
+		err := f.take(event, data)
 		if err != nil {
-			return err
+			f.wrong("%s: %v: %.200s", event, err, data)
+			f.forget()
 		}
-		line = strings.TrimRight(line, "\r\n")
-		key, value, _ := strings.Cut(line, ":")
-		value = strings.TrimPrefix(value, " ")
-		switch {
-		case line == "" && event != "":
-			if err := f.take(event, data); err != nil {
-				f.wrong("%s: %v: %.200s", event, err, data)
-				f.forget()
-				return err
-			}
-			event, data = "", ""
-		case key == "event":
-			event = value
-		case key == "data":
-			data += value
-		}
-	}
+		return err
+	})
 }
 
 func (f *follower) take(event, data string) error {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 // loadFleet are agents of every kind of end. Only "doomed" is designed to fail for good.
@@ -74,12 +76,12 @@ func (l *load) run(ctx context.Context, every time.Duration, args any) {
 func (l *load) note(agent string, id int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var answer *statusError
+	var answer *api.StatusError
 	switch {
 	case err == nil:
 		l.promised[id] = agent
 	case errors.As(err, &answer):
-		l.refused[fmt.Sprintf("%d %s", answer.status, http.StatusText(answer.status))]++
+		l.refused[fmt.Sprintf("%d %s", answer.Status, http.StatusText(answer.Status))]++
 	default:
 		l.dropped++
 	}

@@ -72,7 +72,7 @@ func (b *bed) startDemo(folder string) time.Duration {
 	ticks := time.NewTicker(2 * time.Millisecond)
 	defer ticks.Stop()
 	for {
-		request, err := b.request(context.Background(), "GET", "/api/admin/ssot", nil)
+		request, err := b.api().Request(context.Background(), "GET", "/api/admin/ssot", nil)
 		b.must(err)
 		response, err := b.client.Do(request)
 		if err == nil {

@@ -96,7 +96,7 @@ func (v *viewer) look(ctx context.Context) {
 }
 
 func (v *viewer) ask(ctx context.Context) (http.Header, []byte, int, error) {
-	request, err := v.bed.request(ctx, "GET", "/api/admin/ssot", nil)
+	request, err := v.bed.api().Request(ctx, "GET", "/api/admin/ssot", nil)
 	if err != nil {
 		return nil, nil, 0, err
 	}
