@@ -107,7 +107,9 @@ func TestColdFollowerCollectsNothing(t *testing.T) {
 					if err != nil || served.Stale || s.Publisher != c.in(snapshot.Leader)[0].name {
 						t.Errorf("the first viewer gets %+v, %v", served, err)
 					}
-					if served.Rung != "tier:redis" && served.Rung != "tier:postgres" {
+					// The document may come to the process while the viewer looks for it: both ask at the same moment.
+					met := !viewerFirst && served.Rung == snapshot.RungMemory
+					if served.Rung != "tier:redis" && served.Rung != "tier:postgres" && !met {
 						t.Errorf("the first viewer is served from %s", served.Rung)
 					}
 					pass(10 * time.Second)
