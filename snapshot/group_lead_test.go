@@ -288,6 +288,7 @@ func (s *stranger) lead(rank int, ahead time.Duration) (stop func()) {
 			}
 		}
 	}()
+	synctest.Wait() // it has campaigned
 	return func() {
 		cancel()
 		<-ended
