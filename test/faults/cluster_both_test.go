@@ -19,11 +19,11 @@ func bothFaults() []clusterFault {
 		{name: "both cut and back, once a second", breaks: flapping(500*time.Millisecond, toRedis, toPostgres), stale: everyone},
 		{
 			name: "both refused, for long", breaks: harmed(cut, ofAll, toRedis, toPostgres), stale: everyone,
-			long: time.Minute, short: 16 * time.Second, sees: "last-good",
+			long: time.Minute, short: 16 * time.Second, aged: 12 * time.Second,
 		},
 		{
 			name: "both hung, for long", breaks: harmed(hang, ofAll, toRedis, toPostgres), stale: everyone,
-			long: time.Minute, short: 16 * time.Second, sees: "last-good",
+			long: time.Minute, short: 16 * time.Second, aged: 12 * time.Second,
 		},
 		{name: "both refused at the start of an empty server", breaks: startsWithout(cut, (*cluster.Member).Forget), stale: theFollower, sees: "503"},
 		{name: "both hung at the start of an empty server", breaks: startsWithout(hang, (*cluster.Member).Forget), stale: theFollower, sees: "503"},

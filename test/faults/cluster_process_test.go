@@ -18,7 +18,7 @@ func processFaults() []clusterFault {
 		{name: "one server killed -9", breaks: each(theFollower, killed)},
 		{name: "one server paused (SIGSTOP)", breaks: each(theFollower, paused), short: 6 * time.Second},
 		{name: "two servers killed -9, the leader too", breaks: each(theLeaderAndAFollower, killed), newLeader: true, short: 6 * time.Second},
-		{name: "all servers killed -9", breaks: each(everyone, killed)},
+		{name: "all servers killed -9", breaks: each(everyone, killed), stale: everyone}, // nobody collected meanwhile
 		{name: "all servers restarted, one after the other", breaks: rolling},
 		{name: "one worker killed -9", breaks: each(ofTheWorker, killed), long: 30 * time.Second},
 		{name: "one worker paused (SIGSTOP)", breaks: each(ofTheWorker, paused), long: 20 * time.Second, short: 17 * time.Second},
