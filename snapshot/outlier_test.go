@@ -10,15 +10,19 @@ import (
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
+// sixSections are as many as share a budget in earnest, s0 to s5, each collected within 3 ms.
+func sixSections() (sections []snapshot.Section, sources []*snapshottest.Source) {
+	for i := range 6 {
+		s, source := section(fmt.Sprintf("s%d", i))
+		source.Delay(3 * time.Millisecond)
+		sections, sources = append(sections, s), append(sources, source)
+	}
+	return sections, sources
+}
+
 func TestOneSlowAnswerDoesNotSlowASection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var sections []snapshot.Section
-		var sources []*snapshottest.Source
-		for i := range 6 {
-			s, source := section(fmt.Sprintf("s%d", i))
-			source.Delay(3 * time.Millisecond)
-			sections, sources = append(sections, s), append(sources, source)
-		}
+		sections, sources := sixSections()
 		sources[1].Delay(1500 * time.Millisecond) // a cold start
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, sections...)
 		run(t, warmer)
@@ -45,13 +49,7 @@ func TestOneSlowAnswerDoesNotSlowASection(t *testing.T) {
 // A source that fails only after it has waited, for a lock say, is not slow: it is back as soon as the wait is over.
 func TestFailingAfterAWaitDoesNotSlowASection(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var sections []snapshot.Section
-		var sources []*snapshottest.Source
-		for i := range 6 {
-			s, source := section(fmt.Sprintf("s%d", i))
-			source.Delay(3 * time.Millisecond)
-			sections, sources = append(sections, s), append(sources, source)
-		}
+		sections, sources := sixSections()
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
 		run(t, warmer)
 		pass(3 * time.Second)
@@ -82,13 +80,7 @@ func TestFailingAfterAWaitDoesNotSlowASection(t *testing.T) {
 // A section that is costly is collected rarely. When the database is back it does not show its failure until its next turn.
 func TestACostlySectionIsBackWithTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var sections []snapshot.Section
-		var sources []*snapshottest.Source
-		for i := range 6 {
-			s, source := section(fmt.Sprintf("s%d", i))
-			source.Delay(3 * time.Millisecond)
-			sections, sources = append(sections, s), append(sources, source)
-		}
+		sections, sources := sixSections()
 		sources[0].Delay(900 * time.Millisecond)
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
 		run(t, warmer)
@@ -127,13 +119,7 @@ func TestACostlySectionIsBackWithTheOthers(t *testing.T) {
 // Outages follow each other within seconds: none leaves a costly section failed for longer than the others.
 func TestACostlySectionIsBackAfterEachOfManyOutages(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var sections []snapshot.Section
-		var sources []*snapshottest.Source
-		for i := range 6 {
-			s, source := section(fmt.Sprintf("s%d", i))
-			source.Delay(3 * time.Millisecond)
-			sections, sources = append(sections, s), append(sources, source)
-		}
+		sections, sources := sixSections()
 		costly := func() { sources[0].Delay(900 * time.Millisecond) }
 		costly()
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
@@ -177,13 +163,7 @@ func TestACostlySectionIsBackAfterEachOfManyOutages(t *testing.T) {
 // An attempt that began before the database was back may fail after the others have succeeded.
 func TestAnAttemptThatBeganBeforeTheEndOfAnOutageIsRepeatedAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var sections []snapshot.Section
-		var sources []*snapshottest.Source
-		for i := range 6 {
-			s, source := section(fmt.Sprintf("s%d", i))
-			source.Delay(3 * time.Millisecond)
-			sections, sources = append(sections, s), append(sources, source)
-		}
+		sections, sources := sixSections()
 		sources[0].Delay(900 * time.Millisecond)
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Interval: time.Second}, sections...)
 		run(t, warmer)

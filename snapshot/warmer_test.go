@@ -395,13 +395,7 @@ func TestBudgetSlowsTheCostly(t *testing.T) {
 // all are collected.
 func TestWarmerProbesAHangingDatabase(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var sections []snapshot.Section
-		var sources []*snapshottest.Source
-		for i := range 6 {
-			s, source := section(fmt.Sprintf("s%d", i))
-			source.Delay(3 * time.Millisecond)
-			sections, sources = append(sections, s), append(sources, source)
-		}
+		sections, sources := sixSections()
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, sections...)
 		run(t, warmer)
 		pass(time.Second)
