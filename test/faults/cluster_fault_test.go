@@ -111,6 +111,10 @@ func theFollower(s *scene) []*cluster.Member { return []*cluster.Member{s.follow
 // where there is a core for it, it needs less than a millisecond.
 const busyAbove = 3 * time.Millisecond
 
+// excusedUpTo is how many times as long as a bare server's the slowest answers may take on a busy machine: ours are made by
+// processes that have more to do than it.
+const excusedUpTo = 5
+
 // emptyWithin is how soon processes hold what they held before the first fault: their pools keep a connection that is not
 // needed for a minute and look every quarter of one.
 const emptyWithin = 90 * time.Second
@@ -120,7 +124,9 @@ type verdict struct {
 	row      row
 	problems []string // what is wrong however busy the machine is
 	late     []string // what came too late
+	slow     []string // answers that came too late, which a busy machine may be the cause of
 	busy     bool     // the bare server was late too
+	excused  bool     // the bare server was so late that nothing can be said of the slow ones
 }
 
 func (v *verdict) problem(format string, args ...any) {
@@ -142,7 +148,7 @@ func (v *verdict) check(err error) {
 // repeated in any case, fewer times.
 func (v *verdict) again(try int) bool {
 	const tries = 5
-	return len(v.problems) == 0 && len(v.late) > 0 && (v.busy && try < tries || try < pick(1, 4))
+	return len(v.problems) == 0 && len(v.late)+len(v.slow) > 0 && (v.busy && try < tries || try < pick(1, 4))
 }
 
 // act lets a fault happen, and again if that is no use. What was too late is told each time.
@@ -154,15 +160,22 @@ func (st *stage) act(t *testing.T, f clusterFault) {
 			v.note("try %d", try)
 		}
 		if v.again(try) {
-			t.Logf("again: %s; %s, %s", strings.Join(v.late, "; "), v.row.latencies, v.row.note)
+			t.Logf("again: %s; %s, %s", strings.Join(append(v.late, v.slow...), "; "), v.row.latencies, v.row.note)
 			if f.newLeader { // one that has led without its database is the last choice for a minute
 				<-time.After(time.Minute)
 			}
 			continue
 		}
+		failed := append(v.problems, v.late...)
+		if v.excused {
+			v.note("p99 cannot be judged: the machine was busy at every try")
+		} else {
+			failed = append(failed, v.slow...)
+		}
 		results.add(v.row)
-		for _, problem := range append(v.problems, v.late...) {
+		for _, problem := range failed {
 			t.Error(problem)
+			results.addFailure(f.name + ": " + problem)
 		}
 		return
 	}
@@ -363,8 +376,9 @@ func (v *verdict) judgeLatencies(bare *cluster.Probe, all [phases]cluster.Sample
 	control, controlUsual := bare.Samples(at[1], at[2]).Percentile(0.99), bare.Samples(at[0], at[1]).Percentile(0.99)
 	v.note("bare server p99 %s → %s ms", milliseconds(controlUsual), milliseconds(control))
 	v.busy = v.busy || control > busyAbove
-	v.tooLate("p99 was %s ms during the fault and %s ms before; a bare server's was %s ms",
-		milliseconds(slow), milliseconds(usual), milliseconds(control))
+	v.excused = control > busyAbove && slow <= excusedUpTo*control
+	v.slow = append(v.slow, fmt.Sprintf("p99 was %s ms during the fault and %s ms before; a bare server's was %s ms",
+		milliseconds(slow), milliseconds(usual), milliseconds(control)))
 }
 
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }

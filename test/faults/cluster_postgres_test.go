@@ -28,7 +28,7 @@ func postgresFaults() []clusterFault {
 		{name: "postgres killed -9, back later", breaks: postgresKilled, stale: everyone},
 		{name: "postgres fails over to its standby", breaks: postgresFailsOver, stale: everyone},
 		{name: "postgres cancels every statement", breaks: postgresAgain(50*time.Millisecond, "pg_cancel_backend(pid)", "state = 'active'"), stale: everyone},
-		{name: "postgres ends connections in a loop", breaks: postgresAgain(200*time.Millisecond, "pg_terminate_backend(pid)", "true"), stale: everyone},
+		{name: "postgres ends connections in a loop", breaks: postgresAgain(500*time.Millisecond, "pg_terminate_backend(pid)", "true"), stale: everyone},
 		{name: "postgres is read only", breaks: postgresReadOnly},
 		{name: "postgres has a full disk", breaks: postgresDiskFull},
 		{name: "postgres cut from one server", breaks: harmed(cut, theFollower, toPostgres), short: takeover},

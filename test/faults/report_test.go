@@ -20,6 +20,8 @@ type report struct {
 	mu    sync.Mutex
 	rows  []row
 	texts []string // what does not fit into the table
+
+	failures []string // told last, where the end of a long output shows them
 }
 
 // row is what one fault did to viewers and jobs. Empty texts are shown as a dash.
@@ -47,6 +49,13 @@ func (r *report) addText(text string) {
 	r.texts = append(r.texts, text)
 }
 
+// addFailure keeps what went wrong for the end of the output.
+func (r *report) addFailure(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, text)
+}
+
 // write prints the table, and writes it to a file when one is named.
 func (r *report) write(to io.Writer, path string) error {
 	text := strings.TrimPrefix(strings.Join(append([]string{r.table()}, r.texts...), "\n"), "\n")
@@ -54,6 +63,9 @@ func (r *report) write(to io.Writer, path string) error {
 		return nil
 	}
 	fmt.Fprintf(to, "\n%s\n", text)
+	for _, failure := range r.failures {
+		fmt.Fprintf(to, "FAILED: %s\n", failure)
+	}
 	if path == "" {
 		return nil
 	}
