@@ -3,12 +3,12 @@ package cli
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"time"
 
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -40,16 +40,23 @@ type collector struct {
 }
 
 // newCollector makes what collects the document's sections from the jobs, the fleet and this process itself.
-func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, links links, database *db.DB, service *jobs.Service,
-	fleet func() source.Fleet, startedAt time.Time,
+func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, links links, database *db.DB, show *shown, startedAt time.Time,
 ) (*collector, error) {
 	c := &collector{cache: cache}
 	deps := source.Deps{
-		Jobs: service, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
-		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, service) },
+		Jobs: show.jobs, Fleet: show.agents, Attached: show.attached, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
+		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, show.writeError) },
 		Cache:    func(context.Context) source.Health { return cacheHealth(cache, links) },
 		Warmer:   func(context.Context) source.Health { return warmerHealth(c.warmer) },
-		Links:    func() map[string]source.Health { return linkHealths(cache, c.group) },
+		Links: func() map[string]source.Health {
+			healths := linkHealths(cache, c.group)
+			if show.components == nil {
+				return healths
+			}
+			more := show.components()
+			maps.Copy(more, healths)
+			return more
+		},
 	}
 	var err error
 	c.warmer, err = snapshot.NewWarmer(cache, source.All(deps), snapshot.WarmerOptions{
@@ -69,6 +76,11 @@ func budgetOf(cfg *config.Config) float64 {
 		return 0.2
 	}
 	return 0.1
+}
+
+// leads tells whether this process collects, for itself or for others too.
+func (c *collector) leads() bool {
+	return c.group == nil || c.group.Stats().Role != snapshot.Follower
 }
 
 // Run collects until ctx ends.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -18,14 +17,14 @@ const databasePatience = time.Second
 
 // databaseHealth is down when the database cannot be read or hangs, and degraded when it cannot be written: the disk is full, or
 // another process holds its lock.
-func databaseHealth(ctx context.Context, database *db.DB, service *jobs.Service) source.Health {
+func databaseHealth(ctx context.Context, database *db.DB, writeError func() error) source.Health {
 	ctx, cancel := context.WithTimeoutCause(ctx, databasePatience, fmt.Errorf("no answer within %v", databasePatience))
 	defer cancel()
 	begin := time.Now()
 	if err := database.Ping(ctx); err != nil {
 		return source.Health{Status: "down", Detail: err.Error()}
 	}
-	if err := service.WriteError(); err != nil {
+	if err := writeError(); err != nil {
 		return source.Health{Status: "degraded", Detail: "nothing can be written: " + db.Explain(err).Error()}
 	}
 	took := float64(time.Since(begin).Microseconds()) / 1000

@@ -16,7 +16,6 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
-	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/server"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
@@ -38,9 +37,11 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	startedAt := time.Now()
 	log := newLogger(c.stderr, cfg)
 
-	keeper, err := loadFleet(cfg.File, log)
-	if err != nil {
-		return err
+	var keeper *fleetKeeper
+	if cfg.Attach == "" {
+		if keeper, err = loadFleet(cfg.File, log); err != nil {
+			return err
+		}
 	}
 	listener, err := listen(cfg)
 	if err != nil {
@@ -65,19 +66,25 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	// The jobs tell the collector what they touched; the collector's sections read the jobs.
 	var collector *collector
 	nudge := func(sections ...string) { collector.Nudge(sections...) }
-	service, err := newJobs(ctx, cfg, log, database, keeper, links, nudge)
+	var show *shown
+	if keeper != nil {
+		show, err = ownFleet(ctx, cfg, log, keeper, database, links, nudge)
+	} else {
+		show, err = attachedJobs(ctx, cfg, log, database, func() bool { return collector.leads() }, nudge)
+	}
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, show.close()) }()
 	cache := newCache(cfg, log, links)
-	if collector, err = newCollector(cfg, log, cache, links, database.DB, service, keeper.Fleet, startedAt); err != nil {
+	if collector, err = newCollector(cfg, log, cache, links, database.DB, show, startedAt); err != nil {
 		return err
 	}
 	stream := snapshot.NewStream(cache, snapshot.StreamOptions{Log: log})
 	handler, err := server.New(server.Options{
-		Cache: cache, Stream: stream, Auth: accounts, Jobs: service,
+		Cache: cache, Stream: stream, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
 		Agents: func() server.AgentsState {
-			f := keeper.Fleet()
+			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems}
 		},
 		UI: ui.Dist(), Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(),
@@ -96,7 +103,6 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return collector.Run(running) })
 	group.Go(func() error { return accounts.Run(running) })
-	group.Go(func() error { keeper.Run(running, service, nudge); return nil })
 	web := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		WriteTimeout:   time.Minute, // streams set their own, for each write
@@ -108,7 +114,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		}
 		return nil
 	})
-	fmt.Fprintf(c.stdout, "AgentOS %s: %s\n  dashboard  %s\n", versionText(), describeFleet(keeper.Fleet().Fleet), address(cfg, listener))
+	fmt.Fprintf(c.stdout, "AgentOS %s: %s\n  dashboard  %s\n", versionText(), show.title, address(cfg, listener))
 	group.Go(func() error {
 		select {
 		case <-database.done:
@@ -117,7 +123,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			return nil
 		}
 	})
-	if err := service.Start(running); err != nil {
+	if err := show.start(running, group); err != nil {
 		stop()
 		return errors.Join(err, group.Wait())
 	}
@@ -127,7 +133,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		log.Info("shutting down", "cause", context.Cause(ctx), "drain", cfg.Drain)
 	case <-running.Done():
 	}
-	err = drain(service, cfg.Drain)
+	err = show.drain()
 	stream.Close(snapshot.EndShutdown)
 	ending, cancel := context.WithTimeoutCause(context.Background(), 2*time.Second, errors.New("shutting down took too long"))
 	defer cancel()
@@ -139,13 +145,6 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	storing, cancel := context.WithTimeoutCause(context.Background(), time.Second, errors.New("shutting down took too long"))
 	defer cancel()
 	return errors.Join(err, cache.Close(storing))
-}
-
-// drain stops fetching jobs and waits for the running attempts; what has not ended by then goes back to the queue.
-func drain(service *jobs.Service, patience time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errors.New("the drain time is over"))
-	defer cancel()
-	return service.Stop(ctx)
 }
 
 // firstAdmin makes the first account, beside the start because hashing a password takes a tenth of a second. While the

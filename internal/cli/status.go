@@ -75,7 +75,8 @@ func collectStatus(ctx context.Context, cfg *config.Config, log *slog.Logger, ca
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
 	fleet := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
-	collector, err := newCollector(cfg, log, cache, nil, database, service, func() source.Fleet { return fleet }, time.Now())
+	show := &shown{jobs: service, agents: func() source.Fleet { return fleet }, writeError: service.WriteError}
+	collector, err := newCollector(cfg, log, cache, nil, database, show, time.Now())
 	if err != nil {
 		return err
 	}

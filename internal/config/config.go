@@ -33,6 +33,19 @@ type Config struct {
 	// Empty: none; servers on one Postgres share it there.
 	Redis string `yaml:"redis" env:"AGENTOS_REDIS_URL" flag:"redis" usage:"Redis URL (default: none)"`
 
+	// URL of another program's River database, to show it instead of a fleet of our own: postgres://user:password@host/name, or
+	// the path of a SQLite file. It is only read; a user that may only read will do. What it does not keep is kept in Data.
+	Attach string `yaml:"attach" env:"AGENTOS_ATTACH_URL" flag:"attach" usage:"show another program's River database: postgres://... or a SQLite file"`
+
+	// Postgres schema of its tables. Empty: the one its user's connections find.
+	AttachSchema string `yaml:"attach_schema" env:"AGENTOS_ATTACH_SCHEMA" flag:"attach-schema" usage:"Postgres schema of the attached tables (default: the user's)"`
+
+	// URL of a replica of it, which is read in its place. It may be behind.
+	AttachReplica string `yaml:"attach_replica" env:"AGENTOS_ATTACH_REPLICA_URL" flag:"attach-replica" usage:"replica of the attached database, for reading"`
+
+	// Lets operators retry, cancel and delete its jobs, and pause its queues, through River's own client.
+	AttachActions bool `yaml:"attach_actions" env:"AGENTOS_ATTACH_ACTIONS" flag:"attach-actions" usage:"let operators act on the attached jobs and queues"`
+
 	// Which agents this process runs: all, none, or names with commas between them.
 	Agents string `yaml:"agents" env:"AGENTOS_AGENTS" flag:"agents" default:"all" usage:"agents this process runs: all, none or a,b,c"`
 
@@ -98,6 +111,7 @@ func (c *Config) Validate() error {
 		fault("redis: %q is not supported: write redis://host:6379, rediss:// for TLS, "+
 			"redis-sentinel://host:26379,host:26379/0?master=NAME or redis-cluster://host:6379,host:6379", redact(c.Redis))
 	}
+	c.checkAttach(fault)
 	if _, err := c.AgentNames(); err != nil {
 		fault("agents: %v", err)
 	}
@@ -183,4 +197,20 @@ func redact(raw string) string {
 		return "the given URL"
 	}
 	return u.Redacted()
+}
+
+// checkAttach tells what is wrong with the attached database's settings.
+func (c *Config) checkAttach(fault func(format string, args ...any)) {
+	postgres := hasScheme(c.Attach, "postgres", "postgresql")
+	switch {
+	case c.Attach == "" && (c.AttachSchema != "" || c.AttachReplica != "" || c.AttachActions):
+		fault("attach: attach_schema, attach_replica and attach_actions are for an attached database: name it with --attach")
+	case c.Attach == "":
+	case strings.Contains(c.Attach, "://") && !postgres && !hasScheme(c.Attach, "sqlite"):
+		fault("attach: %q is not supported: write postgres://user:password@host:5432/name or the path of a SQLite file", redact(c.Attach))
+	case !postgres && (c.AttachSchema != "" || c.AttachReplica != ""):
+		fault("attach: attach_schema and attach_replica are for Postgres")
+	case c.AttachReplica != "" && !hasScheme(c.AttachReplica, "postgres", "postgresql"):
+		fault("attach_replica: %q is not supported: write postgres://user:password@host:5432/name", redact(c.AttachReplica))
+	}
 }

@@ -24,6 +24,7 @@ const checkEvery = 100 * time.Millisecond
 //
 // It never opens the file itself: closing it would drop the POSIX locks SQLite holds on it for the whole process.
 type file struct {
+	foreign   bool // another program's: nothing beside it may be touched
 	path      string
 	log       *slog.Logger
 	observer  *observer
@@ -109,7 +110,12 @@ func (f *file) admit() (int, error) {
 	if err != nil {
 		return 0, unreached(err)
 	}
-	if err := access(f.path); err != nil {
+	if f.foreign {
+		err = readable(f.path)
+	} else {
+		err = access(f.path)
+	}
+	if err != nil {
 		return 0, err
 	}
 	f.mu.Lock()
@@ -138,6 +144,9 @@ func (f *file) admit() (int, error) {
 // changeLogs sets the write-ahead log of the file that was there before aside, because SQLite would apply it to the new
 // one, and brings back the log of a file that came back: it may hold all that was written lately.
 func (f *file) changeLogs(now os.FileInfo) error {
+	if f.foreign { // its owner's business
+		return nil
+	}
 	wal, aside := f.path+"-wal", f.path+"-wal.aside"
 	if info, err := os.Stat(wal); err == nil && f.wal != nil && os.SameFile(f.wal, info) {
 		f.log.Warn("the database file was replaced: setting its write-ahead log aside", "log", aside)
@@ -197,6 +206,14 @@ func unreached(err error) error {
 func access(path string) error {
 	if err := unix.Access(path, unix.R_OK|unix.W_OK); err != nil {
 		return &fileError{fmt.Sprintf("the database file %s cannot be read and written", path), err}
+	}
+	return nil
+}
+
+// readable tells why this process may not read the file.
+func readable(path string) error {
+	if err := unix.Access(path, unix.R_OK); err != nil {
+		return &fileError{fmt.Sprintf("the database file %s cannot be read", path), err}
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ type DB struct {
 	URL   string        // without password
 	Path  string        // of the SQLite file, absolute; empty on Postgres
 
+	attached bool // another program's: only read
 	log      *slog.Logger
 	observer observer
 	file     *file   // SQLite only
@@ -66,7 +67,10 @@ func Prepare(ctx context.Context, rawURL string, log *slog.Logger) (*DB, error) 
 
 // Close closes both pools and waits for statements under way.
 func (d *DB) Close() error {
-	err := errors.Join(d.Read.Close(), d.Write.Close())
+	err := d.Read.Close()
+	if !d.attached { // else Write is Read
+		err = errors.Join(err, d.Write.Close())
+	}
 	if d.server != nil {
 		err = errors.Join(err, d.server.close())
 	}
@@ -81,6 +85,9 @@ func (d *DB) Close() error {
 //
 // It never takes longer than the context.
 func (d *DB) Ping(ctx context.Context) error {
+	if d.attached {
+		return d.pingAttached(ctx)
+	}
 	if d.Kind == Postgres {
 		return d.pingPostgres(ctx)
 	}

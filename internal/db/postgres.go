@@ -260,7 +260,9 @@ func withCause(ctx context.Context, err error) error {
 }
 
 func (s *server) reset() {
-	s.pool.Reset()
+	if s.pool != nil {
+		s.pool.Reset()
+	}
 	s.reader.Reset()
 }
 
@@ -269,7 +271,9 @@ func (s *server) close() error {
 	closed := make(chan struct{})
 	go func() { // ends when the last connection comes back
 		s.reader.Close()
-		s.pool.Close()
+		if s.pool != nil {
+			s.pool.Close()
+		}
 		close(closed)
 	}()
 	timer := time.NewTimer(closeDeadline)
@@ -278,6 +282,10 @@ func (s *server) close() error {
 	case <-closed:
 		return nil
 	case <-timer.C:
-		return fmt.Errorf("close Postgres: %d connections are still in use", s.pool.Stat().AcquiredConns()+s.reader.Stat().AcquiredConns())
+		inUse := s.reader.Stat().AcquiredConns()
+		if s.pool != nil {
+			inUse += s.pool.Stat().AcquiredConns()
+		}
+		return fmt.Errorf("close Postgres: %d connections are still in use", inUse)
 	}
 }

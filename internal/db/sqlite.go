@@ -77,7 +77,9 @@ func (d *DB) closeIdle() {
 
 func (d *DB) keepIdle() {
 	d.Read.SetMaxIdleConns(readers)
-	d.Write.SetMaxIdleConns(1)
+	if !d.attached {
+		d.Write.SetMaxIdleConns(1)
+	}
 }
 
 func sqlitePath(rawURL string) (string, error) {

@@ -22,9 +22,9 @@ func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
 		}
 		switch before.State {
 		case rivertype.JobStateRunning:
-			return errorOf(ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
+			return ErrorOf(ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
 		case rivertype.JobStateAvailable:
-			return errorOf(ErrConflict, "job %d is already waiting to be run", id)
+			return ErrorOf(ErrConflict, "job %d is already waiting to be run", id)
 		}
 		if err := s.forgetCancel(ctx, tx, id); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (s *Service) Cancel(ctx context.Context, id int64) (Job, error) {
 			return err
 		}
 		if before.FinalizedAt != nil {
-			return errorOf(ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, before.State)
+			return ErrorOf(ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, before.State)
 		}
 		_, err = s.queue.JobCancelTx(ctx, tx, id)
 		return err
@@ -93,13 +93,13 @@ func (s *Service) Delete(ctx context.Context, id int64) error {
 func (s *Service) acted(ctx context.Context, what string, id int64, err error) (Job, error) {
 	switch {
 	case errors.Is(err, rivertype.ErrNotFound):
-		return Job{}, noSuchJob(id)
+		return Job{}, NoSuchJob(id)
 	case errors.Is(err, rivertype.ErrJobRunning):
-		return Job{}, errorOf(ErrConflict, "job %d is running: cancel it first", id)
+		return Job{}, ErrorOf(ErrConflict, "job %d is running: cancel it first", id)
 	case errors.Is(err, ErrConflict):
 		return Job{}, err
 	case err != nil:
-		return Job{}, explain(what, err)
+		return Job{}, Explain(what, err)
 	}
 	s.onChange("queue", "jobs", "agents")
 	if what == "delete" {
@@ -158,14 +158,14 @@ func (s *Service) ResumeQueue(ctx context.Context, name string) error {
 
 func (s *Service) turnQueue(ctx context.Context, name, what string, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
 	if name == "*" { // River takes it for all queues
-		return errorOf(ErrNotFound, "there is no queue %q", name)
+		return ErrorOf(ErrNotFound, "there is no queue %q", name)
 	}
 	err := s.inTx(ctx, func(tx *db.Tx) error { return turn(ctx, tx, name, nil) })
 	switch {
 	case errors.Is(err, rivertype.ErrNotFound):
-		return errorOf(ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
+		return ErrorOf(ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
 	case err != nil:
-		return explain(what+" the queue", err)
+		return Explain(what+" the queue", err)
 	}
 	s.onChange("queue", "agents")
 	return nil
@@ -197,7 +197,7 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 	}
 	for _, q := range fleet.Queues {
 		if q.Name == spec.Queue && len(q.Agents) > 1 {
-			return "", errorOf(ErrConflict, "agent %s shares the queue %s with others (%s): %s the queue instead",
+			return "", ErrorOf(ErrConflict, "agent %s shares the queue %s with others (%s): %s the queue instead",
 				name, q.Name, strings.Join(q.Agents, ", "), what)
 		}
 	}

@@ -25,18 +25,18 @@ func (s *Service) Agents(ctx context.Context) (map[string]AgentStats, error) {
 	for _, spec := range fleet.Agents {
 		stats[spec.Name] = &AgentStats{}
 	}
-	if err := errors.Join(s.countByAgent(ctx, fleet, stats), s.sumByAgent(ctx, now, stats)); err != nil {
-		return nil, explain("read the agents", err)
+	if err := errors.Join(s.countByAgent(ctx, fleet, stats), s.SumByAgent(ctx, now, stats)); err != nil {
+		return nil, Explain("read the agents", err)
 	}
 	slots, err := s.offered(ctx, "agents")
 	if err != nil {
-		return nil, explain("read the agents", err)
+		return nil, Explain("read the agents", err)
 	}
 	result := make(map[string]AgentStats, len(stats))
 	for name, a := range stats {
 		a.Slots = slots[name]
 		if err := s.lastOf(ctx, name, a); err != nil {
-			return nil, explain("read agent "+name, err)
+			return nil, Explain("read agent "+name, err)
 		}
 		result[name] = *a
 	}
@@ -52,13 +52,13 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 			own[q.Name] = q.Agents[0]
 		}
 	}
-	counts, err := s.countActive(ctx)
+	counts, err := s.CountActive(ctx)
 	if err != nil {
 		return err
 	}
 	for key, n := range counts {
-		if name := own[key.queue]; name != "" {
-			stats[name].count(key.state, n)
+		if name := own[key.Queue]; name != "" {
+			stats[name].count(key.State, n)
 			continue
 		}
 		byKind, err := s.countKinds(ctx, key)
@@ -67,7 +67,7 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 		}
 		for kind, n := range byKind {
 			if a := stats[kind]; a != nil {
-				a.count(key.state, n)
+				a.count(key.State, n)
 			}
 		}
 	}
@@ -87,10 +87,10 @@ func (a *AgentStats) count(state string, n int64) {
 	}
 }
 
-func (s *Service) countKinds(ctx context.Context, key stateQueue) (map[string]int64, error) {
+func (s *Service) countKinds(ctx context.Context, key StateQueue) (map[string]int64, error) {
 	counts := map[string]int64{}
-	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.state, key.queue, maxByKind)
-	_, err = collect(rows, err, func(rows *sql.Rows) (kind string, err error) {
+	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, maxByKind)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (kind string, err error) {
 		err = rows.Scan(&kind)
 		counts[kind]++
 		return kind, err
@@ -98,8 +98,8 @@ func (s *Service) countKinds(ctx context.Context, key stateQueue) (map[string]in
 	return counts, err
 }
 
-// sumByAgent fills in the last hour, the last day and the spark line.
-func (s *Service) sumByAgent(ctx context.Context, now time.Time, stats map[string]*AgentStats) error {
+// SumByAgent fills in the last hour, the last day and the spark line.
+func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[string]*AgentStats) error {
 	hours, days := map[string]*sums{}, map[string]*sums{}
 	sparkStart := floorTo(now.Unix(), sparkStep) - (sparkBuckets-1)*sparkStep
 	for name, a := range stats {
@@ -108,7 +108,7 @@ func (s *Service) sumByAgent(ctx context.Context, now time.Time, stats map[strin
 		a.SparkOK, a.SparkFailed = make([]int64, sparkBuckets), make([]int64, sparkBuckets)
 	}
 	from, to := spanEnding(now, hourSpan)
-	err := s.byAgent(ctx, part{minuteStep, min(from, sparkStart), to}, func(name string, start int64, r *sumRow) error {
+	err := r.byAgent(ctx, part{minuteStep, min(from, sparkStart), to}, func(name string, start int64, r *sumRow) error {
 		a := stats[name]
 		if a == nil {
 			return nil
@@ -126,8 +126,8 @@ func (s *Service) sumByAgent(ctx context.Context, now time.Time, stats map[strin
 		return err
 	}
 	dayFrom, dayTo := spanEnding(now, daySpan)
-	for _, p := range partsOf(dayFrom, dayTo) {
-		err := s.byAgent(ctx, p, func(name string, _ int64, r *sumRow) error {
+	for _, p := range r.partsOf(dayFrom, dayTo) {
+		err := r.byAgent(ctx, p, func(name string, _ int64, r *sumRow) error {
 			if days[name] == nil {
 				return nil
 			}
@@ -143,10 +143,10 @@ func (s *Service) sumByAgent(ctx context.Context, now time.Time, stats map[strin
 	return nil
 }
 
-func (s *Service) byAgent(ctx context.Context, p part, each func(name string, start int64, r *sumRow) error) error {
-	rows, err := s.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from rollup
+func (r *Rollups) byAgent(ctx context.Context, p part, each func(name string, start int64, r *sumRow) error) error {
+	rows, err := r.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from rollup
 		where step_s = $1 and start_s >= $2 and start_s < $3 and agent <> ''`, p.step, p.from, p.to)
-	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name string
 		var start int64
 		var r sumRow

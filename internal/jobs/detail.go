@@ -19,26 +19,20 @@ func (s *Service) Get(ctx context.Context, id int64) (Detail, error) {
 	d, err := s.detail(ctx, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Detail{}, noSuchJob(id)
+		return Detail{}, NoSuchJob(id)
 	case err != nil:
-		return Detail{}, explain(fmt.Sprintf("read job %d", id), err)
+		return Detail{}, Explain(fmt.Sprintf("read job %d", id), err)
 	}
 	return d, nil
 }
 
 func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
-	var args, tags, failures sql.NullString
-	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+s.sql.jobColumns()+`, `+s.sql.argsFull+`, `+s.sql.tagsJSON+`, `+s.sql.errorsJSON+`
-		from river_job j where j.id = $1`, id), &args, &tags, &failures)
+	d, err := s.Row(ctx, id)
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{Job: r.Job, ArgsJSON: argsJSON(args, r.size), Tags: []string{}, Errors: attemptErrors(failures)}
-	if tags.Valid && json.Unmarshal([]byte(tags.String), &d.Tags) != nil {
-		d.Tags = []string{}
-	}
 	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 order by attempt desc, started_ms desc, id desc limit $2`, id, maxDetailRuns)
-	if d.Runs, err = collect(rows, err, scanRun); err != nil {
+	if d.Runs, err = Collect(rows, err, scanRun); err != nil {
 		return Detail{}, err
 	}
 	for _, run := range d.Runs {
@@ -48,6 +42,21 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 	}
 	if len(d.Runs) > 0 {
 		d.LogRunID = &d.Runs[0].ID
+	}
+	return d, nil
+}
+
+// Row returns what River knows of a job, without runs. That there is none is sql.ErrNoRows.
+func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
+	var args, tags, failures sql.NullString
+	r, err := scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`
+		from river_job j where j.id = $1`, id), &args, &tags, &failures)
+	if err != nil {
+		return Detail{}, err
+	}
+	d := Detail{Job: r.Job, ArgsJSON: argsJSON(args, r.size), Tags: []string{}, Errors: attemptErrors(failures), Runs: []Run{}}
+	if tags.Valid && json.Unmarshal([]byte(tags.String), &d.Tags) != nil {
+		d.Tags = []string{}
 	}
 	return d, nil
 }

@@ -38,7 +38,7 @@ func (s *Service) Enqueue(ctx context.Context, p EnqueueParams) (Job, error) {
 	}
 	inserted, err := s.queue.Insert(ctx, params.Args, params.InsertOpts)
 	if err != nil {
-		return Job{}, explain("enqueue", err)
+		return Job{}, Explain("enqueue", err)
 	}
 	s.onChange("queue", "jobs", "agents")
 	return s.job(ctx, inserted.Job.ID)
@@ -94,23 +94,23 @@ func checkParams(fleet *agent.Fleet, p EnqueueParams) error {
 	var object map[string]json.RawMessage
 	switch {
 	case len(p.Args) > maxArgs:
-		return errorOf(ErrInvalid, "the arguments have %d bytes, more than %d: put the data in a file and pass its path", len(p.Args), maxArgs)
+		return ErrorOf(ErrInvalid, "the arguments have %d bytes, more than %d: put the data in a file and pass its path", len(p.Args), maxArgs)
 	case len(p.Args) > 0 && (json.Unmarshal(p.Args, &object) != nil || object == nil):
-		return errorOf(ErrInvalid, `the arguments are not a JSON object: write for example {"path":"/tmp"}`)
+		return ErrorOf(ErrInvalid, `the arguments are not a JSON object: write for example {"path":"/tmp"}`)
 	case p.Priority < 0 || p.Priority > 4:
-		return errorOf(ErrInvalid, "the priority is %d: use 1 (first) to 4", p.Priority)
+		return ErrorOf(ErrInvalid, "the priority is %d: use 1 (first) to 4", p.Priority)
 	case p.MaxAttempts < 0 || p.MaxAttempts > maxAttempts:
-		return errorOf(ErrInvalid, "max_attempts is %d: use 1 to %d", p.MaxAttempts, maxAttempts)
+		return ErrorOf(ErrInvalid, "max_attempts is %d: use 1 to %d", p.MaxAttempts, maxAttempts)
 	case p.ScheduledAt != nil && p.ScheduledAt.Year() > 9999:
-		return errorOf(ErrInvalid, "the time %s is too far away", p.ScheduledAt.Format(time.RFC3339))
+		return ErrorOf(ErrInvalid, "the time %s is too far away", p.ScheduledAt.Format(time.RFC3339))
 	case len(p.Tags) > maxTags:
-		return errorOf(ErrInvalid, "%d tags are too many: use at most %d", len(p.Tags), maxTags)
+		return ErrorOf(ErrInvalid, "%d tags are too many: use at most %d", len(p.Tags), maxTags)
 	case p.Queue != "" && !worked(fleet, p.Queue):
-		return errorOf(ErrInvalid, "no worker serves the queue %q; there are: %s", p.Queue, strings.Join(queueNames(fleet), ", "))
+		return ErrorOf(ErrInvalid, "no worker serves the queue %q; there are: %s", p.Queue, strings.Join(queueNames(fleet), ", "))
 	}
 	for _, tag := range p.Tags {
 		if len(tag) > 255 || !tagForm.MatchString(tag) {
-			return errorOf(ErrInvalid, "%q cannot be a tag: use 3 to 255 letters, digits, _ or - inside", clip(tag, 60))
+			return ErrorOf(ErrInvalid, "%q cannot be a tag: use 3 to 255 letters, digits, _ or - inside", Clip(tag, 60))
 		}
 	}
 	return nil

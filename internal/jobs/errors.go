@@ -28,12 +28,14 @@ type kindError struct {
 func (e *kindError) Error() string { return e.text }
 func (e *kindError) Unwrap() error { return e.kind }
 
-func errorOf(kind error, format string, args ...any) error {
+// ErrorOf makes an error of one of the kinds above.
+func ErrorOf(kind error, format string, args ...any) error {
 	return &kindError{kind: kind, text: fmt.Sprintf(format, args...)}
 }
 
-func noSuchJob(id int64) error {
-	return errorOf(ErrNotFound, "there is no job %d: it was deleted, or pruned after it ended", id)
+// NoSuchJob tells that there is no job of an id.
+func NoSuchJob(id int64) error {
+	return ErrorOf(ErrNotFound, "there is no job %d: it was deleted, or pruned after it ended", id)
 }
 
 // UnknownAgentError means that agentos.yaml has no agent of that name.
@@ -59,8 +61,8 @@ func unknownAgent(fleet *agent.Fleet, name string) error {
 	return &UnknownAgentError{Agent: name, Known: slices.Clip(known)}
 }
 
-// explain says what failed and turns the database's failures into ErrUnavailable.
-func explain(what string, err error) error {
+// Explain says what failed and turns the database's failures into ErrUnavailable.
+func Explain(what string, err error) error {
 	switch {
 	case err == nil:
 		return nil

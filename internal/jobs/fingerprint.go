@@ -15,8 +15,8 @@ var variable = regexp.MustCompile(`"[^"]*"|'[^']*'|` + "`[^`]*`" +
 
 const fingerprintLength = 12
 
-// fingerprintOf is equal for errors of one agent that differ only in what varies from one to the next.
-func fingerprintOf(agent, text string) string {
-	sum := sha256.Sum256([]byte(agent + "\x00" + variable.ReplaceAllString(clip(text, 1000), "_")))
+// Fingerprint is equal for errors of one agent that differ only in what varies from one to the next.
+func Fingerprint(agent, text string) string {
+	sum := sha256.Sum256([]byte(agent + "\x00" + variable.ReplaceAllString(Clip(text, 1000), "_")))
 	return hex.EncodeToString(sum[:])[:fingerprintLength]
 }

@@ -272,7 +272,7 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 		failure = end.err
 	}
 	if isFailure(end.outcome) {
-		fingerprint = fingerprintOf(a.spec.Name, end.err)
+		fingerprint = Fingerprint(a.spec.Name, end.err)
 	}
 	if end.result.Signal != "" {
 		signal = end.result.Signal
@@ -308,11 +308,11 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 	case "lost":
 		return lostText(failure) + "; the job went back to the queue"
 	}
-	return clip(failure.Error(), maxErrorText)
+	return Clip(failure.Error(), maxErrorText)
 }
 
-// clip shortens a text to at most n bytes of whole characters.
-func clip(text string, n int) string {
+// Clip shortens a text to at most n bytes of whole characters.
+func Clip(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}

@@ -44,7 +44,7 @@ func scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err 
 		r.Worker = &name
 	}
 	if failure.Valid {
-		text := clip(plainError(failure.String), maxListError)
+		text := Clip(plainError(failure.String), maxListError)
 		r.Error = &text
 	}
 	return r, nil
@@ -62,7 +62,7 @@ func preview(raw sql.NullString, size int64) string {
 	if !ok {
 		return "(not JSON)"
 	}
-	return clip(text, maxPreview)
+	return Clip(text, maxPreview)
 }
 
 func sizeText(bytes int64) string {
@@ -76,18 +76,24 @@ func sizeText(bytes int64) string {
 }
 
 // job reads one job as lists show it.
-func (s *Service) job(ctx context.Context, id int64) (Job, error) {
-	r, err := scanJob(s.db.Read.QueryRowContext(ctx, `select `+s.sql.jobColumns()+` from river_job j where j.id = $1`, id))
+func (t *Table) job(ctx context.Context, id int64) (Job, error) {
+	r, err := scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+` from river_job j where j.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
-		return Job{}, noSuchJob(id)
+		return Job{}, NoSuchJob(id)
 	}
-	return r.Job, explain(fmt.Sprintf("read job %d", id), err)
+	return r.Job, Explain(fmt.Sprintf("read job %d", id), err)
 }
 
 // jobsWhere reads jobs; the condition says which and in what order.
-func (s *Service) jobsWhere(ctx context.Context, condition string, args ...any) ([]jobRow, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select `+s.sql.jobColumns()+` from river_job j `+condition, args...)
-	return collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return scanJob(rows) })
+func (t *Table) jobsWhere(ctx context.Context, condition string, args ...any) ([]jobRow, error) {
+	rows, err := t.db.Read.QueryContext(ctx, `select `+t.sql.jobColumns()+` from river_job j `+condition, args...)
+	return Collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return scanJob(rows) })
+}
+
+// Where reads jobs; the condition, on river_job j, says which and in what order, and has to be one that an index answers.
+func (t *Table) Where(ctx context.Context, condition string, args ...any) ([]Job, error) {
+	rows, err := t.jobsWhere(ctx, condition, args...)
+	return plain(rows), err
 }
 
 func plain(rows []jobRow) []Job {
@@ -99,7 +105,7 @@ func plain(rows []jobRow) []Job {
 }
 
 // Newest returns the n jobs created last, newest first.
-func (s *Service) Newest(ctx context.Context, n int) ([]Job, error) {
-	rows, err := s.jobsWhere(ctx, `order by j.id desc limit $1`, n)
-	return plain(rows), explain("read the newest jobs", err)
+func (t *Table) Newest(ctx context.Context, n int) ([]Job, error) {
+	rows, err := t.jobsWhere(ctx, `order by j.id desc limit $1`, n)
+	return plain(rows), Explain("read the newest jobs", err)
 }

@@ -416,7 +416,7 @@ func (j *journal) insertEnds(ctx context.Context, tx *db.Tx, ends []*entry) (map
 
 func idSet(rows *sql.Rows, err error) (map[int64]bool, error) {
 	set := map[int64]bool{}
-	ids, err := collect(rows, err, scanID)
+	ids, err := Collect(rows, err, scanID)
 	for _, id := range ids {
 		set[id] = true
 	}

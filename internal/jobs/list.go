@@ -45,40 +45,40 @@ const (
 var jobStates = []string{"available", "scheduled", "retryable", "running", "completed", "cancelled", "discarded", "pending"}
 
 // List returns the jobs a filter lets through. A filter that makes no sense is an ErrInvalid.
-func (s *Service) List(ctx context.Context, f Filter) (Page, error) {
-	w, err := s.walkOf(ctx, f)
+func (t *Table) List(ctx context.Context, f Filter) (Page, error) {
+	w, err := t.walkOf(ctx, f)
 	if err != nil {
 		return Page{}, err
 	}
 	if err := w.run(ctx); err != nil {
-		return Page{}, explain("list jobs", err)
+		return Page{}, Explain("list jobs", err)
 	}
 	return w.page, nil
 }
 
 // walk goes through the jobs from the newest to the oldest, a stretch at a time.
 type walk struct {
-	service *Service
-	filter  Filter
-	text    string
-	below   int64 // ids to come are smaller
-	lowest  int64 // and at least this
-	bound   int
-	page    Page
+	table  *Table
+	filter Filter
+	text   string
+	below  int64 // ids to come are smaller
+	lowest int64 // and at least this
+	bound  int
+	page   Page
 }
 
-func (s *Service) walkOf(ctx context.Context, f Filter) (*walk, error) {
-	w := &walk{service: s, filter: f, text: strings.ToLower(strings.TrimSpace(f.Text)), below: math.MaxInt64, bound: scanBound}
+func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
+	w := &walk{table: t, filter: f, text: strings.ToLower(strings.TrimSpace(f.Text)), below: math.MaxInt64, bound: scanBound}
 	w.page.Jobs = []Job{}
 	switch {
 	case f.Limit < 0 || f.Limit > listMax:
-		return nil, errorOf(ErrInvalid, "limit is %d: use 1 to %d", f.Limit, listMax)
+		return nil, ErrorOf(ErrInvalid, "limit is %d: use 1 to %d", f.Limit, listMax)
 	case f.Limit == 0:
 		w.filter.Limit = listDefault
 	}
 	for _, state := range f.States {
 		if !slices.Contains(jobStates, state) {
-			return nil, errorOf(ErrInvalid, "%q is no state of a job; there are: %s", clip(state, 40), strings.Join(jobStates, ", "))
+			return nil, ErrorOf(ErrInvalid, "%q is no state of a job; there are: %s", Clip(state, 40), strings.Join(jobStates, ", "))
 		}
 	}
 	if w.text != "" {
@@ -87,24 +87,24 @@ func (s *Service) walkOf(ctx context.Context, f Filter) (*walk, error) {
 	if f.Cursor != "" {
 		id, err := strconv.ParseInt(f.Cursor, 10, 64)
 		if err != nil || id < 1 {
-			return nil, errorOf(ErrInvalid, "the cursor is not one of a page: leave it out to begin with the newest")
+			return nil, ErrorOf(ErrInvalid, "the cursor is not one of a page: leave it out to begin with the newest")
 		}
 		w.below = id
 	}
-	return w, explain("find the time span", w.between(ctx))
+	return w, Explain("find the time span", w.between(ctx))
 }
 
 // between turns times into ids, which come in the order of creation.
 func (w *walk) between(ctx context.Context) error {
 	if w.filter.Until != nil {
-		first, err := w.service.firstSince(ctx, *w.filter.Until)
+		first, err := w.table.FirstSince(ctx, *w.filter.Until)
 		if err != nil {
 			return err
 		}
 		w.below = min(w.below, first)
 	}
 	if w.filter.Since != nil {
-		first, err := w.service.firstSince(ctx, *w.filter.Since)
+		first, err := w.table.FirstSince(ctx, *w.filter.Since)
 		if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (w *walk) stretch(ctx context.Context, n int) (end int64, found int, err er
 	if w.filter.Agent != "" { // the index by kind has the ids in order
 		condition, args = condition+` and j.kind = $4`, append(args, w.filter.Agent)
 	}
-	err = w.service.db.Read.QueryRowContext(ctx, `select coalesce(min(id), 0), count(*) from (
+	err = w.table.db.Read.QueryRowContext(ctx, `select coalesce(min(id), 0), count(*) from (
 		select j.id from river_job j where `+condition+` order by j.id desc limit $3) stretch`, args...).Scan(&end, &found)
 	return end, found, err
 }
@@ -166,8 +166,8 @@ func (w *walk) rareIDs(ctx context.Context) ([]int64, bool, error) {
 		if w.filter.Queue != "" && !strings.Contains(condition, "finalized") {
 			condition, args = condition+` and queue = $3`, append(args, w.filter.Queue)
 		}
-		rows, err := w.service.db.Read.QueryContext(ctx, `select id from river_job where `+condition+` limit $2`, args...)
-		some, err := collect(rows, err, scanID)
+		rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where `+condition+` limit $2`, args...)
+		some, err := Collect(rows, err, scanID)
 		if err != nil {
 			return nil, false, err
 		}
@@ -183,7 +183,7 @@ func (w *walk) rareIDs(ctx context.Context) ([]int64, bool, error) {
 // through looks at the given jobs.
 func (w *walk) through(ctx context.Context, ids []int64) error {
 	for chunk := range slices.Chunk(ids, scanFirst) {
-		condition, args := w.service.sql.in(`j.id`, 1, chunk)
+		condition, args := w.table.sql.in(`j.id`, 1, chunk)
 		rows, err := w.matching(ctx, condition, args...)
 		if err != nil || w.take(rows) {
 			return err
@@ -215,10 +215,10 @@ func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]
 	limit := w.filter.Limit - len(w.page.Jobs) + 1
 	if w.text == "" {
 		add(` order by j.id desc limit $%d`, limit)
-		return w.service.jobsWhere(ctx, `where `+condition, args...)
+		return w.table.jobsWhere(ctx, `where `+condition, args...)
 	}
-	add(` and (cast(j.id as text) = $%[1]d or `+w.service.sql.argsHave+` or `+w.service.sql.errorHas+`)`, w.text)
-	rows, err := w.service.jobsWhere(ctx, `where `+condition+` order by j.id desc`, args...)
+	add(` and (cast(j.id as text) = $%[1]d or `+w.table.sql.argsHave+` or `+w.table.sql.errorHas+`)`, w.text)
+	rows, err := w.table.jobsWhere(ctx, `where `+condition+` order by j.id desc`, args...)
 	// What the database found may be a secret, which must not be found out by searching.
 	rows = slices.DeleteFunc(rows, func(r jobRow) bool { return !r.contains(w.text) })
 	return rows[:min(len(rows), limit)], err

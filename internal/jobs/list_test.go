@@ -146,7 +146,7 @@ func TestAHugeArgumentIsNotShown(t *testing.T) {
 func TestTodayCountsFromMidnight(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
-		start := midnight(time.Now())
+		start := Midnight(time.Now())
 		for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, created_at, state, finalized_at)
 			values ('rare', 'rare', '{}', 1, $1, 'cancelled', $1)`, s.db.Stamp(at))
@@ -168,7 +168,7 @@ func TestTodayCountsFromMidnight(t *testing.T) {
 func TestFirstSinceOnAnyTable(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
-		if id, err := s.firstSince(t.Context(), time.Now()); err != nil || id != 1 {
+		if id, err := s.FirstSince(t.Context(), time.Now()); err != nil || id != 1 {
 			t.Errorf("empty table: %d, %v", id, err)
 		}
 		fill(t, s, 100)
@@ -179,12 +179,12 @@ func TestFirstSinceOnAnyTable(t *testing.T) {
 				continue
 			}
 			at := one[time.Time](t, s, `select created_at from river_job where id = $1`, id)
-			if first, err := s.firstSince(t.Context(), at); err != nil || first <= int64(before) || first > int64(id) {
+			if first, err := s.FirstSince(t.Context(), at); err != nil || first <= int64(before) || first > int64(id) {
 				t.Fatalf("first since job %d: %d, %v", id, first, err)
 			}
 			before = id
 		}
-		if id, err := s.firstSince(t.Context(), time.Now().Add(time.Hour)); err != nil || id != 101 {
+		if id, err := s.FirstSince(t.Context(), time.Now().Add(time.Hour)); err != nil || id != 101 {
 			t.Errorf("nothing since: %d, %v", id, err)
 		}
 	})

@@ -112,7 +112,7 @@ func (r *runLog) add(line agent.Line) {
 		} else {
 			r.dropped++
 		}
-		r.message, r.changed = clip(line.Msg, maxMessage), true
+		r.message, r.changed = Clip(line.Msg, maxMessage), true
 	}
 	if line.Progress != nil {
 		r.progress, r.changed = line.Progress, true

@@ -123,6 +123,7 @@ type Queue struct {
 	OldestAt   *time.Time `json:"oldest_at" doc:"Since when the oldest waiting job is due"`
 	Slots      int        `json:"slots" doc:"Attempts that all live workers together may run at once"`
 	Agents     []string   `json:"agents"`
+	CountedAt  *time.Time `json:"counted_at" doc:"When waiting jobs were counted, if that is done less often than the rest; null: with the rest"`
 }
 
 // Worker is one process that runs attempts.
@@ -131,7 +132,7 @@ type Worker struct {
 	ID         string    `json:"id"`
 	Host       string    `json:"host"`
 	PID        int       `json:"pid"`
-	State      string    `json:"state" enum:"active,draining,lost"`
+	State      string    `json:"state" enum:"active,draining,lost,quiet"`
 	Version    string    `json:"version"`
 	StartedAt  time.Time `json:"started_at"`
 	BeatAt     time.Time `json:"beat_at" doc:"Its last heartbeat, by the database's clock"`
@@ -178,7 +179,8 @@ type Series struct {
 // AgentStats is what the queue and the rollups know of one agent.
 type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
-	Slots                                  int // attempts that all live workers together may run at once; 0 when none runs it
+	Slots                                  int        // attempts that all live workers together may run at once; 0 when none runs it, -1 when that is not known
+	CountedAt                              *time.Time // when waiting jobs were counted, if that is done less often than the rest
 	LastHour, LastDay                      Window
 	LastRunAt                              *time.Time
 	LastOutcome                            string // of the run that ended last; empty when none did
@@ -194,4 +196,5 @@ type Today struct {
 	Completed int64 // jobs
 	Failed    int64 // attempts that failed, timed out or were lost
 	Cancelled int64
+	Partial   bool // some are still to be counted
 }

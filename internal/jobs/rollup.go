@@ -159,7 +159,7 @@ func (s *Service) rollUpLast(ctx context.Context) error {
 func (s *Service) rollUp(ctx context.Context, tx *db.Tx) error {
 	rows, err := tx.QueryContext(ctx, `select id, agent, queue, outcome, ended_ms, coalesce(run_ms, 0), wait_ms,
 		input_tokens, output_tokens, cost_usd from run where rolled = 0 and ended_ms is not null order by id limit $1`, rollupBatch)
-	runs, err := collect(rows, err, func(rows *sql.Rows) (r endedRun, err error) {
+	runs, err := Collect(rows, err, func(rows *sql.Rows) (r endedRun, err error) {
 		return r, rows.Scan(&r.id, &r.agent, &r.queue, &r.outcome, &r.ended, &r.run, &r.wait,
 			&r.usage.InputTokens, &r.usage.OutputTokens, &r.usage.CostUSD)
 	})
@@ -268,7 +268,7 @@ func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 	err := s.db.Read.QueryRowContext(ctx, `select min(ended_ms) from (
 		select * from (select ended_ms from run where rolled = 0 and ended_ms is not null order by id limit 1000) runs`+s.sql.andFresh+`) waiting`).Scan(&oldest)
 	if err != nil {
-		return time.Time{}, explain("read how far the rollups are", err)
+		return time.Time{}, Explain("read how far the rollups are", err)
 	}
 	to := began.Add(-rollupLag).UnixMilli()
 	if oldest.Valid {
@@ -302,7 +302,7 @@ func addFresh(ctx context.Context, tx *db.Tx, runs []endedRun) error {
 func takeFresh(ctx context.Context, tx *db.Tx, into map[bucket]*sums) error {
 	rows, err := tx.QueryContext(ctx, `delete from rollup_fresh where id in (select id from rollup_fresh order by id limit $1)
 		returning start_s, agent, queue, `+sumColumns, rollupBatch)
-	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var start int64
 		var agent, queue string
 		var r sumRow

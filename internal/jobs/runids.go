@@ -45,7 +45,7 @@ func (r *runIDs) reserve(ctx context.Context) error {
 		size = min(2*r.size, maxIDsAtOnce)
 	}
 	rows, err := r.service.db.Write.QueryContext(ctx, `select nextval('run_id_seq') from generate_series(1, $1::int)`, size)
-	ids, err := collect(rows, err, scanID)
+	ids, err := Collect(rows, err, scanID)
 	if err == nil {
 		r.free, r.size, r.since = ids, size, time.Now()
 	}

@@ -21,9 +21,9 @@ func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select `+s.sql.jobColumns()+`, r.id, r.started_ms, r.progress, r.message
 		from run r cross join river_job j
 		where j.id = r.job_id and r.ended_ms is null and j.state = 'running' order by r.started_ms, r.id limit $1`, n)
-	all, err := collect(rows, err, scanRunning)
+	all, err := Collect(rows, err, scanRunning)
 	if err != nil {
-		return nil, explain("read the running jobs", err)
+		return nil, Explain("read the running jobs", err)
 	}
 	if len(all) < n {
 		begun := map[int64]bool{}
@@ -32,7 +32,7 @@ func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
 		}
 		waiting, err := s.jobsWhere(ctx, `where j.state = 'running' order by j.state, j.queue, j.priority, j.scheduled_at, j.id limit $1`, 2*n)
 		if err != nil {
-			return nil, explain("read the running jobs", err)
+			return nil, Explain("read the running jobs", err)
 		}
 		for _, j := range waiting {
 			if !begun[j.ID] && j.AttemptedAt != nil {
@@ -62,18 +62,18 @@ func scanRunning(rows *sql.Rows) (RunningJob, error) {
 // Failures returns the n attempts that failed last, newest first.
 func (s *Service) Failures(ctx context.Context, n int) ([]Failure, error) {
 	all, err := s.failures(ctx, `where outcome in ('failed', 'timeout', 'lost') order by ended_ms desc, id desc limit $1`, n)
-	return all, explain("read the newest failures", err)
+	return all, Explain("read the newest failures", err)
 }
 
 func (s *Service) failures(ctx context.Context, condition string, args ...any) ([]Failure, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select id, job_id, agent, ended_ms, attempt, max_attempts, outcome, exit_code,
 		coalesce(error, ''), coalesce(fingerprint, ''), coalesce(run_ms, 0) from run `+condition, args...)
-	all, err := collect(rows, err, func(rows *sql.Rows) (f Failure, err error) {
+	all, err := Collect(rows, err, func(rows *sql.Rows) (f Failure, err error) {
 		var ended int64
 		var code sql.Null[int]
 		err = rows.Scan(&f.RunID, &f.JobID, &f.Agent, &ended, &f.Attempt, &f.MaxAttempts, &f.Outcome, &code, &f.Error, &f.Fingerprint, &f.RunMS)
 		f.At, f.Order, f.ExitCode = fromMS(ended), -ended, ptr(code)
-		f.Error = clip(f.Error, maxListError)
+		f.Error = Clip(f.Error, maxListError)
 		return f, err
 	})
 	if err != nil {
@@ -120,16 +120,16 @@ func (s *Service) LatestLogs(ctx context.Context, n int) ([]LogLine, error) {
 	lines, err := s.logLines(ctx, `order by id desc limit $1`, n)
 	for i := range lines {
 		lines[i].Order = -lines[i].ID
-		lines[i].Msg = clip(lines[i].Msg, maxShownLine)
+		lines[i].Msg = Clip(lines[i].Msg, maxShownLine)
 	}
-	return lines, explain("read the newest log lines", err)
+	return lines, Explain("read the newest log lines", err)
 }
 
 const maxShownLine = 300 // bytes of a line among the latest
 
 func (s *Service) logLines(ctx context.Context, condition string, args ...any) ([]LogLine, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select id, run_id, job_id, agent, at_ms, level, msg from run_log `+condition, args...)
-	return collect(rows, err, func(rows *sql.Rows) (l LogLine, err error) {
+	return Collect(rows, err, func(rows *sql.Rows) (l LogLine, err error) {
 		var at int64
 		err = rows.Scan(&l.ID, &l.RunID, &l.JobID, &l.Agent, &at, &l.Level, &l.Msg)
 		l.At, l.Order = fromMS(at), l.ID
@@ -153,13 +153,13 @@ func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lin
 	var ended sql.NullInt64 // before the lines: what is written with the end is then among them
 	err = s.db.Read.QueryRowContext(ctx, `select ended_ms from run where id = $1`, run).Scan(&ended)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, errorOf(ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
+		return nil, false, ErrorOf(ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
 	}
 	if err != nil {
-		return nil, false, explain("read the run", err)
+		return nil, false, Explain("read the run", err)
 	}
 	lines, err = s.logLines(ctx, `where run_id = $1 and id > $2 order by id limit $3`, run, after, limit)
-	return lines, ended.Valid && len(lines) < limit, explain("read the log", err)
+	return lines, ended.Valid && len(lines) < limit, Explain("read the log", err)
 }
 
 // WaitRunLogs is RunLogs that waits for a line or the end of the run, until ctx is done; then it returns no lines and no

@@ -89,7 +89,7 @@ type due struct {
 func (s *Service) readSchedule(ctx context.Context, fleet *agent.Fleet) ([]due, error) {
 	at := map[string]time.Time{}
 	rows, err := s.db.Read.QueryContext(ctx, `select agent, next_ms, job_id from schedule`)
-	all, err := collect(rows, err, func(rows *sql.Rows) (d due, err error) {
+	all, err := Collect(rows, err, func(rows *sql.Rows) (d due, err error) {
 		var name string
 		err = rows.Scan(&name, &d.next, &d.jobID)
 		if d.spec = fleet.Agent(name); d.spec != nil && d.spec.Schedule != "" {

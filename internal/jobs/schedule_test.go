@@ -58,7 +58,7 @@ func TestManyProcessesInsertAScheduledJobOnce(t *testing.T) {
 		if err := first.loadSchedule(t.Context(), fleet); err != nil {
 			t.Fatal(err)
 		}
-		if next := first.NextRun("daily"); next == nil || !next.Equal(midnight(time.Now().Add(24*time.Hour))) {
+		if next := first.NextRun("daily"); next == nil || !next.Equal(Midnight(time.Now().Add(24*time.Hour))) {
 			t.Errorf("next run %v", next)
 		}
 		exec1(t, s, `update schedule set next_ms = 1000`) // missed long ago: made up for, once

@@ -38,6 +38,9 @@ type Options struct {
 
 // Service is the fleet on its queue. Its methods may be called concurrently.
 type Service struct {
+	*Table
+	*Rollups
+
 	db       *db.DB
 	sql      *dialect
 	dataDir  string
@@ -58,7 +61,6 @@ type Service struct {
 	active  *activeSet
 	logs    *logBook
 	journal *journal // Postgres only
-	today   today
 	next    nextRuns
 	health  health
 	pulse   pulse
@@ -118,7 +120,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
+		Table: NewTable(opts.DB), Rollups: NewRollups(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run,
 		limiter: newLimiter(), active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}

@@ -74,3 +74,10 @@ func (h *histogram) quantile(q float64) *float64 {
 	value = min(math.Round(value*10)/10, float64(h.max))
 	return &value
 }
+
+// addAll adds another histogram. All have the same bins, so that it cannot fail.
+func (h *histogram) addAll(other *histogram) {
+	if err := h.sketch.MergeWith(other.sketch); err == nil {
+		h.max = max(h.max, other.max)
+	}
+}

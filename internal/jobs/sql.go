@@ -182,8 +182,8 @@ func ptr[T any](value sql.Null[T]) *T {
 	return &value.V
 }
 
-// collect reads all rows.
-func collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
+// Collect reads all rows.
+func Collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, db.Explain(err)
 	}

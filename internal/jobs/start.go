@@ -72,7 +72,7 @@ func (s *Service) firstTry(ctx context.Context, first <-chan error) error {
 // tryToBegin goes on trying until it succeeds or the service stops.
 func (s *Service) tryToBegin(first chan<- error) {
 	for {
-		err := explain("prepare the database", s.ready(s.trying))
+		err := Explain("prepare the database", s.ready(s.trying))
 		if err == nil {
 			err = s.begin(s.trying)
 		}
@@ -113,19 +113,19 @@ func (s *Service) begin(ctx context.Context) error {
 			return err
 		}
 		if err := s.beat(ctx, "active"); err != nil {
-			return explain("register this worker", err)
+			return Explain("register this worker", err)
 		}
 	}
 	if err := s.reap(ctx); err != nil {
-		return explain("take over the jobs of dead workers", err)
+		return Explain("take over the jobs of dead workers", err)
 	}
 	if err := s.loadSchedule(ctx, fleet); err != nil {
-		return explain("load the schedule", err)
+		return Explain("load the schedule", err)
 	}
 	if generation != nil {
 		s.limiter.setLimits(limitsOf(s.mine(fleet)))
 		if err := generation.start(); err != nil {
-			return explain("start the job queue", err)
+			return Explain("start the job queue", err)
 		}
 		s.current.Store(generation)
 	}

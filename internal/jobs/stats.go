@@ -27,9 +27,12 @@ func (s *sums) window(span time.Duration) Window {
 type part struct{ step, from, to int64 } // seconds, to excluded
 
 // partsOf covers [from, to) by whole hours with minutes at the edges.
-func partsOf(from, to int64) []part {
+func (r *Rollups) partsOf(from, to int64) []part {
 	firstHour := floorTo(from+hourStep-1, hourStep)
 	lastHour := floorTo(to, hourStep)
+	if limit := r.hoursTo.Load(); limit > 0 {
+		lastHour = min(lastHour, limit)
+	}
 	if firstHour >= lastHour {
 		return []part{{minuteStep, from, to}}
 	}
@@ -48,28 +51,38 @@ func spanEnding(now time.Time, span time.Duration) (from, to int64) {
 }
 
 // Windows sums up the last hour and the last 24 hours, to the present minute.
-func (s *Service) Windows(ctx context.Context) (hour, day Window, err error) {
+func (r *Rollups) Windows(ctx context.Context) (hour, day Window, err error) {
 	now := time.Now()
-	lastHour, err := s.total(ctx, now, hourSpan)
+	lastHour, err := r.total(ctx, now, hourSpan)
 	if err != nil {
-		return Window{}, Window{}, explain("sum up the last hour", err)
+		return Window{}, Window{}, Explain("sum up the last hour", err)
 	}
-	lastDay, err := s.total(ctx, now, daySpan)
+	lastDay, err := r.total(ctx, now, daySpan)
 	if err != nil {
-		return Window{}, Window{}, explain("sum up the last day", err)
+		return Window{}, Window{}, Explain("sum up the last day", err)
 	}
 	return lastHour.window(hourSpan), lastDay.window(daySpan), nil
 }
 
-func (s *Service) total(ctx context.Context, now time.Time, span time.Duration) (*sums, error) {
-	from, to := spanEnding(now, span)
-	return s.totalBetween(ctx, from, to)
+// Between sums up the attempts that ended from the minute of one time to that of another, which is included.
+func (r *Rollups) Between(ctx context.Context, from, to time.Time) (Window, error) {
+	start, end := floorTo(from.Unix(), minuteStep), floorTo(to.Unix(), minuteStep)+minuteStep
+	all, err := r.totalBetween(ctx, start, end)
+	if err != nil {
+		return Window{}, err
+	}
+	return all.window(time.Duration(end-start) * time.Second), nil
 }
 
-func (s *Service) totalBetween(ctx context.Context, from, to int64) (*sums, error) {
+func (r *Rollups) total(ctx context.Context, now time.Time, span time.Duration) (*sums, error) {
+	from, to := spanEnding(now, span)
+	return r.totalBetween(ctx, from, to)
+}
+
+func (r *Rollups) totalBetween(ctx context.Context, from, to int64) (*sums, error) {
 	all := newSums()
-	for _, p := range partsOf(from, to) {
-		err := s.totals(ctx, p, func(int64) *sums { return all })
+	for _, p := range r.partsOf(from, to) {
+		err := r.totals(ctx, p, func(int64) *sums { return all })
 		if err != nil {
 			return nil, err
 		}
@@ -78,10 +91,10 @@ func (s *Service) totalBetween(ctx context.Context, from, to int64) (*sums, erro
 }
 
 // totals adds each row of all agents in a part to the sums of its time.
-func (s *Service) totals(ctx context.Context, p part, of func(start int64) *sums) error {
-	rows, err := s.db.Read.QueryContext(ctx, `select start_s, `+sumColumns+` from rollup
+func (r *Rollups) totals(ctx context.Context, p part, of func(start int64) *sums) error {
+	rows, err := r.db.Read.QueryContext(ctx, `select start_s, `+sumColumns+` from rollup
 		where step_s = $1 and agent = '' and queue = '' and start_s >= $2 and start_s < $3`, p.step, p.from, p.to)
-	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var start int64
 		var r sumRow
 		if err := rows.Scan(append([]any{&start}, r.fields()...)...); err != nil {
@@ -93,7 +106,7 @@ func (s *Service) totals(ctx context.Context, p part, of func(start int64) *sums
 }
 
 // Throughput counts ended attempts in buckets of step, a whole number of minutes; the last bucket is the present one.
-func (s *Service) Throughput(ctx context.Context, step time.Duration, buckets int) (Series, error) {
+func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets int) (Series, error) {
 	width := int64(step / time.Second)
 	if width < minuteStep || width%minuteStep != 0 || buckets < 1 {
 		return Series{}, fmt.Errorf("throughput by %s: %w", step, ErrInvalid)
@@ -104,9 +117,9 @@ func (s *Service) Throughput(ctx context.Context, step time.Duration, buckets in
 		OK: make([]int64, buckets), Failed: make([]int64, buckets), Cancelled: make([]int64, buckets), P95MS: make([]*float64, buckets),
 	}
 	ran := make([]histogram, buckets)
-	rows, err := s.db.Read.QueryContext(ctx, `select start_s, ok, failed + timeout + lost, cancelled, run_max_ms, run_ms from rollup
+	rows, err := r.db.Read.QueryContext(ctx, `select start_s, ok, failed + timeout + lost, cancelled, run_max_ms, run_ms from rollup
 		where step_s = 60 and agent = '' and queue = '' and start_s >= $1 and start_s < $2`, start, start+int64(buckets)*width)
-	_, err = collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var at, ok, failed, cancelled, longest int64
 		var run sql.RawBytes
 		if err := rows.Scan(&at, &ok, &failed, &cancelled, &longest, &run); err != nil {
@@ -122,7 +135,7 @@ func (s *Service) Throughput(ctx context.Context, step time.Duration, buckets in
 		return struct{}{}, ran[i].merge(run, longest)
 	})
 	if err != nil {
-		return Series{}, explain("read the throughput", err)
+		return Series{}, Explain("read the throughput", err)
 	}
 	for i := range ran {
 		series.P95MS[i] = ran[i].quantile(0.95)

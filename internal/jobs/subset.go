@@ -35,6 +35,6 @@ func checkOnly(only []string, fleet *agent.Fleet) error {
 	for _, spec := range fleet.Agents {
 		known = append(known, spec.Name)
 	}
-	return errorOf(ErrInvalid, "this worker is to run agents that the fleet does not have: %s; there are: %s",
+	return ErrorOf(ErrInvalid, "this worker is to run agents that the fleet does not have: %s; there are: %s",
 		strings.Join(unknown, ", "), strings.Join(known, ", "))
 }

@@ -22,53 +22,54 @@ const maxCancelled = 100_000
 // Today counts since the local midnight. Jobs created counts those deleted since, too, as far as they were seen.
 func (s *Service) Today(ctx context.Context) (Today, error) {
 	now := time.Now()
-	start := midnight(now)
+	start := Midnight(now)
 	t := Today{DayStart: start}
 	var err error
 	if t.Total, err = s.createdSince(ctx, start); err != nil {
-		return Today{}, explain("count today's jobs", err)
+		return Today{}, Explain("count today's jobs", err)
 	}
 	all, err := s.totalBetween(ctx, floorTo(start.Unix(), minuteStep), floorTo(now.Unix(), minuteStep)+minuteStep)
 	if err != nil {
-		return Today{}, explain("sum up today's runs", err)
+		return Today{}, Explain("sum up today's runs", err)
 	}
 	t.Completed, t.Failed = all.ok, all.failed+all.timeout+all.lost
 	err = s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
 		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 limit $2) cancelled`, s.db.Stamp(start), maxCancelled).Scan(&t.Cancelled)
-	return t, explain("count today's cancelled jobs", err)
+	return t, Explain("count today's cancelled jobs", err)
 }
 
-func midnight(now time.Time) time.Time {
+// Midnight is when the local day began.
+func Midnight(now time.Time) time.Time {
 	year, month, day := now.Date()
 	return time.Date(year, month, day, 0, 0, 0, 0, now.Location())
 }
 
-func (s *Service) createdSince(ctx context.Context, start time.Time) (int64, error) {
-	t := &s.today
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.start.Equal(start) {
-		first, err := s.firstSince(ctx, start)
+func (t *Table) createdSince(ctx context.Context, start time.Time) (int64, error) {
+	n := &t.today
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.start.Equal(start) {
+		first, err := t.FirstSince(ctx, start)
 		if err != nil {
 			return 0, err
 		}
-		t.start, t.counted, t.last = start, 0, first-1
+		n.start, n.counted, n.last = start, 0, first-1
 	}
 	var fresh, last int64
-	err := s.db.Read.QueryRowContext(ctx, `select count(*), coalesce(max(id), $1) from river_job where id > $1`, t.last).Scan(&fresh, &last)
+	err := t.db.Read.QueryRowContext(ctx, `select count(*), coalesce(max(id), $1) from river_job where id > $1`, n.last).Scan(&fresh, &last)
 	if err != nil {
 		return 0, err
 	}
-	t.counted += fresh
-	t.last = last
-	return t.counted, nil
+	n.counted += fresh
+	n.last = last
+	return n.counted, nil
 }
 
-// firstSince returns an id from which on all jobs were created at that time or later, and none before. Ids grow with the
+// FirstSince returns an id from which on all jobs were created at that time or later, and none before. Ids grow with the
 // time of creation, so some twenty steps down the primary key find it in any table.
-func (s *Service) firstSince(ctx context.Context, at time.Time) (int64, error) {
+func (t *Table) FirstSince(ctx context.Context, at time.Time) (int64, error) {
 	var low, high int64
-	err := s.db.Read.QueryRowContext(ctx, `select coalesce((select id from river_job order by id limit 1), 1),
+	err := t.db.Read.QueryRowContext(ctx, `select coalesce((select id from river_job order by id limit 1), 1),
 		coalesce((select id from river_job order by id desc limit 1), 0) + 1`).Scan(&low, &high)
 	if err != nil {
 		return 0, err
@@ -77,7 +78,7 @@ func (s *Service) firstSince(ctx context.Context, at time.Time) (int64, error) {
 		middle := low + (high-low)/2
 		var id int64
 		var created time.Time
-		err := s.db.Read.QueryRowContext(ctx, `select id, created_at from river_job where id >= $1 order by id limit 1`, middle).Scan(&id, &created)
+		err := t.db.Read.QueryRowContext(ctx, `select id, created_at from river_job where id >= $1 order by id limit 1`, middle).Scan(&id, &created)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			high = middle

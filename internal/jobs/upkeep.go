@@ -53,7 +53,7 @@ func (s *Service) checkHeld(ctx context.Context) error {
 		attempted sql.NullTime
 		note      sql.NullString
 	}
-	found, err := collect(rows, err, func(rows *sql.Rows) (r row, err error) {
+	found, err := Collect(rows, err, func(rows *sql.Rows) (r row, err error) {
 		return r, rows.Scan(&r.id, &r.attempt, &r.client, &r.attempted, &r.note)
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ func (s *Service) look(ctx context.Context) error {
 	began := time.Now()
 	rows, err := s.db.Read.QueryContext(ctx, `select id, host, state, beat_ms, `+s.sql.nowMS+` - beat_ms from worker`)
 	seen := map[string]*sighting{}
-	_, err = collect(rows, err, func(rows *sql.Rows) (id string, err error) {
+	_, err = Collect(rows, err, func(rows *sql.Rows) (id string, err error) {
 		var now sighting
 		var age int64
 		err = rows.Scan(&id, &now.host, &now.state, &now.beat, &age)

@@ -96,7 +96,7 @@ func (a *attempt) begin(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return a.interrupted(ctx)
 	}
-	return explain("write the start of the run", err)
+	return Explain("write the start of the run", err)
 }
 
 // record writes the run row, if the job is still this worker's: one that stood still may have been held for dead. Where that

@@ -20,7 +20,7 @@ func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, `+s.sql.nowMS+` - w.beat_ms,
 			w.slots, (select count(*) from run r where r.ended_ms is null and r.worker = w.id), w.done, w.queues, w.agents
 		from worker w where w.beat_ms >= `+s.sql.nowMS+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
-	workers, err := collect(rows, err, func(rows *sql.Rows) (w Worker, err error) {
+	workers, err := Collect(rows, err, func(rows *sql.Rows) (w Worker, err error) {
 		var started, beat int64
 		var queues, agents string
 		err = rows.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &w.State, &started, &beat, &w.BeatAgeMS, &w.Slots, &w.Running, &w.Done, &queues, &agents)
@@ -33,7 +33,7 @@ func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
 		}
 		return w, w.describe(fleet, queues, agents)
 	})
-	return workers, explain("read the workers", err)
+	return workers, Explain("read the workers", err)
 }
 
 // describe reads what the worker serves.

@@ -82,13 +82,13 @@ func (s *server) getAgent(_ context.Context, in *nameInput) (*body[AgentSpec], e
 }
 
 func (s *server) pauseAgent(ctx context.Context, in *nameInput) (*struct{}, error) {
-	err := s.Jobs.PauseAgent(ctx, in.Name)
+	err := s.Fleet.PauseAgent(ctx, in.Name)
 	s.acted(ctx, "agent.pause", in.Name, err, "agents", "queue")
 	return nil, err
 }
 
 func (s *server) resumeAgent(ctx context.Context, in *nameInput) (*struct{}, error) {
-	err := s.Jobs.ResumeAgent(ctx, in.Name)
+	err := s.Fleet.ResumeAgent(ctx, in.Name)
 	s.acted(ctx, "agent.resume", in.Name, err, "agents", "queue")
 	return nil, err
 }

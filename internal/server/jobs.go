@@ -93,7 +93,7 @@ func (s *server) enqueueJob(ctx context.Context, in *struct{ Body NewJob }) (*bo
 		Agent: b.Agent, Args: json.RawMessage(b.Args), Queue: b.Queue, Priority: b.Priority,
 		ScheduledAt: b.ScheduledAt, MaxAttempts: b.MaxAttempts, Tags: b.Tags,
 	}
-	job, err := s.Jobs.Enqueue(ctx, params)
+	job, err := s.Fleet.Enqueue(ctx, params)
 	target := b.Agent
 	if err == nil {
 		target = jobName(job.ID)
@@ -124,19 +124,19 @@ func (s *server) getJob(ctx context.Context, in *jobInput) (*body[jobs.Detail], 
 }
 
 func (s *server) retryJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
-	job, err := s.Jobs.Retry(ctx, in.ID)
+	job, err := s.Actions.Retry(ctx, in.ID)
 	s.acted(ctx, "job.retry", jobName(in.ID), err, "queue", "jobs", "agents")
 	return answerOr(job, err)
 }
 
 func (s *server) cancelJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
-	job, err := s.Jobs.Cancel(ctx, in.ID)
+	job, err := s.Actions.Cancel(ctx, in.ID)
 	s.acted(ctx, "job.cancel", jobName(in.ID), err, "queue", "jobs", "agents")
 	return answerOr(job, err)
 }
 
 func (s *server) deleteJob(ctx context.Context, in *jobInput) (*struct{}, error) {
-	err := s.Jobs.Delete(ctx, in.ID)
+	err := s.Actions.Delete(ctx, in.ID)
 	s.acted(ctx, "job.delete", jobName(in.ID), err, "queue", "jobs", "agents")
 	return nil, err
 }

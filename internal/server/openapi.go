@@ -3,12 +3,14 @@ package server
 import (
 	"net/http"
 
+	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
 
 // OpenAPI returns the description of the JSON API as YAML: the file openapi.yaml, which clients are generated from.
 func OpenAPI() ([]byte, error) {
-	s := newServer(Options{Cache: snapshot.NewCache(snapshot.CacheOptions{})})
+	var all *jobs.Service // it is described, not used
+	s := newServer(Options{Cache: snapshot.NewCache(snapshot.CacheOptions{}), Jobs: all, Actions: all, Fleet: all})
 	for _, r := range s.routes() {
 		r.endpoint(s, r)
 	}

@@ -31,13 +31,13 @@ func (s *server) listWorkers(ctx context.Context, _ *struct{}) (*body[WorkerList
 }
 
 func (s *server) pauseQueue(ctx context.Context, in *nameInput) (*struct{}, error) {
-	err := s.Jobs.PauseQueue(ctx, in.Name)
+	err := s.Actions.PauseQueue(ctx, in.Name)
 	s.acted(ctx, "queue.pause", in.Name, err, "queue", "agents")
 	return nil, err
 }
 
 func (s *server) resumeQueue(ctx context.Context, in *nameInput) (*struct{}, error) {
-	err := s.Jobs.ResumeQueue(ctx, in.Name)
+	err := s.Actions.ResumeQueue(ctx, in.Name)
 	s.acted(ctx, "queue.resume", in.Name, err, "queue", "agents")
 	return nil, err
 }

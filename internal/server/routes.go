@@ -20,13 +20,13 @@ type route struct {
 // endpoint makes the handler of a route.
 type endpoint func(s *server, r route) http.Handler
 
-// routes is everything that is served. GET includes HEAD.
+// routes is everything that is served. GET includes HEAD. What this server cannot do is not there.
 func (s *server) routes() []route {
 	const (
 		viewer, operator, admin = auth.RoleViewer, auth.RoleOperator, auth.RoleAdmin
 		get, post, put, del     = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	)
-	return []route{
+	table := []route{
 		// The dashboard's data.
 		{get, documentPath, viewer, document}, // ServeHTTP takes a shorter way to it than the mux
 		{get, "/api/admin/stream", viewer, stream},
@@ -34,19 +34,11 @@ func (s *server) routes() []route {
 		// The JSON API.
 		{get, "/api/me", viewer, operation("get-me", "Account", "Who I am", s.getMe)},
 		{get, "/api/jobs", viewer, operation("list-jobs", "Jobs", "List jobs, newest first", s.listJobs)},
-		{post, "/api/jobs", operator, operation("enqueue-job", "Jobs", "Enqueue a job", s.enqueueJob)},
 		{get, "/api/jobs/{id}", viewer, operation("get-job", "Jobs", "Show a job with every attempt", s.getJob)},
-		{del, "/api/jobs/{id}", operator, operation("delete-job", "Jobs", "Delete a job that is not running", s.deleteJob)},
-		{post, "/api/jobs/{id}/retry", operator, operation("retry-job", "Jobs", "Run a job again now", s.retryJob)},
-		{post, "/api/jobs/{id}/cancel", operator, operation("cancel-job", "Jobs", "Cancel a job", s.cancelJob)},
 		{get, "/api/runs/{id}/logs", viewer, operation("list-run-logs", "Jobs", "Read or follow the log of one attempt", s.listRunLogs)},
 		{get, "/api/agents", viewer, operation("list-agents", "Fleet", "List agents", s.listAgents)},
 		{get, "/api/agents/{name}", viewer, operation("get-agent", "Fleet", "Show an agent", s.getAgent)},
-		{post, "/api/agents/{name}/pause", operator, operation("pause-agent", "Fleet", "Start no more jobs of an agent", s.pauseAgent)},
-		{post, "/api/agents/{name}/resume", operator, operation("resume-agent", "Fleet", "Start jobs of an agent again", s.resumeAgent)},
 		{get, "/api/queues", viewer, operation("list-queues", "Fleet", "List queues", s.listQueues)},
-		{post, "/api/queues/{name}/pause", operator, operation("pause-queue", "Fleet", "Start no more jobs of a queue", s.pauseQueue)},
-		{post, "/api/queues/{name}/resume", operator, operation("resume-queue", "Fleet", "Start jobs of a queue again", s.resumeQueue)},
 		{get, "/api/workers", viewer, operation("list-workers", "Fleet", "List worker processes", s.listWorkers)},
 		{get, "/api/users", admin, operation("list-users", "Administration", "List users", s.listUsers)},
 		{post, "/api/users", admin, operation("create-user", "Administration", "Create a user", s.createUser)},
@@ -81,6 +73,23 @@ func (s *server) routes() []route {
 		{get, "/livez", open, plain((*server).livez)},
 		{get, "/readyz", open, plain((*server).readyz)},
 	}
+	if s.Fleet != nil {
+		table = append(table, []route{
+			{post, "/api/jobs", operator, operation("enqueue-job", "Jobs", "Enqueue a job", s.enqueueJob)},
+			{post, "/api/agents/{name}/pause", operator, operation("pause-agent", "Fleet", "Start no more jobs of an agent", s.pauseAgent)},
+			{post, "/api/agents/{name}/resume", operator, operation("resume-agent", "Fleet", "Start jobs of an agent again", s.resumeAgent)},
+		}...)
+	}
+	if s.Actions != nil {
+		table = append(table, []route{
+			{del, "/api/jobs/{id}", operator, operation("delete-job", "Jobs", "Delete a job that is not running", s.deleteJob)},
+			{post, "/api/jobs/{id}/retry", operator, operation("retry-job", "Jobs", "Run a job again now", s.retryJob)},
+			{post, "/api/jobs/{id}/cancel", operator, operation("cancel-job", "Jobs", "Cancel a job", s.cancelJob)},
+			{post, "/api/queues/{name}/pause", operator, operation("pause-queue", "Fleet", "Start no more jobs of a queue", s.pauseQueue)},
+			{post, "/api/queues/{name}/resume", operator, operation("resume-queue", "Fleet", "Start jobs of a queue again", s.resumeQueue)},
+		}...)
+	}
+	return table
 }
 
 // mount fills the mux from the table. What is not in it goes to notFound, which also tells wrong methods.

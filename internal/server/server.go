@@ -22,9 +22,12 @@ type Options struct {
 	Cache  *snapshot.Cache
 	Stream *snapshot.Stream
 	Auth   *auth.Service
-	Jobs   *jobs.Service
+	Jobs   Jobs
 	Agents func() AgentsState // the fleet as loaded last
 	UI     fs.FS              // the built dashboard: index.html, login.html, assets/
+
+	Actions Actions // nil: jobs and queues can only be looked at
+	Fleet   Fleet   // nil: the agents are another program's: nothing is enqueued, and agents cannot be paused
 
 	Nudge   func(sections ...string)    // collects these sections now; nil: nobody is told
 	Log     *slog.Logger                // nil: discard
@@ -32,6 +35,33 @@ type Options struct {
 	TLS     bool                        // browsers come over HTTPS: Secure cookies, and Strict-Transport-Security
 	Ready   func(context.Context) error // the database's state, told by /readyz; heeds the context; nil: it is well
 	Metrics http.Handler                // nil: /metrics is not found
+}
+
+// Jobs reads the jobs.
+type Jobs interface {
+	List(ctx context.Context, f jobs.Filter) (jobs.Page, error)
+	Get(ctx context.Context, id int64) (jobs.Detail, error)
+	RunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error)
+	WaitRunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error)
+	Queues(ctx context.Context) ([]jobs.Queue, error)
+	Workers(ctx context.Context) ([]jobs.Worker, error)
+	NextRun(agent string) *time.Time
+}
+
+// Actions changes jobs and queues.
+type Actions interface {
+	Retry(ctx context.Context, id int64) (jobs.Job, error)
+	Cancel(ctx context.Context, id int64) (jobs.Job, error)
+	Delete(ctx context.Context, id int64) error
+	PauseQueue(ctx context.Context, name string) error
+	ResumeQueue(ctx context.Context, name string) error
+}
+
+// Fleet gives agents work.
+type Fleet interface {
+	Enqueue(ctx context.Context, p jobs.EnqueueParams) (jobs.Job, error)
+	PauseAgent(ctx context.Context, name string) error
+	ResumeAgent(ctx context.Context, name string) error
 }
 
 // AgentsState is the fleet and how its file was read last.

@@ -83,7 +83,7 @@ func newFixture(t testing.TB, d *dbtest.Breakable, change ...func(*fixture, *Opt
 	must(t, err)
 	must(t, f.warmer.Refresh(ctx))
 	opts := Options{
-		Cache: f.cache, Stream: snapshot.NewStream(f.cache, snapshot.StreamOptions{}), Auth: f.auth, Jobs: f.jobs,
+		Cache: f.cache, Stream: snapshot.NewStream(f.cache, snapshot.StreamOptions{}), Auth: f.auth, Jobs: f.jobs, Actions: f.jobs, Fleet: f.jobs,
 		Agents:  func() AgentsState { return AgentsState{Fleet: fleet, LoadedAt: time.Now()} },
 		UI:      builtUI,
 		Nudge:   f.nudge,
@@ -286,7 +286,7 @@ func TestNewRefusesAnUnbuiltDashboard(t *testing.T) {
 func BenchmarkNew(b *testing.B) {
 	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
 	opts := Options{
-		Cache: f.cache, Stream: snapshot.NewStream(f.cache, snapshot.StreamOptions{}), Auth: f.auth, Jobs: f.jobs,
+		Cache: f.cache, Stream: snapshot.NewStream(f.cache, snapshot.StreamOptions{}), Auth: f.auth, Jobs: f.jobs, Actions: f.jobs, Fleet: f.jobs,
 		Agents: func() AgentsState { return AgentsState{} }, UI: builtUI,
 	}
 	for b.Loop() {

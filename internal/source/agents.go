@@ -50,6 +50,7 @@ type agentValue struct {
 	LastRunAt   *time.Time  `json:"last_run_at"`
 	LastError   *errorValue `json:"last_error"`
 	Spark       sparkValue  `json:"spark"`
+	CountedAt   *time.Time  `json:"counted_at"` // when waiting jobs were counted, if that is done less often than the rest
 }
 
 type errorValue struct {
@@ -101,7 +102,7 @@ func agents(d Deps) snapshot.Source {
 }
 
 // pausedQueues tells which queues are paused.
-func pausedQueues(ctx context.Context, s *jobs.Service) (map[string]bool, error) {
+func pausedQueues(ctx context.Context, s Jobs) (map[string]bool, error) {
 	queues, err := s.Queues(ctx)
 	if err != nil {
 		return nil, err
@@ -133,8 +134,8 @@ func describeAgent(order int, spec *agent.Spec, s jobs.AgentStats, paused bool) 
 		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable,
 		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
-		LastRunAt: s.LastRunAt,
-		Spark:     sparkValue{Start: s.SparkStart, StepS: sparkStep, OK: s.SparkOK, Failed: s.SparkFailed},
+		LastRunAt: s.LastRunAt, CountedAt: s.CountedAt,
+		Spark: sparkValue{Start: s.SparkStart, StepS: sparkStep, OK: s.SparkOK, Failed: s.SparkFailed},
 	}
 	if spec.Schedule != "" {
 		v.Schedule = &spec.Schedule

@@ -27,17 +27,57 @@ type Health struct {
 
 // Deps is what the sections are measured on.
 type Deps struct {
-	Jobs      *jobs.Service
+	Jobs      Jobs
 	Fleet     func() Fleet
 	DataDir   string // whose disk is shown
 	Version   string
 	StartedAt time.Time
+
+	// Attached tells of the other program's database that is shown; nil when the jobs are our own.
+	Attached func() *Attached
 
 	// Each asks one component how it fares. They answer within the context's deadline.
 	Database, Cache, Warmer func(context.Context) Health
 
 	// Links tells the same of what joins several processes, by name; nothing when there is one alone. Nil is nothing.
 	Links func() map[string]Health
+}
+
+// Jobs is what the sections show, with the costs that their reading may have: see package jobs and package attach.
+type Jobs interface {
+	Queues(ctx context.Context) ([]jobs.Queue, error)
+	Workers(ctx context.Context) ([]jobs.Worker, error)
+	Today(ctx context.Context) (jobs.Today, error)
+	Newest(ctx context.Context, n int) ([]jobs.Job, error)
+	Running(ctx context.Context, n int) ([]jobs.RunningJob, error)
+	Failures(ctx context.Context, n int) ([]jobs.Failure, error)
+	LatestLogs(ctx context.Context, n int) ([]jobs.LogLine, error)
+	Agents(ctx context.Context) (map[string]jobs.AgentStats, error)
+	Windows(ctx context.Context) (hour, day jobs.Window, err error)
+	Throughput(ctx context.Context, step time.Duration, buckets int) (jobs.Series, error)
+	RollupsCompleteTo(ctx context.Context) (time.Time, error)
+	NextRun(agent string) *time.Time
+}
+
+// Attached is another program's River database, as section `system` shows it.
+type Attached struct {
+	Database      string   `json:"database"` // its URL without password
+	Schema        string   `json:"schema"`
+	SchemaVersion int      `json:"schema_version"` // of River; 0 when unknown
+	Actions       bool     `json:"actions"`        // whether jobs and queues may be changed
+	Missing       []string `json:"missing"`        // what cannot be shown, and why
+	Error         *string  `json:"error"`          // why nothing new can be read at the moment
+	Kinds         int      `json:"kinds"`          // of jobs, shown or not
+	History       History  `json:"history"`
+}
+
+// History is how far what ended before the first start is read.
+type History struct {
+	Done      bool       `json:"done"`
+	KnownFrom *time.Time `json:"known_from"` // analytics hold every job that ended since
+	Oldest    *time.Time `json:"oldest"`
+	Jobs      int64      `json:"jobs"`
+	Percent   float64    `json:"percent"`
 }
 
 // All lists the sections in the order of the document.

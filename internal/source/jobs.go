@@ -21,6 +21,7 @@ type jobsValue struct {
 	CompletedToday int64                     `json:"completed_today"`
 	FailedToday    int64                     `json:"failed_today"`
 	CancelledToday int64                     `json:"cancelled_today"`
+	TodayPartial   bool                      `json:"today_partial"` // some of today's are still to be counted
 	DayStart       time.Time                 `json:"day_start"`
 	Newest         map[int64]jobs.Job        `json:"newest"`
 	Running        map[int64]jobs.RunningJob `json:"running"`
@@ -50,6 +51,7 @@ func jobLists(d Deps) snapshot.Source {
 			CompletedToday: today.Completed,
 			FailedToday:    today.Failed,
 			CancelledToday: today.Cancelled,
+			TodayPartial:   today.Partial,
 			DayStart:       today.DayStart,
 			Newest:         keyed(newest, func(j jobs.Job) int64 { return j.ID }),
 			Running:        keyed(running, func(j jobs.RunningJob) int64 { return j.ID }),

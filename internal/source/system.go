@@ -38,6 +38,7 @@ type systemValue struct {
 	UptimeS          int64             `json:"uptime_s"`
 	Process          processValue      `json:"process"`
 	Components       map[string]Health `json:"components"`
+	Attached         *Attached         `json:"attached"` // null when the jobs are our own
 }
 
 type processValue struct {
@@ -90,6 +91,9 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 			"cache":    s.deps.Cache(ctx),
 			"warmer":   s.deps.Warmer(ctx),
 		},
+	}
+	if s.deps.Attached != nil {
+		v.Attached = s.deps.Attached()
 	}
 	if s.deps.Links != nil {
 		maps.Copy(v.Components, s.deps.Links())
@@ -175,7 +179,7 @@ func (v *systemValue) judge(fileProblems int) {
 	})
 	for _, name := range names {
 		switch h := v.Components[name]; {
-		case h.Status == "down" && name == "database":
+		case h.Status == "down" && (name == "database" || name == "attached"):
 			worse("critical", "%s: %s", name, h.Detail)
 		case h.Status != "ok":
 			worse("degraded", "%s: %s", name, h.Detail)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,4 +127,36 @@ func makeTemplate(server *servers.Postgres) error {
 		return err
 	}
 	return errors.Join(d.Migrate(context.Background()), d.Close())
+}
+
+// ReaderURL returns the URL of the same database for a role of the test's own that may read the tables of a schema, those
+// there are now, and nothing else.
+func ReaderURL(t testing.TB, rawURL, schema string) string {
+	t.Helper()
+	server, err := postgres()
+	if err != nil {
+		t.Fatalf("start Postgres: %v", err)
+	}
+	address, err := url.Parse(rawURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := fmt.Sprintf("reader_%d", databases.Add(1))
+	admin := func(statements ...string) {
+		t.Helper()
+		conn, err := server.Connect(context.Background(), strings.TrimPrefix(address.Path, "/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(context.Background())
+		for _, statement := range statements {
+			if _, err := conn.Exec(context.Background(), statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+	}
+	admin("create role "+role+" login", "grant usage on schema "+schema+" to "+role, "grant select on all tables in schema "+schema+" to "+role)
+	t.Cleanup(func() { admin("drop owned by "+role, "drop role "+role) })
+	address.User = url.User(role)
+	return address.String()
 }

@@ -1,0 +1,44 @@
+package attach
+
+import (
+	"fmt"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+// dialect is what differs between the databases in the statements on River's tables; alias j is river_job.
+type dialect struct {
+	lastClient string // the River client of the last attempt
+	errors     string // how many attempts failed; asked only of jobs that may have some
+	lastError  string // the text of the last error, shortened
+	lastAt     string // when that was, as text
+	ms         string // a time, %s, as milliseconds
+	logsOf     string // JSON: what riverlog wrote, if it is no more than maxLogs
+}
+
+var postgresDialect = &dialect{
+	lastClient: `j.attempted_by[array_upper(j.attempted_by, 1)]`,
+	errors:     `case when j.attempt > 1 or j.state <> 'completed' then coalesce(array_length(j.errors, 1), 0) else 0 end`,
+	lastError:  `left(j.errors[array_upper(j.errors, 1)] ->> 'error', 300)`,
+	lastAt:     `j.errors[array_upper(j.errors, 1)] ->> 'at'`,
+	ms:         `(extract(epoch from %s) * 1000)::bigint`,
+	logsOf:     fmt.Sprintf(`case when pg_column_size(j.metadata) <= %d then (j.metadata -> 'river:log')::text end`, maxLogs),
+}
+
+var sqliteDialect = &dialect{
+	lastClient: `case when json_valid(j.attempted_by, 5) then json_extract(j.attempted_by, '$[#-1]') end`,
+	errors: `case when (j.attempt > 1 or j.state <> 'completed') and json_valid(j.errors, 5) and json_type(j.errors) = 'array'
+		then json_array_length(j.errors) else 0 end`,
+	lastError: `case when json_valid(j.errors, 5) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`,
+	ms:        `cast(round(unixepoch(%s, 'subsec') * 1000) as integer)`,
+	lastAt:    `case when json_valid(j.errors, 5) then json_extract(j.errors, '$[#-1].at') end`,
+	logsOf: fmt.Sprintf(`case when length(j.metadata) <= %d and json_valid(j.metadata, 5)
+		then json(json_extract(j.metadata, '$."river:log"')) end`, maxLogs),
+}
+
+func dialectOf(kind db.Kind) *dialect {
+	if kind == db.Postgres {
+		return postgresDialect
+	}
+	return sqliteDialect
+}

@@ -1,0 +1,110 @@
+package attach
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/agentos/agentos/internal/jobs"
+)
+
+// failures are the newest failed attempts.
+type failures struct {
+	paced[[]jobs.Failure]
+}
+
+const (
+	failuresRead = 50
+	// maxRetried bounds at how many jobs that wait for another attempt the newest failures are looked for.
+	maxRetried = 2_000
+)
+
+// Failures returns the n newest failed attempts: of jobs that were given up, and of those that wait for another attempt (of
+// these at most maxRetried are looked at).
+func (s *Service) Failures(ctx context.Context, n int) ([]jobs.Failure, error) {
+	if s.noEnded() || s.noActive() {
+		return nil, missing(endedIndex)
+	}
+	all, _, err := s.fails.get(s.fresh(), shareFailures, func() ([]jobs.Failure, error) {
+		all, err := s.readFailures(ctx)
+		return all, jobs.Explain("read the newest failures", err)
+	})
+	return slices.Clone(all[:min(n, len(all))]), err
+}
+
+func (s *Service) noEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.source.noEnded
+}
+
+func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
+	var all []jobs.Failure
+	for _, which := range []struct {
+		ids   string
+		limit int
+	}{
+		{`select id from river_job where state = 'discarded' and finalized_at is not null order by finalized_at desc limit $1`, failuresRead},
+		{`select id from river_job where state = 'retryable' limit $1`, maxRetried},
+	} {
+		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
+			s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+which.ids+`)`, which.limit)
+		some, err := jobs.Collect(rows, err, scanFailure)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	all = slices.DeleteFunc(all, func(f jobs.Failure) bool { return f.At.IsZero() })
+	slices.SortFunc(all, func(a, b jobs.Failure) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.JobID, a.JobID)) })
+	all = all[:min(len(all), failuresRead)]
+	return all, s.countSimilar(ctx, all)
+}
+
+func scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
+	var attempted, finalized sql.NullTime
+	var at, text sql.NullString
+	if err := rows.Scan(&f.JobID, &f.Agent, &f.Attempt, &f.MaxAttempts, &attempted, &finalized, &at, &text); err != nil {
+		return f, err
+	}
+	f.RunID = runOf(f.JobID, f.Attempt)
+	switch told, err := time.Parse(time.RFC3339Nano, at.String); {
+	case err == nil:
+		f.At = told.UTC().Truncate(time.Millisecond)
+	case finalized.Valid: // given up without an error of its own
+		f.At = finalized.Time.UTC().Truncate(time.Millisecond)
+	}
+	f.Order = -f.At.UnixMilli()
+	f.Outcome = "failed"
+	if strings.HasPrefix(text.String, rescuedText) {
+		f.Outcome = "lost"
+	}
+	f.Error = jobs.Clip(text.String, 200)
+	f.Fingerprint = jobs.Fingerprint(f.Agent, text.String)
+	if attempted.Valid && f.Outcome == "failed" {
+		f.RunMS = max(f.At.Sub(attempted.Time).Milliseconds(), 0)
+	}
+	return f, nil
+}
+
+// countSimilar adds how many attempts of jobs that ended within a day failed in the same way. A job that waits for another
+// attempt is not among those: it counts itself.
+func (s *Service) countSimilar(ctx context.Context, all []jobs.Failure) error {
+	since := time.Now().Add(-failuresKept)
+	known := map[string]int64{}
+	for i, f := range all {
+		n, asked := known[f.Fingerprint]
+		if !asked {
+			var err error
+			if n, err = s.ledger.similar(ctx, f.Fingerprint, since); err != nil {
+				return err
+			}
+			known[f.Fingerprint] = n
+		}
+		all[i].Similar24h = int(max(n, 1))
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// overlap is how far each reading goes back behind the one before: the end of a job becomes visible some time after the
+	// time it bears, when its transaction commits, and clocks differ.
+	overlap = 10 * time.Second
+	// settled is how long after its end a minute is added to its hour. What comes to light later is found by counting again.
+	settled = 20 * time.Second
+	// awayFor is how long nothing may have been read before the minutes since are left to be filled like older ones.
+	awayFor = 3 * minute
+)
+
+// live is the minutes that are not over. It is used by Run alone.
+type live struct {
+	from    time.Time // where they begin; jobs that ended later are counted here and nowhere else
+	readTo  time.Time // when the last reading began
+	minutes map[time.Time]*openMinute
+}
+
+type openMinute struct {
+	tally
+	seen    map[endOf]struct{}
+	changed bool
+}
+
+// endOf is an end of a job, which may be retried by hand and end again.
+type endOf struct{ id, at int64 }
+
+func newLive(from time.Time) *live {
+	return &live{from: from.Truncate(minute), readTo: from.Truncate(minute), minutes: map[time.Time]*openMinute{}}
+}
+
+// add counts a job that was not counted before; it returns whether it was so.
+func (l *live) add(e *ended) bool {
+	start := e.At.Truncate(minute)
+	if start.Before(l.from) { // its minute is over: counting again finds it
+		return false
+	}
+	m := l.minutes[start]
+	if m == nil {
+		m = &openMinute{seen: map[endOf]struct{}{}}
+		l.minutes[start] = m
+	}
+	end := endOf{e.id, e.At.UnixMicro()}
+	if _, known := m.seen[end]; known {
+		return false
+	}
+	m.seen[end] = struct{}{}
+	m.add(e)
+	m.changed = true
+	return true
+}
+
+// step reads what ended since the last time, stores it, and closes the minutes that are over.
+func (s *Service) step(ctx context.Context) error {
+	if !s.lead() || s.source.noEnded {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	now := s.now()
+	l, err := s.liveAt(ctx, now)
+	if err != nil {
+		return err
+	}
+	from := l.readTo.Add(-overlap)
+	if from.Before(l.from) {
+		from = l.from
+	}
+	fresh := 0
+	_, err = s.endedBetween(ctx, span{from: from}, 0, func(e *ended) {
+		if l.add(e) {
+			s.clients.ended(e)
+			s.kinds.ended(e)
+			fresh++
+		}
+	})
+	if err != nil {
+		return err
+	}
+	l.readTo = now
+	if err := s.show(ctx, l); err != nil {
+		return err
+	}
+	for !l.from.Add(minute + settled).After(now) {
+		if err := s.closeMinute(ctx, l); err != nil {
+			return err
+		}
+	}
+	if err := s.countAgain(ctx, l.from, now); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.upTo = now.Add(-2 * time.Second)
+	s.mu.Unlock()
+	if fresh > 0 {
+		s.onChange("analytics")
+	}
+	return nil
+}
+
+// liveAt returns the open minutes. After a start, or when nothing was read for long, they begin where the sums end if that is
+// near, else at the present minute: what lies between is filled like what ended before the first start.
+func (s *Service) liveAt(ctx context.Context, now time.Time) (*live, error) {
+	if s.live != nil && now.Sub(s.live.readTo) < awayFor {
+		return s.live, nil
+	}
+	covered, err := s.ledger.spans(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read which minutes are summed up: %w", err)
+	}
+	from := now.Add(-settled).Truncate(minute)
+	if n := len(covered); n > 0 {
+		if end := covered[n-1].to; now.Sub(end) < awayFor {
+			from = end
+		}
+	}
+	if s.live != nil {
+		if err := s.ledger.dropOpen(ctx); err != nil {
+			return nil, err
+		}
+	}
+	s.mu.Lock()
+	s.live = newLive(from)
+	s.mu.Unlock()
+	s.HoursBefore(from)
+	return s.live, nil
+}
+
+// show stores the sums of open minutes that changed.
+func (s *Service) show(ctx context.Context, l *live) error {
+	changed := map[time.Time]*tally{}
+	for start, m := range l.minutes {
+		if m.changed {
+			changed[start] = &m.tally
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	if err := s.ledger.showOpen(ctx, changed); err != nil {
+		return fmt.Errorf("store the sums: %w", err)
+	}
+	for start := range changed {
+		l.minutes[start].changed = false
+	}
+	return nil
+}
+
+// closeMinute adds the first open minute to its hour, once all its jobs are counted.
+func (s *Service) closeMinute(ctx context.Context, l *live) error {
+	of := span{l.from, l.from.Add(minute)}
+	t := &tally{}
+	if m := l.minutes[l.from]; m != nil {
+		t = &m.tally
+	}
+	n, err := s.countEnded(ctx, of)
+	if err != nil {
+		return err
+	}
+	if n > t.jobs { // some came to light behind the overlap
+		if t, err = s.tallyOf(ctx, of); err != nil {
+			return err
+		}
+	}
+	if err := s.ledger.cover(ctx, of, t, true); err != nil && !errors.Is(err, errCovered) {
+		return fmt.Errorf("store the sums: %w", err)
+	}
+	delete(l.minutes, l.from)
+	s.mu.Lock()
+	l.from = of.to
+	s.mu.Unlock()
+	s.HoursBefore(l.from)
+	if of.to.Unix()%3600 == 0 {
+		return s.ledger.sweep(ctx, s.now())
+	}
+	return nil
+}
+
+func (s *Service) tallyOf(ctx context.Context, of span) (*tally, error) {
+	t := &tally{}
+	_, err := s.endedBetween(ctx, of, 0, t.add)
+	return t, err
+}
+
+// countAgain counts minutes of which more jobs may have come to light: of transactions that took long, of clocks that are
+// wrong. Fewer are no news: jobs are deleted some time after they ended.
+func (s *Service) countAgain(ctx context.Context, open, now time.Time) error {
+	due, err := s.ledger.due(ctx, now, 4)
+	if err != nil {
+		return err
+	}
+	for _, c := range due {
+		of := span{c.start, c.start.Add(minute)}
+		var t *tally
+		if now.Sub(c.start) < 24*time.Hour { // later its hour cannot be made anew from its minutes
+			n, err := s.countEnded(ctx, of)
+			if err != nil {
+				return err
+			}
+			if n > c.jobs {
+				if t, err = s.tallyOf(ctx, of); err != nil {
+					return err
+				}
+			}
+		}
+		if err := s.ledger.checked(ctx, c, t, open, now); err != nil {
+			return fmt.Errorf("store the sums: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package attach
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+	"time"
+
+	"github.com/agentos/agentos/internal/jobs"
+)
+
+// ended is a job that is over.
+type ended struct {
+	jobs.Ended
+	id          int64
+	client      string // of the last attempt
+	failure     string // what the last failed attempt said; only of jobs that did not complete
+	fingerprint string
+}
+
+// What River itself writes into a job's errors.
+const (
+	cancelledText = "JobCancelError: "
+	rescuedText   = "Stuck job rescued by Rescuer"
+)
+
+// endedStates come first in endedIndex.
+const endedStates = `j.state in ('cancelled', 'completed', 'discarded') and j.finalized_at is not null`
+
+// endedBetween reads the jobs that ended in a span, at most limit of them, in no order; a zero end is none. The database does
+// this by endedIndex: some 4 µs a job.
+func (s *Service) endedBetween(ctx context.Context, of span, limit int, each func(*ended)) (n int, err error) {
+	condition, args := ` and j.finalized_at >= $1`, []any{s.foreign.Stamp(of.from)}
+	if !of.to.IsZero() {
+		condition, args = condition+` and j.finalized_at < $2`, append(args, s.foreign.Stamp(of.to))
+	}
+	if limit > 0 {
+		args = append(args, limit)
+		condition += ` limit $` + string(rune('0'+len(args)))
+	}
+	rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.queue, j.state, j.scheduled_at, j.attempted_at, j.finalized_at,
+		`+s.sql.errors+`, `+s.sql.lastClient+`, case when j.state <> 'completed' then `+s.sql.lastError+` end
+		from river_job j where `+endedStates+condition, args...)
+	if err != nil {
+		return 0, jobs.Explain("read the ended jobs", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e, err := scanEnded(rows)
+		if err != nil {
+			return n, jobs.Explain("read the ended jobs", err)
+		}
+		each(e)
+		n++
+	}
+	return n, jobs.Explain("read the ended jobs", rows.Err())
+}
+
+func scanEnded(rows *sql.Rows) (*ended, error) {
+	var e ended
+	var state string
+	var failed int64
+	var scheduled, attempted, finalized sql.NullTime
+	var client, failure sql.NullString
+	err := rows.Scan(&e.id, &e.Agent, &e.Queue, &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
+	if err != nil {
+		return nil, err
+	}
+	e.At, e.client = finalized.Time, client.String
+	if e.Timed = attempted.Valid && scheduled.Valid; e.Timed {
+		e.Wait, e.Run = max(attempted.Time.Sub(scheduled.Time), 0), max(finalized.Time.Sub(attempted.Time), 0)
+	}
+	e.judge(state, failed, failure.String)
+	return &e, nil
+}
+
+// judge tells how the attempts at a job ended, from its last state, the number of its errors, and the last of those.
+func (e *ended) judge(state string, failed int64, failure string) {
+	switch state {
+	case "completed":
+		e.OK, e.Failed = 1, failed
+		return
+	case "cancelled":
+		e.Cancelled, e.Failed = 1, failed
+		if strings.HasPrefix(failure, cancelledText) { // that attempt did not fail, it was told to stop
+			e.Failed = max(failed-1, 0)
+		} else {
+			e.Timed = false // cancelled while it waited
+		}
+		return
+	}
+	e.failure = failure
+	e.fingerprint = jobs.Fingerprint(e.Agent, failure)
+	e.Failed = max(failed, 1)
+	if strings.HasPrefix(failure, rescuedText) {
+		e.Failed, e.Lost, e.Timed = e.Failed-1, 1, false
+	}
+}
+
+// countEnded counts the jobs that ended in a span, by the index alone.
+func (s *Service) countEnded(ctx context.Context, of span) (n int64, err error) {
+	err = s.foreign.Read.QueryRowContext(ctx, `select count(*) from river_job j where `+endedStates+` and j.finalized_at >= $1 and j.finalized_at < $2`,
+		s.foreign.Stamp(of.from), s.foreign.Stamp(of.to)).Scan(&n)
+	return n, jobs.Explain("count the ended jobs", err)
+}
+
+// firstEnded returns when the first job ended of those that are still there; lastEnded when the last did before a time. Both
+// are the zero time when there is none.
+func (s *Service) firstEnded(ctx context.Context) (time.Time, error) {
+	return s.extreme(ctx, `order by finalized_at limit 1`, later2(false))
+}
+
+func (s *Service) lastEnded(ctx context.Context, before time.Time) (time.Time, error) {
+	return s.extreme(ctx, `and finalized_at < $1 order by finalized_at desc limit 1`, later2(true), s.foreign.Stamp(before))
+}
+
+// later2 tells whether to prefer the second of two times: the later one, or the earlier.
+func later2(late bool) func(a, b time.Time) bool {
+	return func(a, b time.Time) bool { return a.IsZero() || b.After(a) == late }
+}
+
+func (s *Service) extreme(ctx context.Context, order string, prefer func(a, b time.Time) bool, args ...any) (best time.Time, err error) {
+	for _, state := range []string{"cancelled", "completed", "discarded"} { // one step down the index for each
+		var at sql.NullTime
+		rows, err := s.foreign.Read.QueryContext(ctx, `select finalized_at from river_job where state = '`+state+`' and finalized_at is not null `+order, args...)
+		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) { return struct{}{}, rows.Scan(&at) })
+		if err != nil {
+			return best, jobs.Explain("look for ended jobs", err)
+		}
+		if at.Valid && prefer(best, at.Time) {
+			best = at.Time
+		}
+	}
+	return best, nil
+}

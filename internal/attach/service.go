@@ -1,0 +1,192 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/jobs"
+)
+
+// Options are what a Service is made of. Fields without "nil:" are required.
+type Options struct {
+	Foreign  *db.DB        // as db.Attach opens it, maybe a replica
+	Own      *db.DB        // migrated before Run is called; holds the sums
+	Interval time.Duration // how often what is new is read
+
+	OnChange func(sections ...string) // is told what changed; nil: nobody is
+	Lead     func() bool              // whether this process is the one to read what is new; nil: yes
+	Log      *slog.Logger             // nil: discard
+}
+
+// Service reads another program's River tables. Its methods may be called concurrently.
+type Service struct {
+	*jobs.Table
+	*jobs.Rollups
+
+	foreign  *db.DB
+	sql      *dialect
+	ledger   *ledger
+	interval time.Duration
+	onChange func(sections ...string)
+	lead     func() bool
+	log      *slog.Logger
+	now      func() time.Time // time.Now, but in tests
+
+	waiting waiting
+	running running
+	kinds   kinds
+	created created
+	clients clients
+	latest  latest
+	fails   failures
+
+	mu        sync.Mutex // guards the rest
+	source    Source
+	progress  Progress
+	trouble   error // why what is new could not be read
+	live      *live
+	fleet     *agent.Fleet // the kinds, as found last
+	kindCount int          // of all, shown or not
+	upTo      time.Time    // every job that ended before is in the sums
+}
+
+// New makes a service. It asks no database yet.
+func New(opts Options) (*Service, error) {
+	if opts.Foreign == nil || opts.Own == nil || opts.Interval <= 0 {
+		return nil, errors.New("attach: Options.Foreign, Own and Interval are needed")
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.OnChange == nil {
+		opts.OnChange = func(...string) {}
+	}
+	if opts.Lead == nil {
+		opts.Lead = func() bool { return true }
+	}
+	rollups := jobs.NewRollups(opts.Own)
+	return &Service{
+		Table: jobs.NewTable(opts.Foreign), Rollups: rollups,
+		foreign: opts.Foreign, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
+		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now,
+	}, nil
+}
+
+// Run reads what is new until ctx ends, and meanwhile what ended before, from the newest to the oldest. It begins as soon as
+// both databases can be used.
+func (s *Service) Run(ctx context.Context) error {
+	for {
+		err := s.begin(ctx)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, errOtherSource) {
+			return err
+		}
+		s.note(err)
+		if !pause(ctx, s.interval) {
+			return nil
+		}
+	}
+	var filling sync.WaitGroup
+	filling.Go(func() { s.fill(ctx) })
+	defer filling.Wait()
+	for {
+		s.note(s.step(ctx))
+		if !pause(ctx, s.interval) {
+			return nil
+		}
+	}
+}
+
+// begin makes sure that the source is one that can be read, and that the sums are its own.
+func (s *Service) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	source, err := s.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.ledger.open(ctx, source.identity, s.foreign.URL); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.source = source
+	s.log.Info("attached", "database", s.foreign.URL, "river_schema", source.SchemaVersion, "missing", source.Missing)
+	return nil
+}
+
+// note keeps what went wrong, and logs it when that changes.
+func (s *Service) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil && errors.Is(err, context.Canceled):
+		return
+	case err != nil && (s.trouble == nil || s.trouble.Error() != err.Error()):
+		s.log.Warn("the attached database cannot be read", "database", s.foreign.URL, "error", err)
+	case err == nil && s.trouble != nil:
+		s.log.Info("the attached database can be read again", "database", s.foreign.URL)
+	}
+	s.trouble = err
+}
+
+// Ready is an error while the attached database cannot be read.
+func (s *Service) Ready(ctx context.Context) error { return s.foreign.Ping(ctx) }
+
+// Trouble is why new jobs cannot be read at the moment; nil when they can.
+func (s *Service) Trouble() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
+}
+
+// RollupsCompleteTo returns the time before which every job that ended is in the sums, except for what lies before
+// Progress.KnownFrom.
+func (s *Service) RollupsCompleteTo(context.Context) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.upTo.IsZero() && s.trouble != nil:
+		return time.Time{}, jobs.Explain("read the ended jobs", s.trouble)
+	case s.upTo.IsZero():
+		return time.Time{}, fmt.Errorf("%w: the ended jobs are not read yet", jobs.ErrUnavailable)
+	}
+	return s.upTo, nil
+}
+
+// NextRun is nil: River's periodic jobs are known to the clients that insert them alone.
+func (s *Service) NextRun(string) *time.Time { return nil }
+
+// pause waits; it returns false when ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// Source is the attached database, as it was found; zero until it could be read.
+func (s *Service) Source() Source {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.source
+}
+
+// Kinds is how many kinds of jobs there are; Fleet may leave some out.
+func (s *Service) Kinds() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kindCount
+}

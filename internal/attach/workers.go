@@ -1,0 +1,159 @@
+package attach
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/agentos/agentos/internal/jobs"
+)
+
+const (
+	// quietAfter: a client that runs nothing and ended nothing for so long may be idle or gone. River does not record which.
+	quietAfter = time.Minute
+	// quietShown is how long it is still listed.
+	quietShown = 10 * time.Minute
+	maxClients = 10_000 // remembered
+	maxNames   = 20     // of kinds and queues, shown beside a client
+)
+
+// clients remembers the River clients that ended jobs lately.
+type clients struct {
+	mu   sync.Mutex
+	seen map[string]*clientSeen
+}
+
+type clientSeen struct {
+	first, last time.Time // when jobs of its ended
+	done        int64
+	kinds       map[string]bool
+	queues      map[string]bool
+}
+
+// ended notes who ended a job.
+func (c *clients) ended(e *ended) {
+	if e.client == "" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = map[string]*clientSeen{}
+	}
+	seen := c.seen[e.client]
+	if seen == nil {
+		if len(c.seen) >= maxClients {
+			c.forget(time.Now().Add(-quietShown))
+		}
+		if len(c.seen) >= maxClients {
+			return
+		}
+		seen = &clientSeen{first: e.At, kinds: map[string]bool{}, queues: map[string]bool{}}
+		c.seen[e.client] = seen
+	}
+	seen.last = later(seen.last, e.At)
+	seen.done++
+	note(seen.kinds, e.Agent)
+	note(seen.queues, e.Queue)
+}
+
+func note(names map[string]bool, name string) {
+	if len(names) < 10*maxNames {
+		names[name] = true
+	}
+}
+
+func (c *clients) forget(before time.Time) {
+	maps.DeleteFunc(c.seen, func(_ string, seen *clientSeen) bool { return seen.last.Before(before) })
+}
+
+// since returns copies of the clients that ended jobs since a time, and forgets the others.
+func (c *clients) since(at time.Time) map[string]clientSeen {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forget(at)
+	seen := make(map[string]clientSeen, len(c.seen))
+	for id, one := range c.seen {
+		copied := *one
+		copied.kinds, copied.queues = maps.Clone(one.kinds), maps.Clone(one.queues)
+		seen[id] = copied
+	}
+	return seen
+}
+
+// Workers returns the River clients that run jobs or ended some in the last ten minutes. River does not record how many jobs
+// a client may run at once, nor its heartbeat: its last sign of life is the latest start or end of a job.
+func (s *Service) Workers(ctx context.Context) ([]jobs.Worker, error) {
+	now, err := s.runningJobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := time.Now()
+	seen := s.clients.since(at.Add(-quietShown))
+	ids := map[string]bool{}
+	for id := range now.byClient {
+		ids[id] = true
+	}
+	for id := range seen {
+		ids[id] = true
+	}
+	workers := make([]jobs.Worker, 0, len(ids))
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		workers = append(workers, workerOf(id, now.byClient[id], seen[id], at))
+	}
+	return workers, nil
+}
+
+func workerOf(id string, now *clientNow, seen clientSeen, at time.Time) jobs.Worker {
+	w := jobs.Worker{ID: id, State: "active", Done: seen.done}
+	var started time.Time
+	w.Host, started = describeClient(id)
+	last := seen.last
+	kinds, queues := map[string]bool{}, map[string]bool{}
+	maps.Copy(kinds, seen.kinds)
+	maps.Copy(queues, seen.queues)
+	if now != nil {
+		w.Running = int(now.running)
+		last = later(last, now.newest)
+		maps.Copy(kinds, now.kinds)
+		maps.Copy(queues, now.queues)
+	} else if at.Sub(last) > quietAfter {
+		w.State = "quiet"
+	}
+	if started.IsZero() {
+		started = seen.first
+		if started.IsZero() {
+			started = last
+		}
+	}
+	w.StartedAt, w.BeatAt = started.UTC().Truncate(time.Millisecond), last.UTC().Truncate(time.Millisecond)
+	w.Order, w.BeatAgeMS = w.StartedAt.UnixMilli(), max(at.Sub(last).Milliseconds(), 0)
+	w.Agents = len(kinds)
+	w.AgentNames, w.Queues = names(kinds), names(queues)
+	return w
+}
+
+func names(of map[string]bool) []string {
+	sorted := slices.AppendSeq([]string{}, maps.Keys(of))
+	slices.Sort(sorted)
+	return sorted[:min(len(sorted), maxNames)]
+}
+
+// riverClient is how River names a client that was given no name: its host and when it was made.
+var riverClient = regexp.MustCompile(`^(.+)_(\d{4}_\d\d_\d\dT\d\d_\d\d_\d\d_\d+)$`)
+
+// describeClient returns the host of a client and when it was started; nothing when its name does not tell.
+func describeClient(id string) (host string, started time.Time) {
+	parts := riverClient.FindStringSubmatch(id)
+	if parts == nil {
+		return "", time.Time{}
+	}
+	started, err := time.Parse("2006_01_02T15_04_05.000000", parts[2][:19]+"."+(parts[2][20:] + "000000")[:6])
+	if err != nil {
+		return parts[1], time.Time{}
+	}
+	return parts[1], started
+}

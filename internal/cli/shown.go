@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/agentos/agentos/internal/attach"
+	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/server"
+	"github.com/agentos/agentos/internal/source"
+)
+
+// shown is the jobs that a server shows, and what it does about them: those of a fleet of its own, or another program's.
+type shown struct {
+	jobs interface {
+		source.Jobs
+		server.Jobs
+	}
+	actions    server.Actions // nil: none
+	fleet      server.Fleet   // nil: the agents are not ours
+	agents     func() source.Fleet
+	attached   func() *source.Attached         // nil: the jobs are our own
+	components func() map[string]source.Health // nil: none but those every server has
+	writeError func() error                    // why our own database takes no writes; nil when it does
+	start      func(context.Context, *errgroup.Group) error
+	drain      func() error
+	close      func() error
+	title      string // for the line that tells what is served
+}
+
+// ownFleet runs the agents of the fleet's file.
+func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper *fleetKeeper, database *schema, links links, nudge func(...string)) (*shown, error) {
+	service, err := newJobs(ctx, cfg, log, database, keeper, links, nudge)
+	if err != nil {
+		return nil, err
+	}
+	return &shown{
+		jobs: service, actions: service, fleet: service, agents: keeper.Fleet, writeError: service.WriteError,
+		start: func(ctx context.Context, group *errgroup.Group) error {
+			group.Go(func() error { keeper.Run(ctx, service, nudge); return nil })
+			return service.Start(ctx)
+		},
+		drain: func() error { return drain(service, cfg.Drain) },
+		close: func() error { return nil },
+		title: describeFleet(keeper.Fleet().Fleet),
+	}, nil
+}
+
+// attachedJobs shows another program's River database.
+func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, nudge func(...string)) (*shown, error) {
+	reads := cfg.Attach
+	if cfg.AttachReplica != "" {
+		reads = cfg.AttachReplica
+	}
+	foreign, err := db.Attach(reads, cfg.AttachSchema, log)
+	if err != nil {
+		return nil, config.Faults{fmt.Sprintf("attach: %v", err)}
+	}
+	service, err := attach.New(attach.Options{Foreign: foreign, Own: database.DB, Interval: cfg.Interval, OnChange: nudge, Lead: lead, Log: log})
+	if err != nil {
+		return nil, errors.Join(err, foreign.Close())
+	}
+	began := time.Now()
+	s := &shown{
+		jobs:   service,
+		agents: func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
+		attached: func() *source.Attached {
+			return describeAttached(service, foreign.URL, cfg.AttachActions)
+		},
+		components: func() map[string]source.Health {
+			return map[string]source.Health{"attached": attachedHealth(service, foreign)}
+		},
+		writeError: func() error { return nil },
+		start: func(ctx context.Context, group *errgroup.Group) error {
+			group.Go(func() error {
+				select {
+				case <-database.done:
+					return service.Run(ctx)
+				case <-ctx.Done():
+					return nil
+				}
+			})
+			return nil
+		},
+		drain: func() error { return nil },
+		close: foreign.Close,
+		title: "attached to " + foreign.URL + ", which is only read",
+	}
+	if cfg.AttachActions {
+		actions, err := attach.NewActions(ctx, service, cfg.Attach, cfg.AttachSchema, log)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("attach: %w", err), foreign.Close())
+		}
+		s.actions = actions
+		s.close = func() error { return errors.Join(actions.Close(), foreign.Close()) }
+		s.title = "attached to " + foreign.URL + ", where users may retry, cancel, delete and pause"
+	}
+	return s, nil
+}
+
+func describeAttached(service *attach.Service, url string, actions bool) *source.Attached {
+	found, progress := service.Source(), service.Progress()
+	a := &source.Attached{
+		Database: url, Schema: found.Schema, SchemaVersion: found.SchemaVersion, Actions: actions, Missing: found.Missing, Kinds: service.Kinds(),
+		History: source.History{Done: progress.Done, Jobs: progress.Jobs, Percent: float64(int(progress.Share*1000)) / 10},
+	}
+	if a.Missing == nil {
+		a.Missing = []string{}
+	}
+	for at, into := range map[time.Time]**time.Time{progress.KnownFrom: &a.History.KnownFrom, progress.Oldest: &a.History.Oldest} {
+		if !at.IsZero() {
+			utc := at.UTC()
+			*into = &utc
+		}
+	}
+	if err := service.Trouble(); err != nil {
+		text := err.Error()
+		a.Error = &text
+	}
+	return a
+}
+
+// attachedHealth is down when the attached database cannot be read.
+func attachedHealth(service *attach.Service, foreign *db.DB) source.Health {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), databasePatience, fmt.Errorf("no answer within %v", databasePatience))
+	defer cancel()
+	began := time.Now()
+	if err := service.Ready(ctx); err != nil {
+		return source.Health{Status: "down", Detail: err.Error()}
+	}
+	if err := service.Trouble(); err != nil {
+		return source.Health{Status: "degraded", Detail: err.Error()}
+	}
+	took := float64(time.Since(began).Microseconds()) / 1000
+	return source.Health{Status: "ok", Detail: foreign.Describe(), TookMS: &took}
+}
+
+// drain stops fetching jobs and waits for the running attempts; what has not ended by then goes back to the queue.
+func drain(service *jobs.Service, patience time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errors.New("the drain time is over"))
+	defer cancel()
+	return service.Stop(ctx)
+}

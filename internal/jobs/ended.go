@@ -1,0 +1,166 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+// Ended is what came of one job whose attempts another program ran: how they ended, all told at the time the job ended.
+type Ended struct {
+	Agent, Queue string
+	At           time.Time
+	OK           int64 // attempts
+	Failed       int64
+	Lost         int64
+	Cancelled    int64
+	Wait         time.Duration // of the last attempt, from being due to being started
+	Run          time.Duration // of the last attempt
+	Timed        bool          // whether Wait and Run are known
+}
+
+// Minutes are sums of ended attempts by minute, agent and queue, to be stored. Its zero value is empty.
+type Minutes struct{ sums map[bucket]*sums }
+
+// Add counts a job in the minute it ended.
+func (m *Minutes) Add(e Ended) {
+	if m.sums == nil {
+		m.sums = map[bucket]*sums{}
+	}
+	minute := floorTo(e.At.Unix(), minuteStep)
+	for _, b := range []bucket{{minuteStep, minute, e.Agent, e.Queue}, {minuteStep, minute, "", ""}} {
+		s := sumsOf(m.sums, b)
+		s.ok += e.OK
+		s.failed += e.Failed
+		s.lost += e.Lost
+		s.cancelled += e.Cancelled
+		if !e.Timed {
+			continue
+		}
+		s.wait.add(e.Wait.Milliseconds())
+		if e.Cancelled == 0 {
+			s.run.add(e.Run.Milliseconds())
+		}
+	}
+}
+
+// Replace stores sums in the place of those of the minutes from one time to another, which begin minutes.
+func (r *Rollups) Replace(ctx context.Context, tx *db.Tx, from, to time.Time, with *Minutes) error {
+	if _, err := tx.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s >= $2 and start_s < $3`,
+		minuteStep, from.Unix(), to.Unix()); err != nil {
+		return err
+	}
+	for b, s := range with.sums {
+		if b.start < from.Unix() || b.start >= to.Unix() {
+			return fmt.Errorf("replace sums: minute %d is out of range", b.start)
+		}
+		if err := insertSums(ctx, tx, b, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AddHours adds the sums of minutes to those of their hours. Minutes are to be added once.
+func (r *Rollups) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) error {
+	hours := map[bucket]*sums{}
+	for b, s := range minutes.sums {
+		sumsOf(hours, bucket{hourStep, floorTo(b.start, hourStep), b.agent, b.queue}).addSums(s)
+	}
+	for b, s := range hours {
+		if err := addTo(ctx, tx, b, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RebuildHour sums up an hour anew from its minutes before a time, which have to be there still.
+func (r *Rollups) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.Time) error {
+	start := floorTo(hour.Unix(), hourStep)
+	if _, err := tx.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s = $2`, hourStep, start); err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, `select agent, queue, `+sumColumns+` from rollup where step_s = $1 and start_s >= $2 and start_s < $3`,
+		minuteStep, start, min(start+hourStep, before.Unix()))
+	hours := map[bucket]*sums{}
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		b := bucket{step: hourStep, start: start}
+		var row sumRow
+		if err := rows.Scan(append([]any{&b.agent, &b.queue}, row.fields()...)...); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, sumsOf(hours, b).addRow(&row)
+	})
+	if err != nil {
+		return err
+	}
+	for b, s := range hours {
+		if err := insertSums(ctx, tx, b, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func insertSums(ctx context.Context, tx *db.Tx, b bucket, s *sums) error {
+	_, err := tx.ExecContext(ctx, `insert into rollup (step_s, agent, queue, start_s, `+sumColumns+`)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		append([]any{b.step, b.agent, b.queue, b.start}, s.values()...)...)
+	return err
+}
+
+// HoursBefore makes Windows and Agents take the sums of whole hours only where the hours end before a time, because later
+// minutes are not in the sums of their hours yet. The zero time lifts that.
+func (r *Rollups) HoursBefore(at time.Time) {
+	if at.IsZero() {
+		r.hoursTo.Store(0)
+		return
+	}
+	r.hoursTo.Store(floorTo(at.Unix(), hourStep))
+}
+
+// AgentsSince returns the agents of which attempts ended in hours or minutes that began at a time or later, with the queue
+// that each had most often.
+func (r *Rollups) AgentsSince(ctx context.Context, since time.Time) (map[string]string, error) {
+	rows, err := r.db.Read.QueryContext(ctx, `select agent, queue, sum(ok + failed + timeout + lost + cancelled) from rollup
+		where step_s in (60, 3600) and start_s >= $1 and agent <> '' group by agent, queue`, floorTo(since.Unix(), hourStep))
+	queues, most := map[string]string{}, map[string]int64{}
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var name, queue string
+		var n int64
+		if err := rows.Scan(&name, &queue, &n); err != nil {
+			return struct{}{}, err
+		}
+		if _, known := queues[name]; !known || n > most[name] || n == most[name] && queue < queues[name] {
+			queues[name], most[name] = queue, n
+		}
+		return struct{}{}, nil
+	})
+	return queues, Explain("read the kinds", err)
+}
+
+func (s *sums) addSums(other *sums) {
+	s.ok += other.ok
+	s.failed += other.failed
+	s.timeout += other.timeout
+	s.lost += other.lost
+	s.cancelled += other.cancelled
+	s.usage.InputTokens += other.usage.InputTokens
+	s.usage.OutputTokens += other.usage.OutputTokens
+	s.usage.CostUSD += other.usage.CostUSD
+	s.run.addAll(&other.run)
+	s.wait.addAll(&other.wait)
+}
+
+// ForgetBefore leaves out the minutes that began before a time.
+func (m *Minutes) ForgetBefore(at time.Time) {
+	for b := range m.sums {
+		if b.start < at.Unix() {
+			delete(m.sums, b)
+		}
+	}
+}

@@ -1,0 +1,27 @@
+package jobs
+
+import (
+	"sync/atomic"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+// Table reads River's own tables, whoever fills them. Everything it asks has a bound that does not grow with the history of
+// jobs: see docs/decisions/0091-attach.md.
+type Table struct {
+	db    *db.DB
+	sql   *dialect
+	today today
+}
+
+// NewTable reads River's tables in a database; on Postgres those of the schema its connections search.
+func NewTable(d *db.DB) *Table { return &Table{db: d, sql: dialectOf(d.Kind)} }
+
+// Rollups reads the sums of ended attempts by minute and by hour.
+type Rollups struct {
+	db      *db.DB
+	hoursTo atomic.Int64 // see HoursBefore; zero: all
+}
+
+// NewRollups reads the sums in a migrated database of ours.
+func NewRollups(d *db.DB) *Rollups { return &Rollups{db: d} }
