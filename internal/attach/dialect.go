@@ -13,6 +13,7 @@ type dialect struct {
 	lastError  string // the text of the last error, shortened
 	lastAt     string // when that was, as text
 	ms         string // a time, %s, as milliseconds
+	output     string // JSON: what the worker recorded as its output
 	logsOf     string // JSON: what riverlog wrote, if it is no more than maxLogs
 }
 
@@ -22,6 +23,7 @@ var postgresDialect = &dialect{
 	lastError:  `left(j.errors[array_upper(j.errors, 1)] ->> 'error', 300)`,
 	lastAt:     `j.errors[array_upper(j.errors, 1)] ->> 'at'`,
 	ms:         `(extract(epoch from %s) * 1000)::bigint`,
+	output:     fmt.Sprintf(`case when pg_column_size(j.metadata) <= %d then (j.metadata -> 'output')::text end`, maxOutput),
 	logsOf:     fmt.Sprintf(`case when pg_column_size(j.metadata) <= %d then (j.metadata -> 'river:log')::text end`, maxLogs),
 }
 
@@ -32,6 +34,7 @@ var sqliteDialect = &dialect{
 	lastError: `case when json_valid(j.errors, 5) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`,
 	ms:        `cast(round(unixepoch(%s, 'subsec') * 1000) as integer)`,
 	lastAt:    `case when json_valid(j.errors, 5) then json_extract(j.errors, '$[#-1].at') end`,
+	output:    fmt.Sprintf(`case when length(j.metadata) <= %d and json_valid(j.metadata, 5) then j.metadata -> '$.output' end`, maxOutput),
 	logsOf: fmt.Sprintf(`case when length(j.metadata) <= %d and json_valid(j.metadata, 5)
 		then json(json_extract(j.metadata, '$."river:log"')) end`, maxLogs),
 }

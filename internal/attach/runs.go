@@ -18,6 +18,8 @@ const (
 	attemptBits = 15
 	// maxLogs bounds the metadata, in bytes, that is looked at for log lines in the list of the newest.
 	maxLogs = 64 << 10
+	// maxOutput bounds the metadata, in bytes, in which a job's output is looked for.
+	maxOutput = 1 << 20
 	// logJobs is of how many jobs that ended last the newest log lines are shown.
 	logJobs    = 30
 	linesOfJob = 5
@@ -35,6 +37,15 @@ func (s *Service) Get(ctx context.Context, id int64) (jobs.Detail, error) {
 		return jobs.Detail{}, jobs.NoSuchJob(id)
 	case err != nil:
 		return jobs.Detail{}, jobs.Explain(fmt.Sprintf("read job %d", id), err)
+	}
+	var output sql.NullString
+	err = s.foreign.Read.QueryRowContext(ctx, `select `+s.sql.output+` from river_job j where j.id = $1`, id).Scan(&output)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // deleted meanwhile
+	case err != nil:
+		return jobs.Detail{}, jobs.Explain(fmt.Sprintf("read job %d", id), err)
+	case output.Valid:
+		d.Result = &output.String
 	}
 	if run, some := lastRun(&d); some {
 		d.Runs = []jobs.Run{run}

@@ -50,7 +50,7 @@ func (s *Service) Today(ctx context.Context) (jobs.Today, error) {
 		return t, jobs.Explain("sum up today's jobs", err)
 	}
 	t.Completed, t.Failed, t.Cancelled = sums.OK, sums.Failed, sums.Cancelled
-	if known := s.Progress().KnownFrom; known.IsZero() || known.After(start) {
+	if p := s.Progress(); !p.Done && (p.KnownFrom.IsZero() || p.KnownFrom.After(start)) {
 		t.Partial = true
 	}
 	return t, nil

@@ -114,17 +114,20 @@ func describeAttached(service *attach.Service, url string, actions bool) *source
 	if a.Missing == nil {
 		a.Missing = []string{}
 	}
-	for at, into := range map[time.Time]**time.Time{progress.KnownFrom: &a.History.KnownFrom, progress.Oldest: &a.History.Oldest} {
-		if !at.IsZero() {
-			utc := at.UTC()
-			*into = &utc
-		}
-	}
+	a.History.KnownFrom, a.History.Oldest = known(progress.KnownFrom), known(progress.Oldest)
 	if err := service.Trouble(); err != nil {
 		text := err.Error()
 		a.Error = &text
 	}
 	return a
+}
+
+func known(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	utc := at.UTC()
+	return &utc
 }
 
 // attachedHealth is down when the attached database cannot be read.

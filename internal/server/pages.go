@@ -65,6 +65,8 @@ const missingPage = `<!doctype html>
 // boot is what the page knows before its first request.
 type boot struct {
 	Me      me          `json:"me"`
+	Fleet   bool        `json:"fleet"` // agents can be given work and paused
+	Acts    bool        `json:"acts"`  // jobs and queues can be acted on
 	Version string      `json:"version"`
 	Served  *bootServed `json:"served"` // null: there is no document
 }
@@ -86,7 +88,7 @@ const pagePatience = time.Second
 // page serves the dashboard's page with the document inside, so that it is complete before its first request.
 func page(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
-		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Version: s.Version}
+		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Fleet: s.Fleet != nil, Acts: s.Actions != nil, Version: s.Version}
 		doc, served, err := s.currentDocument(c.request.Context(), pagePatience)
 		if err == nil {
 			b.Served = &bootServed{Rung: served.Rung, AgeS: roundSeconds(served.Age), Stale: served.Stale}

@@ -6,7 +6,7 @@ import type { Boot, Document } from './lib/types/document'
 import './styles/base.css'
 
 const boot = block<Boot>('boot')
-session.me = boot?.me
+session.boot(boot)
 live.boot(boot, block<Document>('snapshot'), firstByteAt())
 mount(App, { target: document.getElementById('app')! })
 

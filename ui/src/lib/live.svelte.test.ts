@@ -6,6 +6,8 @@ import type { Boot } from './types/document'
 const now = Date.parse('2026-11-23T12:00:00Z')
 const boot = (age_s = 0): Boot => ({
   me: { name: 'admin', role: 'admin' },
+  fleet: true,
+  acts: true,
   version: '1',
   served: { rung: 'memory', age_s, stale: false },
 })

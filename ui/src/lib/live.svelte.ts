@@ -7,7 +7,7 @@ import { clock } from './clock.svelte'
 import { Connection, type Environment, type Link, type Patch, type Receiver } from './connection'
 import { mergePatch } from './merge'
 import { Skew } from './skew'
-import type { Boot, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
+import type { Attached, Boot, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
 
 /** How a section stands: what its card must say. */
 export interface SectionHealth {
@@ -144,6 +144,11 @@ export class Live implements Receiver {
   get collector(): Maybe<string> {
     const parts = this.doc?.dashboard.system?.components ?? {}
     return parts.redis || parts['postgres link'] ? this.doc?.meta.publisher : undefined
+  }
+
+  /** Another program's River database, if that is what is shown. */
+  get attached(): Maybe<Attached> {
+    return this.doc?.dashboard.system?.attached
   }
 
   section(name: SectionName): SectionHealth {

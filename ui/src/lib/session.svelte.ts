@@ -1,14 +1,29 @@
 /** Who is signed in, and what they may do. */
-import type { Maybe, Me, Role } from './types/document'
+import type { Boot, Maybe, Me, Role } from './types/document'
 
 const rank: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 }
 
 class Session {
   me = $state.raw<Maybe<Me>>(null)
 
-  /** May act on jobs, queues and agents. */
+  /** What this server does at all; what it does not is not on the page. */
+  #fleet = $state(true)
+  #acts = $state(true)
+
+  boot(boot: Maybe<Boot>) {
+    this.me = boot?.me
+    this.#fleet = boot?.fleet ?? true
+    this.#acts = boot?.acts ?? true
+  }
+
+  /** May act on jobs and queues. */
   get operates(): boolean {
-    return this.#atLeast('operator')
+    return this.#acts && this.#atLeast('operator')
+  }
+
+  /** May give agents work and pause them. */
+  get directs(): boolean {
+    return this.#fleet && this.#atLeast('operator')
   }
 
   /** May manage users and tokens. */

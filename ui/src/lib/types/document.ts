@@ -61,6 +61,24 @@ export interface System {
   uptime_s: number
   process: { cpu: number; rss_bytes: number; goroutines: number }
   components: Keyed<Component>
+  /** Another program's River database; null: the jobs are our own. */
+  attached?: Maybe<Attached>
+}
+
+export interface Attached {
+  /** Its URL, without password. */
+  database: string
+  schema: string
+  /** Of River; 0 when unknown. */
+  schema_version: number
+  actions: boolean
+  /** What cannot be shown, and why. */
+  missing: string[]
+  /** Why nothing new can be read at the moment. */
+  error?: Maybe<string>
+  kinds: number
+  /** How far what ended before the first start is read. */
+  history: { done: boolean; known_from?: Maybe<string>; oldest?: Maybe<string>; jobs: number; percent: number }
 }
 
 export interface Component {
@@ -82,7 +100,8 @@ export interface Worker {
   id: string
   host: string
   pid: number
-  state: 'active' | 'draining' | 'lost'
+  /** quiet: runs nothing, ended nothing lately, and sends no heartbeat that would tell more. */
+  state: 'active' | 'draining' | 'lost' | 'quiet'
   version: string
   started_at: string
   /** By the database's clock, which is another than the server's. */
@@ -119,8 +138,11 @@ export interface QueueItem {
   retryable: number
   paused_at: Maybe<string>
   oldest_at: Maybe<string>
+  /** 0: none, or unknown. */
   slots: number
   agents: string[]
+  /** When waiting jobs were counted, if less often than the rest. */
+  counted_at?: Maybe<string>
 }
 
 export interface Jobs {
@@ -128,6 +150,8 @@ export interface Jobs {
   completed_today: number
   failed_today: number
   cancelled_today: number
+  /** Some of today's are still to be counted. */
+  today_partial?: boolean
   day_start: string
   newest: Keyed<Job>
   running: Keyed<RunningJob>
@@ -221,6 +245,8 @@ export interface Agent {
   last_run_at: Maybe<string>
   last_error: Maybe<{ at: string; message: string; job_id: number }>
   spark: Spark
+  /** When waiting jobs were counted, if less often than the rest. */
+  counted_at?: Maybe<string>
 }
 
 export interface Spark {
@@ -291,6 +317,10 @@ export interface LogLine {
 /** What the server says in the page's boot block. */
 export interface Boot {
   me: Me
+  /** Agents can be given work and paused. */
+  fleet: boolean
+  /** Jobs and queues can be acted on. */
+  acts: boolean
   version: string
   served: Served
 }

@@ -736,6 +736,11 @@ export interface components {
         };
         Queue: {
             agents: string[];
+            /**
+             * Format: date-time
+             * @description When waiting jobs were counted, if that is done less often than the rest; null: with the rest
+             */
+            counted_at: string | null;
             name: string;
             /**
              * Format: date-time
@@ -909,7 +914,7 @@ export interface components {
             /** Format: date-time */
             started_at: string;
             /** @enum {string} */
-            state: "active" | "draining" | "lost";
+            state: "active" | "draining" | "lost" | "quiet";
             version: string;
         };
         WorkerList: {
