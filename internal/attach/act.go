@@ -106,6 +106,7 @@ func (a *Actions) acted(ctx context.Context, what string, id int64, row *riverty
 	}
 	a.service.waiting.drop()
 	a.service.running.drop()
+	a.service.running.longest.drop()
 	a.service.onChange("queue", "jobs", "agents")
 	if row == nil {
 		return jobs.Job{}, nil

@@ -28,7 +28,7 @@ func (s *Service) Failures(ctx context.Context, n int) ([]jobs.Failure, error) {
 	if s.noEnded() || s.noActive() {
 		return nil, missing(endedIndex)
 	}
-	all, _, err := s.fails.get(s.fresh(), shareFailures, func() ([]jobs.Failure, error) {
+	all, _, err := s.fails.get(ctx, s.askers, s.fresh(), shareFailures, func(ctx context.Context) ([]jobs.Failure, error) {
 		all, err := s.readFailures(ctx)
 		return all, jobs.Explain("read the newest failures", err)
 	})

@@ -76,14 +76,12 @@ func outcomeOf(e *ended) string {
 
 // queues returns the queue that each known kind usually is in.
 func (k *kinds) queues() map[string]string {
-	k.known.mu.Lock()
-	defer k.known.mu.Unlock()
-	return maps.Clone(k.known.value)
+	return maps.Clone(k.known.last())
 }
 
 // knownKinds lists the kinds of which jobs ended lately, wait or run.
 func (s *Service) knownKinds(ctx context.Context) (map[string]string, error) {
-	known, _, err := s.kinds.known.get(kindsEvery, 1, func() (map[string]string, error) {
+	known, _, err := s.kinds.known.get(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (map[string]string, error) {
 		known, err := s.AgentsSince(ctx, time.Now().Add(-kindsSince))
 		if err != nil {
 			return nil, err
@@ -95,7 +93,7 @@ func (s *Service) knownKinds(ctx context.Context) (map[string]string, error) {
 
 // waitingByKind counts the waiting jobs by kind. The index does not hold the kind, so that each job is looked at: some 1 µs.
 func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int64, time.Time, error) {
-	return s.kinds.waiting.get(s.fresh(), shareKinds, func() (map[string]map[string]int64, error) {
+	return s.kinds.waiting.get(ctx, s.askers, s.fresh(), shareKinds, func(ctx context.Context) (map[string]map[string]int64, error) {
 		counts := map[string]map[string]int64{}
 		rows, err := s.foreign.Read.QueryContext(ctx, `select kind, state, count(*) from (select kind, state from river_job
 			where state in ('available', 'retryable', 'scheduled') limit $1) picked group by kind, state`, maxByKind)

@@ -1,8 +1,11 @@
 package attach
 
 import (
+	"context"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/internal/jobs"
 )
 
 // What each question may use of one connection's time, so that all together stay below 1.5 s a minute (2.5 %), however many
@@ -11,10 +14,12 @@ const (
 	shareEnded    = 0.009 // what ended since the last time: the only one whose cost grows with the flow
 	shareWaiting  = 0.005 // how many wait, by state and queue
 	shareKinds    = 0.003 // how many wait, by kind
-	shareRunning  = 0.004 // which run
+	shareRunning  = 0.002 // which run
+	shareLongest  = 0.002 // which of them run longest
 	shareFailures = 0.001
 	shareLogs     = 0.001
 	shareCreated  = 0.001
+	shareBehind   = 0.01 // until those of a day that has begun long ago are counted
 
 	// shareFilling comes on top, until all that ended before the first start is read.
 	shareFilling = 0.2
@@ -22,39 +27,105 @@ const (
 
 // paced is an answer that is asked for anew when its price allows.
 type paced[T any] struct {
-	mu    sync.Mutex // held while asking, so that those who want it together ask once
-	value T
-	at    time.Time // when the question was asked; zero before the first answer
-	err   error     // of the last time it was asked
-	next  time.Time
+	mu     sync.Mutex
+	value  T
+	at     time.Time     // when the question was asked; zero before the first answer
+	err    error         // of the last time it was asked
+	next   time.Time     // when it may be asked again
+	asking chan struct{} // closed when the answer is there; nil while nobody asks
 }
 
-// retryWithin bounds how long a question that failed is not asked again, whatever its failing cost.
-const retryWithin = time.Minute
+const (
+	// retryWithin bounds how long a question that failed is not asked again, whatever its failing cost.
+	retryWithin = time.Minute
+	// waitFor is how long one waits for a new answer before taking the last one: counting millions takes longer than a section may.
+	waitFor = time.Second
+)
+
+// askers keeps the questions that are asked in the background, beyond those who wanted to know.
+type askers struct {
+	life context.Context
+	end  context.CancelFunc
+	busy sync.WaitGroup
+}
+
+func newAskers() *askers {
+	a := &askers{}
+	a.life, a.end = context.WithCancel(context.Background())
+	return a
+}
+
+func (a *askers) close() {
+	a.end()
+	a.busy.Wait()
+}
 
 // get returns the answer and when it was asked for. It asks anew if the answer is older than fresh and the share of time that
-// the question may use allows it. While it fails the error is returned, with the last answer there was.
-func (p *paced[T]) get(fresh time.Duration, share float64, ask func() (T, error)) (T, time.Time, error) {
+// the question may use allows it. While it fails the error is returned, with the last answer there was; while it takes long,
+// the last answer.
+func (p *paced[T]) get(ctx context.Context, by *askers, fresh time.Duration, share float64, ask func(context.Context) (T, error)) (T, time.Time, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	now := time.Now()
-	if now.Before(p.next) || p.err == nil && now.Sub(p.at) < fresh {
+	if p.asking == nil && (now.Before(p.next) || p.err == nil && now.Sub(p.at) < fresh) {
+		defer p.mu.Unlock()
 		return p.value, p.at, p.err
 	}
-	value, err := ask()
-	wait := time.Duration(float64(time.Since(now)) / share)
+	if p.asking == nil {
+		p.asking = make(chan struct{})
+		by.busy.Go(func() { p.ask(by.life, share, ask) })
+	}
+	asking := p.asking
+	p.mu.Unlock()
+
+	patience := time.NewTimer(waitFor)
+	defer patience.Stop()
+	late := false
+	select {
+	case <-asking:
+	case <-ctx.Done():
+		late = true
+	case <-patience.C:
+		late = true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if late && p.at.IsZero() {
+		return p.value, p.at, jobs.ErrorOf(jobs.ErrUnavailable, "the first answer takes long")
+	}
+	return p.value, p.at, p.err
+}
+
+func (p *paced[T]) ask(ctx context.Context, share float64, ask func(context.Context) (T, error)) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	value, err := ask(ctx)
+	wait := time.Duration(float64(time.Since(began)) / share)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.err = err; err != nil {
 		wait = min(wait, retryWithin)
 	} else {
-		p.value, p.at = value, now
+		p.value, p.at = value, began
 	}
-	p.next = now.Add(wait)
-	return p.value, p.at, err
+	p.next = began.Add(wait)
+	close(p.asking)
+	p.asking = nil
+}
+
+// askPatience is for a database that does not keep to its own statement timeout.
+const askPatience = 15 * time.Second
+
+// last is the newest answer, as old as it may be.
+func (p *paced[T]) last() T {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.value
 }
 
 // drop makes the next one who wants the answer ask, whatever it costs.
 func (p *paced[T]) drop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.at, p.next = time.Time{}, time.Time{}
+	p.at, p.next, p.err = time.Time{}, time.Time{}, nil
 }

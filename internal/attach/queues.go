@@ -22,7 +22,7 @@ func (s *Service) waitingJobs(ctx context.Context) (map[jobs.StateQueue]int64, t
 	if s.noActive() {
 		return nil, time.Time{}, missing(activeIndex)
 	}
-	return s.waiting.get(s.fresh(), shareWaiting, func() (map[jobs.StateQueue]int64, error) {
+	return s.waiting.get(ctx, s.askers, s.fresh(), shareWaiting, func(ctx context.Context) (map[jobs.StateQueue]int64, error) {
 		counts, err := s.CountActive(ctx)
 		return counts, jobs.Explain("count the waiting jobs", err)
 	})

@@ -16,7 +16,11 @@ const maxRunning = 50_000
 // running is which jobs run.
 type running struct {
 	paced[*nowRunning]
+	longest paced[[]jobs.RunningJob]
 }
+
+// longestRead is how many of the jobs that run longest are read.
+const longestRead = 50
 
 // nowRunning sums up the running jobs.
 type nowRunning struct {
@@ -37,7 +41,7 @@ func (s *Service) runningJobs(ctx context.Context) (*nowRunning, error) {
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	found, _, err := s.running.get(s.fresh(), shareRunning, func() (*nowRunning, error) {
+	found, _, err := s.running.get(ctx, s.askers, s.fresh(), shareRunning, func(ctx context.Context) (*nowRunning, error) {
 		found, err := s.readRunning(ctx)
 		return found, jobs.Explain("read the running jobs", err)
 	})
@@ -85,10 +89,18 @@ func (s *Service) Running(ctx context.Context, n int) ([]jobs.RunningJob, error)
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
+	all, _, err := s.running.longest.get(ctx, s.askers, s.fresh(), shareLongest, func(ctx context.Context) ([]jobs.RunningJob, error) {
+		all, err := s.readLongest(ctx)
+		return all, jobs.Explain("read the running jobs", err)
+	})
+	return slices.Clone(all[:min(n, len(all))]), err
+}
+
+func (s *Service) readLongest(ctx context.Context) ([]jobs.RunningJob, error) {
 	list, err := s.Where(ctx, `where j.id in (select id from (select id, attempted_at from river_job where state = 'running' limit $1) picked
-		order by attempted_at limit $2) order by j.attempted_at, j.id`, maxRunning, n)
+		order by attempted_at limit $2) order by j.attempted_at, j.id`, maxRunning, longestRead)
 	if err != nil {
-		return nil, jobs.Explain("read the running jobs", err)
+		return nil, err
 	}
 	all := make([]jobs.RunningJob, 0, len(list))
 	for _, j := range list {
@@ -102,5 +114,5 @@ func (s *Service) Running(ctx context.Context, n int) ([]jobs.RunningJob, error)
 		}
 		all = append(all, one)
 	}
-	return slices.Clip(all), nil
+	return all, nil
 }

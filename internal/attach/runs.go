@@ -222,7 +222,7 @@ func (s *Service) LatestLogs(ctx context.Context, n int) ([]jobs.LogLine, error)
 	if s.noEnded() {
 		return nil, missing(endedIndex)
 	}
-	lines, _, err := s.latest.get(s.fresh(), shareLogs, func() ([]jobs.LogLine, error) {
+	lines, _, err := s.latest.get(ctx, s.askers, s.fresh(), shareLogs, func(ctx context.Context) ([]jobs.LogLine, error) {
 		lines, err := s.readLatest(ctx)
 		return lines, jobs.Explain("read the newest log lines", err)
 	})

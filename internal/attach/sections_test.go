@@ -242,6 +242,7 @@ func TestTellsWhatIsMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer none.Close()
 	if err := none.begin(t.Context()); err == nil || !strings.Contains(err.Error(), "--attach-schema") {
 		t.Errorf("a database without River: %v", err)
 	}

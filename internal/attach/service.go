@@ -38,6 +38,7 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time // time.Now, but in tests
 
+	askers  *askers
 	waiting waiting
 	running running
 	kinds   kinds
@@ -74,9 +75,12 @@ func New(opts Options) (*Service, error) {
 	return &Service{
 		Table: jobs.NewTable(opts.Foreign), Rollups: rollups,
 		foreign: opts.Foreign, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
-		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now,
+		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
 	}, nil
 }
+
+// Close ends what is asked in the background. The databases are the caller's.
+func (s *Service) Close() { s.askers.close() }
 
 // Run reads what is new until ctx ends, and meanwhile what ended before, from the newest to the oldest. It begins as soon as
 // both databases can be used.

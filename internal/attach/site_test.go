@@ -190,6 +190,7 @@ func (s *site) service(t testing.TB, own *db.DB) *Service {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(made.Close)
 	return made
 }
 

@@ -40,7 +40,11 @@ func (s *Service) Today(ctx context.Context) (jobs.Today, error) {
 	now := time.Now()
 	start := jobs.Midnight(now)
 	t := jobs.Today{DayStart: start}
-	found, _, err := s.created.latest.get(s.fresh(), shareCreated, func() (createdNow, error) { return s.countCreated(ctx, start, now) })
+	share := shareBehind
+	if last := s.created.latest.last(); last.total > 0 && !last.part {
+		share = shareCreated
+	}
+	found, _, err := s.created.latest.get(ctx, s.askers, s.fresh(), share, func(ctx context.Context) (createdNow, error) { return s.countCreated(ctx, start, now) })
 	if err != nil {
 		return t, err
 	}

@@ -90,7 +90,7 @@ func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, dat
 			return nil
 		},
 		drain: func() error { return nil },
-		close: foreign.Close,
+		close: func() error { service.Close(); return foreign.Close() },
 		title: "attached to " + foreign.URL + ", which is only read",
 	}
 	if cfg.AttachActions {
@@ -99,7 +99,7 @@ func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, dat
 			return nil, errors.Join(fmt.Errorf("attach: %w", err), foreign.Close())
 		}
 		s.actions = actions
-		s.close = func() error { return errors.Join(actions.Close(), foreign.Close()) }
+		s.close = func() error { service.Close(); return errors.Join(actions.Close(), foreign.Close()) }
 		s.title = "attached to " + foreign.URL + ", where users may retry, cancel, delete and pause"
 	}
 	return s, nil

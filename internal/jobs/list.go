@@ -1,7 +1,10 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -22,27 +25,36 @@ type Filter struct {
 	Cursor string     // Page.Next of the page before
 }
 
-// Page is a part of a list of jobs, newest first.
+// Page is a part of a list of jobs: those created last first, or, if only states of ended jobs are asked for, those that
+// ended last first.
 type Page struct {
 	Jobs          []Job   `json:"jobs"`
+	Order         string  `json:"order" enum:"created,ended" doc:"What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for"`
 	Next          *string `json:"next" doc:"The cursor of the next page; null at the end"`
 	Searched      int     `json:"searched" doc:"How many jobs were looked at for this page"`
-	SearchBounded bool    `json:"search_bounded" doc:"The search stopped before the page was full: the next page goes on from there"`
+	SearchBounded bool    `json:"search_bounded" doc:"The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long"`
 }
 
 const (
 	listDefault = 50
 	listMax     = 200
-	// How many jobs are looked at for one page: a filter that hardly any job passes must not read them all.
-	scanBound = 50_000
-	textBound = 10_000
-	scanFirst = 500 // the first stretch; each further one is twice as long
-	scanMost  = 5_000
-	// rareBound: the jobs of states that have no more than this are found by the states' index instead.
+	// lookFor is how long a page may look for jobs that fit: a filter that hardly any job passes must not read them all. Each
+	// page that goes on from there may look four times as long, up to deepest times.
+	lookFor = 30 * time.Millisecond
+	deepest = 3
+	// Jobs are looked at a stretch at a time, each twice as long as the one before.
+	scanFirst = 500
+	scanMost  = 4_000
+	textMost  = 1_000 // their arguments are looked through
+	// rareBound: the jobs of states or kinds that have no more than this are found by the states' or kinds' index instead.
 	rareBound = 5_000
+	rareAfter = 3_000 // jobs of other kinds
 )
 
 var jobStates = []string{"available", "scheduled", "retryable", "running", "completed", "cancelled", "discarded", "pending"}
+
+// endStates are those of jobs that have ended; the index of these is in the order of their ends.
+var endStates = []string{"completed", "cancelled", "discarded"}
 
 // List returns the jobs a filter lets through. A filter that makes no sense is an ErrInvalid.
 func (t *Table) List(ctx context.Context, f Filter) (Page, error) {
@@ -50,7 +62,11 @@ func (t *Table) List(ctx context.Context, f Filter) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	if err := w.run(ctx); err != nil {
+	run := w.byCreation
+	if w.ended {
+		run = w.byEnd
+	}
+	if err := run(ctx); err != nil {
 		return Page{}, Explain("list jobs", err)
 	}
 	return w.page, nil
@@ -61,37 +77,79 @@ type walk struct {
 	table  *Table
 	filter Filter
 	text   string
-	below  int64 // ids to come are smaller
-	lowest int64 // and at least this
-	bound  int
+	ended  bool      // by the end, not by the creation
+	below  int64     // ids to come are smaller, if by creation
+	lowest int64     // and at least this
+	before place     // ends to come are before this one, if by end
+	until  int64     // and ids smaller than this
+	began  time.Time // when the search did
+	depth  int       // how many pages have searched before without finding enough
 	page   Page
 }
 
+// place is where a job is among those that ended.
+type place struct {
+	at time.Time
+	id int64
+}
+
 func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
-	w := &walk{table: t, filter: f, text: strings.ToLower(strings.TrimSpace(f.Text)), below: math.MaxInt64, bound: scanBound}
-	w.page.Jobs = []Job{}
+	w := &walk{table: t, filter: f, text: strings.ToLower(strings.TrimSpace(f.Text)), below: math.MaxInt64, until: math.MaxInt64, began: time.Now()}
+	w.before = place{time.Now().Add(endless), math.MaxInt64}
+	w.page.Jobs, w.page.Order = []Job{}, "created"
 	switch {
 	case f.Limit < 0 || f.Limit > listMax:
 		return nil, ErrorOf(ErrInvalid, "limit is %d: use 1 to %d", f.Limit, listMax)
 	case f.Limit == 0:
 		w.filter.Limit = listDefault
 	}
+	w.ended = len(f.States) > 0
 	for _, state := range f.States {
 		if !slices.Contains(jobStates, state) {
 			return nil, ErrorOf(ErrInvalid, "%q is no state of a job; there are: %s", Clip(state, 40), strings.Join(jobStates, ", "))
 		}
+		w.ended = w.ended && slices.Contains(endStates, state)
 	}
-	if w.text != "" {
-		w.bound = textBound
+	if w.ended {
+		w.page.Order = "ended"
 	}
-	if f.Cursor != "" {
-		id, err := strconv.ParseInt(f.Cursor, 10, 64)
-		if err != nil || id < 1 {
-			return nil, ErrorOf(ErrInvalid, "the cursor is not one of a page: leave it out to begin with the newest")
-		}
-		w.below = id
+	if f.Cursor != "" && !w.from(f.Cursor) {
+		return nil, ErrorOf(ErrInvalid, "the cursor is not one of a page with this filter: leave it out to begin with the newest")
 	}
 	return w, Explain("find the time span", w.between(ctx))
+}
+
+// endless is beyond every clock that is wrong.
+const endless = 100 * 365 * 24 * time.Hour
+
+// from goes on where a page ended: "ID", or "MICROSECONDS.ID" by end, with "~DEPTH" after a search.
+func (w *walk) from(cursor string) bool {
+	at, depth, _ := strings.Cut(cursor, "~")
+	if depth != "" {
+		n, err := strconv.Atoi(depth)
+		if err != nil || n < 1 || n > deepest {
+			return false
+		}
+		w.depth = n
+	}
+	micros, id, byEnd := strings.Cut(at, ".")
+	if byEnd != w.ended {
+		return false
+	}
+	if !byEnd {
+		id = micros
+	}
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil || n < 1 {
+		return false
+	}
+	if !byEnd {
+		w.below = n
+		return true
+	}
+	ended, err := strconv.ParseInt(micros, 10, 64)
+	w.before = place{time.UnixMicro(ended), n}
+	return err == nil
 }
 
 // between turns times into ids, which come in the order of creation.
@@ -101,7 +159,7 @@ func (w *walk) between(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		w.below = min(w.below, first)
+		w.below, w.until = min(w.below, first), first
 	}
 	if w.filter.Since != nil {
 		first, err := w.table.FirstSince(ctx, *w.filter.Since)
@@ -113,7 +171,7 @@ func (w *walk) between(ctx context.Context) error {
 	return nil
 }
 
-func (w *walk) run(ctx context.Context) error {
+func (w *walk) byCreation(ctx context.Context) error {
 	ids, rare, err := w.rareIDs(ctx)
 	if err != nil {
 		return err
@@ -121,7 +179,13 @@ func (w *walk) run(ctx context.Context) error {
 	if rare {
 		return w.through(ctx, ids)
 	}
-	for stretch := scanFirst; ; stretch = min(2*stretch, scanMost) {
+	for stretch, seen := scanFirst, 0; ; stretch = min(2*stretch, w.most()) {
+		if seen >= rareAfter && w.filter.Agent != "" && len(w.page.Jobs) == 0 && w.depth == 0 {
+			if ids, rare, err := w.rareKind(ctx); err != nil || rare {
+				return errors.Join(err, w.through(ctx, ids))
+			}
+			seen = math.MinInt // one look is enough
+		}
 		end, n, err := w.stretch(ctx, stretch)
 		if err != nil || n == 0 {
 			return err
@@ -130,40 +194,141 @@ func (w *walk) run(ctx context.Context) error {
 		if err != nil || w.take(rows) {
 			return err
 		}
+		seen += n
 		w.page.Searched += n
 		w.below = end
-		if w.page.Searched >= w.bound {
-			w.goOnFrom(end)
-			w.page.SearchBounded = true
+		if w.timeIsUp() {
+			w.goOnFrom(strconv.FormatInt(end, 10))
 			return nil
 		}
 	}
 }
 
+// most is how long a stretch gets.
+func (w *walk) most() int {
+	if w.text != "" {
+		return textMost
+	}
+	return scanMost
+}
+
+// timeIsUp tells whether the search is to end for this page.
+func (w *walk) timeIsUp() bool {
+	bound := w.table.lookFor << (2 * w.depth)
+	w.page.SearchBounded = time.Since(w.began) > bound
+	return w.page.SearchBounded
+}
+
 // stretch returns where the next n candidates end and how many there are.
 func (w *walk) stretch(ctx context.Context, n int) (end int64, found int, err error) {
-	condition, args := `j.id < $1 and j.id >= $2`, []any{w.below, w.lowest, n}
-	if w.filter.Agent != "" { // the index by kind has the ids in order
-		condition, args = condition+` and j.kind = $4`, append(args, w.filter.Agent)
-	}
 	err = w.table.db.Read.QueryRowContext(ctx, `select coalesce(min(id), 0), count(*) from (
-		select j.id from river_job j where `+condition+` order by j.id desc limit $3) stretch`, args...).Scan(&end, &found)
+		select j.id from river_job j where j.id < $1 and j.id >= $2 order by j.id desc limit $3) stretch`, w.below, w.lowest, n).Scan(&end, &found)
 	return end, found, err
+}
+
+// byEnd goes through the jobs of the states asked for in the order of their ends, by the index of these.
+func (w *walk) byEnd(ctx context.Context) error {
+	for stretch := max(w.filter.Limit+1, 100); ; stretch = min(2*stretch, w.most()) {
+		next, err := w.nextEnded(ctx, stretch)
+		if err != nil || len(next) == 0 {
+			return err
+		}
+		full, err := w.takeEnded(ctx, next)
+		if err != nil || full {
+			return err
+		}
+		w.page.Searched += len(next)
+		w.before = next[len(next)-1].place
+		if w.timeIsUp() {
+			w.goOnFrom(w.before.String())
+			return nil
+		}
+	}
+}
+
+func (p place) String() string { return fmt.Sprintf("%d.%d", p.at.UnixMicro(), p.id) }
+
+// endedJob is what the index and the filter need to know of a job.
+type endedJob struct {
+	place
+	kind, queue string
+}
+
+// nextEnded returns the next n jobs that ended in one of the states asked for.
+func (w *walk) nextEnded(ctx context.Context, n int) (next []endedJob, err error) {
+	for _, state := range w.filter.States { // each is in order by itself
+		rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, finalized_at from river_job
+			where state = $1 and finalized_at is not null and finalized_at <= $2 and (finalized_at < $2 or id < $3)
+			order by finalized_at desc, id desc limit $4`, state, w.table.db.Stamp(w.before.at), w.before.id, n)
+		some, err := Collect(rows, err, func(rows *sql.Rows) (j endedJob, err error) {
+			return j, rows.Scan(&j.id, &j.kind, &j.queue, &j.at)
+		})
+		if err != nil {
+			return nil, err
+		}
+		next = append(next, some...)
+	}
+	slices.SortFunc(next, func(a, b endedJob) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.id, a.id)) })
+	return next[:min(n, len(next))], nil
+}
+
+// takeEnded puts those that pass the filter on the page; it returns true when the page is full.
+func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err error) {
+	places := map[int64]place{}
+	var ids []int64
+	for _, j := range next {
+		fits := (w.filter.Agent == "" || j.kind == w.filter.Agent) && (w.filter.Queue == "" || j.queue == w.filter.Queue) && j.id >= w.lowest && j.id < w.until
+		if !fits {
+			continue
+		}
+		ids, places[j.id] = append(ids, j.id), j.place
+		if w.text == "" && len(ids) > w.filter.Limit-len(w.page.Jobs) {
+			break
+		}
+	}
+	for chunk := range slices.Chunk(ids, scanFirst) {
+		condition, args := w.table.sql.in(`j.id`, 1, chunk)
+		rows, err := w.matching(ctx, condition, args...)
+		if err != nil {
+			return false, err
+		}
+		slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(chunk, a.ID) - slices.Index(chunk, b.ID) })
+		for _, r := range rows {
+			if len(w.page.Jobs) == w.filter.Limit {
+				w.goOnFrom(places[w.page.Jobs[len(w.page.Jobs)-1].ID].String())
+				return true, nil
+			}
+			r.Order = -places[r.ID].at.UnixMilli()
+			w.page.Jobs = append(w.page.Jobs, r.Job)
+		}
+	}
+	return false, nil
 }
 
 // rareIDs returns all jobs of the states asked for, newest first, if they are few.
 func (w *walk) rareIDs(ctx context.Context) ([]int64, bool, error) {
+	ids, rare, err := w.rareStates(ctx)
+	return w.inOrder(ids), rare, err
+}
+
+// inOrder leaves out what is not on the page or those to come, and puts the newest first.
+func (w *walk) inOrder(ids []int64) []int64 {
+	ids = slices.DeleteFunc(ids, func(id int64) bool { return id >= w.below || id < w.lowest })
+	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
+	return ids
+}
+
+func (w *walk) rareStates(ctx context.Context) (ids []int64, rare bool, err error) {
 	if len(w.filter.States) == 0 {
 		return nil, false, nil
 	}
-	var ids []int64
 	for _, state := range w.filter.States {
 		condition := `state = $1`
-		if slices.Contains([]string{"completed", "cancelled", "discarded"}, state) {
+		if slices.Contains(endStates, state) {
 			condition += ` and finalized_at is not null` // the other index
 		}
 		args := []any{state, rareBound + 1 - len(ids)}
-		if w.filter.Queue != "" && !strings.Contains(condition, "finalized") {
+		if w.filter.Queue != "" && !slices.Contains(endStates, state) {
 			condition, args = condition+` and queue = $3`, append(args, w.filter.Queue)
 		}
 		rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where `+condition+` limit $2`, args...)
@@ -175,9 +340,18 @@ func (w *walk) rareIDs(ctx context.Context) ([]int64, bool, error) {
 			return nil, false, nil
 		}
 	}
-	ids = slices.DeleteFunc(ids, func(id int64) bool { return id >= w.below || id < w.lowest })
-	slices.SortFunc(ids, func(a, b int64) int { return int(b - a) })
 	return ids, true, nil
+}
+
+// rareKind returns all jobs of the kind asked for, newest first, if they are few. The index of kinds does not say how many there are:
+// it costs as much as reading rareBound rows, and is asked only when none of the newest jobs is of the kind.
+func (w *walk) rareKind(ctx context.Context) ([]int64, bool, error) {
+	rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where kind = $1 limit $2`, w.filter.Agent, rareBound+1)
+	ids, err := Collect(rows, err, scanID)
+	if err != nil || len(ids) > rareBound {
+		return nil, false, err
+	}
+	return w.inOrder(ids), true, nil
 }
 
 // through looks at the given jobs.
@@ -221,7 +395,10 @@ func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]
 	rows, err := w.table.jobsWhere(ctx, `where `+condition+` order by j.id desc`, args...)
 	// What the database found may be a secret, which must not be found out by searching.
 	rows = slices.DeleteFunc(rows, func(r jobRow) bool { return !r.contains(w.text) })
-	return rows[:min(len(rows), limit)], err
+	if !w.ended { // else they are not in order yet
+		rows = rows[:min(len(rows), limit)]
+	}
+	return rows, err
 }
 
 // contains tells whether what users may see of a job has the text, which is in lower case.
@@ -237,7 +414,7 @@ func (r *jobRow) contains(text string) bool {
 func (w *walk) take(rows []jobRow) bool {
 	for _, r := range rows {
 		if len(w.page.Jobs) == w.filter.Limit {
-			w.goOnFrom(w.page.Jobs[len(w.page.Jobs)-1].ID)
+			w.goOnFrom(strconv.FormatInt(w.page.Jobs[len(w.page.Jobs)-1].ID, 10))
 			return true
 		}
 		w.page.Jobs = append(w.page.Jobs, r.Job)
@@ -245,7 +422,10 @@ func (w *walk) take(rows []jobRow) bool {
 	return false
 }
 
-func (w *walk) goOnFrom(id int64) {
-	cursor := strconv.FormatInt(id, 10)
+// goOnFrom ends the page; a search that found nothing may take longer for the next one.
+func (w *walk) goOnFrom(cursor string) {
+	if w.page.SearchBounded && len(w.page.Jobs) == 0 {
+		cursor = fmt.Sprintf("%s~%d", cursor, min(w.depth+1, deepest))
+	}
 	w.page.Next = &cursor
 }

@@ -98,15 +98,25 @@ func TestASearchIsBounded(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		fill(t, s, 16_000)
+		s.lookFor = time.Nanosecond // so that each page ends after one stretch
 		page, err := s.List(t.Context(), Filter{Text: "nowhere"})
-		if err != nil || !page.SearchBounded || page.Next == nil || page.Searched < textBound || page.Searched > textBound+scanMost || len(page.Jobs) != 0 {
+		if err != nil || !page.SearchBounded || page.Next == nil || page.Searched != scanFirst || len(page.Jobs) != 0 {
 			t.Errorf("%+v, %v", page, err)
 		}
-		if ids, pages, searched := listed(t, s, Filter{Text: "nowhere"}); len(ids) != 0 || pages != 2 || searched != 16_000 {
+		for _, f := range []Filter{{Text: "nowhere"}, {Text: "nowhere", States: []string{"completed", "discarded"}}} {
+			if ids, pages, searched := listed(t, s, f); len(ids) != 0 || pages < 16_000/scanMost || searched != 16_000 {
+				t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
+			}
+		}
+		s.lookFor = time.Hour
+		if ids, pages, searched := listed(t, s, Filter{Text: "nowhere"}); len(ids) != 0 || pages != 1 || searched != 16_000 {
 			t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
 		}
-		// A rare state needs no search.
-		if page, err := s.List(t.Context(), Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 16 {
+		// Rare states and kinds need no search.
+		if page, err := s.List(t.Context(), Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 100 || page.Order != "ended" {
+			t.Errorf("%+v, %v", page, err)
+		}
+		if page, err := s.List(t.Context(), Filter{Agent: "nobody"}); err != nil || len(page.Jobs) != 0 || page.Searched > rareAfter+scanFirst || page.Next != nil {
 			t.Errorf("%+v, %v", page, err)
 		}
 	})
@@ -117,8 +127,11 @@ func TestListTellsWhatIsWrong(t *testing.T) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		for text, f := range map[string]Filter{
 			"is no state of a job; there are: available": {States: []string{"done"}},
-			"use 1 to 200":                    {Limit: 201},
-			"the cursor is not one of a page": {Cursor: "x"},
+			"use 1 to 200":                     {Limit: 201},
+			"the cursor is not one of a page":  {Cursor: "x"},
+			"the cursor is not one of a page ": {Cursor: "12.13"},
+			"cursor is not one of a page with": {Cursor: "12", States: []string{"completed"}},
+			"is not one of a page with this":   {Cursor: "12~9"},
 		} {
 			if _, err := s.List(t.Context(), f); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), text) {
 				t.Errorf("error %v, want %q", err, text)

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/agentos/agentos/internal/db"
 )
@@ -12,10 +13,12 @@ type Table struct {
 	db    *db.DB
 	sql   *dialect
 	today today
+
+	lookFor time.Duration // see the constant
 }
 
 // NewTable reads River's tables in a database; on Postgres those of the schema its connections search.
-func NewTable(d *db.DB) *Table { return &Table{db: d, sql: dialectOf(d.Kind)} }
+func NewTable(d *db.DB) *Table { return &Table{db: d, sql: dialectOf(d.Kind), lookFor: lookFor} }
 
 // Rollups reads the sums of ended attempts by minute and by hour.
 type Rollups struct {
