@@ -12,7 +12,10 @@ export class JobList {
   loading = $state(true)
   error = $state.raw<ApiError | null>(null)
   next = $state<string | null>(null)
+  /** How many jobs were looked at, when the search stopped for its time. */
   searched = $state<number | null>(null)
+  /** What the rows are in the order of, latest first. */
+  order = $state<JobPage['order']>('created')
   /** Jobs that fit and are newer than the first row. */
   newer = $state(0)
   #rows = $state.raw<Job[]>([])
@@ -36,7 +39,8 @@ export class JobList {
     return this.#ask((page) => {
       this.#rows = page.jobs
       this.next = page.next ?? null
-      this.searched = filters.text && page.search_bounded ? (page.searched ?? null) : null
+      this.searched = page.search_bounded ? (page.searched ?? null) : null
+      this.order = page.order
     })
   }
 
@@ -56,14 +60,14 @@ export class JobList {
 
   #follow() {
     if (this.loading || this.error || document.hidden || Date.now() - this.#askedAt < quietMs) return
-    const top = this.#rows[0]?.id ?? 0
+    const top = this.order === 'ended' ? 0 : (this.#rows[0]?.id ?? 0)
     const newest = Object.keys(live.doc?.dashboard.jobs?.newest ?? {}).some((id) => Number(id) > top)
     const moving = this.#rows.some(({ finalized_at }) => finalized_at == null)
     if (!moving && !(newest && this.#cursor === null)) return
     this.#ask((page) => {
       const known = Object.fromEntries(page.jobs.map((job) => [job.id, job]))
       this.#rows = this.#rows.map((row) => known[row.id] ?? row)
-      if (this.#cursor === null) this.newer = page.jobs.filter(({ id }) => id > top).length
+      if (this.#cursor === null) this.newer = newerThan(this.#rows, page)
     })
   }
 
@@ -86,6 +90,14 @@ export class JobList {
       })
     return () => abort.abort()
   }
+}
+
+/** How many jobs of a page come before all rows that are shown. */
+function newerThan(rows: Job[], { jobs, order }: JobPage): number {
+  const known = new Set(rows.map(({ id }) => id))
+  const first = jobs.findIndex(({ id }) => known.has(id))
+  const before = first < 0 ? jobs : jobs.slice(0, first)
+  return order === 'ended' ? before.length : before.filter(({ id }) => id > (rows[0]?.id ?? 0)).length
 }
 
 /** "3 newer jobs", "50+ newer jobs". */

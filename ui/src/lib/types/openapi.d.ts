@@ -644,7 +644,12 @@ export interface components {
             jobs: components["schemas"]["Job"][];
             /** @description The cursor of the next page; null at the end */
             next: string | null;
-            /** @description The search stopped before the page was full: the next page goes on from there */
+            /**
+             * @description What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for
+             * @enum {string}
+             */
+            order: "created" | "ended";
+            /** @description The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long */
             search_bounded: boolean;
             /**
              * Format: int64
@@ -1087,7 +1092,7 @@ export interface operations {
                 state?: ("available" | "scheduled" | "retryable" | "running" | "completed" | "cancelled" | "discarded" | "pending")[];
                 agent?: string;
                 queue?: string;
-                /** @description Text in the job's id, arguments or last error; the newest 10,000 jobs are looked through */
+                /** @description Text in the job's id, arguments or last error; for some 30 ms, then a page ends with a cursor to go on from */
                 q?: string;
                 /** @description Created at or after */
                 since?: string;
