@@ -75,7 +75,7 @@ func (s *Service) step(ctx context.Context) error {
 		from = l.from
 	}
 	fresh := 0
-	_, err = s.endedBetween(ctx, span{from: from}, 0, func(e *ended) {
+	err = s.priced(ctx, span{from: from}, func(e *ended) {
 		if l.add(e) {
 			s.clients.ended(e)
 			s.kinds.ended(e)
@@ -161,7 +161,7 @@ func (s *Service) closeMinute(ctx context.Context, l *live) error {
 	if m := l.minutes[l.from]; m != nil {
 		t = &m.tally
 	}
-	n, err := s.countEnded(ctx, of)
+	n, err := s.countPriced(ctx, of)
 	if err != nil {
 		return err
 	}
@@ -186,8 +186,21 @@ func (s *Service) closeMinute(ctx context.Context, l *live) error {
 
 func (s *Service) tallyOf(ctx context.Context, of span) (*tally, error) {
 	t := &tally{}
-	_, err := s.endedBetween(ctx, of, 0, t.add)
-	return t, err
+	return t, s.priced(ctx, of, t.add)
+}
+
+// priced is endedBetween for Run, which pays for it by waiting.
+func (s *Service) priced(ctx context.Context, of span, each func(*ended)) error {
+	began := time.Now()
+	defer func() { s.asked += time.Since(began) }()
+	_, err := s.endedBetween(ctx, of, 0, each)
+	return err
+}
+
+func (s *Service) countPriced(ctx context.Context, of span) (int64, error) {
+	began := time.Now()
+	defer func() { s.asked += time.Since(began) }()
+	return s.countEnded(ctx, of)
 }
 
 // countAgain counts minutes of which more jobs may have come to light: of transactions that took long, of clocks that are
@@ -201,7 +214,7 @@ func (s *Service) countAgain(ctx context.Context, open, now time.Time) error {
 		of := span{c.start, c.start.Add(minute)}
 		var t *tally
 		if now.Sub(c.start) < 24*time.Hour { // later its hour cannot be made anew from its minutes
-			n, err := s.countEnded(ctx, of)
+			n, err := s.countPriced(ctx, of)
 			if err != nil {
 				return err
 			}

@@ -52,9 +52,10 @@ type Service struct {
 	progress  Progress
 	trouble   error // why what is new could not be read
 	live      *live
-	fleet     *agent.Fleet // the kinds, as found last
-	kindCount int          // of all, shown or not
-	upTo      time.Time    // every job that ended before is in the sums
+	asked     time.Duration // what the step under way cost the attached database; used by Run alone
+	fleet     *agent.Fleet  // the kinds, as found last
+	kindCount int           // of all, shown or not
+	upTo      time.Time     // every job that ended before is in the sums
 }
 
 // New makes a service. It asks no database yet.
@@ -102,8 +103,11 @@ func (s *Service) Run(ctx context.Context) error {
 	filling.Go(func() { s.fill(ctx) })
 	defer filling.Wait()
 	for {
+		began := time.Now()
+		s.asked = 0
 		s.note(s.step(ctx))
-		if !pause(ctx, s.interval) {
+		wait := max(s.interval, time.Duration(float64(s.asked)/shareEnded)) - time.Since(began)
+		if !pause(ctx, max(wait, 0)) {
 			return nil
 		}
 	}

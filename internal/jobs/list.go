@@ -287,7 +287,7 @@ func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err e
 		}
 	}
 	for chunk := range slices.Chunk(ids, scanFirst) {
-		condition, args := w.table.sql.in(`j.id`, 1, chunk)
+		condition, args := w.table.sql.in(`j.id`, chunk)
 		rows, err := w.matching(ctx, condition, args...)
 		if err != nil {
 			return false, err
@@ -357,7 +357,7 @@ func (w *walk) rareKind(ctx context.Context) ([]int64, bool, error) {
 // through looks at the given jobs.
 func (w *walk) through(ctx context.Context, ids []int64) error {
 	for chunk := range slices.Chunk(ids, scanFirst) {
-		condition, args := w.table.sql.in(`j.id`, 1, chunk)
+		condition, args := w.table.sql.in(`j.id`, chunk)
 		rows, err := w.matching(ctx, condition, args...)
 		if err != nil || w.take(rows) {
 			return err

@@ -187,7 +187,7 @@ func (s *Service) rollUp(ctx context.Context, tx *db.Tx) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	condition, args := s.sql.in("id", 1, ids)
+	condition, args := s.sql.in("id", ids)
 	_, err = tx.ExecContext(ctx, `update run set rolled = 1 where `+condition, args...)
 	return err
 }

@@ -101,17 +101,17 @@ func (d *dialect) held(job, attempt, client int) string {
 	return fmt.Sprintf(`select 1 from river_job j where j.id = $%d and j.state = 'running' and j.attempt = $%d and `+d.lastClient+` = $%d`, job, attempt, client)
 }
 
-// in says that a column is one of some ids, as parameters from $from on. Postgres takes them as one, so that lists of
+// in says that a column is one of some ids, as the first parameters. Postgres takes them as one, so that lists of
 // different lengths are one statement to it.
-func (d *dialect) in(column string, from int, ids []int64) (condition string, args []any) {
+func (d *dialect) in(column string, ids []int64) (condition string, args []any) {
 	if d.kind == db.Postgres {
-		return fmt.Sprintf("%s = any($%d)", column, from), []any{ids}
+		return column + " = any($1)", []any{ids}
 	}
 	args = make([]any, len(ids))
 	for i, id := range ids {
 		args[i] = id
 	}
-	return column + " in " + list(from, len(ids)), args
+	return column + " in " + list(1, len(ids)), args
 }
 
 // noted tells whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt

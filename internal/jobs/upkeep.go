@@ -43,7 +43,7 @@ func (s *Service) checkHeld(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	condition, args := s.sql.in(`j.id`, 1, ids)
+	condition, args := s.sql.in(`j.id`, ids)
 	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, `+s.sql.lastClient+`, j.attempted_at,
 		case when j.state = 'running' then `+s.sql.cancelNote+` end from river_job j where `+condition, args...)
 	type row struct {

@@ -160,13 +160,13 @@ func (st *stage) act(t *testing.T, f clusterFault) {
 			v.note("try %d", try)
 		}
 		if v.again(try) {
-			t.Logf("again: %s; %s, %s", strings.Join(append(v.late, v.slow...), "; "), v.row.latencies, v.row.note)
+			t.Logf("again: %s; %s, %s", strings.Join(slices.Concat(v.late, v.slow), "; "), v.row.latencies, v.row.note)
 			if f.newLeader { // one that has led without its database is the last choice for a minute
 				<-time.After(time.Minute)
 			}
 			continue
 		}
-		failed := append(v.problems, v.late...)
+		failed := slices.Concat(v.problems, v.late)
 		if v.excused {
 			v.note("p99 cannot be judged: the machine was busy at every try")
 		} else {

@@ -1,0 +1,106 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/agentos/agentos/internal/jobs"
+)
+
+// TestAQuestionKeepsToItsShare asks as often as it may for ten minutes: a question may use a hundredth of the time.
+func TestAQuestionKeepsToItsShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		by := newAskers()
+		defer by.close()
+		const cost = 800 * time.Millisecond
+		var p paced[int]
+		asked := 0
+		began := time.Now()
+		for time.Since(began) < 10*time.Minute {
+			_, at, err := p.get(t.Context(), by, time.Second, 0.01, func(context.Context) (int, error) {
+				asked++
+				time.Sleep(cost)
+				return asked, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if age := time.Since(at); age > 82*time.Second {
+				t.Errorf("the answer is %v old", age)
+			}
+			time.Sleep(time.Second)
+		}
+		if used := time.Duration(asked) * cost; used > 6*time.Second+cost || used < 5*time.Second {
+			t.Errorf("it was asked %d times in ten minutes, which took %v, want 6 s", asked, used)
+		}
+	})
+}
+
+func TestACheapQuestionIsAskedEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		by := newAskers()
+		defer by.close()
+		var p paced[int]
+		asked := 0
+		for range 10 {
+			for range 3 { // the sections of one collection share it
+				got, _, err := p.get(t.Context(), by, time.Second, 0.01, func(context.Context) (int, error) { asked++; return asked, nil })
+				if err != nil || got != asked {
+					t.Errorf("%d, %v", got, err)
+				}
+			}
+			time.Sleep(5 * time.Second)
+		}
+		if asked != 10 {
+			t.Errorf("it was asked %d times, want 10", asked)
+		}
+	})
+}
+
+func TestASlowQuestionHoldsNobodyUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		by := newAskers()
+		var p paced[int]
+		var n atomic.Int64
+		ask := func(context.Context) (int, error) { time.Sleep(5 * time.Second); return int(n.Add(1)), nil }
+		began := time.Now()
+		if _, _, err := p.get(t.Context(), by, time.Second, 0.5, ask); !errors.Is(err, jobs.ErrUnavailable) || time.Since(began) > waitFor {
+			t.Errorf("before the first answer: %v after %v", err, time.Since(began))
+		}
+		time.Sleep(time.Minute)
+		first := time.Now()
+		got, at, err := p.get(t.Context(), by, time.Second, 0.5, ask)
+		if err != nil || got != 1 || time.Since(first) != waitFor || time.Since(at) < time.Minute {
+			t.Errorf("while it is asked again: %d of %v, %v", got, at, err)
+		}
+		by.close()
+	})
+}
+
+func TestAQuestionThatFailsIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		by := newAskers()
+		defer by.close()
+		var p paced[int]
+		down := true
+		ask := func(context.Context) (int, error) {
+			if down {
+				time.Sleep(500 * time.Millisecond)
+				return 0, errors.New("down")
+			}
+			return 7, nil
+		}
+		if _, _, err := p.get(t.Context(), by, time.Second, 0.001, ask); err == nil {
+			t.Error("no error")
+		}
+		down = false
+		time.Sleep(retryWithin)
+		if got, _, err := p.get(t.Context(), by, time.Second, 0.001, ask); err != nil || got != 7 {
+			t.Errorf("%d, %v", got, err)
+		}
+	})
+}
