@@ -97,18 +97,20 @@ func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
 func weight(q jobs.Queue) int64 { return q.Pending + q.Processing + q.Scheduled + q.Retryable }
 
 // finishQueues puts the queues in order and tells since when their oldest jobs wait.
-func (s *Service) finishQueues(ctx context.Context, queues []jobs.Queue, countedAt time.Time) (err error) {
-	now := time.Now()
+func (s *Service) finishQueues(ctx context.Context, queues []jobs.Queue, countedAt time.Time) error {
+	var waiting []string
 	at := countedAt.UTC().Truncate(time.Millisecond)
 	for i := range queues {
 		q := &queues[i]
 		q.Order, q.CountedAt = int64(i), &at
 		slices.Sort(q.Agents)
 		if q.Pending > 0 {
-			if q.OldestAt, err = s.OldestDue(ctx, q.Name, now); err != nil {
-				return jobs.Explain("read the queues", err)
-			}
+			waiting = append(waiting, q.Name)
 		}
 	}
-	return nil
+	oldest, err := s.OldestDue(ctx, waiting, time.Now())
+	for i := range queues {
+		queues[i].OldestAt = oldest[queues[i].Name]
+	}
+	return jobs.Explain("read the queues", err)
 }

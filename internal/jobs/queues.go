@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // StateQueue is a state of jobs in a queue.
@@ -71,17 +73,22 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 			queues = append(queues, Queue{Order: int64(len(queues)), Name: name, Agents: []string{}})
 		}
 	}
-	now := time.Now()
+	var waiting []string
 	for i := range queues {
 		q := &queues[i]
 		q.Pending, q.Processing = counts[StateQueue{"available", q.Name}], counts[StateQueue{"running", q.Name}]
 		q.Scheduled, q.Retryable = counts[StateQueue{"scheduled", q.Name}], counts[StateQueue{"retryable", q.Name}]
 		q.PausedAt, q.Slots = paused[q.Name], slots[q.Name]
 		if q.Pending > 0 {
-			if q.OldestAt, err = s.OldestDue(ctx, q.Name, now); err != nil {
-				return nil, err
-			}
+			waiting = append(waiting, q.Name)
 		}
+	}
+	oldest, err := s.OldestDue(ctx, waiting, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	for i := range queues {
+		queues[i].OldestAt = oldest[queues[i].Name]
 	}
 	return queues, nil
 }
@@ -99,21 +106,36 @@ func (t *Table) PausedQueues(ctx context.Context) (map[string]*time.Time, error)
 	return paused, err
 }
 
-// OldestDue returns when the oldest waiting job of a queue became due: one step down the index for each priority.
-func (t *Table) OldestDue(ctx context.Context, queue string, now time.Time) (*time.Time, error) {
-	var oldest *time.Time
-	for priority := 1; priority <= 4; priority++ {
-		var at sql.NullTime
-		err := t.db.Read.QueryRowContext(ctx, `select scheduled_at from river_job
-			where state = 'available' and queue = $1 and priority = $2 order by scheduled_at limit 1`, queue, priority).Scan(&at)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue
+// OldestDue returns when the oldest waiting job of each queue became due, if it is due: one step down the index for each
+// priority.
+func (t *Table) OldestDue(ctx context.Context, queues []string, now time.Time) (map[string]*time.Time, error) {
+	oldest := map[string]*time.Time{}
+	note := func(queue string, at sql.NullTime) {
+		if at.Valid && at.Time.Before(now) && (oldest[queue] == nil || at.Time.Before(*oldest[queue])) {
+			oldest[queue] = timePtr(at)
 		}
-		if err != nil {
-			return nil, err
-		}
-		if at.Valid && at.Time.Before(now) && (oldest == nil || at.Time.Before(*oldest)) {
-			oldest = timePtr(at)
+	}
+	if t.db.Kind == db.Postgres {
+		rows, err := t.db.Read.QueryContext(ctx, `select q.name, j.scheduled_at from unnest($1::text[]) q(name)
+			cross join generate_series(1, 4) p(priority) cross join lateral (select scheduled_at from river_job
+				where state = 'available' and queue = q.name and priority = p.priority order by scheduled_at limit 1) j`, queues)
+		_, err = Collect(rows, err, func(rows *sql.Rows) (queue string, err error) {
+			var at sql.NullTime
+			err = rows.Scan(&queue, &at)
+			note(queue, at)
+			return queue, err
+		})
+		return oldest, err
+	}
+	for _, queue := range queues {
+		for priority := 1; priority <= 4; priority++ {
+			var at sql.NullTime
+			err := t.db.Read.QueryRowContext(ctx, `select scheduled_at from river_job
+				where state = 'available' and queue = $1 and priority = $2 order by scheduled_at limit 1`, queue, priority).Scan(&at)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return nil, err
+			}
+			note(queue, at)
 		}
 	}
 	return oldest, nil

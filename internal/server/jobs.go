@@ -18,8 +18,8 @@ const maxArgs = 256 << 10
 
 type listJobsInput struct {
 	State  []string  `query:"state" doc:"Only these states, separated by commas" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
-	Agent  string    `query:"agent" maxLength:"63"`
-	Queue  string    `query:"queue" maxLength:"63"`
+	Agent  string    `query:"agent" maxLength:"128"`
+	Queue  string    `query:"queue" maxLength:"128"`
 	Q      string    `query:"q" maxLength:"200" doc:"Text in the job's id, arguments or last error; for some 30 ms, then a page ends with a cursor to go on from"`
 	Since  time.Time `query:"since" doc:"Created at or after"`
 	Until  time.Time `query:"until" doc:"Created before"`
