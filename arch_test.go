@@ -55,7 +55,7 @@ var testsMayImport = map[string][]string{
 	"internal/db":        {"internal/db/dbtest", "test/servers"},
 	"internal/auth":      {"internal/db/dbtest"},
 	"internal/jobs":      {"internal/db/dbtest", "test/servers"},
-	"internal/attach":    {"internal/db/dbtest"},
+	"internal/attach":    {"internal/db/dbtest", "test/servers"},
 	"internal/source":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/server":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/cli":       {"internal/db/dbtest"},
