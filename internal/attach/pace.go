@@ -2,6 +2,7 @@ package attach
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,12 +26,25 @@ const (
 	shareFilling = 0.2
 )
 
+// price is what a question costs: the median of the last times it was asked, so that one hiccup of the network or of a busy
+// machine, which is no cost to the database, does not put it off for minutes.
+type price struct{ last [3]time.Duration }
+
+// pay notes what the question took this time, and returns how long it must not be asked to keep to its share.
+func (p *price) pay(took time.Duration, share float64) time.Duration {
+	p.last = [3]time.Duration{took, p.last[0], p.last[1]}
+	sorted := p.last
+	slices.Sort(sorted[:])
+	return max(time.Duration(float64(sorted[1])/share), took)
+}
+
 // paced is an answer that is asked for anew when its price allows.
 type paced[T any] struct {
 	mu     sync.Mutex
 	value  T
-	at     time.Time     // when the question was asked; zero before the first answer
-	err    error         // of the last time it was asked
+	at     time.Time // when the question was asked; zero before the first answer
+	err    error     // of the last time it was asked
+	price  price
 	next   time.Time     // when it may be asked again
 	asking chan struct{} // closed when the answer is there; nil while nobody asks
 }
@@ -100,9 +114,10 @@ func (p *paced[T]) ask(ctx context.Context, share float64, ask func(context.Cont
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	value, err := ask(ctx)
-	wait := time.Duration(float64(time.Since(began)) / share)
+	took := time.Since(began)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	wait := p.price.pay(took, share)
 	if p.err = err; err != nil {
 		wait = min(wait, retryWithin)
 	} else {

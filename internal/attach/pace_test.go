@@ -34,8 +34,9 @@ func TestAQuestionKeepsToItsShare(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if used := time.Duration(asked) * cost; used > 6*time.Second+cost || used < 5*time.Second {
-			t.Errorf("it was asked %d times in ten minutes, which took %v, want 6 s", asked, used)
+		if used := time.Duration(asked) * cost; used > 6*time.Second+2*cost || // one more at the beginning: what it costs is not known then
+			used < 5*time.Second {
+			t.Errorf("it was asked %d times in ten minutes, which took %v, want about 6 s", asked, used)
 		}
 	})
 }

@@ -102,11 +102,17 @@ func (s *Service) Run(ctx context.Context) error {
 	var filling sync.WaitGroup
 	filling.Go(func() { s.fill(ctx) })
 	defer filling.Wait()
+	var ended price
 	for {
 		began := time.Now()
 		s.asked = 0
-		s.note(s.step(ctx))
-		wait := max(s.interval, time.Duration(float64(s.asked)/shareEnded)) - time.Since(began)
+		err := s.step(ctx)
+		s.note(err)
+		wait := s.interval
+		if err == nil {
+			wait = max(wait, ended.pay(s.asked, shareEnded))
+		}
+		wait -= time.Since(began)
 		if !pause(ctx, max(wait, 0)) {
 			return nil
 		}
