@@ -48,7 +48,7 @@ func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
 		limit int
 	}{
 		{`select id from river_job where state = 'discarded' and finalized_at is not null order by finalized_at desc limit $1`, failuresRead},
-		{`select id from river_job where state = 'retryable' limit $1`, maxRetried},
+		{`select id from river_job where state = 'retryable' order by queue, priority, scheduled_at, id limit $1`, maxRetried},
 	} {
 		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
 			s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+which.ids+`)`, which.limit)

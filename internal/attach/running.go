@@ -51,7 +51,7 @@ func (s *Service) runningJobs(ctx context.Context) (*nowRunning, error) {
 func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 	found := &nowRunning{byQueue: map[string]int64{}, byKind: map[string]int64{}, byClient: map[string]*clientNow{}}
 	rows, err := s.foreign.Read.QueryContext(ctx, `select kind, queue, client, count(*), `+fmt.Sprintf(s.sql.ms, `max(attempted_at)`)+` from (
-		select j.kind, j.queue, `+s.sql.lastClient+` as client, j.attempted_at from river_job j where j.state = 'running' limit $1) picked
+		select j.kind, j.queue, `+s.sql.lastClient+` as client, j.attempted_at from river_job j where j.state = 'running' order by j.queue, j.priority, j.scheduled_at, j.id limit $1) picked
 		group by kind, queue, client`, maxRunning)
 	_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind, queue string
@@ -97,7 +97,7 @@ func (s *Service) Running(ctx context.Context, n int) ([]jobs.RunningJob, error)
 }
 
 func (s *Service) readLongest(ctx context.Context) ([]jobs.RunningJob, error) {
-	list, err := s.Where(ctx, `where j.id in (select id from (select id, attempted_at from river_job where state = 'running' limit $1) picked
+	list, err := s.Where(ctx, `where j.id in (select id from (select id, attempted_at from river_job where state = 'running' order by queue, priority, scheduled_at, id limit $1) picked
 		order by attempted_at limit $2) order by j.attempted_at, j.id`, maxRunning, longestRead)
 	if err != nil {
 		return nil, err

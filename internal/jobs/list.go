@@ -323,15 +323,16 @@ func (w *walk) rareStates(ctx context.Context) (ids []int64, rare bool, err erro
 		return nil, false, nil
 	}
 	for _, state := range w.filter.States {
-		condition := `state = $1`
+		// In the order of the index that is meant: else the planner may read the table from its beginning.
+		condition, order := `state = $1`, `queue, priority, scheduled_at, id`
 		if slices.Contains(endStates, state) {
-			condition += ` and finalized_at is not null` // the other index
+			condition, order = condition+` and finalized_at is not null`, `finalized_at`
 		}
 		args := []any{state, rareBound + 1 - len(ids)}
 		if w.filter.Queue != "" && !slices.Contains(endStates, state) {
 			condition, args = condition+` and queue = $3`, append(args, w.filter.Queue)
 		}
-		rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where `+condition+` limit $2`, args...)
+		rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where `+condition+` order by `+order+` limit $2`, args...)
 		some, err := Collect(rows, err, scanID)
 		if err != nil {
 			return nil, false, err
