@@ -42,6 +42,11 @@ type filler struct {
 // fill reads the minutes that no span covers, the newest first, in small steps with pauses that leave the database four fifths
 // of the time, until ctx ends. It remembers nothing but the spans: wherever it is killed, it goes on from there.
 func (s *Service) fill(ctx context.Context) {
+	for s.openFrom().IsZero() { // the present minutes come first
+		if !pause(ctx, s.interval/10) {
+			return
+		}
+	}
 	f := &filler{width: minute}
 	for {
 		wait := fillIdle
@@ -66,14 +71,8 @@ func (s *Service) fill(ctx context.Context) {
 func (s *Service) fillStep(ctx context.Context, f *filler) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	s.mu.Lock()
-	ready := s.live != nil && !s.upTo.IsZero()
-	var to time.Time
-	if ready {
-		to = s.live.from
-	}
-	s.mu.Unlock()
-	if !ready || !s.lead() {
+	to := s.openFrom()
+	if to.IsZero() || !s.lead() {
 		return false, nil
 	}
 	gap, err := s.newestGap(ctx, f, to)
@@ -89,6 +88,16 @@ func (s *Service) fillStep(ctx context.Context, f *filler) (more bool, err error
 	}
 	f.jobs += t.jobs
 	return true, nil
+}
+
+// openFrom is where the minutes that are not over begin; zero until these were read once.
+func (s *Service) openFrom() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live == nil || s.upTo.IsZero() {
+		return time.Time{}
+	}
+	return s.live.from
 }
 
 // newestGap returns the newest span without sums, without the empty time at its end, and notes the progress.

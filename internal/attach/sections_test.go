@@ -3,10 +3,12 @@ package attach
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,7 +147,18 @@ func TestLeavesTheDatabaseAsItWas(t *testing.T) {
 	furnish(t, site, time.Now())
 	site.insert(t, done("mail", "completed", time.Now().Add(-50*time.Hour)))
 	before := site.contents(t)
-	s := site.begun(t, nil)
+	s := site.service(t, nil)
+	var asked atomic.Int64
+	s.foreign.Trace(func(query string, _ []driver.NamedValue) {
+		asked.Add(1)
+		if !strings.HasPrefix(query, "select ") && query != "set default_transaction_read_only = on" {
+			t.Errorf("it is asked %q", query)
+		}
+	})
+	defer s.foreign.Trace(nil)
+	if err := s.begin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	filled(t, s)
 	ctx := t.Context()
 	_, err := s.Queues(ctx)
@@ -158,6 +171,10 @@ func TestLeavesTheDatabaseAsItWas(t *testing.T) {
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7); err != nil {
 		t.Fatal(err)
 	}
+	if asked.Load() < 20 {
+		t.Errorf("only %d statements were seen", asked.Load())
+	}
+	s.foreign.Trace(nil)
 	if after := site.contents(t); after != before {
 		t.Errorf("the database was\n%s\nand is\n%s", before, after)
 	}
