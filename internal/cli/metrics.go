@@ -69,6 +69,9 @@ var (
 	descPending     = describe("queue_pending", "Jobs that are due and wait, as the document shows them.")
 	descRunning     = describe("queue_running", "Jobs that run, as the document shows them.")
 	descOldest      = describe("queue_oldest_seconds", "How long the oldest due job has waited, as the document shows it.")
+	descAttached    = describe("attached_up", "1 while the attached database can be read, as the document shows it.")
+	descComplete    = describe("attached_behind_seconds", "How long ago the ended jobs were read that are in the sums.")
+	descHistory     = describe("attached_history_ratio", "Share of the attached history that is read.")
 	descSubscribers = describe("stream_subscribers", "Open streams.")
 	descStreamBytes = describe("stream_bytes_total", "Bytes sent to streams.")
 	descDropped     = describe("stream_dropped_total", "Streams ended because the client did not read.")
@@ -145,6 +148,15 @@ func (m *metrics) collectFleet(out chan<- prometheus.Metric) {
 				Pending, Processing int64
 				Oldest              *time.Time `json:"oldest_at"`
 			}
+			System *struct {
+				Components map[string]struct{ Status string }
+				Attached   *struct {
+					History struct{ Percent float64 }
+				}
+			}
+		}
+		Analytics *struct {
+			CompleteTo time.Time `json:"complete_to"`
 		}
 	}
 	if json.Unmarshal(current.JSON, &doc) != nil {
@@ -157,6 +169,13 @@ func (m *metrics) collectFleet(out chan<- prometheus.Metric) {
 		}
 		for state, n := range states {
 			gauge(out, descWorkers, float64(n), state)
+		}
+	}
+	if system := doc.Dashboard.System; system != nil && system.Attached != nil {
+		gauge(out, descAttached, oneIf(system.Components["attached"].Status == "ok"))
+		gauge(out, descHistory, system.Attached.History.Percent/100)
+		if doc.Analytics != nil {
+			gauge(out, descComplete, max(0, time.Since(doc.Analytics.CompleteTo).Seconds()))
 		}
 	}
 	if queue := doc.Dashboard.Queue; queue != nil {
