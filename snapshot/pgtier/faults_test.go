@@ -20,7 +20,7 @@ import (
 
 const (
 	// bounded is what no call may exceed: its second, and what a busy machine adds.
-	bounded = 1500 * time.Millisecond
+	bounded = 2500 * time.Millisecond
 
 	// recovery is within what a link must work again.
 	recovery = 10 * time.Second
