@@ -42,6 +42,8 @@ var mayImport = map[string][]string{
 	"test/api":         {},
 	"test/cluster":     {"examples", "test/api", "test/servers"},
 	"test/cluster/run": {"test/cluster"},
+	"bench/hot":        {},
+	"bench/replaced":   {},
 	"test/faults":      {"test/api", "test/servers", "test/cluster"},
 }
 
