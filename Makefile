@@ -79,8 +79,22 @@ soak: ## a cluster with a fault every minute for DURATION: nothing may pile up
 	AGENTOS_SOAK=$(DURATION) $(GO) test ./test/faults -run TestClusterSoak -count=1 -v -timeout 0
 
 .PHONY: bench
-bench: ## benchmarks of the hot path, side by side with a bare handler
+SIZES ?=
+PARTS ?= a b c d e
+bench: setup-bench ## measure everything beside what it replaces and its peers, and write the report in docs (hours)
+	$(GO) run ./bench -parts "$(PARTS)" -sizes "$(SIZES)"
+
+.PHONY: bench-short
+bench-short: setup-bench ## the same with tiny sizes, into a file of its own (minutes)
+	$(GO) run ./bench -short -parts "$(PARTS)" -sizes "$(SIZES)"
+
+.PHONY: bench-go
+bench-go: ## Go benchmarks of the hot path and below, six times each, for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./snapshot ./internal/server ./internal/auth
+
+.PHONY: setup-bench
+setup-bench: setup
+	@scripts/setup-bench
 
 .PHONY: fuzz
 FUZZTIME ?= 10m

@@ -42,6 +42,9 @@ var mayImport = map[string][]string{
 	"test/api":         {},
 	"test/cluster":     {"examples", "test/api", "test/servers"},
 	"test/cluster/run": {"test/cluster"},
+	"bench":            {"bench/hot", "bench/replaced", "test/api", "test/servers"},
+	"bench/hot":        {},
+	"bench/replaced":   {},
 	"test/faults":      {"test/api", "test/servers", "test/cluster"},
 }
 

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/agentos/agentos/test/servers"
+)
+
+// browser is a headless Chromium, driven by browser.mjs: one JSON object a line in each direction.
+type browser struct {
+	version string
+
+	cmd     *exec.Cmd
+	stdin   io.WriteCloser
+	answers *bufio.Reader
+	release func()
+}
+
+// visit is one page load, from the start of the navigation to the frame after the page was complete.
+type visit struct {
+	MS       float64 `json:"ms"`       // 0: it did not become complete in time
+	Requests int     `json:"requests"` // sent until then
+	API      int     `json:"api"`      // of these, answered calls of the API
+	Bytes    int     `json:"bytes"`    // over the wire until then
+}
+
+type browserOrder struct {
+	Do      string `json:"do"`
+	URL     string `json:"url,omitempty"`
+	Cookie  string `json:"cookie,omitempty"`
+	Ready   string `json:"ready,omitempty"`
+	Pages   int    `json:"pages,omitempty"`
+	Timeout int64  `json:"timeout,omitempty"` // ms
+}
+
+type browserAnswer struct {
+	visit
+	Version string `json:"version"`
+	Error   string `json:"error"`
+}
+
+// pagePatience is how long a page may take to become complete.
+const pagePatience = 2 * time.Minute
+
+func newBrowser(root string) (*browser, error) {
+	cmd := exec.Command("node", filepath.Join(root, "bench", "browser.mjs"))
+	cmd.Dir = root
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start node: %w: run scripts/setup", err)
+	}
+	b := &browser{cmd: cmd, stdin: stdin, answers: bufio.NewReader(stdout)}
+	if b.release, err = servers.Leash(cmd.Process.Pid); err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	answer, err := b.order(browserOrder{Do: "version"})
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	b.version = answer.Version
+	return b, nil
+}
+
+func (b *browser) order(o browserOrder) (answer browserAnswer, err error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return answer, err
+	}
+	if _, err := b.stdin.Write(append(text, '\n')); err != nil {
+		return answer, fmt.Errorf("the browser has gone: %w", err)
+	}
+	line, err := b.answers.ReadBytes('\n')
+	if err != nil {
+		return answer, fmt.Errorf("the browser has gone: %w", err)
+	}
+	if err := json.Unmarshal(line, &answer); err != nil {
+		return answer, err
+	}
+	if answer.Error != "" {
+		return answer, fmt.Errorf("the browser, %s %s: %s", o.Do, o.URL, answer.Error)
+	}
+	return answer, nil
+}
+
+// visit loads the page of a contestant once, with an empty browser cache.
+func (b *browser) visit(c *contestant) (visit, error) {
+	answer, err := b.order(browserOrder{Do: "visit", URL: c.url + c.path, Cookie: c.cookie, Ready: c.ready, Timeout: pagePatience.Milliseconds()})
+	return answer.visit, err
+}
+
+// open leaves pages of a contestant open until shut.
+func (b *browser) open(c *contestant, pages int) error {
+	_, err := b.order(browserOrder{Do: "open", URL: c.url + c.path, Cookie: c.cookie, Pages: pages})
+	return err
+}
+
+func (b *browser) shut() error {
+	_, err := b.order(browserOrder{Do: "shut"})
+	return err
+}
+
+func (b *browser) close() error {
+	err := b.stdin.Close() // it ends Chromium, then itself
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = b.cmd.Process.Kill() })
+	defer stop()
+	err = errors.Join(err, b.cmd.Wait())
+	if b.release != nil {
+		b.release()
+	}
+	return err
+}
+
+// visits loads the pages of several contestants in turn, each several times, and gives the median of each.
+func (b *browser) visits(rounds int, contestants ...*contestant) (map[*contestant]visit, error) {
+	all := map[*contestant][]visit{}
+	for range rounds {
+		for _, c := range contestants {
+			v, err := b.visit(c)
+			if err != nil {
+				return nil, err
+			}
+			all[c] = append(all[c], v)
+		}
+	}
+	medians := map[*contestant]visit{}
+	for c, list := range all {
+		medians[c] = medianVisit(list)
+	}
+	return medians, nil
+}

@@ -1,0 +1,116 @@
+// Loads pages in headless Chromium and times them. It takes orders, a JSON object a line, from its standard input, and
+// answers each with a line; see browser.go. It ends when the input ends.
+import { createRequire } from 'node:module'
+import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+const { chromium } = createRequire(new URL('../ui/package.json', import.meta.url))('playwright-core')
+
+const found = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/google-chrome', '/usr/bin/chromium-browser']
+const browser = await chromium.launch({
+  executablePath: found.find((path) => path && existsSync(path)),
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+})
+
+/** A page in a context of its own: nothing is in its cache. */
+async function blank({ url, cookie }) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+  if (cookie) {
+    const [name, value] = cookie.split('=')
+    await context.addCookies([{ name, value, url: new URL(url).origin, httpOnly: true, sameSite: 'Lax' }])
+  }
+  return context.newPage()
+}
+
+/** Runs in the page: notes when the frame after the one that made it complete begins. */
+const watch = (ready) => `(() => {
+  const frame = new MessageChannel()
+  frame.port1.onmessage = () => { globalThis.benchComplete = performance.now() }
+  const look = () => {
+    let complete = false
+    try { complete = Boolean(${ready}) } catch {} // the page is not there yet
+    if (!complete) return
+    observer.disconnect()
+    requestAnimationFrame(() => frame.port2.postMessage(null))
+  }
+  const observer = new MutationObserver(look)
+  observer.observe(document, { childList: true, subtree: true, characterData: true, attributes: true })
+})()`
+
+async function visit(order) {
+  const page = await blank(order)
+  try {
+    const devtools = await page.context().newCDPSession(page)
+    await devtools.send('Network.enable')
+    const paths = new Map()
+    const seen = { requests: 0, api: 0, bytes: 0 }
+    let counting = true
+    devtools.on('Network.requestWillBeSent', ({ requestId, request }) => {
+      if (!counting) return
+      paths.set(requestId, new URL(request.url).pathname)
+      seen.requests++
+    })
+    devtools.on('Network.dataReceived', ({ encodedDataLength }) => {
+      if (counting) seen.bytes += encodedDataLength
+    })
+    devtools.on('Network.responseReceived', ({ response }) => {
+      if (counting) seen.bytes += response.encodedDataLength // its headers
+    })
+    devtools.on('Network.loadingFinished', ({ requestId }) => {
+      if (counting && paths.get(requestId)?.includes('/api/')) seen.api++
+    })
+    await page.addInitScript(watch(order.ready))
+    await page.goto(order.url, { waitUntil: 'commit', timeout: order.timeout })
+    const complete = await page
+      .waitForFunction(() => globalThis.benchComplete, undefined, { timeout: order.timeout, polling: 5 })
+      .then((handle) => handle.jsonValue())
+      .catch((error) => {
+        if (error.name === 'TimeoutError') return 0
+        throw error
+      })
+    counting = false
+    return { ms: complete, ...seen }
+  } finally {
+    await page.context().close()
+  }
+}
+
+let opened = []
+
+const orders = {
+  version: () => ({ version: browser.version() }),
+  visit,
+  async open(order) {
+    for (let i = 0; i < order.pages; i++) {
+      const page = await blank(order)
+      opened.push(page)
+      await page.goto(order.url, { waitUntil: 'commit', timeout: 60_000 })
+    }
+    return {}
+  },
+  async shut() {
+    await Promise.all(opened.map((page) => page.context().close()))
+    opened = []
+    return {}
+  },
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const order = JSON.parse(line)
+  let answer
+  try {
+    answer = await orders[order.do](order)
+  } catch (error) {
+    answer = { error: String(error.message ?? error) }
+  }
+  process.stdout.write(JSON.stringify(answer) + '\n')
+}
+await browser.close()

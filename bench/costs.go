@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// costs is part e: what AgentOS costs by itself.
+type costs struct {
+	*bed
+	section *section
+	start   *table
+	cycle   *table
+	flow    *table
+	idle    map[int]cycle // by number of jobs
+	history history       // of the present filling
+}
+
+func (b *bed) newCosts(s *section) *costs {
+	c := &costs{
+		bed: b, section: s, idle: map[int]cycle{},
+		start: newTable("Start and size", "Jobs", "Ready, new data folder", "Ready, kept data folder", "Memory", "Binary", "History read in", "with database time"),
+		cycle: newTable("A cycle by size and backlog", "Jobs", "Waiting", "Slowest section", "All sections", "Statements", "Database time"),
+		flow:  newTable("A minute in a steady flow", "Jobs", "Jobs a second", "Viewers", "Database time", "Statements", "Memory"),
+	}
+	s.tables = []*table{c.start, c.cycle, c.flow}
+	return c
+}
+
+// measure fills the rows of the present filling.
+func (c *costs) measure(ctx context.Context) error {
+	if err := c.starts(ctx); err != nil {
+		return err
+	}
+	for _, waiting := range c.plan.manyWaiting {
+		if err := c.database.have(ctx, "available", waiting); err != nil {
+			return err
+		}
+		if err := c.cycles(ctx, waiting); err != nil {
+			return err
+		}
+	}
+	if err := c.database.have(ctx, "available", c.plan.waiting); err != nil {
+		return err
+	}
+	return c.flows(ctx)
+}
+
+// starts measures the time from the start of the process to the moment at which it can show the dashboard, and what reading the
+// history has cost.
+func (c *costs) starts(ctx context.Context) error {
+	progress("starting AgentOS at %s jobs", count(c.database.size))
+	var fresh, kept []time.Duration
+	for range c.plan.visits {
+		data, err := os.MkdirTemp(c.folder, "start-")
+		if err != nil {
+			return err
+		}
+		ready, err := c.startOnce(data)
+		if err = errors.Join(err, os.RemoveAll(data)); err != nil {
+			return err
+		}
+		fresh = append(fresh, ready)
+		if ready, err = c.startOnce(c.data); err != nil {
+			return err
+		}
+		kept = append(kept, ready)
+	}
+	ours, err := c.startAgentOS(ctx)
+	if err != nil {
+		return err
+	}
+	defer ours.close()
+	memory, err := c.settledMemory(ctx, ours)
+	if err != nil {
+		return err
+	}
+	binary, err := os.Stat(c.binary)
+	if err != nil {
+		return err
+	}
+	c.start.add(count(c.database.size), spread(fresh, took), spread(kept, took), size(memory), size(binary.Size()),
+		took(c.history.took), took(c.history.spent))
+	return nil
+}
+
+func (c *costs) startOnce(data string) (time.Duration, error) {
+	began := time.Now()
+	ours, err := c.launchAgentOS(data, "/readyz")
+	if err != nil {
+		return 0, err
+	}
+	ready := time.Since(began)
+	ours.close()
+	return ready, nil
+}
+
+// cycles measures the collector with a backlog.
+func (c *costs) cycles(ctx context.Context, waiting int) error {
+	ours, err := c.startAgentOS(ctx)
+	if err != nil {
+		return err
+	}
+	defer ours.close()
+	progress("cycles at %s jobs, %s waiting", count(c.database.size), count(waiting))
+	cycle, err := c.bed.cycles(ctx, ours)
+	if err != nil {
+		return err
+	}
+	if waiting == c.plan.waiting {
+		c.idle[c.database.size] = cycle
+	}
+	c.cycle.add(count(c.database.size), count(waiting), took(cycle.slowest), took(cycle.sum), fmt.Sprintf("%.0f", cycle.statements), took(cycle.spent))
+	return nil
+}
+
+// flows counts a minute's database time while jobs come and go, without viewers and with some.
+func (c *costs) flows(ctx context.Context) error {
+	ours, err := c.startAgentOS(ctx)
+	if err != nil {
+		return err
+	}
+	defer ours.close()
+	for _, viewers := range append([]int{0}, c.plan.pollers...) {
+		if err := c.flowing(ctx, ours, viewers); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *costs) flowing(ctx context.Context, ours *contestant, viewers int) error {
+	progress("  a flow of %d jobs a second at %s jobs, %d viewers", c.plan.flowRate, count(c.database.size), viewers)
+	f, err := c.database.startFlow(ctx, c.plan.flowRate)
+	if err != nil {
+		return err
+	}
+	a := newAudience(ours)
+	var used rate
+	if err = a.join(ctx, viewers); err == nil {
+		if err = pause(ctx, 2*interval); err == nil {
+			used, err = c.database.during(ctx, ours.role, c.plan.window)
+		}
+	}
+	memory := memoryOf(ours.pid())
+	done, flowErr := f.close()
+	if err = errors.Join(err, flowErr, a.leave()); err != nil {
+		return err
+	}
+	c.flow.add(count(c.database.size), whole(done), fmt.Sprint(viewers), took(used.spent), whole(used.statements), size(memory))
+	return nil
+}
+
+// finish tells how a cycle grows from the smallest to the largest number of jobs.
+func (c *costs) finish() {
+	sizes := c.plan.costSizes
+	small, large := c.idle[sizes[0]], c.idle[sizes[len(sizes)-1]]
+	if len(sizes) < 2 || small.spent == 0 || large.spent == 0 {
+		return
+	}
+	c.section.note("A cycle at %s jobs takes %.2f times the database time of one at %s (%d %% of the statements), with %s waiting.",
+		count(sizes[len(sizes)-1]), float64(large.spent)/float64(small.spent), count(sizes[0]),
+		int(100*large.statements/small.statements), count(c.plan.waiting))
+}

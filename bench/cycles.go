@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"time"
+)
+
+// cycle is what one cycle of AgentOS' collector costs.
+type cycle struct {
+	slowest, sum time.Duration // of its sections: side by side, and one after the other
+	statements   float64
+	spent        time.Duration // by the database
+}
+
+// interval is how often AgentOS collects.
+const interval = 5 * time.Second
+
+// cycles measures the cycles of the window that the plan gives.
+func (b *bed) cycles(ctx context.Context, c *contestant) (cycle, error) {
+	before, err := b.database.usageOf(ctx, c.role)
+	if err != nil {
+		return cycle{}, err
+	}
+	var slowest, sum []time.Duration
+	for deadline := time.Now().Add(b.plan.window); time.Now().Before(deadline); {
+		if err := pause(ctx, interval); err != nil {
+			return cycle{}, err
+		}
+		d, err := c.document(ctx)
+		if err != nil {
+			return cycle{}, err
+		}
+		a, b := d.rebuild()
+		slowest, sum = append(slowest, a), append(sum, b)
+	}
+	after, err := b.database.usageOf(ctx, c.role)
+	if err != nil {
+		return cycle{}, err
+	}
+	used, n := after.since(before), float64(after.at.Sub(before.at))/float64(interval)
+	return cycle{median(slowest), median(sum), float64(used.statements) / n, time.Duration(float64(used.spent) / n)}, nil
+}

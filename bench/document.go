@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// document is the part of AgentOS' document that is measured.
+type document struct {
+	Timestamp time.Time
+	Dashboard struct {
+		System struct {
+			Attached *struct {
+				History struct {
+					Done    bool
+					Percent float64
+				}
+			}
+		}
+	}
+	Meta struct {
+		Revision int64
+		Sections map[string]struct {
+			AsOf   *time.Time `json:"as_of"`
+			TookMS float64    `json:"took_ms"`
+			Error  string
+		}
+	}
+}
+
+func (c *contestant) document(ctx context.Context) (d document, err error) {
+	return d, c.api().Call(ctx, http.MethodGet, "/api/admin/ssot", nil, &d)
+}
+
+// missing is an error unless every section was collected since.
+func (d document) missing(since time.Time) error {
+	for name, s := range d.Meta.Sections {
+		if s.AsOf == nil || s.AsOf.Before(since) {
+			return fmt.Errorf("section %s is of %v: %s", name, s.AsOf, s.Error)
+		}
+	}
+	return nil
+}
+
+// rebuild is how long it took to collect all sections side by side, which is the slowest, and one after the other.
+func (d document) rebuild() (slowest, sum time.Duration) {
+	for _, s := range d.Meta.Sections {
+		took := time.Duration(s.TookMS * float64(time.Millisecond))
+		slowest, sum = max(slowest, took), sum+took
+	}
+	return slowest, sum
+}
+
+// metrics are AgentOS' counters by name with labels.
+func (c *contestant) metrics(ctx context.Context) (map[string]float64, error) {
+	request, err := c.api().Request(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("metrics: %s", response.Status)
+	}
+	values := map[string]float64{}
+	for line := range strings.Lines(string(text)) {
+		at := strings.LastIndexByte(line, ' ')
+		if at < 0 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if value, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64); err == nil {
+			values[line[:at]] = value
+		}
+	}
+	return values, nil
+}
+
+// hitRate is the share of answers that came from memory.
+func hitRate(before, after map[string]float64) float64 {
+	var hits, all float64
+	for name, value := range after {
+		if !strings.HasPrefix(name, "agentos_snapshot_answers_total") && !strings.HasPrefix(name, "agentos_snapshot_unavailable_total") {
+			continue
+		}
+		all += value - before[name]
+		if strings.Contains(name, `rung="memory"`) {
+			hits += value - before[name]
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return hits / all
+}
