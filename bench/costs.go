@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type costs struct {
 	start   *table
 	cycle   *table
 	flow    *table
+	list    *table
 	idle    map[int]cycle // by number of jobs
 	history history       // of the present filling
 }
@@ -24,9 +26,10 @@ func (b *bed) newCosts(s *section) *costs {
 		bed: b, section: s, idle: map[int]cycle{},
 		start: newTable("Start and size", "Jobs", "Ready, new data folder", "Ready, kept data folder", "Memory", "Binary", "History read in", "with database time"),
 		cycle: newTable("A cycle by size and backlog", "Jobs", "Waiting", "Slowest section", "All sections", "Statements", "Database time"),
-		flow:  newTable("A minute in a steady flow", "Jobs", "Jobs a second", "Viewers", "Database time", "Statements", "Memory"),
+		flow:  newTable("A minute in a steady flow", "Jobs", "Waiting", "Jobs a second", "Viewers", "Database time", "Statements", "Memory"),
 	}
-	s.tables = []*table{c.start, c.cycle, c.flow}
+	c.list = newTable("Lists of the jobs page", "List", "Jobs", "p50", "p95", "Slowest", "Jobs on the page", "The search")
+	s.tables = []*table{c.start, c.cycle, c.flow, c.list}
 	return c
 }
 
@@ -42,11 +45,20 @@ func (c *costs) measure(ctx context.Context) error {
 		if err := c.cycles(ctx, waiting); err != nil {
 			return err
 		}
+		if waiting == c.plan.waiting {
+			continue
+		}
+		if err := c.flows(ctx, waiting, slices.Max(c.plan.pollers)); err != nil { // a big backlog must not cost more
+			return err
+		}
 	}
 	if err := c.database.have(ctx, "available", c.plan.waiting); err != nil {
 		return err
 	}
-	return c.flows(ctx)
+	if err := c.lists(ctx); err != nil {
+		return err
+	}
+	return c.flows(ctx, c.plan.waiting, append([]int{0}, c.plan.pollers...)...)
 }
 
 // starts measures the time from the start of the process to the moment at which it can show the dashboard, and what reading the
@@ -118,21 +130,21 @@ func (c *costs) cycles(ctx context.Context, waiting int) error {
 }
 
 // flows counts a minute's database time while jobs come and go, without viewers and with some.
-func (c *costs) flows(ctx context.Context) error {
+func (c *costs) flows(ctx context.Context, waiting int, audiences ...int) error {
 	ours, err := c.startAgentOS(ctx)
 	if err != nil {
 		return err
 	}
 	defer ours.close()
-	for _, viewers := range append([]int{0}, c.plan.pollers...) {
-		if err := c.flowing(ctx, ours, viewers); err != nil {
+	for _, viewers := range audiences {
+		if err := c.flowing(ctx, ours, waiting, viewers); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *costs) flowing(ctx context.Context, ours *contestant, viewers int) error {
+func (c *costs) flowing(ctx context.Context, ours *contestant, waiting, viewers int) error {
 	progress("  a flow of %d jobs a second at %s jobs, %d viewers", c.plan.flowRate, count(c.database.size), viewers)
 	f, err := c.database.startFlow(ctx, c.plan.flowRate)
 	if err != nil {
@@ -150,7 +162,7 @@ func (c *costs) flowing(ctx context.Context, ours *contestant, viewers int) erro
 	if err = errors.Join(err, flowErr, a.leave()); err != nil {
 		return err
 	}
-	c.flow.add(count(c.database.size), whole(done), fmt.Sprint(viewers), took(used.spent), whole(used.statements), size(memory))
+	c.flow.add(count(c.database.size), count(waiting), whole(done), fmt.Sprint(viewers), took(used.spent), whole(used.statements), size(memory))
 	return nil
 }
 

@@ -27,6 +27,7 @@ type plan struct {
 
 	window   time.Duration // during which database time is counted
 	visits   int           // page loads of one figure
+	asks     int           // of each list of jobs
 	rounds   int           // of the hot path
 	round    time.Duration // of one contestant in it
 	flowRate int           // jobs per second of the steady flow
@@ -40,7 +41,7 @@ func longPlan() plan {
 		costSizes:     []int{1_000_000, 10_000_000},
 		waiting:       100_000, manyWaiting: []int{100_000, 1_000_000}, few: 30, many: 3_000,
 		viewers: []int{1_000, 5_000, 10_000}, pollers: []int{1, 10, 100},
-		window: time.Minute, visits: 9, rounds: 15, round: 2 * time.Second, flowRate: 200,
+		window: time.Minute, visits: 9, asks: 40, rounds: 15, round: 2 * time.Second, flowRate: 200,
 	}
 }
 
@@ -51,6 +52,8 @@ func shortPlan() plan {
 	p.replacedSizes, p.peerSizes, p.costSizes = []int{10_000}, []int{10_000}, []int{10_000, 20_000}
 	p.waiting, p.manyWaiting, p.many = 1_000, []int{1_000, 10_000}, 300
 	p.viewers, p.pollers = []int{100, 500}, []int{1, 10}
+	p.asks = 5
+	p.asks = 5
 	p.window, p.visits, p.rounds, p.round = 11*time.Second, 3, 3, 400*time.Millisecond
 	return p
 }
