@@ -107,19 +107,15 @@ func (s *Service) countEnded(ctx context.Context, of span) (n int64, err error) 
 // firstEnded returns when the first job ended of those that are still there; lastEnded when the last did before a time. Both
 // are the zero time when there is none.
 func (s *Service) firstEnded(ctx context.Context) (time.Time, error) {
-	return s.extreme(ctx, `order by finalized_at limit 1`, later2(false))
+	return s.extreme(ctx, `order by finalized_at limit 1`, func(a, b time.Time) bool { return b.Before(a) })
 }
 
 func (s *Service) lastEnded(ctx context.Context, before time.Time) (time.Time, error) {
-	return s.extreme(ctx, `and finalized_at < $1 order by finalized_at desc limit 1`, later2(true), s.foreign.Stamp(before))
+	return s.extreme(ctx, `and finalized_at < $1 order by finalized_at desc limit 1`, time.Time.Before, s.foreign.Stamp(before))
 }
 
-// later2 tells whether to prefer the second of two times: the later one, or the earlier.
-func later2(late bool) func(a, b time.Time) bool {
-	return func(a, b time.Time) bool { return a.IsZero() || b.After(a) == late }
-}
-
-func (s *Service) extreme(ctx context.Context, order string, prefer func(a, b time.Time) bool, args ...any) (best time.Time, err error) {
+// extreme returns the time at one end of the index, of all three states; better tells whether the second of two times is further out.
+func (s *Service) extreme(ctx context.Context, order string, better func(a, b time.Time) bool, args ...any) (best time.Time, err error) {
 	for _, state := range []string{"cancelled", "completed", "discarded"} { // one step down the index for each
 		var at sql.NullTime
 		rows, err := s.foreign.Read.QueryContext(ctx, `select finalized_at from river_job where state = '`+state+`' and finalized_at is not null `+order, args...)
@@ -127,7 +123,7 @@ func (s *Service) extreme(ctx context.Context, order string, prefer func(a, b ti
 		if err != nil {
 			return best, jobs.Explain("look for ended jobs", err)
 		}
-		if at.Valid && prefer(best, at.Time) {
+		if at.Valid && (best.IsZero() || better(best, at.Time)) {
 			best = at.Time
 		}
 	}
