@@ -83,7 +83,7 @@ func (b *bed) audience(ctx context.Context, t *table, ours *contestant, viewers 
 	spent := (busy - alone) * 60 / publishes
 	row := []string{
 		count(viewers), whole(publishes), took(time.Duration(max(spent, 0) * float64(time.Second))), took(median(lags)), took(slices.Max(lags)),
-		size(float64(memory) / float64(viewers)), size(bytes / float64(viewers) / minutes), size(polled),
+		perViewer(memory, viewers), size(bytes / float64(viewers) / minutes), size(polled),
 	}
 	if fewest < viewers {
 		row[4] += fmt.Sprintf(" (%d of them)", fewest)
@@ -92,8 +92,15 @@ func (b *bed) audience(ctx context.Context, t *table, ours *contestant, viewers 
 	return nil
 }
 
-// settledMemory waits, for at most twice the window of the plan, until a server has given back what logging in and starting took: the
-// hash of a password alone is 64 MiB for a moment.
+// perViewer is the share of one viewer in what the server has grown by; nothing when it has shrunk meanwhile.
+func perViewer(grown int64, viewers int) string {
+	if grown <= 0 {
+		return notMeasured
+	}
+	return size(float64(grown) / float64(viewers))
+}
+
+// settledMemory waits, for at most twice the window of the plan, until a server has given back what starting took.
 func (b *bed) settledMemory(ctx context.Context, c *contestant) (int64, error) {
 	now := memoryOf(c.pid())
 	for deadline := time.Now().Add(2 * b.plan.window); time.Now().Before(deadline); {
@@ -101,7 +108,7 @@ func (b *bed) settledMemory(ctx context.Context, c *contestant) (int64, error) {
 		if err := pause(ctx, 2*interval); err != nil {
 			return 0, err
 		}
-		if now = memoryOf(c.pid()); now > before-1<<20 && now < 64<<20 {
+		if now = memoryOf(c.pid()); now > before-1<<20 {
 			break
 		}
 	}

@@ -41,7 +41,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 		return err
 	}
 	defer peer.close()
-	ours, err := p.startAgentOS(ctx)
+	ours, err := p.startForBrowser(ctx)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (r *replacement) measure(ctx context.Context) error {
 		return err
 	}
 	defer old.close()
-	ours, err := r.startAgentOS(ctx)
+	ours, err := r.startForBrowser(ctx)
 	if err != nil {
 		return err
 	}
