@@ -1,5 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import { age, ago, bytes, compact, count, duration, elapsed, money, percent, plural, setting, until } from './format'
+import {
+  age,
+  ago,
+  bytes,
+  compact,
+  count,
+  duration,
+  elapsed,
+  fullTime,
+  money,
+  percent,
+  plural,
+  setting,
+  until,
+} from './format'
 
 test('unknown is a dash, never zero', () => {
   for (const show of [count, compact, percent, duration, elapsed, ago, until, bytes, money]) {
@@ -89,4 +103,20 @@ test('bytes, money, plural', () => {
   expect(money(12.3)).toBe('$12.30')
   expect(plural(1, 'job')).toBe('1 job')
   expect(plural(1200, 'job')).toBe('1,200 jobs')
+})
+
+test('numbers and times are written as the browser would', () => {
+  const numbers = new Intl.NumberFormat('en-US')
+  for (const n of [0, 7, 999, 1000, 12345, 9999, 1234567, -1234, 1e9, 4020.1, 0.5, 999999.9994])
+    expect(count(n)).toBe(numbers.format(n))
+  const times = new Intl.DateTimeFormat('en-GB', {
+    year: 'numeric',
+    month: 'short',
+    day: '2-digit',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  })
+  for (const at of ['2026-01-02T03:04:05Z', '2026-06-30T23:59:59Z', '2026-12-31T12:00:00Z'])
+    expect(fullTime(at).replace('Sept', 'Sep')).toBe(times.format(new Date(at)).replace('Sept', 'Sep'))
 })

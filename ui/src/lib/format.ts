@@ -3,17 +3,17 @@ import type { Maybe } from './types/document'
 
 export const unknown = '–'
 
-const grouped = new Intl.NumberFormat('en-US')
-const timeOfDay = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
-const hourMinute = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' })
-const full = new Intl.DateTimeFormat('en-GB', {
-  year: 'numeric',
-  month: 'short',
-  day: '2-digit',
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-})
+// By hand: the browser's own formats take 30 ms to make, before anything is on the page.
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+const two = (n: number) => String(n).padStart(2, '0')
+const hourMinute = (at: Date) => `${two(at.getHours())}:${two(at.getMinutes())}`
+const timeOfDay = (at: Date) => `${hourMinute(at)}:${two(at.getSeconds())}`
+const full = (at: Date) => `${two(at.getDate())} ${months[at.getMonth()]} ${at.getFullYear()}, ${timeOfDay(at)}`
+
+function grouped(n: number): string {
+  const [whole, fraction] = String(Math.round(n * 1000) / 1000).split('.')
+  return whole!.replace(/\B(?=(\d{3})+$)/g, ',') + (fraction ? `.${fraction}` : '')
+}
 
 function missing(value: Maybe<number | string>): value is null | undefined {
   return value == null || value === '' || (typeof value === 'number' && !Number.isFinite(value))
@@ -21,13 +21,13 @@ function missing(value: Maybe<number | string>): value is null | undefined {
 
 /** 12345 → "12,345". */
 export function count(n: Maybe<number>): string {
-  return missing(n) ? unknown : grouped.format(n)
+  return missing(n) ? unknown : grouped(n)
 }
 
 /** For narrow places: 999 → "999", 12345 → "12.3k", 3400000 → "3.4M". */
 export function compact(n: Maybe<number>): string {
   if (missing(n)) return unknown
-  if (Math.abs(n) < 10_000) return grouped.format(n)
+  if (Math.abs(n) < 10_000) return grouped(n)
   const [value, unit] = Math.abs(n) < 999_500 ? [n / 1e3, 'k'] : Math.abs(n) < 999.5e6 ? [n / 1e6, 'M'] : [n / 1e9, 'G']
   return `${value < 99.95 ? value.toFixed(1).replace('.0', '') : Math.round(value)}${unit}`
 }
@@ -125,17 +125,17 @@ export function money(usd: Maybe<number>): string {
 
 /** "14:03:07" in the viewer's zone. */
 export function clockTime(at: Maybe<string>): string {
-  return missing(at) ? unknown : timeOfDay.format(new Date(at))
+  return missing(at) ? unknown : timeOfDay(new Date(at))
 }
 
 /** "14:03" in the viewer's zone, of unix milliseconds. */
 export function shortTime(ms: number): string {
-  return hourMinute.format(ms)
+  return hourMinute(new Date(ms))
 }
 
 /** "23 Nov 2026, 14:03:07" in the viewer's zone. */
 export function fullTime(at: Maybe<string>): string {
-  return missing(at) ? unknown : full.format(new Date(at))
+  return missing(at) ? unknown : full(new Date(at))
 }
 
 /** 1 → "1 job", 3 → "3 jobs". */
