@@ -25,8 +25,11 @@ const (
 // Failures returns the n newest failed attempts: of jobs that were given up, and of those that wait for another attempt (of
 // these at most maxRetried are looked at).
 func (s *Service) Failures(ctx context.Context, n int) ([]jobs.Failure, error) {
-	if s.noEnded() || s.noActive() {
+	if s.noEnded() {
 		return nil, missing(endedIndex)
+	}
+	if s.noActive() {
+		return nil, missing(activeIndex)
 	}
 	all, _, err := s.fails.get(ctx, s.askers, s.fresh(), shareFailures, func(ctx context.Context) ([]jobs.Failure, error) {
 		all, err := s.readFailures(ctx)
