@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/test/api"
 )
 
 // document is the part of AgentOS' document that is measured.
@@ -74,17 +75,7 @@ func (c *contestant) metrics(ctx context.Context) (map[string]float64, error) {
 	if response.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("metrics: %s", response.Status)
 	}
-	values := map[string]float64{}
-	for line := range strings.Lines(string(text)) {
-		at := strings.LastIndexByte(line, ' ')
-		if at < 0 || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if value, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64); err == nil {
-			values[line[:at]] = value
-		}
-	}
-	return values, nil
+	return api.Metrics(text), nil
 }
 
 // hitRate is the share of answers that came from memory.

@@ -60,7 +60,7 @@ func (l *live) add(e *ended) bool {
 
 // step reads what ended since the last time, stores it, and closes the minutes that are over.
 func (s *Service) step(ctx context.Context) error {
-	if !s.lead() || s.source.noEnded {
+	if !s.lead() || s.noEnded() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

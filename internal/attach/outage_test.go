@@ -5,10 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/test/servers"
@@ -21,17 +17,7 @@ func ownServer(t *testing.T) (*site, *servers.Postgres) {
 	if err := server.CreateDatabase("app", ""); err != nil {
 		t.Fatal(err)
 	}
-	s := &site{kind: db.Postgres, admin: server.URL("app"), url: server.URL("app"), schema: "app"}
-	pool, err := pgxpool.New(t.Context(), s.admin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	s.pgx, s.pool = pool, stdlib.OpenDBFromPool(pool)
-	t.Cleanup(func() { _ = s.pool.Close() })
-	s.exec(t, `create schema app`)
-	migrate(t, riverpgxv5.New(pool), s.schema, 0)
-	return s, server
+	return postgresSite(t, server.URL("app"), 0), server
 }
 
 func until(t *testing.T, what string, met func() bool) {

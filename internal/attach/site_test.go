@@ -44,7 +44,15 @@ func newSite(t *testing.T, kind db.Kind, version int) *site {
 	if kind == db.SQLite {
 		return newSQLiteSite(t)
 	}
-	s := &site{kind: kind, admin: dbtest.EmptyPostgresURL(t), schema: "app"}
+	s := postgresSite(t, dbtest.EmptyPostgresURL(t), version)
+	s.url = dbtest.ReaderURL(t, s.admin, s.schema)
+	return s
+}
+
+// postgresSite makes a site in an empty Postgres database, read by the one who owns it.
+func postgresSite(t *testing.T, admin string, version int) *site {
+	t.Helper()
+	s := &site{kind: db.Postgres, url: admin, admin: admin, schema: "app"}
 	pool, err := pgxpool.New(t.Context(), s.admin)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +62,6 @@ func newSite(t *testing.T, kind db.Kind, version int) *site {
 	t.Cleanup(func() { _ = s.pool.Close() })
 	s.exec(t, `create schema app`)
 	migrate(t, riverpgxv5.New(pool), s.schema, version)
-	s.url = dbtest.ReaderURL(t, s.admin, s.schema)
 	return s
 }
 

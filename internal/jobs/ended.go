@@ -57,7 +57,7 @@ func (r *Rollups) Replace(ctx context.Context, tx *db.Tx, from, to time.Time, wi
 		if b.start < from.Unix() || b.start >= to.Unix() {
 			return fmt.Errorf("replace sums: minute %d is out of range", b.start)
 		}
-		if err := insertSums(ctx, tx, b, s); err != nil {
+		if err := storeSums(ctx, tx, b, s); err != nil {
 			return err
 		}
 	}
@@ -99,18 +99,11 @@ func (r *Rollups) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.
 		return err
 	}
 	for b, s := range hours {
-		if err := insertSums(ctx, tx, b, s); err != nil {
+		if err := storeSums(ctx, tx, b, s); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func insertSums(ctx context.Context, tx *db.Tx, b bucket, s *sums) error {
-	_, err := tx.ExecContext(ctx, `insert into rollup (step_s, agent, queue, start_s, `+sumColumns+`)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-		append([]any{b.step, b.agent, b.queue, b.start}, s.values()...)...)
-	return err
 }
 
 // HoursBefore makes Windows and Agents take the sums of whole hours only where the hours end before a time, because later

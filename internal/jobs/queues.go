@@ -7,7 +7,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
@@ -19,13 +18,9 @@ type StateQueue struct{ State, Queue string }
 // CountActive counts the jobs that are available, retryable, running or scheduled, by the index alone. It takes 3 ms for 20,000
 // of them, and 0.3 s for a million.
 func (t *Table) CountActive(ctx context.Context) (map[StateQueue]int64, error) {
-	return t.countStates(ctx, "available", "retryable", "running", "scheduled")
-}
-
-func (t *Table) countStates(ctx context.Context, states ...string) (map[StateQueue]int64, error) {
 	counts := map[StateQueue]int64{}
 	rows, err := t.db.Read.QueryContext(ctx, `select state, queue, count(*) from river_job
-		where state in ('`+strings.Join(states, `', '`)+`') group by state, queue`)
+		where state in ('available', 'retryable', 'running', 'scheduled') group by state, queue`)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (key StateQueue, err error) {
 		var n int64
 		err = rows.Scan(&key.State, &key.Queue, &n)

@@ -215,13 +215,18 @@ func addTo(ctx context.Context, tx *db.Tx, b bucket, fresh *sums) error {
 	if err := fresh.scan(row.Scan); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
+	return storeSums(ctx, tx, b, fresh)
+}
+
+// storeSums puts sums in the place of those of their row, if there is one.
+func storeSums(ctx context.Context, tx *db.Tx, b bucket, s *sums) error {
 	_, err := tx.ExecContext(ctx, `insert into rollup (step_s, agent, queue, start_s, `+sumColumns+`)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 		on conflict (step_s, agent, queue, start_s) do update set
 			ok = excluded.ok, failed = excluded.failed, timeout = excluded.timeout, lost = excluded.lost, cancelled = excluded.cancelled,
 			run_max_ms = excluded.run_max_ms, wait_max_ms = excluded.wait_max_ms, input_tokens = excluded.input_tokens,
 			output_tokens = excluded.output_tokens, cost_usd = excluded.cost_usd, run_ms = excluded.run_ms, wait_ms = excluded.wait_ms`,
-		append([]any{b.step, b.agent, b.queue, b.start}, fresh.values()...)...)
+		append([]any{b.step, b.agent, b.queue, b.start}, s.values()...)...)
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -173,17 +172,7 @@ func (m *Member) Metrics(ctx context.Context) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := map[string]float64{}
-	for line := range strings.Lines(string(text)) {
-		at := strings.LastIndexByte(line, ' ')
-		if at < 0 || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if value, err := strconv.ParseFloat(strings.TrimSpace(line[at:]), 64); err == nil {
-			values[line[:at]] = value
-		}
-	}
-	return values, nil
+	return api.Metrics(text), nil
 }
 
 func (m *Member) get(ctx context.Context, path string) ([]byte, error) {
