@@ -1,10 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vite'
 import { gzipAssets } from './build/gzip-assets.ts'
-import { themeScript } from './build/theme-script.ts'
+import { inlineFirstPaint } from './build/inline.ts'
 
 export default defineConfig({
-  plugins: [svelte(), themeScript('src/theme.js'), gzipAssets()],
+  plugins: [svelte(), inlineFirstPaint(), gzipAssets()],
   publicDir: false,
   build: {
     target: ['chrome123', 'firefox120', 'safari17.5'], // light-dark(), since May 2024

@@ -16,6 +16,7 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/internal/server"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
@@ -81,13 +82,16 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		return err
 	}
 	stream := snapshot.NewStream(cache, snapshot.StreamOptions{Log: log})
+	drawer := prerender.New(prerender.Options{
+		Cache: cache, UI: ui.Dist(), Log: log, Fleet: show.fleet != nil, Acts: show.actions != nil,
+	})
 	handler, err := server.New(server.Options{
 		Cache: cache, Stream: stream, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
 		Agents: func() server.AgentsState {
 			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems}
 		},
-		UI: ui.Dist(), Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(),
+		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(),
 		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB),
 	})
 	if err != nil {
@@ -103,6 +107,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return collector.Run(running) })
 	group.Go(func() error { return accounts.Run(running) })
+	group.Go(func() error { return drawer.Run(running) })
 	web := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
 		WriteTimeout:   time.Minute, // streams set their own, for each write

@@ -58,7 +58,7 @@ func (s *server) refuseLogin(c *call, err error) {
 }
 
 func (s *server) writeLogin(c *call, status int, message string) {
-	setPageHeaders(c.Header())
+	s.setPageHeaders(c.Header())
 	c.Header().Set("Content-Type", "text/html; charset=utf-8")
 	c.WriteHeader(status)
 	body := strings.Replace(s.pages.login, errorMark, html.EscapeString(message), 1)
@@ -78,7 +78,7 @@ func (s *server) logout(c *call) {
 }
 
 func (s *server) seeOther(c *call, path string) {
-	setPageHeaders(c.Header())
+	s.setPageHeaders(c.Header())
 	http.Redirect(c, c.request, path, http.StatusSeeOther)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/flate"
 
+	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -17,42 +18,50 @@ import (
 // that were compressed apart can be joined: those of the page's fixed parts are made once, those of a document once a
 // revision, and the few bytes about the viewer are put between them uncompressed.
 type packedPage struct {
-	before, after         []byte // as they are
-	beforeBlocks, closing []byte // compressed; closing ends the body
+	head, before, after               []byte // as they are
+	headBlocks, beforeBlocks, closing []byte // compressed; closing ends the body
 
-	mu       sync.Mutex // one request at a time compresses a new revision
-	document atomic.Pointer[packedDocument]
+	document packedOnce[snapshot.Snapshot]
+	overview packedOnce[prerender.Drawing]
 }
 
-type packedDocument struct {
-	of     *snapshot.Snapshot // nil: no document
+// packedOnce is the compressed text of the newest of something.
+type packedOnce[T any] struct {
+	mu     sync.Mutex // one request at a time compresses a new one
+	newest atomic.Pointer[packed[T]]
+}
+
+type packed[T any] struct {
+	of     *T // nil: there is none
 	blocks []byte
 }
 
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
 
-func (p *packedPage) init(before, after []byte) {
-	p.before = before
+func (p *packedPage) init(head, before, after []byte) {
+	p.head, p.before = head, before
 	p.after = append(bytes.Clone(snapshotClose), after...)
-	p.beforeBlocks = deflate(before, false)
+	p.headBlocks, p.beforeBlocks = deflate(head, false), deflate(before, false)
 	p.closing = deflate(p.after, true)
 }
 
 // assemble returns the whole page. The block is what stands before the document.
-func (p *packedPage) assemble(block []byte, doc *snapshot.Snapshot) []byte {
-	packed := p.pack(doc)
-	head := slices.Concat(block, snapshotOpen)
-	text := documentText(doc)
+func (p *packedPage) assemble(drawn *prerender.Drawing, block []byte, doc *snapshot.Snapshot) []byte {
+	markup, text := markupOf(drawn), documentText(doc)
+	packedMarkup, packedText := p.overview.pack(drawn, markup), p.document.pack(doc, text)
+	viewer := slices.Concat(block, snapshotOpen)
 
-	body := make([]byte, 0, len(gzipHeader)+len(p.beforeBlocks)+5+len(head)+len(packed.blocks)+len(p.closing)+8)
+	body := make([]byte, 0, len(gzipHeader)+len(p.headBlocks)+len(packedMarkup)+len(p.beforeBlocks)+5+len(viewer)+len(packedText)+len(p.closing)+8)
 	body = append(body, gzipHeader...)
+	body = append(body, p.headBlocks...)
+	body = append(body, packedMarkup...)
 	body = append(body, p.beforeBlocks...)
-	body = appendStored(body, head)
-	body = append(body, packed.blocks...)
+	body = appendStored(body, viewer)
+	body = append(body, packedText...)
 	body = append(body, p.closing...)
 
 	sum, size := uint32(0), 0
-	for _, part := range [][]byte{p.before, head, text, p.after} {
+	for _, part := range [][]byte{p.head, markup, p.before, viewer, text, p.after} {
 		sum = crc32.Update(sum, crc32.IEEETable, part)
 		size += len(part)
 	}
@@ -60,19 +69,19 @@ func (p *packedPage) assemble(block []byte, doc *snapshot.Snapshot) []byte {
 	return binary.LittleEndian.AppendUint32(body, uint32(size))
 }
 
-// pack compresses a document at most once.
-func (p *packedPage) pack(doc *snapshot.Snapshot) *packedDocument {
-	if known := p.document.Load(); known != nil && known.of == doc {
-		return known
+// pack compresses the text of one at most once.
+func (p *packedOnce[T]) pack(of *T, text []byte) []byte {
+	if known := p.newest.Load(); known != nil && known.of == of {
+		return known.blocks
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if known := p.document.Load(); known != nil && known.of == doc {
-		return known
+	if known := p.newest.Load(); known != nil && known.of == of {
+		return known.blocks
 	}
-	packed := &packedDocument{of: doc, blocks: deflate(documentText(doc), false)}
-	p.document.Store(packed)
-	return packed
+	made := &packed[T]{of: of, blocks: deflate(text, false)}
+	p.newest.Store(made)
+	return made.blocks
 }
 
 // deflate compresses text to blocks that end on a byte; last marks the end of the body.

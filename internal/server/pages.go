@@ -11,26 +11,33 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/snapshot"
 )
 
 // The places in the built pages where the server inserts something.
 const (
-	bootMark  = "<!--agentos:boot-->"
-	errorMark = "<!--agentos:error-->"
+	overviewMark = "<!--agentos:overview-->"
+	bootMark     = "<!--agentos:boot-->"
+	errorMark    = "<!--agentos:error-->"
 )
 
 // pages are the built HTML pages, cut at the marks.
 type pages struct {
-	before, after []byte // of index.html, around bootMark
-	packed        packedPage
-	login         string
-	missing       []byte   // the 404 page
-	link          []string // early hints for the entry assets
+	head, before, after []byte // of index.html: up to overviewMark, from there to bootMark, and the rest
+	packed              packedPage
+	policy              []string // the Content-Security-Policy of every page
+	login               string
+	missing             []byte   // the 404 page
+	link                []string // early hints, for a page that is not drawn
 }
 
 func newPages(f *files) (*pages, error) {
-	before, after, ok := bytes.Cut(f.html["index.html"], []byte(bootMark))
+	head, rest, ok := bytes.Cut(f.html["index.html"], []byte(overviewMark))
+	if !ok {
+		return nil, errors.New("the built dashboard has no index.html with " + overviewMark + ": run \"make ui\"")
+	}
+	before, after, ok := bytes.Cut(rest, []byte(bootMark))
 	if !ok {
 		return nil, errors.New("the built dashboard has no index.html with " + bootMark + ": run \"make ui\"")
 	}
@@ -38,16 +45,18 @@ func newPages(f *files) (*pages, error) {
 		return nil, errors.New("the built dashboard has no login.html with " + errorMark + ": run \"make ui\"")
 	}
 	p := &pages{
+		head:    head,
 		before:  before,
 		after:   after,
+		policy:  policyOf(f.html["index.html"], f.html["login.html"]),
 		login:   string(f.html["login.html"]),
 		missing: f.html["404.html"],
-		link:    preloads(before),
+		link:    preloads(f.html["index.html"]),
 	}
 	if p.missing == nil {
 		p.missing = []byte(missingPage)
 	}
-	p.packed.init(before, after)
+	p.packed.init(head, before, after)
 	return p, nil
 }
 
@@ -93,11 +102,15 @@ func page(s *server, r route) http.Handler {
 		if err == nil {
 			b.Served = &bootServed{Rung: served.Rung, AgeS: roundSeconds(served.Age), Stale: served.Stale}
 		}
-		s.writePage(c, b, doc)
+		var drawn *prerender.Drawing
+		if c.request.URL.Path == "/" {
+			drawn = s.Overview()
+		}
+		s.writePage(c, b, drawn, doc)
 	}))
 }
 
-func (s *server) writePage(c *call, b boot, doc *snapshot.Snapshot) {
+func (s *server) writePage(c *call, b boot, drawn *prerender.Drawing, doc *snapshot.Snapshot) {
 	inline, err := json.Marshal(b) // escapes <, > and &
 	if err != nil {
 		s.fail(c, err)
@@ -108,18 +121,18 @@ func (s *server) writePage(c *call, b boot, doc *snapshot.Snapshot) {
 	block = append(block, inline...)
 	block = append(block, `</script>`...)
 	h := c.Header()
-	setPageHeaders(h)
+	s.setPageHeaders(h)
 	h["Content-Type"] = htmlType
 	h["Vary"] = varyCoding
-	if len(s.pages.link) > 0 {
+	if drawn == nil && len(s.pages.link) > 0 { // what is drawn comes first
 		h["Link"] = s.pages.link
 	}
 	var body []byte
 	if acceptsGzip(c.request.Header) {
 		h["Content-Encoding"] = gzipCoding
-		body = s.pages.packed.assemble(block, doc)
+		body = s.pages.packed.assemble(drawn, block, doc)
 	} else {
-		body = bytes.Join([][]byte{s.pages.before, block, snapshotOpen, documentText(doc), snapshotClose, s.pages.after}, nil)
+		body = bytes.Join([][]byte{s.pages.head, markupOf(drawn), s.pages.before, block, snapshotOpen, documentText(doc), snapshotClose, s.pages.after}, nil)
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	_, _ = c.Write(body) // the client may be gone: nobody could be told
@@ -131,6 +144,14 @@ var (
 	snapshotClose = []byte(`</script>`)
 )
 
+// markupOf is what the place of the overview holds.
+func markupOf(drawn *prerender.Drawing) []byte {
+	if drawn == nil {
+		return nil
+	}
+	return drawn.HTML
+}
+
 // documentText is safe inside a script element: the snapshot package escapes <, > and &.
 func documentText(doc *snapshot.Snapshot) []byte {
 	if doc == nil {
@@ -139,28 +160,13 @@ func documentText(doc *snapshot.Snapshot) []byte {
 	return doc.JSON
 }
 
-var entryPattern = regexp.MustCompile(`<(script|link)\b[^>]*?\b(?:src|href)="(/assets/[^"]+)"[^>]*>`)
+var scriptPattern = regexp.MustCompile(`"(/assets/[^"]+\.js)"`)
 
-// preloads tells the browser what to fetch before it has read the page: the scripts and styles that its head names.
-func preloads(head []byte) []string {
+// preloads tells the browser what to fetch before it has read the page: its scripts, which stand at its end.
+func preloads(page []byte) []string {
 	var links []string
-	for _, m := range entryPattern.FindAllSubmatch(head, -1) {
-		tag, path := string(m[0]), string(m[2])
-		how := ""
-		switch {
-		case strings.Contains(tag, `type="module"`), strings.Contains(tag, `rel="modulepreload"`):
-			how = "rel=modulepreload"
-		case string(m[1]) == "script":
-			how = "rel=preload; as=script"
-		case strings.Contains(tag, `rel="stylesheet"`):
-			how = "rel=preload; as=style"
-		default:
-			continue
-		}
-		if strings.Contains(tag, " crossorigin") { // the same way of fetching, or it is fetched twice
-			how += "; crossorigin"
-		}
-		links = append(links, "<"+path+">; "+how)
+	for _, m := range scriptPattern.FindAllSubmatch(page, -1) {
+		links = append(links, "<"+string(m[1])+">; rel=modulepreload")
 	}
 	if len(links) == 0 {
 		return nil
@@ -170,7 +176,7 @@ func preloads(head []byte) []string {
 
 // noSuchPage answers a page's address that does not exist.
 func (s *server) noSuchPage(c *call) {
-	setPageHeaders(c.Header())
+	s.setPageHeaders(c.Header())
 	c.Header()["Content-Type"] = htmlType
 	c.WriteHeader(http.StatusNotFound)
 	if c.request.Method != http.MethodHead {

@@ -3,6 +3,8 @@ package server
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"regexp"
@@ -12,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
 )
@@ -57,15 +60,27 @@ func TestPagesCarryTheDocument(t *testing.T) {
 	})
 }
 
+// A page that is not drawn waits for its scripts; one that is drawn has time for them once it is on screen.
 func TestPageTellsTheBrowserWhatToFetch(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
-		f := newFixture(t, d)
+		drawn := &prerender.Drawing{HTML: []byte("<main>drawn</main>")}
+		f := newFixture(t, d, func(_ *fixture, o *Options) { o.Overview = func() *prerender.Drawing { return drawn } })
 		f.user("ada", auth.RoleViewer)
 		browser := f.browser()
 		f.login(browser, "ada")
-		want := "</assets/app-1.js>; rel=modulepreload; crossorigin, </assets/app-1.css>; rel=preload; as=style; crossorigin"
-		if got := f.get(browser, "/").header.Get("Link"); got != want {
-			t.Errorf("Link: %s\nwant: %s", got, want)
+		for path, want := range map[string]string{"/jobs": "</assets/app-1.js>; rel=modulepreload", "/": ""} {
+			r := f.get(browser, path)
+			if got := r.header.Get("Link"); got != want {
+				t.Errorf("%s: Link: %s\nwant: %s", path, got, want)
+			}
+			if strings.Contains(r.body, `<div id="app" data-drawn><main>drawn</main></div>`) != (path == "/") {
+				t.Errorf("%s: %s", path, r.body)
+			}
+			blocks(t, r.body)
+		}
+		plain := f.get(browser, "/", "Accept-Encoding", "identity")
+		if packed := f.get(browser, "/"); plain.body != packed.body {
+			t.Errorf("unpacked it is another page:\n%s\n%s", plain.body, packed.body)
 		}
 	})
 }
@@ -92,7 +107,9 @@ func TestPagesAreClosedToOtherOrigins(t *testing.T) {
 		for _, path := range []string{"/", "/login", "/nothing"} {
 			h := f.get(browser, path).header
 			for name, want := range map[string]string{
-				"Content-Security-Policy":      pageCSP[0],
+				"Content-Security-Policy": "default-src 'none'; script-src 'self' 'sha256-" + hashOf("theme()") + "' 'sha256-" + hashOf(`load(["/assets/app-1.js"])`) +
+					"'; style-src 'self' 'sha256-" + hashOf("body{}") + "'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+					"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'",
 				"X-Content-Type-Options":       "nosniff",
 				"Referrer-Policy":              "no-referrer",
 				"Cross-Origin-Opener-Policy":   "same-origin",
@@ -103,10 +120,12 @@ func TestPagesAreClosedToOtherOrigins(t *testing.T) {
 				}
 			}
 		}
-		if strings.Contains(pageCSP[0], "unsafe") {
-			t.Error("the policy lets inline code run")
-		}
 	})
+}
+
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func TestUnknownPage(t *testing.T) {
@@ -161,19 +180,22 @@ func TestAcceptsGzip(t *testing.T) {
 // Deflate blocks made apart are joined by hand: what comes out must be what went in, for sizes around a block's limit.
 func TestPackedPageUnpacks(t *testing.T) {
 	var p packedPage
-	before, after := []byte("<html>before"), []byte("after</html>")
-	p.init(before, after)
+	head, before, after := []byte("<html>head"), []byte("before"), []byte("after</html>")
+	p.init(head, before, after)
 	for _, size := range []int{0, 1, 70_000, 131_070} {
 		block := bytes.Repeat([]byte("b"), size)
 		for _, doc := range []*snapshot.Snapshot{nil, {JSON: bytes.Repeat([]byte(`{"a":1}`), 9000)}} {
-			packed := p.assemble(bytes.Clone(block), doc)
-			z, err := gzip.NewReader(bytes.NewReader(packed))
-			must(t, err)
-			got, err := io.ReadAll(z)
-			must(t, err)
-			want := string(before) + string(block) + string(snapshotOpen) + string(documentText(doc)) + string(snapshotClose) + string(after)
-			if string(got) != want {
-				t.Errorf("block of %d: %d bytes, want %d", size, len(got), len(want))
+			for _, drawn := range []*prerender.Drawing{nil, {HTML: bytes.Repeat([]byte("<p>1"), 20_000)}} {
+				packed := p.assemble(drawn, bytes.Clone(block), doc)
+				z, err := gzip.NewReader(bytes.NewReader(packed))
+				must(t, err)
+				got, err := io.ReadAll(z)
+				must(t, err)
+				want := string(head) + string(markupOf(drawn)) + string(before) + string(block) + string(snapshotOpen) +
+					string(documentText(doc)) + string(snapshotClose) + string(after)
+				if string(got) != want {
+					t.Errorf("block of %d: %d bytes, want %d", size, len(got), len(want))
+				}
 			}
 		}
 	}
@@ -185,23 +207,27 @@ func TestBuiltDashboardFits(t *testing.T) {
 	must(t, err)
 	pages, err := newPages(files)
 	must(t, err)
-	for _, m := range entryPattern.FindAllSubmatch(pages.before, -1) {
-		if files.byPath[string(m[2])] == nil {
-			t.Errorf("index.html names %s, which is not there", m[2])
+	if len(pages.link) != 1 {
+		t.Fatalf("index.html names no scripts: %s", pages.after)
+	}
+	for _, m := range scriptPattern.FindAllSubmatch(pages.after, -1) {
+		if files.byPath[string(m[1])] == nil {
+			t.Errorf("index.html names %s, which is not there", m[1])
 		}
 	}
-	if strings.Contains(string(pages.before)+string(pages.after), "<style") || strings.Contains(pages.login, " style=") {
-		t.Error("the pages have inline styles, which the policy forbids")
+	if files.byPath["/"+prerender.Script] != nil {
+		t.Error("the server's own script would be sent to browsers")
+	}
+	for _, html := range []string{string(pages.head), pages.login} {
+		if strings.Contains(html, " style=") || !strings.Contains(html, "<style>") || strings.Contains(html, `rel="stylesheet"`) {
+			t.Error("a page has style attributes, which the policy forbids, or asks for a stylesheet before it is shown")
+		}
 	}
 }
 
-func TestPreloadsOfAPageWithoutAssets(t *testing.T) {
+func TestPreloadsOfAPageWithoutScripts(t *testing.T) {
 	if got := preloads([]byte(`<link rel="icon" href="/assets/x.svg">`)); got != nil {
 		t.Errorf("%q", got)
-	}
-	classic := preloads([]byte(`<script src="/assets/theme.js"></script>`))
-	if len(classic) != 1 || classic[0] != "</assets/theme.js>; rel=preload; as=script" {
-		t.Errorf("%q", classic)
 	}
 }
 
@@ -211,12 +237,12 @@ func BenchmarkPage(b *testing.B) {
 	f.typical()
 	doc := f.cache.Current()
 	var p packedPage
-	p.init([]byte("<html>"), []byte("</html>"))
+	p.init([]byte("<html>"), nil, []byte("</html>"))
 	block := make([]byte, 200)
 	b.Run("joined", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			p.assemble(block, doc)
+			p.assemble(nil, block, doc)
 		}
 	})
 	b.Run("whole", func(b *testing.B) {

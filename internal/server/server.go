@@ -14,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -28,6 +29,8 @@ type Options struct {
 
 	Actions Actions // nil: jobs and queues can only be looked at
 	Fleet   Fleet   // nil: the agents are another program's: nothing is enqueued, and agents cannot be paused
+
+	Overview func() *prerender.Drawing // the overview as drawn last; nil: the browser makes it by itself
 
 	Nudge   func(sections ...string)    // collects these sections now; nil: nobody is told
 	Log     *slog.Logger                // nil: discard
@@ -107,6 +110,9 @@ func newServer(opts Options) *server {
 	if opts.Nudge == nil {
 		opts.Nudge = func(...string) {}
 	}
+	if opts.Overview == nil {
+		opts.Overview = func() *prerender.Drawing { return nil }
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -150,9 +156,7 @@ var (
 	sameOrigin      = []string{"same-origin"}
 	noReferrer      = []string{"no-referrer"}
 	strictTransport = []string{"max-age=31536000"}
-	pageCSP         = []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
-		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"}
-	noStore = []string{"no-store"}
+	noStore         = []string{"no-store"}
 )
 
 // setSecurityHeaders sets what every answer has; pages have more (setPageHeaders).
@@ -165,8 +169,8 @@ func (s *server) setSecurityHeaders(h http.Header) {
 }
 
 // setPageHeaders is for what a browser shows as a page.
-func setPageHeaders(h http.Header) {
-	h["Content-Security-Policy"] = pageCSP
+func (s *server) setPageHeaders(h http.Header) {
+	h["Content-Security-Policy"] = s.pages.policy
 	h["Referrer-Policy"] = noReferrer
 	h["Cross-Origin-Opener-Policy"] = sameOrigin
 	h["Cache-Control"] = noStore

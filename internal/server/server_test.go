@@ -59,8 +59,8 @@ agents:
 `
 
 var builtUI = fstest.MapFS{
-	"index.html": {Data: []byte(`<!doctype html><head><script type="module" crossorigin src="/assets/app-1.js"></script>` +
-		`<link rel="stylesheet" crossorigin href="/assets/app-1.css"></head><body><div id="app"></div><!--agentos:boot--></body></html>`)},
+	"index.html": {Data: []byte(`<!doctype html><head><script>theme()</script><style>body{}</style></head><body>` +
+		`<div id="app" data-drawn><!--agentos:overview--></div><!--agentos:boot--><script>load(["/assets/app-1.js"])</script></body></html>`)},
 	"login.html":         {Data: []byte(`<form method="post"><div role="alert"><!--agentos:error--></div></form>`)},
 	"assets/app-1.js":    {Data: bytes.Repeat([]byte("export const x = 1;\n"), 200)},
 	"assets/app-1.js.gz": {Data: []byte("as packed by the build")},
@@ -219,10 +219,13 @@ func (f *fixture) browser() *http.Client {
 	return &http.Client{Jar: jar, CheckRedirect: stay}
 }
 
-func (f *fixture) get(client *http.Client, path string) reply {
+func (f *fixture) get(client *http.Client, path string, headers ...string) reply {
 	f.t.Helper()
 	r, err := http.NewRequestWithContext(f.t.Context(), "GET", f.url+path, nil)
 	must(f.t, err)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
 	return f.do(client, r)
 }
 

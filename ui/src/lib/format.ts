@@ -123,19 +123,28 @@ export function money(usd: Maybe<number>): string {
   return `$${usd !== 0 && Math.abs(usd) < 1 ? usd.toFixed(3) : usd.toFixed(2)}`
 }
 
+/** Whether the viewer's zone is known: not while the server draws the page (prerender.ts). Times of day are left out then. */
+let zoned = true
+export function forgetZone() {
+  zoned = false
+}
+export function zoneKnown(): boolean {
+  return zoned
+}
+
 /** "14:03:07" in the viewer's zone. */
 export function clockTime(at: Maybe<string>): string {
-  return missing(at) ? unknown : timeOfDay(new Date(at))
+  return missing(at) ? unknown : zoned ? timeOfDay(new Date(at)) : ''
 }
 
 /** "14:03" in the viewer's zone, of unix milliseconds. */
 export function shortTime(ms: number): string {
-  return hourMinute(new Date(ms))
+  return zoned ? hourMinute(new Date(ms)) : ''
 }
 
 /** "23 Nov 2026, 14:03:07" in the viewer's zone. */
 export function fullTime(at: Maybe<string>): string {
-  return missing(at) ? unknown : full(new Date(at))
+  return missing(at) ? unknown : zoned ? full(new Date(at)) : at
 }
 
 /** 1 → "1 job", 3 → "3 jobs". */

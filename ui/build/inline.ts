@@ -1,0 +1,46 @@
+import { readFileSync } from 'node:fs'
+import { transformWithOxc, type Plugin } from 'vite'
+
+/**
+ * Puts into the pages what they need before the first paint, so that they ask for nothing before it: the script that applies the
+ * stored theme, at `<!--theme-->`, and their stylesheets. Their modules are loaded by a script of a few lines, at the end, which lets
+ * the first paint go before. The server allows what is inlined by its hash.
+ */
+export function inlineFirstPaint(): Plugin {
+  return {
+    name: 'inline-first-paint',
+    enforce: 'post',
+    transformIndexHtml: {
+      order: 'post',
+      handler: async (html) => html.replace('<!--theme-->', `<script>${await small('theme')}</script>`),
+    },
+    async generateBundle(_, bundle) {
+      const inlined = new Set<string>()
+      const style = (name: string) => {
+        const sheet = bundle[name]
+        if (sheet?.type !== 'asset') throw new Error(`${name} is wanted by a page, and is not built`)
+        inlined.add(name)
+        return `<style>${String(sheet.source).trim()}</style>`
+      }
+      const load = await small('load')
+      for (const page of Object.values(bundle)) {
+        if (page.type !== 'asset' || !page.fileName.endsWith('.html')) continue
+        const scripts: string[] = []
+        page.source = String(page.source)
+          .replace(/<link rel="stylesheet"[^>]* href="\/([^"]+)">/g, (_, name: string) => style(name))
+          .replace(/<script type="module"[^>]* src="([^"]+)"><\/script>/g, (_, src: string) => (scripts.push(src), ''))
+          .replace(/<link rel="modulepreload"[^>]* href="([^"]+)">/g, (_, src: string) => (scripts.push(src), ''))
+          .replace('</body>', (end) =>
+            scripts.length ? `<script>${load.replace('SCRIPTS', JSON.stringify(scripts))}</script>${end}` : end,
+          )
+      }
+      for (const name of inlined) delete bundle[name]
+    },
+  }
+}
+
+/** A script of src/inline without its comments. */
+async function small(name: string): Promise<string> {
+  const path = `src/inline/${name}.js`
+  return (await transformWithOxc(readFileSync(path, 'utf8'), path, {})).code.replace(/\/\*.*?\*\/\s*/gs, '').trim()
+}
