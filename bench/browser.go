@@ -25,10 +25,11 @@ type browser struct {
 	release func()
 }
 
-// visit is one page load, from the start of the navigation to the frame after the page was complete.
+// visit is one page load, from the start of the navigation to the end of the frame that shows it complete.
 type visit struct {
 	MS       float64 `json:"ms"`       // 0: it did not become complete in time
-	Requests int     `json:"requests"` // sent until then
+	Live     float64 `json:"live"`     // until its scripts were at work; MS where that is the same
+	Requests int     `json:"requests"` // sent until it was live
 	API      int     `json:"api"`      // of these, answered calls of the API
 	Bytes    int     `json:"bytes"`    // over the wire until then
 }
@@ -37,7 +38,9 @@ type browserOrder struct {
 	Do      string `json:"do"`
 	URL     string `json:"url,omitempty"`
 	Cookie  string `json:"cookie,omitempty"`
+	From    string `json:"from,omitempty"`
 	Ready   string `json:"ready,omitempty"`
+	Live    string `json:"live,omitempty"`
 	Pages   int    `json:"pages,omitempty"`
 	Timeout int64  `json:"timeout,omitempty"` // ms
 }
@@ -101,7 +104,9 @@ func (b *browser) order(o browserOrder) (answer browserAnswer, err error) {
 
 // visit loads the page of a contestant once, with an empty browser cache.
 func (b *browser) visit(c *contestant) (visit, error) {
-	answer, err := b.order(browserOrder{Do: "visit", URL: c.url + c.path, Cookie: c.cookie, Ready: c.ready, Timeout: pagePatience.Milliseconds()})
+	answer, err := b.order(browserOrder{
+		Do: "visit", URL: c.url + c.path, From: c.url + c.from, Cookie: c.cookie, Ready: c.ready, Live: c.live, Timeout: pagePatience.Milliseconds(),
+	})
 	return answer.visit, err
 }
 

@@ -30,24 +30,33 @@ async function blank({ url, cookie }) {
   return context.newPage()
 }
 
-/** Runs in the page: notes when the frame after the one that made it complete begins. */
-const watch = (ready) => `(() => {
+/**
+ * Runs in the page: notes when the frame that shows it complete has been drawn, and when it is live. It looks once a frame, which
+ * disturbs the page less than observing its changes.
+ */
+const watch = (ready, live) => `(() => {
+  globalThis.bench = {}
+  const is = (condition) => { try { return Boolean(condition()) } catch { return false } } // the page is not there yet
   const frame = new MessageChannel()
-  frame.port1.onmessage = () => { globalThis.benchComplete = performance.now() }
+  frame.port1.onmessage = ({ data }) => { for (const name of data) globalThis.bench[name] = performance.now() }
+  const open = new Map([['complete', () => ${ready}], ['live', () => ${live}]])
   const look = () => {
-    let complete = false
-    try { complete = Boolean(${ready}) } catch {} // the page is not there yet
-    if (!complete) return
-    observer.disconnect()
-    requestAnimationFrame(() => frame.port2.postMessage(null))
+    const now = [...open].filter(([, condition]) => is(condition)).map(([name]) => name)
+    now.forEach((name) => open.delete(name))
+    if (now.length > 0) frame.port2.postMessage(now) // answered after the frame that begins now
+    if (open.size > 0) requestAnimationFrame(look)
   }
-  const observer = new MutationObserver(look)
-  observer.observe(document, { childList: true, subtree: true, characterData: true, attributes: true })
+  requestAnimationFrame(look)
 })()`
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 async function visit(order) {
   const page = await blank(order)
   try {
+    // From a page of the same server, as after signing in, once opening a window no longer keeps the browser busy.
+    await page.goto(order.from, { timeout: order.timeout })
+    await sleep(1500)
     const devtools = await page.context().newCDPSession(page)
     await devtools.send('Network.enable')
     const paths = new Map()
@@ -67,17 +76,20 @@ async function visit(order) {
     devtools.on('Network.loadingFinished', ({ requestId }) => {
       if (counting && paths.get(requestId)?.includes('/api/')) seen.api++
     })
-    await page.addInitScript(watch(order.ready))
+    await page.addInitScript(watch(order.ready, order.live || order.ready))
     await page.goto(order.url, { waitUntil: 'commit', timeout: order.timeout })
-    const complete = await page
-      .waitForFunction(() => globalThis.benchComplete, undefined, { timeout: order.timeout, polling: 5 })
+    const times = await page
+      .waitForFunction(() => globalThis.bench.complete && globalThis.bench.live && globalThis.bench, undefined, {
+        timeout: order.timeout,
+        polling: 250,
+      })
       .then((handle) => handle.jsonValue())
       .catch((error) => {
-        if (error.name === 'TimeoutError') return 0
+        if (error.name === 'TimeoutError') return { complete: 0, live: 0 }
         throw error
       })
     counting = false
-    return { ms: complete, ...seen }
+    return { ms: times.complete, live: times.live, ...seen }
   } finally {
     await page.context().close()
   }

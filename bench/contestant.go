@@ -25,7 +25,9 @@ type contestant struct {
 	token   string
 	process servers.Process
 	ready   string // JavaScript that is true when its page shows what it is for
+	live    string // JavaScript that is true when its scripts are at work; empty: when its page is ready
 	path    string // of that page
+	from    string // path of the page on which the browser is before
 }
 
 func (c *contestant) pid() int {
@@ -97,7 +99,7 @@ func login(ctx context.Context, at string) (cookie string, err error) {
 
 // emptyPage is a page with nothing on it, of a server that runs: what the browser takes by itself.
 func (c *contestant) emptyPage() *contestant {
-	return &contestant{name: "an empty page", url: c.url, path: "/livez", ready: "document.body !== null"}
+	return &contestant{name: "an empty page", url: c.url, path: "/livez", from: "/livez", ready: "document.body !== null"}
 }
 
 // startReplaced starts the dashboard that AgentOS replaces.
@@ -108,7 +110,7 @@ func (b *bed) startReplaced() (*contestant, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.role, c.path, c.ready = roleReplaced, "/", `document.documentElement.dataset.complete === 'true'`
+	c.role, c.path, c.from, c.ready = roleReplaced, "/", "/livez", `document.documentElement.dataset.complete === 'true'`
 	return c, nil
 }
 
@@ -129,7 +131,7 @@ func (b *bed) startPeer() (*contestant, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.role, c.path, c.ready = rolePeer, "/jobs", peerReady
+	c.role, c.path, c.from, c.ready = rolePeer, "/jobs", "/api/health-checks/minimal", peerReady
 	return c, nil
 }
 

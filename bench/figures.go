@@ -32,17 +32,21 @@ func medianVisit(list []visit) visit {
 		return median(values)
 	}
 	whole := func(of func(visit) int) int { return int(pick(func(v visit) float64 { return float64(of(v)) })) }
-	ms := pick(func(v visit) float64 {
-		if v.MS == 0 {
-			return math.Inf(1)
+	took := func(of func(visit) float64) float64 {
+		ms := pick(func(v visit) float64 {
+			if of(v) == 0 {
+				return math.Inf(1)
+			}
+			return of(v)
+		})
+		if math.IsInf(ms, 1) {
+			return 0
 		}
-		return v.MS
-	})
-	if math.IsInf(ms, 1) {
-		ms = 0
+		return ms
 	}
 	return visit{
-		MS:       ms,
+		MS:       took(func(v visit) float64 { return v.MS }),
+		Live:     took(func(v visit) float64 { return v.Live }),
 		Requests: whole(func(v visit) int { return v.Requests }),
 		API:      whole(func(v visit) int { return v.API }),
 		Bytes:    whole(func(v visit) int { return v.Bytes }),

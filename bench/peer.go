@@ -16,7 +16,7 @@ type peers struct {
 var openPages = [2]int{1, 10}
 
 func (b *bed) newPeers(s *section) *peers {
-	p := &peers{b, newTable("", "Dashboard", "Jobs", "Running", "Complete in Chromium", "Requests", "API answers", "Bytes",
+	p := &peers{b, newTable("", "Dashboard", "Jobs", "Running", "Complete in Chromium", "Live", "Requests", "API answers", "Bytes",
 		"Database time a minute, 1 page", "10 pages")}
 	s.tables = []*table{p.table}
 	return p
@@ -55,7 +55,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 	for _, c := range []*contestant{peer, ours} {
 		v := pages[c]
 		row := []string{
-			c.name, count(p.database.size), count(running), milli(v.MS), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes),
+			c.name, count(p.database.size), count(running), milli(v.MS), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes),
 		}
 		for _, n := range openPages {
 			used, err := p.watched(ctx, c, n)
@@ -67,7 +67,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 		p.table.add(row...)
 	}
 	v := pages[empty]
-	p.table.add(empty.name, count(p.database.size), count(running), milli(v.MS), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes))
+	p.table.add(empty.name, count(p.database.size), count(running), milli(v.MS), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes))
 	return nil
 }
 

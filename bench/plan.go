@@ -70,6 +70,7 @@ func parsePlan(args []string) (plan, error) {
 	flags.StringVar(&p.parts, "parts", p.parts, `which tables, such as "a c d"`)
 	flags.DurationVar(&p.window, "window", p.window, "how long database time is counted for one figure")
 	sizes := flags.String("sizes", "", `finished jobs in parts a, d and e, such as "10k 1m" (default: of each part its own)`)
+	peerSizes := flags.String("peer-sizes", "", "finished jobs in part d alone")
 	viewers := flags.String("viewers", "", `subscribers in part c, such as "1k 5k 10k"`)
 	if err := flags.Parse(args); err != nil {
 		return p, err
@@ -87,6 +88,13 @@ func parsePlan(args []string) (plan, error) {
 			return p, err
 		}
 		p.replacedSizes, p.peerSizes, p.costSizes = list, list, list
+	}
+	if *peerSizes != "" {
+		list, err := parseSizes(*peerSizes)
+		if err != nil {
+			return p, err
+		}
+		p.peerSizes = list
 	}
 	if *viewers != "" {
 		list, err := parseSizes(*viewers)
