@@ -9,6 +9,7 @@ import (
 type usage struct {
 	statements int64
 	spent      time.Duration // by statements, those under way included
+	underWay   bool          // some were
 	at         time.Time
 }
 
@@ -24,19 +25,29 @@ func (d *database) usageOf(ctx context.Context, role string) (u usage, err error
 		from pg_stat_statements s join pg_roles r on r.oid = s.userid where r.rolname = $1`, role).
 		Scan(&u.statements, &ended, &underWay)
 	u.spent = time.Duration((ended + underWay) * float64(time.Millisecond))
+	u.underWay = underWay > 0
 	u.at = time.Now()
 	return u, err
 }
 
 // since is the difference to an earlier reading.
 func (u usage) since(before usage) usage {
-	return usage{u.statements - before.statements, max(u.spent-before.spent, 0), before.at}
+	return usage{u.statements - before.statements, max(u.spent-before.spent, 0), u.underWay || before.underWay, before.at}
 }
 
 // rate is what was used per minute.
 type rate struct {
 	statements float64
 	spent      time.Duration
+	brokenOff  bool // there were statements, and not one came to its end: what they cost is not known
+}
+
+// time is how the time spent stands in a table.
+func (r rate) time() string {
+	if r.brokenOff {
+		return "all broken off"
+	}
+	return took(r.spent)
 }
 
 // during counts what a role uses per minute for as long as the plan says.
@@ -53,7 +64,7 @@ func (d *database) during(ctx context.Context, role string, window time.Duration
 		return rate{}, err
 	}
 	used, minutes := after.since(before), after.at.Sub(before.at).Minutes()
-	return rate{float64(used.statements) / minutes, time.Duration(float64(used.spent) / minutes)}, nil
+	return rate{float64(used.statements) / minutes, time.Duration(float64(used.spent) / minutes), used.statements == 0 && used.underWay}, nil
 }
 
 // pause waits, unless the bench is told to end.

@@ -62,7 +62,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 			if err != nil {
 				return err
 			}
-			row = append(row, took(used.spent))
+			row = append(row, used.time())
 		}
 		p.table.add(row...)
 	}

@@ -16,6 +16,8 @@ const (
 	often = 5 * time.Second
 	// seldom is that time when nobody has asked for one in a while.
 	seldom = 15 * time.Second
+	// head is the lead of everything else that a process has to do when it starts.
+	head = 2 * time.Second
 	// awhile is how long a page asked for is remembered.
 	awhile = 5 * time.Minute
 )
@@ -74,6 +76,9 @@ func (d *Drawer) Latest() *Drawing {
 // Run draws until the context ends. A page that cannot be drawn is not shown, which is told once in the log: the browser makes
 // it by itself.
 func (d *Drawer) Run(ctx context.Context) error {
+	if !d.pause(ctx, head) {
+		return nil
+	}
 	engine, err := NewEngine(d.opts.UI)
 	if err != nil {
 		d.opts.Log.Warn("pages are made by the browser alone", "error", err)
@@ -91,7 +96,7 @@ func (d *Drawer) Run(ctx context.Context) error {
 				d.opts.Log.Warn("a page is made by the browser alone", "error", err)
 			}
 		}
-		if !d.pause(ctx) {
+		if !d.pause(ctx, d.pace()) {
 			return nil
 		}
 	}
@@ -102,12 +107,16 @@ func (d *Drawer) changed(doc *snapshot.Snapshot) bool {
 	return drawing == nil || (drawing.Of != doc && !bytes.Equal(drawing.Of.JSON, doc.JSON))
 }
 
-// pause waits until it is time for the next drawing; false: the context has ended.
-func (d *Drawer) pause(ctx context.Context) bool {
-	length := seldom
+// pace is the time until the next drawing.
+func (d *Drawer) pace() time.Duration {
 	if d.latest.Load() == nil || time.Since(time.Unix(0, d.asked.Load())) < awhile {
-		length = often
+		return often
 	}
+	return seldom
+}
+
+// pause waits, at most until somebody asks for a page who is the first in a while; false: the context has ended.
+func (d *Drawer) pause(ctx context.Context, length time.Duration) bool {
 	timer := time.NewTimer(length)
 	defer timer.Stop()
 	select {

@@ -167,7 +167,7 @@ func TestDrawerFollowsTheCache(t *testing.T) {
 			t.Errorf("before there is a document: %q", got)
 		}
 		publish("one")
-		if got := shown(often); got != "drawing 1" {
+		if got := shown(head + often); got != "drawing 1" {
 			t.Errorf("the first document: %q", got)
 		}
 		if got := shown(time.Minute); got != "drawing 1" {
