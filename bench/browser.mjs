@@ -21,13 +21,20 @@ const browser = await chromium.launch({
 })
 
 /** A page in a context of its own: nothing is in its cache. */
-async function blank({ url, cookie }) {
+async function blank(order) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+  const page = await context.newPage()
+  if (order.from) {
+    // Before signing in, or the page of the login would lead to the page that is measured.
+    await page.goto(order.from, { timeout: order.timeout })
+    await sleep(1500) // opening a window keeps the browser busy for a second
+  }
+  const { url, cookie } = order
   if (cookie) {
     const [name, value] = cookie.split('=')
     await context.addCookies([{ name, value, url: new URL(url).origin, httpOnly: true, sameSite: 'Lax' }])
   }
-  return context.newPage()
+  return page
 }
 
 /**
@@ -54,9 +61,6 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 async function visit(order) {
   const page = await blank(order)
   try {
-    // From a page of the same server, as after signing in, once opening a window no longer keeps the browser busy.
-    await page.goto(order.from, { timeout: order.timeout })
-    await sleep(1500)
     const devtools = await page.context().newCDPSession(page)
     await devtools.send('Network.enable')
     const paths = new Map()
@@ -67,14 +71,10 @@ async function visit(order) {
       paths.set(requestId, new URL(request.url).pathname)
       seen.requests++
     })
-    devtools.on('Network.dataReceived', ({ encodedDataLength }) => {
-      if (counting) seen.bytes += encodedDataLength
-    })
-    devtools.on('Network.responseReceived', ({ response }) => {
-      if (counting) seen.bytes += response.encodedDataLength // its headers
-    })
-    devtools.on('Network.loadingFinished', ({ requestId }) => {
-      if (counting && paths.get(requestId)?.includes('/api/')) seen.api++
+    devtools.on('Network.loadingFinished', ({ requestId, encodedDataLength }) => {
+      if (!counting) return
+      seen.bytes += encodedDataLength // headers too
+      if (paths.get(requestId)?.includes('/api/')) seen.api++
     })
     await page.addInitScript(watch(order.ready, order.live || order.ready))
     await page.goto(order.url, { waitUntil: 'commit', timeout: order.timeout })
