@@ -1,7 +1,6 @@
 package prerender
 
 import (
-	"bytes"
 	"context"
 	"io/fs"
 	"log/slog"
@@ -86,7 +85,7 @@ func (d *Drawer) Run(ctx context.Context) error {
 	}
 	told := ""
 	for {
-		if doc := d.opts.Cache.Current(); doc != nil && d.changed(doc) {
+		if doc := d.opts.Cache.Current(); doc != nil && !d.drawn(doc) {
 			html, err := engine.Draw(doc, d.opts.Fleet, d.opts.Acts)
 			switch {
 			case err == nil:
@@ -102,9 +101,9 @@ func (d *Drawer) Run(ctx context.Context) error {
 	}
 }
 
-func (d *Drawer) changed(doc *snapshot.Snapshot) bool {
+func (d *Drawer) drawn(doc *snapshot.Snapshot) bool {
 	drawing := d.latest.Load()
-	return drawing == nil || (drawing.Of != doc && !bytes.Equal(drawing.Of.JSON, doc.JSON))
+	return drawing != nil && drawing.Of == doc
 }
 
 // pace is the time until the next drawing.

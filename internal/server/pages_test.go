@@ -218,7 +218,10 @@ func TestBuiltDashboardFits(t *testing.T) {
 	if files.byPath["/"+prerender.Script] != nil {
 		t.Error("the server's own script would be sent to browsers")
 	}
-	for _, html := range []string{string(pages.head), pages.login} {
+	if strings.Contains(pages.policy[0], "unsafe") {
+		t.Error("the policy lets any inline code run")
+	}
+	for _, html := range []string{string(pages.head) + string(pages.before) + string(pages.after), pages.login} {
 		if strings.Contains(html, " style=") || !strings.Contains(html, "<style>") || strings.Contains(html, `rel="stylesheet"`) {
 			t.Error("a page has style attributes, which the policy forbids, or asks for a stylesheet before it is shown")
 		}
