@@ -1,10 +1,7 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -46,9 +43,11 @@ const (
 	scanFirst = 500
 	scanMost  = 4_000
 	textMost  = 1_000 // their arguments are looked through
-	// rareBound: the jobs of states or kinds that have no more than this are found by the states' or kinds' index instead.
-	rareBound = 5_000
-	rareAfter = 3_000 // jobs of other kinds
+	// The jobs of states or kinds that have no more than this are found by the states' or the kinds' index, if the newest jobs
+	// do not fill the page.
+	fewOfStates = 20_000
+	fewOfKind   = 5_000
+	rareAfter   = 3_000 // jobs of other kinds
 )
 
 var jobStates = []string{"available", "scheduled", "retryable", "running", "completed", "cancelled", "discarded", "pending"}
@@ -77,20 +76,15 @@ type walk struct {
 	table  *Table
 	filter Filter
 	text   string
-	ended  bool      // by the end, not by the creation
-	below  int64     // ids to come are smaller, if by creation
-	lowest int64     // and at least this
-	before place     // ends to come are before this one, if by end
-	until  int64     // and ids smaller than this
-	began  time.Time // when the search did
-	depth  int       // how many pages have searched before without finding enough
+	ended  bool              // by the end, not by the creation
+	below  int64             // ids to come are smaller, if by creation
+	lowest int64             // and at least this
+	before place             // ends to come are before this one, if by end
+	until  int64             // and ids smaller than this
+	many   map[together]bool // that are more than are sorted
+	began  time.Time         // when the search did
+	depth  int               // how many pages have searched before without finding enough
 	page   Page
-}
-
-// place is where a job is among those that ended.
-type place struct {
-	at time.Time
-	id int64
 }
 
 func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
@@ -140,7 +134,7 @@ func (w *walk) from(cursor string) bool {
 		id = micros
 	}
 	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil || n < 1 {
+	if err != nil || n < 0 {
 		return false
 	}
 	if !byEnd {
@@ -172,20 +166,8 @@ func (w *walk) between(ctx context.Context) error {
 }
 
 func (w *walk) byCreation(ctx context.Context) error {
-	ids, rare, err := w.rareIDs(ctx)
-	if err != nil {
-		return err
-	}
-	if rare {
-		return w.through(ctx, ids)
-	}
-	for stretch, seen := scanFirst, 0; ; stretch = min(2*stretch, w.most()) {
-		if seen >= rareAfter && w.filter.Agent != "" && len(w.page.Jobs) == 0 && w.depth == 0 {
-			if ids, rare, err := w.rareKind(ctx); err != nil || rare {
-				return errors.Join(err, w.through(ctx, ids))
-			}
-			seen = math.MinInt // one look is enough
-		}
+	seen := 0
+	for stretch := scanFirst; ; stretch = min(2*stretch, w.most()) {
 		end, n, err := w.stretch(ctx, stretch)
 		if err != nil || n == 0 {
 			return err
@@ -194,9 +176,19 @@ func (w *walk) byCreation(ctx context.Context) error {
 		if err != nil || w.take(rows) {
 			return err
 		}
-		seen += n
 		w.page.Searched += n
 		w.below = end
+		if seen == 0 {
+			if done, err := w.byStates(ctx); err != nil || done {
+				return err
+			}
+		}
+		if seen < rareAfter && seen+n >= rareAfter { // once
+			if done, err := w.byRareKind(ctx); err != nil || done {
+				return err
+			}
+		}
+		seen += n
 		if w.timeIsUp() {
 			w.goOnFrom(strconv.FormatInt(end, 10))
 			return nil
@@ -224,148 +216,6 @@ func (w *walk) stretch(ctx context.Context, n int) (end int64, found int, err er
 	err = w.table.db.Read.QueryRowContext(ctx, `select coalesce(min(id), 0), count(*) from (
 		select j.id from river_job j where j.id < $1 and j.id >= $2 order by j.id desc limit $3) stretch`, w.below, w.lowest, n).Scan(&end, &found)
 	return end, found, err
-}
-
-// byEnd goes through the jobs of the states asked for in the order of their ends, by the index of these.
-func (w *walk) byEnd(ctx context.Context) error {
-	for stretch := max(w.filter.Limit+1, 100); ; stretch = min(2*stretch, w.most()) {
-		next, err := w.nextEnded(ctx, stretch)
-		if err != nil || len(next) == 0 {
-			return err
-		}
-		full, err := w.takeEnded(ctx, next)
-		if err != nil || full {
-			return err
-		}
-		w.page.Searched += len(next)
-		w.before = next[len(next)-1].place
-		if w.timeIsUp() {
-			w.goOnFrom(w.before.String())
-			return nil
-		}
-	}
-}
-
-func (p place) String() string { return fmt.Sprintf("%d.%d", p.at.UnixMicro(), p.id) }
-
-// endedJob is what the index and the filter need to know of a job.
-type endedJob struct {
-	place
-	kind, queue string
-}
-
-// nextEnded returns the next n jobs that ended in one of the states asked for.
-func (w *walk) nextEnded(ctx context.Context, n int) (next []endedJob, err error) {
-	for _, state := range w.filter.States { // each is in order by itself
-		rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, finalized_at from river_job
-			where state = $1 and finalized_at is not null and finalized_at <= $2 and (finalized_at < $2 or id < $3)
-			order by finalized_at desc, id desc limit $4`, state, w.table.db.Stamp(w.before.at), w.before.id, n)
-		some, err := Collect(rows, err, func(rows *sql.Rows) (j endedJob, err error) {
-			return j, rows.Scan(&j.id, &j.kind, &j.queue, &j.at)
-		})
-		if err != nil {
-			return nil, err
-		}
-		next = append(next, some...)
-	}
-	slices.SortFunc(next, func(a, b endedJob) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.id, a.id)) })
-	return next[:min(n, len(next))], nil
-}
-
-// takeEnded puts those that pass the filter on the page; it returns true when the page is full.
-func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err error) {
-	places := map[int64]place{}
-	var ids []int64
-	for _, j := range next {
-		fits := (w.filter.Agent == "" || j.kind == w.filter.Agent) && (w.filter.Queue == "" || j.queue == w.filter.Queue) && j.id >= w.lowest && j.id < w.until
-		if !fits {
-			continue
-		}
-		ids, places[j.id] = append(ids, j.id), j.place
-		if w.text == "" && len(ids) > w.filter.Limit-len(w.page.Jobs) {
-			break
-		}
-	}
-	for chunk := range slices.Chunk(ids, scanFirst) {
-		condition, args := w.table.sql.in(`j.id`, chunk)
-		rows, err := w.matching(ctx, condition, args...)
-		if err != nil {
-			return false, err
-		}
-		slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(chunk, a.ID) - slices.Index(chunk, b.ID) })
-		for _, r := range rows {
-			if len(w.page.Jobs) == w.filter.Limit {
-				w.goOnFrom(places[w.page.Jobs[len(w.page.Jobs)-1].ID].String())
-				return true, nil
-			}
-			r.Order = -places[r.ID].at.UnixMilli()
-			w.page.Jobs = append(w.page.Jobs, r.Job)
-		}
-	}
-	return false, nil
-}
-
-// rareIDs returns all jobs of the states asked for, newest first, if they are few.
-func (w *walk) rareIDs(ctx context.Context) ([]int64, bool, error) {
-	ids, rare, err := w.rareStates(ctx)
-	return w.inOrder(ids), rare, err
-}
-
-// inOrder leaves out what is not on the page or those to come, and puts the newest first.
-func (w *walk) inOrder(ids []int64) []int64 {
-	ids = slices.DeleteFunc(ids, func(id int64) bool { return id >= w.below || id < w.lowest })
-	slices.SortFunc(ids, func(a, b int64) int { return cmp.Compare(b, a) })
-	return ids
-}
-
-func (w *walk) rareStates(ctx context.Context) (ids []int64, rare bool, err error) {
-	if len(w.filter.States) == 0 {
-		return nil, false, nil
-	}
-	for _, state := range w.filter.States {
-		// In the order of the index that is meant: else the planner may read the table from its beginning.
-		condition, order := `state = $1`, `queue, priority, scheduled_at, id`
-		if slices.Contains(endStates, state) {
-			condition, order = condition+` and finalized_at is not null`, `finalized_at`
-		}
-		args := []any{state, rareBound + 1 - len(ids)}
-		if w.filter.Queue != "" && !slices.Contains(endStates, state) {
-			condition, args = condition+` and queue = $3`, append(args, w.filter.Queue)
-		}
-		rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where `+condition+` order by `+order+` limit $2`, args...)
-		some, err := Collect(rows, err, scanID)
-		if err != nil {
-			return nil, false, err
-		}
-		if ids = append(ids, some...); len(ids) > rareBound {
-			return nil, false, nil
-		}
-	}
-	return ids, true, nil
-}
-
-// rareKind returns all jobs of the kind asked for, newest first, if they are few. The index of kinds does not say how many there are:
-// it costs as much as reading rareBound rows, and is asked only when none of the newest jobs is of the kind.
-func (w *walk) rareKind(ctx context.Context) ([]int64, bool, error) {
-	rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where kind = $1 limit $2`, w.filter.Agent, rareBound+1)
-	ids, err := Collect(rows, err, scanID)
-	if err != nil || len(ids) > rareBound {
-		return nil, false, err
-	}
-	return w.inOrder(ids), true, nil
-}
-
-// through looks at the given jobs.
-func (w *walk) through(ctx context.Context, ids []int64) error {
-	for chunk := range slices.Chunk(ids, scanFirst) {
-		condition, args := w.table.sql.in(`j.id`, chunk)
-		rows, err := w.matching(ctx, condition, args...)
-		if err != nil || w.take(rows) {
-			return err
-		}
-		w.page.Searched += len(chunk)
-	}
-	return nil
 }
 
 // matching reads the candidates that pass the filter, one more than the page still needs.

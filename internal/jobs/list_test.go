@@ -122,6 +122,70 @@ func TestASearchIsBounded(t *testing.T) {
 	})
 }
 
+// One statement may end a million jobs, all at one time: sorting these would cost a second for each page.
+func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		const n = 3*sameEnd + 3_000
+		fill(t, s, n)
+		exec1(t, s, `update river_job set state = 'cancelled', finalized_at = $1 where id % 3 = 0`, s.db.Stamp(time.Now().Add(-time.Minute)))
+		exec1(t, s, `update river_job set state = 'discarded', finalized_at = $1 where id % 15 = 1`, s.db.Stamp(time.Now().Add(-time.Hour)))
+		exec1(t, s, `update river_job set state = 'discarded', finalized_at = (select finalized_at from river_job where id = 3) where id % 15 = 2`)
+		exec1(t, s, `update river_job set state = 'discarded', finalized_at = $1 where id % 15 = 4`, s.db.Stamp(time.Now().Add(time.Hour)))
+		for _, c := range []struct {
+			name, where string
+			f           Filter
+		}{
+			{"one statement's", `state = 'cancelled'`, Filter{Limit: 200, States: []string{"cancelled"}}},
+			{"few", `state = 'discarded'`, Filter{Limit: 7, States: []string{"discarded"}}},
+			{"of all states", `true`, Filter{Limit: 200, States: []string{"completed", "cancelled", "discarded"}}},
+			{"of a kind", `state in ('cancelled', 'discarded') and kind = 'rare'`, Filter{Limit: 200, States: []string{"cancelled", "discarded"}, Agent: "rare"}},
+		} {
+			for _, lookFor := range []time.Duration{time.Nanosecond, time.Hour} {
+				s.lookFor = lookFor
+				rows, err := s.db.Read.QueryContext(t.Context(), `select id from river_job where `+c.where+` order by finalized_at desc, id desc`)
+				want, err := Collect(rows, err, scanID)
+				if err != nil || len(want) == 0 {
+					t.Fatal(len(want), err)
+				}
+				if ids, _, _ := listed(t, s, c.f); !slices.Equal(ids, want) {
+					t.Errorf("%s within %v: %d jobs, want %d, in the order of their ends", c.name, lookFor, len(ids), len(want))
+				}
+			}
+		}
+	})
+}
+
+// However many jobs wait above them.
+func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		const n = 10_000
+		fill(t, s, n)
+		exec1(t, s, `update river_job set state = 'scheduled', finalized_at = null where id <= 1200`)
+		exec1(t, s, `update river_job set state = 'running', finalized_at = null where id = 77`)
+		s.lookFor = time.Nanosecond
+		page, err := s.List(t.Context(), Filter{States: []string{"scheduled", "running"}, Limit: 200})
+		if err != nil || len(page.Jobs) != 200 || page.Jobs[0].ID != 1200 || page.SearchBounded {
+			t.Fatalf("%d jobs, %v", len(page.Jobs), err)
+		}
+		s.lookFor = time.Hour
+		for _, c := range []struct {
+			f    Filter
+			want int
+		}{
+			{Filter{States: []string{"scheduled", "running"}, Limit: 200}, 1200},
+			{Filter{States: []string{"scheduled"}, Agent: "rare", Limit: 50}, 120},
+			{Filter{States: []string{"scheduled"}, Queue: "rare", Limit: 50}, 120},
+			{Filter{States: []string{"running"}, Queue: "rare", Limit: 50}, 0},
+		} {
+			if ids, _, searched := listed(t, s, c.f); len(ids) != c.want || !slices.IsSortedFunc(ids, func(a, b int64) int { return int(b - a) }) || searched > 10*scanFirst {
+				t.Errorf("%+v: %d jobs of %d looked at", c.f, len(ids), searched)
+			}
+		}
+	})
+}
+
 func TestListTellsWhatIsWrong(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
