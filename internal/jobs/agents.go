@@ -4,18 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"maps"
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
 )
 
-const (
-	sparkStep    = 120 // seconds
-	sparkBuckets = 30
-	// maxByKind bounds how many waiting jobs of a shared queue are looked at one by one to tell whose they are.
-	maxByKind = 20_000
-)
+// maxByKind bounds how many waiting jobs of a shared queue are looked at one by one to tell whose they are.
+const maxByKind = 20_000
 
 // Agents returns what the queue and the rollups know of each agent of the fleet.
 func (s *Service) Agents(ctx context.Context) (map[string]AgentStats, error) {
@@ -96,66 +91,6 @@ func (s *Service) countKinds(ctx context.Context, key StateQueue) (map[string]in
 		return kind, err
 	})
 	return counts, err
-}
-
-// SumByAgent fills in the last hour, the last day and the spark line.
-func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[string]*AgentStats) error {
-	hours, days := map[string]*sums{}, map[string]*sums{}
-	sparkStart := floorTo(now.Unix(), sparkStep) - (sparkBuckets-1)*sparkStep
-	for name, a := range stats {
-		hours[name], days[name] = newSums(), newSums()
-		a.SparkStart = time.Unix(sparkStart, 0).UTC()
-		a.SparkOK, a.SparkFailed = make([]int64, sparkBuckets), make([]int64, sparkBuckets)
-	}
-	from, to := spanEnding(now, hourSpan)
-	err := r.byAgent(ctx, part{minuteStep, min(from, sparkStart), to}, func(name string, start int64, r *sumRow) error {
-		a := stats[name]
-		if a == nil {
-			return nil
-		}
-		if i := (start - sparkStart) / sparkStep; start >= sparkStart && i < sparkBuckets {
-			a.SparkOK[i] += r.ok
-			a.SparkFailed[i] += r.failed + r.timeout + r.lost
-		}
-		if start < from {
-			return nil
-		}
-		return hours[name].addRow(r)
-	})
-	if err != nil {
-		return err
-	}
-	dayFrom, dayTo := spanEnding(now, daySpan)
-	for _, p := range r.partsOf(dayFrom, dayTo) {
-		err := r.byAgent(ctx, p, func(name string, _ int64, r *sumRow) error {
-			if days[name] == nil {
-				return nil
-			}
-			return days[name].addRow(r)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	for name := range maps.Keys(stats) {
-		stats[name].LastHour, stats[name].LastDay = hours[name].window(hourSpan), days[name].window(daySpan)
-	}
-	return nil
-}
-
-func (r *Rollups) byAgent(ctx context.Context, p part, each func(name string, start int64, r *sumRow) error) error {
-	rows, err := r.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from rollup
-		where step_s = $1 and start_s >= $2 and start_s < $3 and agent <> ''`, p.step, p.from, p.to)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		var name string
-		var start int64
-		var r sumRow
-		if err := rows.Scan(append([]any{&name, &start}, r.fields()...)...); err != nil {
-			return struct{}{}, err
-		}
-		return struct{}{}, each(name, start, &r)
-	})
-	return err
 }
 
 // lastOf fills in the run that ended last and the last failure.

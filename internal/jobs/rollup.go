@@ -192,11 +192,11 @@ func (s *Service) rollUp(ctx context.Context, tx *db.Tx) error {
 	return err
 }
 
-func sumsOf(fresh map[bucket]*sums, b bucket) *sums {
-	if fresh[b] == nil {
-		fresh[b] = newSums()
+func sumsOf[K comparable](all map[K]*sums, key K) *sums {
+	if all[key] == nil {
+		all[key] = newSums()
 	}
-	return fresh[b]
+	return all[key]
 }
 
 func bucketsOf(at int64, agent, queue string) []bucket {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -117,6 +118,9 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 				})
 			}
 			wait.Wait()
+			if _, err := two.Agents(t.Context()); err != nil { // keeps what it reads
+				t.Fatal(err)
+			}
 		}
 		var now time.Time
 		var hour, day Window
@@ -138,6 +142,17 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 		from, to := spanEnding(now, hourSpan)
 		want, ran := exact(t, one, "", from, to)
 		checkWindow(t, "hour", hour, want, ran)
+		for name, a := range stats {
+			want, ran := exact(t, one, name, from, to)
+			checkWindow(t, name+"'s hour", a.LastHour, want, ran)
+			for i := range a.SparkOK {
+				start := a.SparkStart.Unix() + int64(i)*sparkStep
+				want, _ := exact(t, one, name, start, start+sparkStep)
+				if a.SparkOK[i] != want.OK || a.SparkFailed[i] != want.Failed {
+					t.Errorf("%s's spark line, %d: %d and %d, want %+v", name, i, a.SparkOK[i], a.SparkFailed[i], want)
+				}
+			}
+		}
 		from, to = spanEnding(now, daySpan)
 		want, ran = exact(t, one, "", from, to)
 		checkWindow(t, "day", day, want, ran)
@@ -155,6 +170,53 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 		want, _ = exact(t, one, "", today.DayStart.Unix(), to)
 		if today.Completed != want.OK || today.Failed != want.Failed {
 			t.Errorf("today %+v, want %+v", today, want)
+		}
+	})
+}
+
+// Histograms are dear to read: those of settled minutes and hours only when something was added to them.
+func TestSettledSumsAreKept(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
+		random := rand.New(rand.NewPCG(5, 6))
+		grow := func() {
+			insertRuns(t, s.db, random, 300)
+			if err := s.rollUpAll(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now := time.Now()
+		keep := func() map[part]partSums {
+			if err := s.SumByAgent(t.Context(), now, map[string]*AgentStats{"agent0": {}}); err != nil {
+				t.Fatal(err)
+			}
+			return s.settled.get()
+		}
+		same := func(a, b partSums) bool {
+			return reflect.ValueOf(a.byAgent).Pointer() == reflect.ValueOf(b.byAgent).Pointer()
+		}
+		grow()
+		first := keep()
+		if len(first) < 2 {
+			t.Fatalf("%d parts of a day are settled", len(first))
+		}
+		for p, kept := range keep() {
+			if !same(kept, first[p]) {
+				t.Errorf("%v was read again", p)
+			}
+		}
+		grow()
+		read := 0
+		for p, kept := range keep() {
+			if (kept.mark == first[p].mark) != same(kept, first[p]) {
+				t.Errorf("%v: marks %+v and %+v, kept: %v", p, first[p].mark, kept.mark, same(kept, first[p]))
+			}
+			if !same(kept, first[p]) {
+				read++
+			}
+		}
+		if read < 2 {
+			t.Errorf("%d parts were read again", read)
 		}
 	})
 }

@@ -24,6 +24,7 @@ func NewTable(d *db.DB) *Table { return &Table{db: d, sql: dialectOf(d.Kind), lo
 type Rollups struct {
 	db      *db.DB
 	hoursTo atomic.Int64 // see HoursBefore; zero: all
+	settled settledSums
 }
 
 // NewRollups reads the sums in a migrated database of ours.

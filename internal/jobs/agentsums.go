@@ -1,0 +1,192 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	sparkStep    = 120 // seconds
+	sparkBuckets = 30
+	// settling is for how many seconds the sums of a minute still grow as a rule: these are read each time.
+	settling = 2 * minuteStep
+)
+
+// settledSums keeps what was read of all but the newest minutes: histograms, by far the dearest to read, are read again
+// only when the plain columns tell that something was added.
+type settledSums struct {
+	mu    sync.Mutex
+	parts map[part]partSums
+}
+
+// partSums are not to be changed.
+type partSums struct {
+	mark     partMark
+	byAgent  map[string]*sums
+	byMinute map[agentMinute]endedCount // of parts by minutes
+}
+
+type agentMinute struct {
+	agent string
+	start int64 // seconds
+}
+
+type endedCount struct{ ok, failed int64 }
+
+// partMark is of the sums of all agents: it differs when anything in a part does, because they only grow. (Those of a foreign
+// database are counted anew for a while, and might differ with an equal mark; but no part is kept for longer than an hour.)
+type partMark struct {
+	rows, ok, failed, timeout, lost, cancelled int64
+	runMax, waitMax, tokens, bytes             int64 // added up
+}
+
+// SumByAgent fills in the last hour, the last day and the spark line.
+func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[string]*AgentStats) error {
+	from, to := spanEnding(now, hourSpan)
+	dayFrom, _ := spanEnding(now, daySpan)
+	hour, newest := cut(to-settling, part{minuteStep, from, to})
+	day, newestOfDay := cut(to-settling, r.partsOf(dayFrom, to)...)
+	read, err := r.settledParts(ctx, slices.Concat(hour, day))
+	if err != nil {
+		return err
+	}
+	for _, p := range newest { // those of the day are among them
+		if read[p], err = r.readPart(ctx, p); err != nil {
+			return err
+		}
+	}
+	hour, day = slices.Concat(hour, newest), slices.Concat(day, newestOfDay)
+	hours, days := addUp(read, hour), addUp(read, day)
+	for name, a := range stats {
+		a.LastHour, a.LastDay = sumsOf(hours, name).window(hourSpan), sumsOf(days, name).window(daySpan)
+	}
+	fillSparks(stats, floorTo(now.Unix(), sparkStep)-(sparkBuckets-1)*sparkStep, read, hour)
+	return nil
+}
+
+// cut parts the settled ones from the newest minutes, which begin at edge.
+func cut(edge int64, parts ...part) (settled, newest []part) {
+	for _, p := range parts {
+		to := p.to
+		if p.step == minuteStep {
+			to = min(to, edge)
+			for minute := max(p.from, edge); minute < p.to; minute += minuteStep {
+				newest = append(newest, part{minuteStep, minute, minute + minuteStep})
+			}
+		}
+		if p.from < to {
+			settled = append(settled, part{p.step, p.from, to})
+		}
+	}
+	return settled, newest
+}
+
+func addUp(read map[part]partSums, parts []part) map[string]*sums {
+	all := map[string]*sums{}
+	for _, p := range parts {
+		for name, s := range read[p].byAgent {
+			sumsOf(all, name).addSums(s)
+		}
+	}
+	return all
+}
+
+// fillSparks counts what ended in minutes of these parts in small buckets.
+func fillSparks(stats map[string]*AgentStats, start int64, read map[part]partSums, parts []part) {
+	for _, a := range stats {
+		a.SparkStart = time.Unix(start, 0).UTC()
+		a.SparkOK, a.SparkFailed = make([]int64, sparkBuckets), make([]int64, sparkBuckets)
+	}
+	for _, p := range parts {
+		for of, n := range read[p].byMinute {
+			if a := stats[of.agent]; a != nil && of.start >= start {
+				i := (of.start - start) / sparkStep
+				a.SparkOK[i] += n.ok
+				a.SparkFailed[i] += n.failed
+			}
+		}
+	}
+}
+
+// settledParts reads parts, or takes what it kept of them, and keeps them until the next time.
+func (r *Rollups) settledParts(ctx context.Context, parts []part) (map[part]partSums, error) {
+	marks, err := r.marksOf(ctx, parts)
+	if err != nil {
+		return nil, err
+	}
+	known, read := r.settled.get(), make(map[part]partSums, len(parts))
+	for i, p := range parts {
+		found, ok := known[p]
+		if !ok || found.mark != marks[i] {
+			// What comes between the mark and this makes the next mark another one.
+			if found, err = r.readPart(ctx, p); err != nil {
+				return nil, err
+			}
+			found.mark = marks[i]
+		}
+		read[p] = found
+	}
+	r.settled.set(maps.Clone(read))
+	return read, nil
+}
+
+func (k *settledSums) get() map[part]partSums {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.parts
+}
+
+func (k *settledSums) set(parts map[part]partSums) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.parts = parts
+}
+
+// marksOf reads the marks of several parts at once.
+func (r *Rollups) marksOf(ctx context.Context, parts []part) ([]partMark, error) {
+	marks := make([]partMark, len(parts))
+	var each []string
+	var args []any
+	for i, p := range parts {
+		n := len(args)
+		each = append(each, fmt.Sprintf(`select %d, count(*), coalesce(sum(ok), 0), coalesce(sum(failed), 0), coalesce(sum(timeout), 0),
+			coalesce(sum(lost), 0), coalesce(sum(cancelled), 0), coalesce(sum(run_max_ms), 0), coalesce(sum(wait_max_ms), 0),
+			coalesce(sum(input_tokens + output_tokens), 0), coalesce(sum(length(run_ms) + length(wait_ms)), 0) from rollup
+			where step_s = $%d and agent = '' and queue = '' and start_s >= $%d and start_s < $%d`, i, n+1, n+2, n+3))
+		args = append(args, p.step, p.from, p.to)
+	}
+	rows, err := r.db.Read.QueryContext(ctx, strings.Join(each, " union all "), args...)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var i int
+		var m partMark
+		err := rows.Scan(&i, &m.rows, &m.ok, &m.failed, &m.timeout, &m.lost, &m.cancelled, &m.runMax, &m.waitMax, &m.tokens, &m.bytes)
+		marks[i] = m
+		return struct{}{}, err
+	})
+	return marks, err
+}
+
+func (r *Rollups) readPart(ctx context.Context, p part) (partSums, error) {
+	found := partSums{byAgent: map[string]*sums{}, byMinute: map[agentMinute]endedCount{}}
+	rows, err := r.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from rollup
+		where step_s = $1 and start_s >= $2 and start_s < $3 and agent <> ''`, p.step, p.from, p.to)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var of agentMinute
+		var r sumRow
+		if err := rows.Scan(append([]any{&of.agent, &of.start}, r.fields()...)...); err != nil {
+			return struct{}{}, err
+		}
+		if p.step == minuteStep {
+			n := found.byMinute[of]
+			found.byMinute[of] = endedCount{n.ok + r.ok, n.failed + r.failed + r.timeout + r.lost}
+		}
+		return struct{}{}, sumsOf(found.byAgent, of.agent).addRow(&r)
+	})
+	return found, err
+}
