@@ -53,7 +53,6 @@ func shortPlan() plan {
 	p.waiting, p.manyWaiting, p.many = 1_000, []int{1_000, 10_000}, 300
 	p.viewers, p.pollers = []int{100, 500}, []int{1, 10}
 	p.asks = 5
-	p.asks = 5
 	p.window, p.visits, p.rounds, p.round = 11*time.Second, 3, 3, 400*time.Millisecond
 	return p
 }
@@ -82,26 +81,24 @@ func parsePlan(args []string) (plan, error) {
 	if strings.Trim(p.parts, "abcde") != "" || p.parts == "" {
 		return p, fmt.Errorf("parts %q: write some of a b c d e", p.parts)
 	}
-	if *sizes != "" {
-		list, err := parseSizes(*sizes)
+	for _, given := range []struct {
+		text string
+		into []*[]int
+	}{
+		{*sizes, []*[]int{&p.replacedSizes, &p.peerSizes, &p.costSizes}},
+		{*peerSizes, []*[]int{&p.peerSizes}},
+		{*viewers, []*[]int{&p.viewers}},
+	} {
+		if given.text == "" {
+			continue
+		}
+		list, err := parseSizes(given.text)
 		if err != nil {
 			return p, err
 		}
-		p.replacedSizes, p.peerSizes, p.costSizes = list, list, list
-	}
-	if *peerSizes != "" {
-		list, err := parseSizes(*peerSizes)
-		if err != nil {
-			return p, err
+		for _, into := range given.into {
+			*into = list
 		}
-		p.peerSizes = list
-	}
-	if *viewers != "" {
-		list, err := parseSizes(*viewers)
-		if err != nil {
-			return p, err
-		}
-		p.viewers = list
 	}
 	if p.window < 5*time.Second {
 		return p, errors.New("window: less than one cycle of 5s says nothing")
