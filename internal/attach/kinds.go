@@ -135,16 +135,25 @@ func (s *Service) Agents(ctx context.Context) (map[string]jobs.AgentStats, error
 		return nil, jobs.Explain("read the kinds", err)
 	}
 	result := make(map[string]jobs.AgentStats, len(stats))
-	countedAt := at.UTC().Truncate(time.Millisecond)
+	countedAt, capped := at.UTC().Truncate(time.Millisecond), countOf(waiting) >= maxByKind
 	for kind, one := range stats {
 		one.Running = now.byKind[kind]
 		one.Waiting, one.Scheduled, one.Retryable = waiting[kind]["available"], waiting[kind]["scheduled"], waiting[kind]["retryable"]
-		one.CountedAt = &countedAt
+		one.CountedAt, one.Capped = &countedAt, capped
 		s.kinds.describe(kind, one)
 		result[kind] = *one
 	}
 	s.setFleet(result, known)
 	return result, nil
+}
+
+func countOf(byKind map[string]map[string]int64) (all int64) {
+	for _, byState := range byKind {
+		for _, n := range byState {
+			all += n
+		}
+	}
+	return all
 }
 
 func keys[T any](of map[string]T) map[string]bool {

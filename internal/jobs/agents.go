@@ -9,7 +9,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 )
 
-// maxByKind bounds how many waiting jobs of a shared queue are looked at one by one to tell whose they are.
+// maxByKind bounds how many jobs of one state in a shared queue are looked at one by one to tell whose they are.
 const maxByKind = 20_000
 
 // Agents returns what the queue and the rollups know of each agent of the fleet.
@@ -56,7 +56,7 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 			stats[name].count(key.State, n)
 			continue
 		}
-		byKind, err := s.countKinds(ctx, key)
+		byKind, capped, err := s.countKinds(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -64,6 +64,9 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 			if a := stats[kind]; a != nil {
 				a.count(key.State, n)
 			}
+		}
+		for _, a := range stats {
+			a.Capped = a.Capped || capped // anyone's may be among the others
 		}
 	}
 	return nil
@@ -82,15 +85,21 @@ func (a *AgentStats) count(state string, n int64) {
 	}
 }
 
-func (s *Service) countKinds(ctx context.Context, key StateQueue) (map[string]int64, error) {
-	counts := map[string]int64{}
-	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, maxByKind)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (kind string, err error) {
-		err = rows.Scan(&kind)
-		counts[kind]++
-		return kind, err
+// countKinds counts the jobs of one state in a queue by kind; capped tells that there may be more than it looked at.
+func (s *Service) countKinds(ctx context.Context, key StateQueue) (counts map[string]int64, capped bool, err error) {
+	rows, err := s.db.Read.QueryContext(ctx, `select kind, count(*) from (select kind from river_job where state = $1 and queue = $2 limit $3) looked
+		group by kind`, key.State, key.Queue, maxByKind)
+	counts = map[string]int64{}
+	var all int64
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var kind string
+		var n int64
+		err := rows.Scan(&kind, &n)
+		counts[kind] = n
+		all += n
+		return struct{}{}, err
 	})
-	return counts, err
+	return counts, all >= maxByKind, err
 }
 
 // lastOf fills in the run that ended last and the last failure.

@@ -96,6 +96,7 @@ type Failure struct {
 	Error       string    `json:"error"`
 	Fingerprint string    `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
 	Similar24h  int       `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
+	Capped      bool      `json:"similar_capped,omitempty" doc:"There are at least so many similar ones: they are not counted to the end"`
 	RunMS       int64     `json:"run_ms"`
 }
 
@@ -179,6 +180,7 @@ type Series struct {
 // AgentStats is what the queue and the rollups know of one agent.
 type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
+	Capped                                 bool       // these four are at least so many
 	Slots                                  int        // attempts that all live workers together may run at once; 0 when none runs it, -1 when that is not known
 	CountedAt                              *time.Time // when waiting jobs were counted, if that is done less often than the rest
 	LastHour, LastDay                      Window
@@ -196,5 +198,6 @@ type Today struct {
 	Completed int64 // jobs
 	Failed    int64 // attempts that failed, timed out or were lost
 	Cancelled int64
+	Capped    bool // at least so many were cancelled
 	Partial   bool // some are still to be counted
 }

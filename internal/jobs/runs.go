@@ -91,7 +91,7 @@ func (s *Service) failures(ctx context.Context, condition string, args ...any) (
 			}
 			similar[f.Fingerprint] = n
 		}
-		all[i].Similar24h = n
+		all[i].Similar24h, all[i].Capped = n, n >= maxSimilar
 	}
 	return all, nil
 }

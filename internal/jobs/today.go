@@ -35,6 +35,7 @@ func (s *Service) Today(ctx context.Context) (Today, error) {
 	t.Completed, t.Failed = all.ok, all.failed+all.timeout+all.lost
 	err = s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
 		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 limit $2) cancelled`, s.db.Stamp(start), maxCancelled).Scan(&t.Cancelled)
+	t.Capped = t.Cancelled >= maxCancelled
 	return t, Explain("count today's cancelled jobs", err)
 }
 

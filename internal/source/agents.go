@@ -41,6 +41,7 @@ type agentValue struct {
 	Waiting     int64       `json:"waiting"`
 	Scheduled   int64       `json:"scheduled"`
 	Retryable   int64       `json:"retryable"`
+	Capped      bool        `json:"capped,omitempty"` // these four are at least so many
 	Runs1h      int64       `json:"runs_1h"`
 	Failed1h    int64       `json:"failed_1h"`
 	Runs24h     int64       `json:"runs_24h"`
@@ -131,7 +132,7 @@ func describeAgent(order int, spec *agent.Spec, s jobs.AgentStats, paused bool) 
 		Order: order, Name: spec.Name, Description: spec.Description, Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), MaxAttempts: spec.MaxAttempts,
 		State:   agentState(s, paused),
-		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable,
+		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable, Capped: s.Capped,
 		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
 		LastRunAt: s.LastRunAt, CountedAt: s.CountedAt,

@@ -21,7 +21,8 @@ type jobsValue struct {
 	CompletedToday int64                     `json:"completed_today"`
 	FailedToday    int64                     `json:"failed_today"`
 	CancelledToday int64                     `json:"cancelled_today"`
-	TodayPartial   bool                      `json:"today_partial"` // some of today's are still to be counted
+	CancelledCap   bool                      `json:"cancelled_capped,omitempty"` // at least so many
+	TodayPartial   bool                      `json:"today_partial"`              // some of today's are still to be counted
 	DayStart       time.Time                 `json:"day_start"`
 	Newest         map[int64]jobs.Job        `json:"newest"`
 	Running        map[int64]jobs.RunningJob `json:"running"`
@@ -51,6 +52,7 @@ func jobLists(d Deps) snapshot.Source {
 			CompletedToday: today.Completed,
 			FailedToday:    today.Failed,
 			CancelledToday: today.Cancelled,
+			CancelledCap:   today.Capped,
 			TodayPartial:   today.Partial,
 			DayStart:       today.DayStart,
 			Newest:         keyed(newest, func(j jobs.Job) int64 { return j.ID }),

@@ -3,6 +3,7 @@ import {
   age,
   ago,
   bytes,
+  atLeast,
   compact,
   count,
   duration,
@@ -94,6 +95,12 @@ test.each([
   [999_700, '1M'],
   [3_400_000, '3.4M'],
 ])('%d in short is %s', (n, words) => expect(compact(n)).toBe(words))
+
+test('what was not counted to its end says so', () => {
+  expect(atLeast(20_000, true)).toBe('20k+')
+  expect(atLeast(20_000, false)).toBe('20k')
+  expect(atLeast(undefined, true)).toBe('–')
+})
 
 test('bytes, money, plural', () => {
   expect(bytes(1536)).toBe('1.5 KiB')

@@ -32,6 +32,11 @@ export function compact(n: Maybe<number>): string {
   return `${value < 99.95 ? value.toFixed(1).replace('.0', '') : Math.round(value)}${unit}`
 }
 
+/** Like compact; what was not counted to its end is "20k+". */
+export function atLeast(n: Maybe<number>, capped: Maybe<boolean>): string {
+  return compact(n) + (capped && !missing(n) ? '+' : '')
+}
+
 /** 98.52 → "98.5 %". Only what is exactly 100 says 100; only what is exactly 0 says 0. */
 export function percent(p: Maybe<number>, digits = 1): string {
   if (missing(p)) return unknown

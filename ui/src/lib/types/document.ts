@@ -150,6 +150,8 @@ export interface Jobs {
   completed_today: number
   failed_today: number
   cancelled_today: number
+  /** At least so many were cancelled today: they are not counted beyond some number. */
+  cancelled_capped?: Maybe<boolean>
   /** Some of today's are still to be counted. */
   today_partial?: boolean
   day_start: string
@@ -210,6 +212,8 @@ export interface Failure {
   error: string
   fingerprint: string
   similar_24h: number
+  /** At least so many are similar. */
+  similar_capped?: Maybe<boolean>
   run_ms: number
 }
 
@@ -236,6 +240,8 @@ export interface Agent {
   waiting: number
   scheduled: number
   retryable: number
+  /** At least so many run, wait, are scheduled or to be tried again: a shared queue is too long to look at each job. */
+  capped?: Maybe<boolean>
   runs_1h: number
   failed_1h: number
   runs_24h: number
