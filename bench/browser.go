@@ -32,6 +32,8 @@ type visit struct {
 	Requests int     `json:"requests"` // sent until it was live
 	API      int     `json:"api"`      // of these, answered calls of the API
 	Bytes    int     `json:"bytes"`    // over the wire until then
+
+	all []visit // of a median: what it is of
 }
 
 type browserOrder struct {

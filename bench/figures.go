@@ -50,7 +50,21 @@ func medianVisit(list []visit) visit {
 		Requests: whole(func(v visit) int { return v.Requests }),
 		API:      whole(func(v visit) int { return v.API }),
 		Bytes:    whole(func(v visit) int { return v.Bytes }),
+		all:      list,
 	}
+}
+
+// complete is when the page was, with the extremes.
+func (v visit) complete() string {
+	quickest, slowest := v.MS, v.MS
+	for _, one := range v.all {
+		if one.MS == 0 || slowest == 0 {
+			slowest = 0
+		} else {
+			quickest, slowest = min(quickest, one.MS), max(slowest, one.MS)
+		}
+	}
+	return fmt.Sprintf("%s (%s–%s)", milli(v.MS), milli(quickest), milli(slowest))
 }
 
 // spread is a median with the smallest and the largest value.

@@ -43,11 +43,14 @@ func TestQuantiles(t *testing.T) {
 // A page that never became complete is slower than any that did.
 func TestVisitThatTookTooLongIsTheSlowest(t *testing.T) {
 	quick, slow, never := visit{MS: 100, Requests: 1}, visit{MS: 900, Requests: 3}, visit{Requests: 2}
-	if got := medianVisit([]visit{quick, never, slow}); got != (visit{MS: 900, Requests: 2}) {
-		t.Errorf("%+v", got)
+	if got := medianVisit([]visit{quick, never, slow}); got.MS != 900 || got.Requests != 2 || got.complete() != "900 ms (100 ms–over 120.0 s)" {
+		t.Errorf("%+v, %s", got, got.complete())
 	}
 	if got := medianVisit([]visit{never, quick, never}); got.MS != 0 {
 		t.Errorf("%+v", got)
+	}
+	if got := medianVisit([]visit{quick, quick, slow}).complete(); got != "100 ms (100 ms–900 ms)" {
+		t.Error(got)
 	}
 }
 

@@ -55,7 +55,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 	for _, c := range []*contestant{peer, ours} {
 		v := pages[c]
 		row := []string{
-			c.name, count(p.database.size), count(running), milli(v.MS), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes),
+			c.name, count(p.database.size), count(running), v.complete(), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes),
 		}
 		for _, n := range openPages {
 			used, err := p.watched(ctx, c, n)
@@ -67,7 +67,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 		p.table.add(row...)
 	}
 	v := pages[empty]
-	p.table.add(empty.name, count(p.database.size), count(running), milli(v.MS), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes))
+	p.table.add(empty.name, count(p.database.size), count(running), v.complete(), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes))
 	return nil
 }
 

@@ -50,7 +50,7 @@ func (r *replacement) measure(ctx context.Context) error {
 	if err := r.looks(ctx, old, ours, pages); err != nil {
 		return err
 	}
-	r.load.add(empty.name, count(r.database.size), milli(pages[empty].MS), "0", "0")
+	r.load.add(empty.name, count(r.database.size), pages[empty].complete(), "0", "0")
 	for _, viewers := range r.plan.pollers {
 		if err := r.polled(ctx, old, viewers); err != nil {
 			return err
@@ -72,7 +72,7 @@ func (r *replacement) looks(ctx context.Context, old, ours *contestant, pages ma
 	if err != nil {
 		return err
 	}
-	r.load.add("replaced: six calls, one after the other", jobs, milli(pages[old].MS), fmt.Sprint(pages[old].API), statements, took(six))
+	r.load.add("replaced: six calls, one after the other", jobs, pages[old].complete(), fmt.Sprint(pages[old].API), statements, took(six))
 	all, statements, err := r.timed(ctx, old, r.plan.visits, "/api/all")
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (r *replacement) looks(ctx context.Context, old, ours *contestant, pages ma
 	if err != nil {
 		return err
 	}
-	r.load.add("AgentOS: the cached answer", jobs, milli(pages[ours].MS), fmt.Sprint(pages[ours].API), statements, took(cached))
+	r.load.add("AgentOS: the cached answer", jobs, pages[ours].complete(), fmt.Sprint(pages[ours].API), statements, took(cached))
 	return nil
 }
 
