@@ -87,19 +87,14 @@ func (a *AgentStats) count(state string, n int64) {
 
 // countKinds counts the jobs of one state in a queue by kind; capped tells that there may be more than it looked at.
 func (s *Service) countKinds(ctx context.Context, key StateQueue) (counts map[string]int64, capped bool, err error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select kind, count(*) from (select kind from river_job where state = $1 and queue = $2 limit $3) looked
-		group by kind`, key.State, key.Queue, maxByKind)
+	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, maxByKind)
 	counts = map[string]int64{}
-	var all int64
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		var kind string
-		var n int64
-		err := rows.Scan(&kind, &n)
-		counts[kind] = n
-		all += n
-		return struct{}{}, err
+	looked, err := Collect(rows, err, func(rows *sql.Rows) (kind string, err error) {
+		err = rows.Scan(&kind)
+		counts[kind]++
+		return kind, err
 	})
-	return counts, all >= maxByKind, err
+	return counts, len(looked) == maxByKind, err
 }
 
 // lastOf fills in the run that ended last and the last failure.

@@ -226,7 +226,7 @@ func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]
 		condition += fmt.Sprintf(format, len(args))
 	}
 	if len(w.filter.States) > 0 {
-		condition += ` and j.state in ` + list(len(args)+1, len(w.filter.States))
+		condition += ` and ` + w.table.sql.stateOf + ` in ` + list(len(args)+1, len(w.filter.States))
 		for _, state := range w.filter.States {
 			args = append(args, state)
 		}

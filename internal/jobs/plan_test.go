@@ -72,6 +72,7 @@ func statements(t *testing.T, s *Service) []statement {
 		func() error { _, _, err := s.RunLogs(ctx, 1, 0, 10); return err },
 		func() error { _, err := s.List(ctx, Filter{Agent: "rare", Text: "nowhere"}); return err },
 		func() error { _, err := s.List(ctx, Filter{States: []string{"discarded"}, Queue: "rare"}); return err },
+		func() error { _, err := s.List(ctx, Filter{States: []string{"scheduled", "discarded"}}); return err },
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
@@ -111,7 +112,8 @@ func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 			if big.MatchString(line) && !strings.Contains(line, "USING") && !endOfTable.MatchString(st.query) {
 				t.Errorf("%s\nin %s", line, st.query)
 			}
-			if strings.Contains(line, "TEMP B-TREE") && !strings.Contains(st.query, "from worker") && !strings.Contains(st.query, "from run where job_id = $1") {
+			few := strings.Contains(st.query, "from worker") || strings.Contains(st.query, "from run where job_id = $1") || strings.HasPrefix(st.query, "with few as")
+			if strings.Contains(line, "TEMP B-TREE") && !few {
 				t.Errorf("%s\nin %s", line, st.query)
 			}
 		}

@@ -21,6 +21,7 @@ type dialect struct {
 	argsText   string // null beyond 16 KB: a list must not turn megabytes into text
 	argsFull   string // null beyond maxDetailArgs
 	argsHave   string // whether the text of the arguments may have parameter %[1]d, in lower case; it may say yes too often
+	stateOf    string // the state, where it must not lead SQLite to the index of states and to sorting all of one
 	errorHas   string // whether the last error has parameter %[1]d, in lower case
 	tagsJSON   string
 	errorsJSON string
@@ -41,6 +42,7 @@ var sqliteDialect = &dialect{
 	argsText:   sqliteArgsText,
 	argsFull:   fmt.Sprintf(`case when length(j.args) <= %d and json_valid(j.args, 9) then json(j.args) end`, maxDetailArgs),
 	argsHave:   `instr(lower(` + sqliteArgsText + `), $%[1]d) > 0`,
+	stateOf:    `+j.state`,
 	errorHas:   `instr(lower(` + sqliteLastError + `), $%[1]d) > 0`,
 	tagsJSON:   `case when json_valid(j.tags, 5) then json(j.tags) end`,
 	errorsJSON: `case when json_valid(j.errors, 5) then json(j.errors) end`,
@@ -65,6 +67,7 @@ var postgresDialect = &dialect{
 	argsFull: fmt.Sprintf(`case when octet_length(j.args::text) <= %d then j.args::text end`, maxDetailArgs),
 	// Postgres puts spaces between the parts of JSON, we show none.
 	argsHave:      `strpos(replace(lower(` + postgresArgsText + `), ' ', ''), replace($%[1]d, ' ', '')) > 0`,
+	stateOf:       `j.state`,
 	errorHas:      `strpos(lower(` + postgresLastError + `), $%[1]d) > 0`,
 	tagsJSON:      `array_to_json(j.tags)::text`,
 	errorsJSON:    `array_to_json(j.errors)::text`,
