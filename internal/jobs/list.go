@@ -79,6 +79,7 @@ type walk struct {
 	ended  bool              // by the end, not by the creation
 	below  int64             // ids to come are smaller, if by creation
 	lowest int64             // and at least this
+	last   place             // of the last job on the page, if by end
 	before place             // ends to come are before this one, if by end
 	until  int64             // and ids smaller than this
 	many   map[together]bool // that are more than are sorted

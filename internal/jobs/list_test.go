@@ -126,8 +126,8 @@ func TestASearchIsBounded(t *testing.T) {
 func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
-		const n = 3*sameEnd + 3_000
-		fill(t, s, n)
+		s.sameEnd = 150
+		fill(t, s, 900)
 		exec1(t, s, `update river_job set state = 'cancelled', finalized_at = $1 where id % 3 = 0`, s.db.Stamp(time.Now().Add(-time.Minute)))
 		exec1(t, s, `update river_job set state = 'discarded', finalized_at = $1 where id % 15 = 1`, s.db.Stamp(time.Now().Add(-time.Hour)))
 		exec1(t, s, `update river_job set state = 'discarded', finalized_at = (select finalized_at from river_job where id = 3) where id % 15 = 2`)
@@ -136,10 +136,10 @@ func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 			name, where string
 			f           Filter
 		}{
-			{"one statement's", `state = 'cancelled'`, Filter{Limit: 200, States: []string{"cancelled"}}},
+			{"one statement's", `state = 'cancelled'`, Filter{Limit: 40, States: []string{"cancelled"}}},
 			{"few", `state = 'discarded'`, Filter{Limit: 7, States: []string{"discarded"}}},
-			{"of all states", `true`, Filter{Limit: 200, States: []string{"completed", "cancelled", "discarded"}}},
-			{"of a kind", `state in ('cancelled', 'discarded') and kind = 'rare'`, Filter{Limit: 200, States: []string{"cancelled", "discarded"}, Agent: "rare"}},
+			{"of all states", `true`, Filter{Limit: 40, States: []string{"completed", "cancelled", "discarded"}}},
+			{"of a kind", `state in ('cancelled', 'discarded') and kind = 'rare'`, Filter{Limit: 20, States: []string{"cancelled", "discarded"}, Agent: "rare"}},
 		} {
 			for _, lookFor := range []time.Duration{time.Nanosecond, time.Hour} {
 				s.lookFor = lookFor

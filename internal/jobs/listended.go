@@ -131,12 +131,12 @@ func (w *walk) endedAt(ctx context.Context, state string, from place, n int) (st
 		return w.byIDs(ctx, state, from, n)
 	}
 	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, finalized_at from river_job
-		where state = $1 and finalized_at is not null and finalized_at = $2 limit $3`, state, w.table.db.Stamp(from.at), sameEnd+1)
+		where state = $1 and finalized_at is not null and finalized_at = $2 limit $3`, state, w.table.db.Stamp(from.at), w.table.sameEnd+1)
 	all, err := Collect(rows, err, scanEnded)
 	if err != nil {
 		return stage{}, err
 	}
-	if len(all) > sameEnd {
+	if len(all) > w.table.sameEnd {
 		if w.many == nil {
 			w.many = map[together]bool{}
 		}
@@ -214,10 +214,11 @@ func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err e
 		slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(chunk, a.ID) - slices.Index(chunk, b.ID) })
 		for _, r := range rows {
 			if len(w.page.Jobs) == w.filter.Limit {
-				w.goOnFrom(places[w.page.Jobs[len(w.page.Jobs)-1].ID].String())
+				w.goOnFrom(w.last.String())
 				return true, nil
 			}
-			r.Order = -places[r.ID].at.UnixMilli()
+			w.last = places[r.ID]
+			r.Order = -w.last.at.UnixMilli()
 			w.page.Jobs = append(w.page.Jobs, r.Job)
 		}
 	}

@@ -14,11 +14,14 @@ type Table struct {
 	sql   *dialect
 	today today
 
-	lookFor time.Duration // see the constant
+	lookFor time.Duration // see the constants
+	sameEnd int
 }
 
 // NewTable reads River's tables in a database; on Postgres those of the schema its connections search.
-func NewTable(d *db.DB) *Table { return &Table{db: d, sql: dialectOf(d.Kind), lookFor: lookFor} }
+func NewTable(d *db.DB) *Table {
+	return &Table{db: d, sql: dialectOf(d.Kind), lookFor: lookFor, sameEnd: sameEnd}
+}
 
 // Rollups reads the sums of ended attempts by minute and by hour.
 type Rollups struct {
