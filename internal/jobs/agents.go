@@ -65,8 +65,11 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 				a.count(key.State, n)
 			}
 		}
+		if !capped {
+			continue
+		}
 		for _, a := range stats {
-			a.Capped = a.Capped || capped // anyone's may be among the others
+			a.Capped = true // anyone's may be among the others
 		}
 	}
 	return nil

@@ -90,8 +90,10 @@ func BenchmarkSumByAgent(b *testing.B) {
 				for range 40 {
 					sums.add(endedRun{outcome: "ok", run: 1 + random.Int64N(8000), wait: random.Int64N(400)})
 				}
-				if err := storeSums(b.Context(), tx, bucket{step, start, name, fmt.Sprintf("queue%d", i/12)}, sums); err != nil {
-					return err
+				for _, of := range []bucket{{step, start, name, fmt.Sprintf("queue%d", i/12)}, {step, start, "", ""}} {
+					if err := storeSums(b.Context(), tx, of, sums); err != nil {
+						return err
+					}
 				}
 			}
 		}

@@ -135,7 +135,7 @@ func (w *walk) from(cursor string) bool {
 		id = micros
 	}
 	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil || n < 0 {
+	if err != nil || n < 1 {
 		return false
 	}
 	if !byEnd {

@@ -115,7 +115,7 @@ func (w *walk) endedIn(ctx context.Context, state string, n int) (stage, error) 
 		if len(s.jobs) == 0 {
 			s, err = w.endedAt(ctx, state, place{last, math.MaxInt64}, n)
 			if s.end {
-				s.end, s.to = false, place{last, 0}
+				s.end, s.to = false, place{last, 1} // no id is smaller
 			}
 			return s, err
 		}
