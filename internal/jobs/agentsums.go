@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -17,13 +16,6 @@ const (
 	// settling is for how many seconds the sums of a minute still grow as a rule: these are read each time.
 	settling = 2 * minuteStep
 )
-
-// settledSums keeps what was read of all but the newest minutes: histograms, by far the dearest to read, are read again
-// only when the plain columns tell that something was added.
-type settledSums struct {
-	mu    sync.Mutex
-	parts map[part]partSums
-}
 
 // partSums are not to be changed.
 type partSums struct {
@@ -120,7 +112,7 @@ func (r *Rollups) settledParts(ctx context.Context, parts []part) (map[part]part
 	if err != nil {
 		return nil, err
 	}
-	known, read := r.settled.get(), make(map[part]partSums, len(parts))
+	known, read := r.kept(), make(map[part]partSums, len(parts))
 	for i, p := range parts {
 		found, ok := known[p]
 		if !ok || found.mark != marks[i] {
@@ -132,20 +124,18 @@ func (r *Rollups) settledParts(ctx context.Context, parts []part) (map[part]part
 		}
 		read[p] = found
 	}
-	r.settled.set(maps.Clone(read))
+	kept := maps.Clone(read)
+	r.settled.Store(&kept)
 	return read, nil
 }
 
-func (k *settledSums) get() map[part]partSums {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.parts
-}
-
-func (k *settledSums) set(parts map[part]partSums) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.parts = parts
+// kept is what was read of all but the newest minutes the last time: histograms, by far the dearest to read, are read again only
+// when the plain columns tell that something was added.
+func (r *Rollups) kept() map[part]partSums {
+	if parts := r.settled.Load(); parts != nil {
+		return *parts
+	}
+	return nil
 }
 
 // marksOf reads the marks of several parts at once.

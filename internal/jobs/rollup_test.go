@@ -190,7 +190,7 @@ func TestSettledSumsAreKept(t *testing.T) {
 			if err := s.SumByAgent(t.Context(), now, map[string]*AgentStats{"agent0": {}}); err != nil {
 				t.Fatal(err)
 			}
-			return s.settled.get()
+			return s.kept()
 		}
 		same := func(a, b partSums) bool {
 			return reflect.ValueOf(a.byAgent).Pointer() == reflect.ValueOf(b.byAgent).Pointer()

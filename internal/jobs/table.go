@@ -26,8 +26,8 @@ func NewTable(d *db.DB) *Table {
 // Rollups reads the sums of ended attempts by minute and by hour.
 type Rollups struct {
 	db      *db.DB
-	hoursTo atomic.Int64 // see HoursBefore; zero: all
-	settled settledSums
+	hoursTo atomic.Int64                      // see HoursBefore; zero: all
+	settled atomic.Pointer[map[part]partSums] // see kept
 }
 
 // NewRollups reads the sums in a migrated database of ours.
