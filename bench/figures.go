@@ -33,12 +33,7 @@ func medianVisit(list []visit) visit {
 	}
 	whole := func(of func(visit) int) int { return int(pick(func(v visit) float64 { return float64(of(v)) })) }
 	took := func(of func(visit) float64) float64 {
-		ms := pick(func(v visit) float64 {
-			if of(v) == 0 {
-				return math.Inf(1)
-			}
-			return of(v)
-		})
+		ms := pick(func(v visit) float64 { return orNever(of(v)) })
 		if math.IsInf(ms, 1) {
 			return 0
 		}
@@ -56,19 +51,23 @@ func medianVisit(list []visit) visit {
 
 // complete is when the page was, with the extremes.
 func (v visit) complete() string {
-	quickest, slowest := v.MS, v.MS
+	var times []float64
 	for _, one := range v.all {
-		if one.MS == 0 || slowest == 0 {
-			slowest = 0
-		} else {
-			quickest, slowest = min(quickest, one.MS), max(slowest, one.MS)
-		}
+		times = append(times, orNever(one.MS))
 	}
-	return fmt.Sprintf("%s (%s–%s)", milli(v.MS), milli(quickest), milli(slowest))
+	return spread(times, milli)
+}
+
+// orNever makes a page that did not become complete slower than any that did.
+func orNever(ms float64) float64 {
+	if ms == 0 {
+		return math.Inf(1)
+	}
+	return ms
 }
 
 // spread is a median with the smallest and the largest value.
-func spread(values []time.Duration, form func(time.Duration) string) string {
+func spread[T cmp.Ordered](values []T, form func(T) string) string {
 	if len(values) == 0 {
 		return notMeasured
 	}
@@ -111,9 +110,9 @@ func micro(d time.Duration) string {
 	return fmt.Sprintf("%.1f µs", float64(d)/float64(time.Microsecond))
 }
 
-// milli writes a page's time, which is 0 when it did not become complete.
+// milli writes a page's time, which is 0 or infinite when it did not become complete.
 func milli(ms float64) string {
-	if ms == 0 {
+	if ms == 0 || math.IsInf(ms, 1) {
 		return "over " + took(pagePatience)
 	}
 	return took(time.Duration(ms * float64(time.Millisecond)))
