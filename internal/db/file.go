@@ -104,8 +104,18 @@ func (f *file) invalidateEpoch(epoch int, reason string) {
 	f.release()
 }
 
-// admit lets a new connection be made and returns its epoch.
+// admit lets a new connection be made and returns its epoch. What keeps a new one away is known to the old ones too: none
+// of them may still write where the path no longer leads.
 func (f *file) admit() (int, error) {
+	epoch, err := f.admitted()
+	if err != nil {
+		_ = f.check() // says the same, or less
+		return 0, err
+	}
+	return epoch, nil
+}
+
+func (f *file) admitted() (int, error) {
 	info, err := os.Stat(f.path)
 	if err != nil {
 		return 0, unreached(err)

@@ -94,6 +94,35 @@ func TestDeletedWhileATransactionIsOpen(t *testing.T) {
 	works(t, d, "mine")
 }
 
+// A write that follows a read which told that the file is gone is not taken by the connection that is still open.
+func TestGoneForAllOnceOneKnows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agentos.db")
+	d := marked(t, path, "mine")
+	if err := d.Ping(t.Context()); err != nil { // the next check of open connections is checkEvery away
+		t.Fatal(err)
+	}
+	move(t, path, path+".away")
+	var held []*sql.Conn
+	var err error
+	for err == nil && len(held) < 4 { // so many readers there are at most
+		var c *sql.Conn
+		if c, err = d.Read.Conn(t.Context()); err == nil {
+			held = append(held, c)
+		}
+	}
+	if err == nil {
+		t.Fatal("no new connection was needed")
+	}
+	if _, err := d.Write.ExecContext(t.Context(), `update schedule set next_ms = next_ms + 1`); err == nil {
+		t.Error("written into a file that is gone")
+	}
+	for _, c := range held {
+		c.Close()
+	}
+	move(t, path+".away", path)
+	works(t, d, "mine")
+}
+
 func TestReplacedByAnotherDatabase(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "agentos.db")
