@@ -104,11 +104,19 @@ func (b *browser) order(o browserOrder) (answer browserAnswer, err error) {
 	return answer, nil
 }
 
-// visit loads the page of a contestant once, with an empty browser cache.
-func (b *browser) visit(c *contestant) (visit, error) {
-	answer, err := b.order(browserOrder{
-		Do: "visit", URL: c.url + c.path, From: c.url + c.from, Cookie: c.cookie, Ready: c.ready, Live: c.live, Timeout: pagePatience.Milliseconds(),
-	})
+// visit loads the page of a contestant once, with an empty browser cache, once the machine is at rest.
+func (b *browser) visit(c *contestant, rest func() error) (visit, error) {
+	order := browserOrder{
+		Do: "prepare", URL: c.url + c.path, From: c.url + c.from, Cookie: c.cookie, Ready: c.ready, Live: c.live, Timeout: pagePatience.Milliseconds(),
+	}
+	if _, err := b.order(order); err != nil {
+		return visit{}, err
+	}
+	if err := rest(); err != nil {
+		return visit{}, err
+	}
+	order.Do = "visit"
+	answer, err := b.order(order)
 	return answer.visit, err
 }
 
@@ -136,12 +144,13 @@ func (b *browser) close() error {
 	return err
 }
 
-// visits loads the pages of several contestants in turn, each several times, and gives the median of each.
-func (b *browser) visits(rounds int, contestants ...*contestant) (map[*contestant]visit, error) {
+// visits loads the pages of several contestants in turn, each several times, and gives the median of each. A load does not
+// begin while the database works for another contestant, such as for what its page has asked before it was closed.
+func (b *bed) visits(ctx context.Context, contestants ...*contestant) (map[*contestant]visit, error) {
 	all := map[*contestant][]visit{}
-	for range rounds {
+	for range b.plan.visits {
 		for _, c := range contestants {
-			v, err := b.visit(c)
+			v, err := b.browser.visit(c, func() error { return b.database.atRest(ctx, c.role) })
 			if err != nil {
 				return nil, err
 			}

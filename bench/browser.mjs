@@ -58,8 +58,10 @@ const watch = (ready, live) => `(() => {
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
+let next // the page that visit navigates
+
 async function visit(order) {
-  const page = await blank(order)
+  const page = next
   try {
     const devtools = await page.context().newCDPSession(page)
     await devtools.send('Network.enable')
@@ -99,6 +101,10 @@ let opened = []
 
 const orders = {
   version: () => ({ version: browser.version() }),
+  async prepare(order) {
+    next = await blank(order)
+    return {}
+  },
   visit,
   async open(order) {
     for (let i = 0; i < order.pages; i++) {

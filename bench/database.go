@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -124,6 +125,20 @@ func (d *database) version(ctx context.Context) (version string, err error) {
 // bytes is what the jobs and their indexes take on disk.
 func (d *database) bytes(ctx context.Context) (n int64, err error) {
 	return n, d.conn.QueryRow(ctx, `select pg_total_relation_size('river_job')`).Scan(&n)
+}
+
+// atRest waits until the database works for nobody but the role, which may be none.
+func (d *database) atRest(ctx context.Context, but string) error {
+	return until(ctx, pagePatience, "wait until the database is at rest", func() error {
+		var busy []string
+		err := d.conn.QueryRow(ctx, `select array_agg(coalesce(usename, backend_type)) from pg_stat_activity
+			where state = 'active' and pid <> pg_backend_pid() and usename is distinct from $1
+				or backend_type = 'autovacuum worker'`, but).Scan(&busy)
+		if err == nil && len(busy) > 0 {
+			err = fmt.Errorf("it works for %s", strings.Join(busy, ", "))
+		}
+		return err
+	})
 }
 
 func (d *database) close() error {

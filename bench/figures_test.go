@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 )
@@ -74,6 +75,26 @@ func TestHitRateCountsWhatCameSince(t *testing.T) {
 	}
 	if got := hitRate(before, after); got != 0.9 {
 		t.Errorf("%v, want 0.9", got)
+	}
+}
+
+func TestCycleIsOfTheSectionsItCollected(t *testing.T) {
+	of := func(sections string) (d document) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(`{"meta": {"sections": {`+sections+`}}}`), &d); err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	const costly = `"costly": {"as_of": "2026-01-02T15:04:00Z", "took_ms": 900}`
+	before := of(costly + `, "jobs": {"as_of": "2026-01-02T15:04:00Z", "took_ms": 7}`)
+	after := of(costly + `, "jobs": {"as_of": "2026-01-02T15:04:05Z", "took_ms": 5}, "new": {"as_of": "2026-01-02T15:04:05Z", "took_ms": 3}`)
+	if slowest, sum := after.rebuild(before); slowest != 5*time.Millisecond || sum != 8*time.Millisecond {
+		t.Errorf("%v, %v", slowest, sum)
+	}
+	failing := of(`"costly": {"as_of": "2026-01-02T15:04:00Z", "took_ms": 2000, "error": "it took too long"}`)
+	if slowest, _ := failing.rebuild(before); slowest != 2*time.Second {
+		t.Errorf("a failed attempt counts %v", slowest)
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 	defer ours.close()
 	progress("River UI and AgentOS at %s jobs, %s running", count(p.database.size), count(running))
 	empty := ours.emptyPage()
-	pages, err := p.browser.visits(p.plan.visits, peer, ours, empty)
+	pages, err := p.visits(ctx, peer, ours, empty)
 	if err != nil {
 		return err
 	}

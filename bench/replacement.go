@@ -43,7 +43,7 @@ func (r *replacement) measure(ctx context.Context) error {
 		return err
 	}
 	empty := old.emptyPage()
-	pages, err := r.browser.visits(r.plan.visits, old, ours, empty)
+	pages, err := r.visits(ctx, old, ours, empty)
 	if err != nil {
 		return err
 	}
