@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"html"
 	"net/http"
@@ -61,8 +62,8 @@ func (s *server) writeLogin(c *call, status int, message string) {
 	s.setPageHeaders(c.Header())
 	c.Header().Set("Content-Type", "text/html; charset=utf-8")
 	c.WriteHeader(status)
-	body := strings.Replace(s.pages.login, errorMark, html.EscapeString(message), 1)
-	_, _ = c.Write([]byte(body)) // the client may be gone: nobody could be told
+	body := bytes.Replace(s.pages.login[themeOf(c.request)], []byte(errorMark), []byte(html.EscapeString(message)), 1)
+	_, _ = c.Write(body) // the client may be gone: nobody could be told
 }
 
 // logout ends the session and shows the login. With the database down the session cannot be ended for good: the answer

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -146,7 +147,7 @@ func TestLoginPageEscapesItsMessage(t *testing.T) {
 		f := newFixture(t, d)
 		s := f.handler.(*server)
 		w := &fakeWriter{header: http.Header{}}
-		s.writeLogin(&call{ResponseWriter: w}, 400, "<script>alert(1)</script>")
+		s.writeLogin(&call{ResponseWriter: w, request: httptest.NewRequest("GET", "/login", nil)}, 400, "<script>alert(1)</script>")
 		if strings.Contains(w.body.String(), "<script>") {
 			t.Errorf("unescaped: %s", w.body.String())
 		}

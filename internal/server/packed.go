@@ -18,8 +18,9 @@ import (
 // that were compressed apart can be joined: those of the page's fixed parts are made once, those of a document once a
 // revision, and the few bytes about the viewer are put between them uncompressed.
 type packedPage struct {
-	head, before, after               []byte // as they are
-	headBlocks, beforeBlocks, closing []byte // compressed; closing ends the body
+	head, headBlocks      [len(themes)][]byte // as it is, and compressed
+	before, after         []byte              // as they are
+	beforeBlocks, closing []byte              // compressed; closing ends the body
 
 	document packedOnce[snapshot.Snapshot]
 	overview packedOnce[prerender.Drawing]
@@ -38,22 +39,25 @@ type packed[T any] struct {
 
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
 
-func (p *packedPage) init(head, before, after []byte) {
+func (p *packedPage) init(head [len(themes)][]byte, before, after []byte) {
 	p.head, p.before = head, before
 	p.after = append(bytes.Clone(snapshotClose), after...)
-	p.headBlocks, p.beforeBlocks = deflate(head, false), deflate(before, false)
+	for t := range head {
+		p.headBlocks[t] = deflate(head[t], false)
+	}
+	p.beforeBlocks = deflate(before, false)
 	p.closing = deflate(p.after, true)
 }
 
 // assemble returns the whole page. The block is what stands before the document.
-func (p *packedPage) assemble(drawn *prerender.Drawing, block []byte, doc *snapshot.Snapshot) []byte {
+func (p *packedPage) assemble(t theme, drawn *prerender.Drawing, block []byte, doc *snapshot.Snapshot) []byte {
 	markup, text := markupOf(drawn), documentText(doc)
 	packedMarkup, packedText := p.overview.pack(drawn, markup), p.document.pack(doc, text)
 	viewer := slices.Concat(block, snapshotOpen)
 
-	body := make([]byte, 0, len(gzipHeader)+len(p.headBlocks)+len(packedMarkup)+len(p.beforeBlocks)+5+len(viewer)+len(packedText)+len(p.closing)+8)
+	body := make([]byte, 0, len(gzipHeader)+len(p.headBlocks[t])+len(packedMarkup)+len(p.beforeBlocks)+5+len(viewer)+len(packedText)+len(p.closing)+8)
 	body = append(body, gzipHeader...)
-	body = append(body, p.headBlocks...)
+	body = append(body, p.headBlocks[t]...)
 	body = append(body, packedMarkup...)
 	body = append(body, p.beforeBlocks...)
 	body = appendStored(body, viewer)
@@ -61,7 +65,7 @@ func (p *packedPage) assemble(drawn *prerender.Drawing, block []byte, doc *snaps
 	body = append(body, p.closing...)
 
 	sum, size := uint32(0), 0
-	for _, part := range [][]byte{p.head, markup, p.before, viewer, text, p.after} {
+	for _, part := range [][]byte{p.head[t], markup, p.before, viewer, text, p.after} {
 		sum = crc32.Update(sum, crc32.IEEETable, part)
 		size += len(part)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -24,12 +25,12 @@ const (
 
 // pages are the built HTML pages, cut at the marks.
 type pages struct {
-	head, before, after []byte // of index.html: up to overviewMark, from there to bootMark, and the rest
-	packed              packedPage
-	policy              []string // the Content-Security-Policy of every page
-	login               string
-	missing             []byte   // the 404 page
-	link                []string // early hints, for a page that is not drawn
+	head          [len(themes)][]byte // of index.html: up to overviewMark
+	before, after []byte              // from there to bootMark, and the rest
+	packed        packedPage
+	policy        []string // the Content-Security-Policy of every page
+	login         [len(themes)][]byte
+	link          []string // early hints, for a page that is not drawn
 }
 
 func newPages(f *files) (*pages, error) {
@@ -44,19 +45,20 @@ func newPages(f *files) (*pages, error) {
 	if !bytes.Contains(f.html["login.html"], []byte(errorMark)) {
 		return nil, errors.New("the built dashboard has no login.html with " + errorMark + ": run \"make ui\"")
 	}
+	for _, page := range []string{"index.html", "login.html"} {
+		if !bytes.Contains(f.html[page], []byte(htmlTag)) {
+			return nil, errors.New("the built dashboard's " + page + " does not begin with " + htmlTag + ": run \"make ui\"")
+		}
+	}
 	p := &pages{
-		head:    head,
-		before:  before,
-		after:   after,
-		policy:  policyOf(f.html["index.html"], f.html["login.html"]),
-		login:   string(f.html["login.html"]),
-		missing: f.html["404.html"],
-		link:    preloads(f.html["index.html"]),
+		head:   themed(head),
+		before: before,
+		after:  after,
+		policy: policyOf(f.html["index.html"], f.html["login.html"]),
+		login:  themed(f.html["login.html"]),
+		link:   preloads(f.html["index.html"]),
 	}
-	if p.missing == nil {
-		p.missing = []byte(missingPage)
-	}
-	p.packed.init(head, before, after)
+	p.packed.init(p.head, before, after)
 	return p, nil
 }
 
@@ -127,12 +129,13 @@ func (s *server) writePage(c *call, b boot, drawn *prerender.Drawing, doc *snaps
 	if drawn == nil && len(s.pages.link) > 0 { // what is drawn comes first
 		h["Link"] = s.pages.link
 	}
+	t := themeOf(c.request)
 	var body []byte
 	if acceptsGzip(c.request.Header) {
 		h["Content-Encoding"] = gzipCoding
-		body = s.pages.packed.assemble(drawn, block, doc)
+		body = s.pages.packed.assemble(t, drawn, block, doc)
 	} else {
-		body = bytes.Join([][]byte{s.pages.head, markupOf(drawn), s.pages.before, block, snapshotOpen, documentText(doc), snapshotClose, s.pages.after}, nil)
+		body = bytes.Join([][]byte{s.pages.head[t], markupOf(drawn), s.pages.before, block, snapshotOpen, documentText(doc), snapshotClose, s.pages.after}, nil)
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	_, _ = c.Write(body) // the client may be gone: nobody could be told
@@ -180,6 +183,6 @@ func (s *server) noSuchPage(c *call) {
 	c.Header()["Content-Type"] = htmlType
 	c.WriteHeader(http.StatusNotFound)
 	if c.request.Method != http.MethodHead {
-		_, _ = c.Write(s.pages.missing) // the client may be gone: nobody could be told
+		_, _ = io.WriteString(c, missingPage) // the client may be gone: nobody could be told
 	}
 }

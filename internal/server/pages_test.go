@@ -111,7 +111,7 @@ func TestPagesAreClosedToOtherOrigins(t *testing.T) {
 		for _, path := range []string{"/", "/login", "/nothing"} {
 			h := f.get(browser, path).header
 			for name, want := range map[string]string{
-				"Content-Security-Policy": "default-src 'none'; script-src 'self' 'sha256-" + hashOf("theme()") + "' 'sha256-" + hashOf(`load(["/assets/app-1.js"])`) +
+				"Content-Security-Policy": "default-src 'none'; script-src 'self' 'sha256-" + hashOf(`load(["/assets/app-1.js"])`) +
 					"'; style-src 'self' 'sha256-" + hashOf("body{}") + "'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 					"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'",
 				"X-Content-Type-Options":       "nosniff",
@@ -184,13 +184,13 @@ func TestAcceptsGzip(t *testing.T) {
 // Deflate blocks made apart are joined by hand: what comes out must be what went in, for sizes around a block's limit.
 func TestPackedPageUnpacks(t *testing.T) {
 	var p packedPage
-	head, before, after := []byte("<html>head"), []byte("before"), []byte("after</html>")
-	p.init(head, before, after)
+	head, before, after := []byte(htmlTag+"head"), []byte("before"), []byte("after</html>")
+	p.init(themed(head), before, after)
 	for _, size := range []int{0, 1, 70_000, 131_070} {
 		block := bytes.Repeat([]byte("b"), size)
 		for _, doc := range []*snapshot.Snapshot{nil, {JSON: bytes.Repeat([]byte(`{"a":1}`), 9000)}} {
 			for _, drawn := range []*prerender.Drawing{nil, {HTML: bytes.Repeat([]byte("<p>1"), 20_000)}} {
-				packed := p.assemble(drawn, bytes.Clone(block), doc)
+				packed := p.assemble(0, drawn, bytes.Clone(block), doc)
 				z, err := gzip.NewReader(bytes.NewReader(packed))
 				must(t, err)
 				got, err := io.ReadAll(z)
@@ -225,7 +225,7 @@ func TestBuiltDashboardFits(t *testing.T) {
 	if strings.Contains(pages.policy[0], "unsafe") {
 		t.Error("the policy lets any inline code run")
 	}
-	for _, html := range []string{string(pages.head) + string(pages.before) + string(pages.after), pages.login} {
+	for _, html := range []string{string(pages.head[0]) + string(pages.before) + string(pages.after), string(pages.login[0])} {
 		if strings.Contains(html, " style=") || !strings.Contains(html, "<style>") || strings.Contains(html, `rel="stylesheet"`) {
 			t.Error("a page has style attributes, which the policy forbids, or asks for a stylesheet before it is shown")
 		}
@@ -244,12 +244,12 @@ func BenchmarkPage(b *testing.B) {
 	f.typical()
 	doc := f.cache.Current()
 	var p packedPage
-	p.init([]byte("<html>"), nil, []byte("</html>"))
+	p.init(themed([]byte("<html>")), nil, []byte("</html>"))
 	block := make([]byte, 200)
 	b.Run("joined", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			p.assemble(nil, block, doc)
+			p.assemble(0, nil, block, doc)
 		}
 	})
 	b.Run("whole", func(b *testing.B) {

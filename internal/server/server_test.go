@@ -59,9 +59,9 @@ agents:
 `
 
 var builtUI = fstest.MapFS{
-	"index.html": {Data: []byte(`<!doctype html><head><script>theme()</script><style>body{}</style></head><body>` +
+	"index.html": {Data: []byte(`<!doctype html><html lang="en"><head><style>body{}</style></head><body>` +
 		`<div id="app" data-drawn><!--agentos:overview--></div><!--agentos:boot--><script>load(["/assets/app-1.js"])</script></body></html>`)},
-	"login.html":         {Data: []byte(`<form method="post"><div role="alert"><!--agentos:error--></div></form>`)},
+	"login.html":         {Data: []byte(`<!doctype html><html lang="en"><form method="post"><div role="alert"><!--agentos:error--></div></form></html>`)},
 	"assets/app-1.js":    {Data: bytes.Repeat([]byte("export const x = 1;\n"), 200)},
 	"assets/app-1.js.gz": {Data: []byte("as packed by the build")},
 	"assets/app-1.css":   {Data: []byte("body{}")},

@@ -2,18 +2,13 @@ import { readFileSync } from 'node:fs'
 import { transformWithOxc, type Plugin } from 'vite'
 
 /**
- * Puts into the pages what they need before the first paint, so that they ask for nothing before it: the script that applies the
- * stored theme, at `<!--theme-->`, and their stylesheets. Their modules are loaded by a script of a few lines, at the end, which lets
- * the first paint go before. The server allows what is inlined by its hash.
+ * Puts their stylesheets into the pages, so that they ask for nothing before the first paint. Their modules are loaded by a script of
+ * a few lines, at the end, which lets the first paint go before. The server allows what is inlined by its hash.
  */
 export function inlineFirstPaint(): Plugin {
   return {
     name: 'inline-first-paint',
     enforce: 'post',
-    transformIndexHtml: {
-      order: 'post',
-      handler: async (html) => html.replace('<!--theme-->', `<script>${await small('theme')}</script>`),
-    },
     async generateBundle(_, bundle) {
       const inlined = new Set<string>()
       const style = (name: string) => {

@@ -1,30 +1,24 @@
-/** Light, dark, or as the system has it. theme.js applies the stored choice before the first paint. */
+/** Light, dark, or as the system has it. The server puts the choice that the cookie holds into the page, before the first paint. */
 export type Theme = 'auto' | 'light' | 'dark'
-const key = 'agentos.theme'
+const cookie = 'agentos_theme'
+const year = 365 * 24 * 3600
 
 class ThemeChoice {
-  chosen = $state<Theme>(stored())
+  chosen = $state<Theme>(applied())
 
   choose(theme: Theme) {
     this.chosen = theme
     if (theme === 'auto') delete document.documentElement.dataset.theme
     else document.documentElement.dataset.theme = theme
-    try {
-      if (theme === 'auto') localStorage.removeItem(key)
-      else localStorage.setItem(key, theme)
-    } catch {
-      // storage is off: the choice holds for this page
-    }
+    const secure = location.protocol === 'https:' ? '; Secure' : ''
+    document.cookie = `${cookie}=${theme}; Path=/; SameSite=Lax; Max-Age=${theme === 'auto' ? 0 : year}${secure}`
   }
 }
 
-function stored(): Theme {
-  try {
-    const value = localStorage.getItem(key)
-    return value === 'light' || value === 'dark' ? value : 'auto'
-  } catch {
-    return 'auto'
-  }
+/** What the page says; while the server draws one, there is none. */
+function applied(): Theme {
+  const value = globalThis.document?.documentElement.dataset.theme
+  return value === 'light' || value === 'dark' ? value : 'auto'
 }
 
 export const theme = new ThemeChoice()
