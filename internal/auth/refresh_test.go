@@ -66,6 +66,43 @@ func TestPrincipalEndsWithItsRights(t *testing.T) {
 	}
 }
 
+// Other tabs hear of the end and ask for a page at once: the session they come with must be over by then.
+func TestLogoutIsToldWhenItIsDone(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := open(t, d, Options{})
+		addUser(t, s, "ada", RoleAdmin)
+		session, p := login(t, s, "ada")
+		cookie := withCookie(s.SessionCookie(session, false))
+		held, err := d.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Rollback()
+		if _, err := held.ExecContext(t.Context(), countChange, time.Now().UnixMilli()); err != nil { // the log-out waits for it
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.Logout(t.Context(), session) }()
+		time.Sleep(100 * time.Millisecond)
+		if again, err := s.Authenticate(cookie); err == nil && again != p {
+			t.Error("the session was dropped and let in again")
+		}
+		if !alive(p) {
+			t.Error("the end was told before the session had ended")
+		}
+		if err := held.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		endsWithin(t, p, time.Second)
+		if _, err := s.Authenticate(cookie); !errors.Is(err, ErrNoCredential) {
+			t.Errorf("after the log-out: %v", err)
+		}
+	})
+}
+
 func TestUnrelatedChangeKeepsPrincipal(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := open(t, d, Options{})

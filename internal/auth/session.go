@@ -129,7 +129,8 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 	if p, ok := s.known.Load().principals[key]; ok {
 		entry.Target = p.Name
 	}
-	s.drop(key)
+	// Not before the row is gone: who was told of the end, as other tabs are, would be let in again by it.
+	defer s.drop(key)
 	return s.change(ctx, entry, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `delete from auth_session where hash = $1`, key.String())
 		return err
