@@ -17,13 +17,14 @@ type costs struct {
 	cycle   *table
 	flow    *table
 	list    *table
-	idle    map[int]cycle // by number of jobs
-	history history       // of the present filling
+	idle    map[int]cycle         // by number of jobs
+	flowing map[int]time.Duration // of the database in all minutes of flow, by number of jobs
+	history history               // of the present filling
 }
 
 func (b *bed) newCosts(s *section) *costs {
 	c := &costs{
-		bed: b, section: s, idle: map[int]cycle{},
+		bed: b, section: s, idle: map[int]cycle{}, flowing: map[int]time.Duration{},
 		start: newTable("Start and size", "Jobs", "Ready, new data folder", "Ready, kept data folder", "Memory", "Binary", "History read in", "with database time"),
 		cycle: newTable("A cycle by size and backlog", "Jobs", "Waiting", "Slowest section", "All sections", "Statements", "Database time"),
 		flow:  newTable("A minute in a steady flow", "Jobs", "Waiting", "Jobs a second", "Viewers", "Database time", "Statements", "Memory"),
@@ -110,6 +111,10 @@ func (c *costs) startOnce(data string) (time.Duration, error) {
 	return ready, nil
 }
 
+// restWindows is for how many windows cycles are measured at rest: a minute has twelve, in which costly sections, whose turn comes
+// each minute or more seldom, are or are not.
+const restWindows = 3
+
 // cycles measures the collector with a backlog.
 func (c *costs) cycles(ctx context.Context, waiting int) error {
 	ours, err := c.startAgentOS(ctx)
@@ -118,7 +123,7 @@ func (c *costs) cycles(ctx context.Context, waiting int) error {
 	}
 	defer ours.close()
 	progress("cycles at %s jobs, %s waiting", count(c.database.size), count(waiting))
-	cycle, err := c.bed.cycles(ctx, ours)
+	cycle, err := c.bed.cycles(ctx, ours, restWindows*c.plan.window)
 	if err != nil {
 		return err
 	}
@@ -137,14 +142,14 @@ func (c *costs) flows(ctx context.Context, waiting int, audiences ...int) error 
 	}
 	defer ours.close()
 	for _, viewers := range audiences {
-		if err := c.flowing(ctx, ours, waiting, viewers); err != nil {
+		if err := c.minute(ctx, ours, waiting, viewers); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *costs) flowing(ctx context.Context, ours *contestant, waiting, viewers int) error {
+func (c *costs) minute(ctx context.Context, ours *contestant, waiting, viewers int) error {
 	progress("  a flow of %d jobs a second at %s jobs, %d viewers", c.plan.flowRate, count(c.database.size), viewers)
 	f, err := c.database.startFlow(ctx, c.plan.flowRate)
 	if err != nil {
@@ -162,6 +167,9 @@ func (c *costs) flowing(ctx context.Context, ours *contestant, waiting, viewers 
 	if err = errors.Join(err, flowErr, a.leave()); err != nil {
 		return err
 	}
+	if waiting == c.plan.waiting {
+		c.flowing[c.database.size] += used.spent
+	}
 	c.flow.add(count(c.database.size), count(waiting), whole(done), fmt.Sprint(viewers), took(used.spent), whole(used.statements), size(memory))
 	return nil
 }
@@ -173,7 +181,9 @@ func (c *costs) finish() {
 	if len(sizes) < 2 || small.spent == 0 || large.spent == 0 {
 		return
 	}
-	c.section.note("A cycle at %s jobs takes %.2f times the database time of one at %s (%d %% of the statements), with %s waiting.",
-		count(sizes[len(sizes)-1]), float64(large.spent)/float64(small.spent), count(sizes[0]),
-		int(100*large.statements/small.statements), count(c.plan.waiting))
+	of := func(large, small time.Duration) string { return fmt.Sprintf("%.2f", float64(large)/float64(small)) }
+	c.section.note("A cycle at %s jobs, beside one at %s, with %s waiting: at rest its slowest section takes %s times as long, and it takes %s times the "+
+		"database time, with %d %% of the statements; in the flow, all minutes together, %s times the database time.",
+		count(sizes[len(sizes)-1]), count(sizes[0]), count(c.plan.waiting), of(large.slowest, small.slowest), of(large.spent, small.spent),
+		int(100*large.statements/small.statements), of(c.flowing[sizes[len(sizes)-1]], c.flowing[sizes[0]]))
 }

@@ -15,8 +15,8 @@ type cycle struct {
 // interval is how often AgentOS collects.
 const interval = 5 * time.Second
 
-// cycles measures the cycles of the window that the plan gives.
-func (b *bed) cycles(ctx context.Context, c *contestant) (cycle, error) {
+// cycles measures the cycles of a time.
+func (b *bed) cycles(ctx context.Context, c *contestant, within time.Duration) (cycle, error) {
 	before, err := b.database.usageOf(ctx, c.role)
 	if err != nil {
 		return cycle{}, err
@@ -26,7 +26,7 @@ func (b *bed) cycles(ctx context.Context, c *contestant) (cycle, error) {
 		return cycle{}, err
 	}
 	var slowest, sum []time.Duration
-	for deadline := time.Now().Add(b.plan.window); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); {
 		if err := pause(ctx, interval); err != nil {
 			return cycle{}, err
 		}

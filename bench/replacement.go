@@ -78,7 +78,7 @@ func (r *replacement) looks(ctx context.Context, old, ours *contestant, pages ma
 		return err
 	}
 	r.load.add("the same statements side by side", jobs, notMeasured, "1", statements, took(all))
-	cycle, err := r.cycles(ctx, ours)
+	cycle, err := r.cycles(ctx, ours, r.plan.window)
 	if err != nil {
 		return err
 	}
