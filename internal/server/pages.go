@@ -42,12 +42,9 @@ func newPages(f *files) (*pages, error) {
 	if !ok {
 		return nil, errors.New("the built dashboard has no index.html with " + bootMark + ": run \"make ui\"")
 	}
-	if !bytes.Contains(f.html["login.html"], []byte(errorMark)) {
-		return nil, errors.New("the built dashboard has no login.html with " + errorMark + ": run \"make ui\"")
-	}
-	for _, page := range []string{"index.html", "login.html"} {
-		if !bytes.Contains(f.html[page], []byte(htmlTag)) {
-			return nil, errors.New("the built dashboard's " + page + " does not begin with " + htmlTag + ": run \"make ui\"")
+	for _, must := range [][2]string{{"index.html", htmlTag}, {"login.html", htmlTag}, {"login.html", errorMark}} {
+		if page, mark := must[0], must[1]; !bytes.Contains(f.html[page], []byte(mark)) {
+			return nil, errors.New("the built dashboard has no " + page + " with " + mark + ": run \"make ui\"")
 		}
 	}
 	p := &pages{
