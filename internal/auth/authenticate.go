@@ -22,8 +22,9 @@ const missesPerSecond = 20
 // Authenticate tells who makes the request: by its Authorization header when it has one, else by its session cookie.
 //
 // A known credential costs one hash and one map read. An unknown one is looked up in the database, at most
-// missesPerSecond of them a second; none while the database does not answer Run, so that nobody waits for it. Errors: ErrNoCredential, ErrUnavailable when the database does not answer and the
-// credential is not known, *RateLimitedError when too many unknown ones came at once.
+// missesPerSecond of them a second; none while the database does not answer Run, so that nobody waits for it. Errors:
+// ErrNoCredential, ErrUnavailable when the database does not answer and the credential is not known, *RateLimitedError
+// when too many unknown ones came at once.
 func (s *Service) Authenticate(r *http.Request) (*Principal, error) {
 	secret, prefix := credential(r)
 	if !wellFormed(secret, prefix) {

@@ -92,13 +92,24 @@ func (s *Service) changeCount(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// refresh reads all live credentials and publishes them.
-//
-// Whoever reads rows in order to publish them holds s.loading from before the read until after publishing. Otherwise an
-// older read could be published after a newer one, and a revoked credential would live on until the next change.
+// refresh reads all live credentials, publishes them, and writes them to Options.File.
 func (s *Service) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, refreshDeadline)
 	defer cancel()
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	if err := s.remember(); err != nil {
+		s.log.Warn("a start without the database will let nobody in", "err", err)
+	}
+	return nil
+}
+
+// load reads all live credentials and publishes them.
+//
+// Whoever reads rows in order to publish them holds s.loading from before the read until after publishing. Otherwise an
+// older read could be published after a newer one, and a revoked credential would live on until the next change.
+func (s *Service) load(ctx context.Context) error {
 	if err := s.acquireLoading(ctx); err != nil {
 		return err
 	}
@@ -113,10 +124,8 @@ func (s *Service) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.down.Store(false) // before anyone can see that they are loaded
 	s.replace(func(*knownSet) *knownSet { return &knownSet{change: change, principals: principals} })
-	if err := s.remember(); err != nil {
-		s.log.Warn("a start without the database will let nobody in", "err", err)
-	}
 	return nil
 }
 

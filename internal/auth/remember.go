@@ -28,6 +28,8 @@ func (s *Service) remember() error {
 	if s.opts.File == "" {
 		return nil
 	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	list := []remembered{}
 	for key, p := range s.known.Load().principals {
 		r := remembered{Hash: key.String(), ID: p.ID, Kind: p.Kind, Name: p.Name, Role: p.Role, SeenAt: p.seen.Load()}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
@@ -51,6 +53,36 @@ func TestStartWithoutDatabaseLetsInWhomItKnew(t *testing.T) {
 		}
 		if _, err := s.Authenticate(bearer(revokedSecret)); !errors.Is(err, ErrNoCredential) {
 			t.Errorf("the revoked token then: %v", err)
+		}
+	})
+}
+
+// Whoever sees that the credentials are loaded is told of a stranger that it is one, even while the file is still written.
+func TestLoadedMeansThatTheDatabaseAnswers(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		maker := open(t, d.DB, Options{})
+		revoked, secret := addToken(t, maker, "old", RoleViewer, 0)
+		if err := maker.RevokeToken(t.Context(), revoked.ID); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "credentials.json")
+		d.Break()
+		s := open(t, d.DB, Options{RefreshEvery: 10 * time.Millisecond, File: file})
+		d.Mend()
+		if err := unix.Mkfifo(file+".new", 0o600); err != nil { // writing it waits for a reader
+			t.Fatal(err)
+		}
+		refreshed := make(chan error, 1)
+		go func() { refreshed <- s.refresh(t.Context()) }()
+		eventually(t, 5*time.Second, "the credentials are loaded", s.Loaded)
+		if _, err := s.Authenticate(bearer(secret)); !errors.Is(err, ErrNoCredential) {
+			t.Errorf("the revoked token: %v", err)
+		}
+		if _, err := os.ReadFile(file + ".new"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-refreshed; err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -70,6 +70,7 @@ type Service struct {
 
 	loading  chan struct{} // held while reading rows that will be published; see refresh.go
 	publish  sync.Mutex    // held while replacing known and closing the principals that left
+	writing  sync.Mutex    // held while writing Options.File
 	flight   singleflight.Group
 	misses   *rate.Limiter
 	rejected *rejections
