@@ -59,11 +59,13 @@ func newPages(f *files) (*pages, error) {
 	return p, nil
 }
 
+const systemScheme = "light dark" // what the system prefers
+
 const missingPage = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
+<meta name="color-scheme" content="` + systemScheme + `">
 <title>Not found · AgentOS</title>
 <h1>There is no such page</h1>
 <p><a href="/">To the dashboard</a></p>
@@ -180,6 +182,10 @@ func (s *server) noSuchPage(c *call) {
 	c.Header()["Content-Type"] = htmlType
 	c.WriteHeader(http.StatusNotFound)
 	if c.request.Method != http.MethodHead {
-		_, _ = io.WriteString(c, missingPage) // the client may be gone: nobody could be told
+		body := missingPage
+		if scheme := themes[themeOf(c.request)]; scheme != "" {
+			body = strings.Replace(body, systemScheme, scheme, 1)
+		}
+		_, _ = io.WriteString(c, body) // the client may be gone: nobody could be told
 	}
 }

@@ -16,6 +16,14 @@ func TestPagesHaveTheThemeThatTheBrowserKeeps(t *testing.T) {
 	stranger := f.browser()
 	f.login(browser, "ada")
 	for cookie, want := range map[string]string{
+		"": "light dark", "agentos_theme=dark": "dark", "agentos_theme=light": "light", `agentos_theme="><script>`: "light dark",
+	} {
+		r := f.get(browser, "/no/such/page", "Cookie", cookie, "Accept", "text/html")
+		if r.status != 404 || !strings.Contains(r.body, `<meta name="color-scheme" content="`+want+`">`) {
+			t.Errorf("%q: %d %s", cookie, r.status, r.body)
+		}
+	}
+	for cookie, want := range map[string]string{
 		"":                                    htmlTag,
 		"agentos_theme=dark":                  `<html lang="en" data-theme="dark">`,
 		"agentos_theme=light":                 `<html lang="en" data-theme="light">`,
