@@ -20,7 +20,10 @@ func (s *Service) Agents(ctx context.Context) (map[string]AgentStats, error) {
 	for _, spec := range fleet.Agents {
 		stats[spec.Name] = &AgentStats{}
 	}
-	if err := errors.Join(s.countByAgent(ctx, fleet, stats), s.SumByAgent(ctx, now, stats)); err != nil {
+	if err := s.countByAgent(ctx, fleet, stats); err != nil {
+		return nil, Explain("read the agents", err)
+	}
+	if err := s.SumByAgent(ctx, now, stats); err != nil {
 		return nil, Explain("read the agents", err)
 	}
 	slots, err := s.offered(ctx, "agents")
