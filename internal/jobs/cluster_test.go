@@ -3,9 +3,10 @@ package jobs
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
+
+	"github.com/riverqueue/river"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
@@ -132,10 +133,19 @@ func TestActionsReachOtherProcesses(t *testing.T) {
 		}
 		untilState(t, server, picky.ID, "completed")
 
+		pauses, stop := worker.current.Load().client.Subscribe(river.EventKindQueuePaused)
+		defer stop()
 		if err := server.PauseAgent(t.Context(), "quick"); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the worker knows", func() bool { return pausedIn(t, worker, "quick") })
+		until(t, "the worker leaves the queue alone", func() bool { // that the table says so is not enough
+			select {
+			case event := <-pauses:
+				return event != nil && event.Queue.Name == "quick"
+			default:
+				return false
+			}
+		})
 		waiting := enqueue(t, server, "quick")
 		untilState(t, server, enqueue(t, server, "picky").ID, "completed")
 		if d := get(t, server, waiting.ID); d.State != "available" {
@@ -146,14 +156,4 @@ func TestActionsReachOtherProcesses(t *testing.T) {
 		}
 		untilState(t, server, waiting.ID, "completed")
 	})
-}
-
-// pausedIn tells whether a worker leaves a queue's jobs alone.
-func pausedIn(t *testing.T, s *Service, queue string) bool {
-	t.Helper()
-	queues, err := s.Queues(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.ContainsFunc(queues, func(q Queue) bool { return q.Name == queue && q.PausedAt != nil })
 }
