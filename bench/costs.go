@@ -26,7 +26,7 @@ func (b *bed) newCosts(s *section) *costs {
 	c := &costs{
 		bed: b, section: s, idle: map[int]cycle{}, flowing: map[int]time.Duration{},
 		start: newTable("Start and size", "Jobs", "Ready, new data folder", "Ready, kept data folder", "Memory", "Binary", "History read in", "with database time"),
-		cycle: newTable("A cycle by size and backlog", "Jobs", "Waiting", "Slowest section", "All sections", "Statements", "Database time"),
+		cycle: newTable("A cycle by size and backlog", "Jobs", "Waiting", "Slowest section", "All sections", "Statements", "Blocks", "Database time"),
 		flow:  newTable("A minute in a steady flow", "Jobs", "Waiting", "Jobs a second", "Viewers", "Database time", "Statements", "Memory"),
 	}
 	c.list = newTable("Lists of the jobs page", "List", "Jobs", "p50", "p95", "Slowest", "Jobs on the page", "The search")
@@ -130,7 +130,7 @@ func (c *costs) cycles(ctx context.Context, waiting int) error {
 	if waiting == c.plan.waiting {
 		c.idle[c.database.size] = cycle
 	}
-	c.cycle.add(count(c.database.size), count(waiting), took(cycle.slowest), took(cycle.sum), fmt.Sprintf("%.0f", cycle.statements), took(cycle.spent))
+	c.cycle.add(count(c.database.size), count(waiting), took(cycle.slowest), took(cycle.sum), whole(cycle.statements), whole(cycle.blocks), took(cycle.spent))
 	return nil
 }
 
@@ -183,7 +183,7 @@ func (c *costs) finish() {
 	}
 	of := func(large, small time.Duration) string { return fmt.Sprintf("%.2f", float64(large)/float64(small)) }
 	c.section.note("A cycle at %s jobs, beside one at %s, with %s waiting: at rest its slowest section takes %s times as long, and it takes %s times the "+
-		"database time, with %d %% of the statements; in the flow, all minutes together, %s times the database time.",
+		"database time, with %d %% of the statements and %s times the blocks; in the flow, all minutes together, %s times the database time.",
 		count(sizes[len(sizes)-1]), count(sizes[0]), count(c.plan.waiting), of(large.slowest, small.slowest), of(large.spent, small.spent),
-		int(100*large.statements/small.statements), of(c.flowing[sizes[len(sizes)-1]], c.flowing[sizes[0]]))
+		int(100*large.statements/small.statements), fmt.Sprintf("%.2f", large.blocks/small.blocks), of(c.flowing[sizes[len(sizes)-1]], c.flowing[sizes[0]]))
 }

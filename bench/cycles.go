@@ -9,6 +9,7 @@ import (
 type cycle struct {
 	slowest, sum time.Duration // of the sections that it collected: side by side, and one after the other
 	statements   float64
+	blocks       float64       // that the database looked at
 	spent        time.Duration // by the database
 }
 
@@ -46,5 +47,5 @@ func (b *bed) cycles(ctx context.Context, c *contestant, within time.Duration) (
 		return cycle{}, err
 	}
 	used, n := after.since(before), float64(after.at.Sub(before.at))/float64(interval)
-	return cycle{median(slowest), median(sum), float64(used.statements) / n, time.Duration(float64(used.spent) / n)}, nil
+	return cycle{median(slowest), median(sum), float64(used.statements) / n, float64(used.blocks) / n, time.Duration(float64(used.spent) / n)}, nil
 }

@@ -81,7 +81,7 @@ func (d *database) fill(ctx context.Context, size, waiting, running int) error {
 			progress("  %s of %s after %v", count(to), count(size), time.Since(began).Round(time.Second))
 		}
 	}
-	for state, n := range map[string]int{"scheduled": max(size/1000, 20), "retryable": max(size/2000, 10)} {
+	for state, n := range map[string]int{"scheduled": scheduled(size), "retryable": scheduled(size) / 2} {
 		if err := d.exec(ctx, unfinished, state, n); err != nil {
 			return err
 		}
@@ -108,6 +108,13 @@ func (d *database) fill(ctx context.Context, size, waiting, running int) error {
 	progress("  filled in %v", time.Since(began).Round(time.Second))
 	return err
 }
+
+// maxScheduled is how many jobs are scheduled for later at most.
+const maxScheduled = 10_000
+
+// scheduled is how many jobs are scheduled for later, twice those to be tried again: as many from a million jobs on, so that what
+// differs there is the history alone.
+func scheduled(size int) int { return max(min(size/100, maxScheduled), 20) }
 
 // dropIndexes drops all but the primary key, and gives the statements that make them again.
 func (d *database) dropIndexes(ctx context.Context) (restore []string, err error) {

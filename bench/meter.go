@@ -8,6 +8,7 @@ import (
 // usage is what a role has asked of Postgres so far.
 type usage struct {
 	statements int64
+	blocks     int64         // of 8 KB that they looked at, in memory or on disk: what does not depend on the machine
 	spent      time.Duration // by statements, those under way included
 	underWay   bool          // some were
 	at         time.Time
@@ -19,11 +20,11 @@ type usage struct {
 func (d *database) usageOf(ctx context.Context, role string) (u usage, err error) {
 	var ended, underWay float64
 	err = d.conn.QueryRow(ctx, `select
-		coalesce(sum(s.calls), 0)::bigint, coalesce(sum(s.total_exec_time), 0)::float8,
+		coalesce(sum(s.calls), 0)::bigint, coalesce(sum(s.shared_blks_hit + s.shared_blks_read), 0)::bigint, coalesce(sum(s.total_exec_time), 0)::float8,
 		(select coalesce(sum(extract(epoch from clock_timestamp() - query_start)) * 1000, 0)::float8
 			from pg_stat_activity where usename = $1 and state = 'active' and backend_type = 'client backend')
 		from pg_stat_statements s join pg_roles r on r.oid = s.userid where r.rolname = $1`, role).
-		Scan(&u.statements, &ended, &underWay)
+		Scan(&u.statements, &u.blocks, &ended, &underWay)
 	u.spent = time.Duration((ended + underWay) * float64(time.Millisecond))
 	u.underWay = underWay > 0
 	u.at = time.Now()
@@ -32,7 +33,7 @@ func (d *database) usageOf(ctx context.Context, role string) (u usage, err error
 
 // since is the difference to an earlier reading.
 func (u usage) since(before usage) usage {
-	return usage{u.statements - before.statements, max(u.spent-before.spent, 0), u.underWay || before.underWay, before.at}
+	return usage{u.statements - before.statements, u.blocks - before.blocks, max(u.spent-before.spent, 0), u.underWay || before.underWay, before.at}
 }
 
 // rate is what was used per minute.

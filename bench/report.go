@@ -71,7 +71,7 @@ func newReport(ctx context.Context, b *bed) *report {
 	r.facts = map[string]any{
 		"Short": p.short, "Date": time.Now().UTC().Format("2 January 2006"), "Commit": commit(ctx, b.root), "Machine": machine(),
 		"Versions": versions(ctx, b), "Peer": peerVersion(ctx, b.root),
-		"Days": days, "Kinds": kinds, "Queues": queues, "Clients": clients, "Waiting": count(p.waiting), "Many": count(p.many),
+		"Days": days, "Kinds": kinds, "Queues": queues, "Clients": clients, "Waiting": count(p.waiting), "Scheduled": count(maxScheduled), "Many": count(p.many),
 		"Window": p.window, "Visits": p.visits, "Rounds": p.rounds, "Round": p.round, "FlowRate": p.flowRate,
 	}
 	return r
