@@ -1,0 +1,2 @@
+-- compatible_to: 3
+-- Bounds on what grows, and what the tables before could not tell. Times are unix milliseconds.
