@@ -1,4 +1,4 @@
-// Package ui holds the built dashboard. The sources are in src; "make ui" builds dist.
+// Package ui holds the built dashboard. The sources are in src; "make generate" builds dist.
 package ui
 
 import (

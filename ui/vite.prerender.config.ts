@@ -9,7 +9,7 @@ export default defineConfig({
   ssr: { noExternal: true },
   build: {
     ssr: 'src/prerender.ts',
-    target: 'es2020',
+    target: 'es2022',
     minify: true,
     outDir: 'dist',
     emptyOutDir: false,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -95,6 +96,25 @@ func TestOverviewIsDrawnAsOfItsDocument(t *testing.T) {
 	}
 }
 
+// A server draws for months: a drawing leaves neither memory nor state behind.
+func TestDrawingsLeaveNothingBehind(t *testing.T) {
+	e, doc := engine(t), document(t, "{}")
+	objects := func(drawings int) int64 {
+		for range drawings {
+			draw(t, e, doc)
+		}
+		runtime.GC() // what ends in a cleanup
+		runtime.GC() // is free after the next
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapObjects)
+	}
+	before := objects(5)
+	if grown := objects(40) - before; grown > 4000 {
+		t.Errorf("40 drawings left %d objects behind", grown)
+	}
+}
+
 // What agents and callers write is text on the page, whatever it looks like.
 func TestHostileTextStaysText(t *testing.T) {
 	html := draw(t, engine(t), document(t, `</script><img src=x onerror=alert(1)>"'<!--`))
@@ -130,8 +150,8 @@ func TestScriptThatCannotRun(t *testing.T) {
 	}
 }
 
-// counting draws the number of drawings.
-var counting = fstest.MapFS{Script: {Data: []byte(`let n = 0; globalThis.draw = (doc) => { if (doc.includes("bad")) throw new Error("bad"); return "drawing " + ++n }`)}}
+// naming draws what the document is.
+var naming = fstest.MapFS{Script: {Data: []byte(`globalThis.draw = (doc) => { const { is } = JSON.parse(doc).system; if (is.includes("bad")) throw new Error("bad"); return "drawing of " + is }`)}}
 
 func TestDrawerFollowsTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -150,7 +170,7 @@ func TestDrawerFollowsTheCache(t *testing.T) {
 			}
 		}
 		var log bytes.Buffer
-		d := New(Options{Cache: cache, UI: counting, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		d := New(Options{Cache: cache, UI: naming, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()
@@ -167,14 +187,14 @@ func TestDrawerFollowsTheCache(t *testing.T) {
 			t.Errorf("before there is a document: %q", got)
 		}
 		publish("one")
-		if got := shown(head + often); got != "drawing 1" {
+		if got := shown(head + often); got != "drawing of one" {
 			t.Errorf("the first document: %q", got)
 		}
-		if got := shown(time.Minute); got != "drawing 1" {
+		if got := shown(time.Minute); got != "drawing of one" {
 			t.Errorf("the same document again: %q", got)
 		}
 		publish("two")
-		if got := shown(often); got != "drawing 2" {
+		if got := shown(often); got != "drawing of two" {
 			t.Errorf("the next document: %q", got)
 		}
 
@@ -183,10 +203,10 @@ func TestDrawerFollowsTheCache(t *testing.T) {
 		publish("three")
 		time.Sleep(seldom)
 		publish("four")
-		if got := shown(0); got != "drawing 3" {
+		if got := shown(0); got != "drawing of three" {
 			t.Errorf("to the first visitor in a while: %q", got)
 		}
-		if got := shown(time.Millisecond); got != "drawing 4" {
+		if got := shown(time.Millisecond); got != "drawing of four" {
 			t.Errorf("after the first visitor in a while: %q", got)
 		}
 

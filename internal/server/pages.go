@@ -36,15 +36,15 @@ type pages struct {
 func newPages(f *files) (*pages, error) {
 	head, rest, ok := bytes.Cut(f.html["index.html"], []byte(overviewMark))
 	if !ok {
-		return nil, errors.New("the built dashboard has no index.html with " + overviewMark + ": run \"make ui\"")
+		return nil, errors.New("the built dashboard has no index.html with " + overviewMark + ": run \"make generate\"")
 	}
 	before, after, ok := bytes.Cut(rest, []byte(bootMark))
 	if !ok {
-		return nil, errors.New("the built dashboard has no index.html with " + bootMark + ": run \"make ui\"")
+		return nil, errors.New("the built dashboard has no index.html with " + bootMark + ": run \"make generate\"")
 	}
 	for _, must := range [][2]string{{"index.html", htmlTag}, {"login.html", htmlTag}, {"login.html", errorMark}} {
 		if page, mark := must[0], must[1]; !bytes.Contains(f.html[page], []byte(mark)) {
-			return nil, errors.New("the built dashboard has no " + page + " with " + mark + ": run \"make ui\"")
+			return nil, errors.New("the built dashboard has no " + page + " with " + mark + ": run \"make generate\"")
 		}
 	}
 	p := &pages{
