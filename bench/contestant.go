@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ type contestant struct {
 	cookie  string // "name=value" of a browser that is logged in; empty: it asks for none
 	token   string
 	process servers.Process
+	port    *servers.Port
 	ready   string // JavaScript that is true when its page shows what it is for
 	live    string // JavaScript that is true when its scripts are at work; empty: when its page is ready
 	path    string // of that page
@@ -41,12 +41,12 @@ func (c *contestant) api() api.Server {
 
 // launch starts a program that listens on the address given to argv, and waits until path answers.
 func (b *bed) launch(name, path string, argv func(addr string) []string, env func(addr string) []string) (*contestant, error) {
-	port, err := servers.FreePort()
+	port, err := servers.ReservePort()
 	if err != nil {
 		return nil, err
 	}
-	addr := "127.0.0.1:" + strconv.Itoa(port)
-	c := &contestant{name: name, url: "http://" + addr}
+	addr := port.Addr()
+	c := &contestant{name: name, url: "http://" + addr, port: port}
 	c.process = servers.Process{Name: name, Argv: argv(addr), Log: b.file(strings.NewReplacer(" ", "-", "/", "-").Replace(name) + ".log")}
 	if env != nil {
 		c.process.Env = env(addr)
@@ -136,7 +136,10 @@ func (b *bed) startPeer() (*contestant, error) {
 }
 
 // close ends a contestant.
-func (c *contestant) close() { c.process.Stop() }
+func (c *contestant) close() {
+	c.process.Stop()
+	_ = c.port.Close()
+}
 
 // await tries until it works, and gives up when the contestant has ended.
 func (c *contestant) await(ctx context.Context, patience time.Duration, what string, try func() error) error {

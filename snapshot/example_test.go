@@ -29,8 +29,15 @@ func Example() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 
+	folder, err := os.MkdirTemp("", "shop-") // in a program: its data folder
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(folder)
+
 	cache := snapshot.NewCache(snapshot.CacheOptions{
-		Tiers: []snapshot.Tier{snapshot.NewFileTier(filepath.Join(os.TempDir(), "shop-panel.json"))},
+		Tiers: []snapshot.Tier{snapshot.NewFileTier(filepath.Join(folder, "panel.json"))},
 	})
 	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{
 		{Name: "orders", Path: "shop.orders", Source: snapshot.SourceFunc(orders)},
@@ -71,7 +78,6 @@ func Example() {
 
 	stop() // in this order: the last document is in the file when the process ends
 	fmt.Println(<-warmed, cache.Close(context.Background()))
-	os.Remove(filepath.Join(os.TempDir(), "shop-panel.json"))
 	// Output:
 	// 200 <nil>
 	// {"late":1,"open":12}

@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("AGENTOS_DATA", filepath.Join(env.WorkDir, "data"))
+			env.Setenv("AGENTOS_LISTEN", "127.0.0.1:0") // never the default port, where somebody's server may be
 			return nil
 		},
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"servers": startServers},

@@ -36,10 +36,7 @@ func TestOpenTellsWhatIsWrongWithPostgres(t *testing.T) {
 	if err := server.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	nobody, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
+	nobody := servers.HoldPort(t)
 	at := func(user, password, addr, rest string) string {
 		return "postgres://" + user + ":" + password + "@" + addr + rest
 	}
@@ -47,7 +44,7 @@ func TestOpenTellsWhatIsWrongWithPostgres(t *testing.T) {
 		name, url, want string
 		temporary       bool
 	}{
-		{"nobody there", at("agentos", "s3cret", fmt.Sprint("127.0.0.1:", nobody), "/agentos?sslmode=disable"), "Postgres is not there", true},
+		{"nobody there", at("agentos", "s3cret", nobody.Addr(), "/agentos?sslmode=disable"), "Postgres is not there", true},
 		{"no such host", at("agentos", "s3cret", "nowhere.invalid", "/agentos?sslmode=disable"), "has no address: check its name", false},
 		{"wrong password", at("strict", "s3cret", server.Addr(), "/agentos?sslmode=disable"), "check name and password", false},
 		{"no such user", at("nobody", "s3cret", server.Addr(), "/agentos?sslmode=disable"), "check name and password", false},

@@ -139,17 +139,13 @@ func TestAnIdleLinkRunsNoStatement(t *testing.T) {
 }
 
 func TestLinkWorksOnceTheServerIsThere(t *testing.T) {
-	port, err := servers.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
 	config := configOf(t, dbtest.PostgresURL(t))
 	config.Password = "secret-of-mine"
 	direct := config.Copy()
 	proxy := proxied(t, config)
 	proxy.Cut()
 	link := open(t, config, "a")
-	err = link.Store(t.Context(), documents(t)())
+	err := link.Store(t.Context(), documents(t)())
 	if err == nil || !strings.Contains(err.Error(), "is not there") || strings.Contains(err.Error(), "secret-of-mine") {
 		t.Errorf("Store() = %v", err)
 	}
@@ -161,7 +157,7 @@ func TestLinkWorksOnceTheServerIsThere(t *testing.T) {
 		return err
 	})
 
-	direct.Port = uint16(port)
+	direct.Port = uint16(servers.HoldPort(t).Number) // nobody listens there
 	alone := pgtier.Open(t.Context(), direct, pgtier.Options{})
 	if err := alone.Listen(t.Context(), snapshot.Listener{}); err == nil || !strings.Contains(err.Error(), "is not there") {
 		t.Errorf("Listen() = %v", err)

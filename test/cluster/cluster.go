@@ -193,11 +193,10 @@ func (c *Cluster) add(list *[]*Member, role string, number int) error {
 		Env: append([]string{"AGENTOS_ADMIN_PASSWORD=" + c.Password}, c.options.Env...),
 	}
 	if role == "server" {
-		port, err := servers.FreePort()
-		if err != nil {
+		if m.port, err = servers.ReservePort(); err != nil {
 			return err
 		}
-		m.Addr = "127.0.0.1:" + strconv.Itoa(port)
+		m.Addr = m.port.Addr()
 		m.process.Argv = append(append(args, "--listen", m.Addr), c.options.Flags...)
 		m.process.Ready = m.lives
 	}
@@ -340,7 +339,7 @@ func (c *Cluster) Close() error {
 	}
 	errs = append(errs, together(c.Members(), func(m *Member) error { m.Stop(); return nil }))
 	for _, m := range c.Members() {
-		errs = append(errs, m.eachWay((*servers.Proxy).Close))
+		errs = append(errs, m.eachWay((*servers.Proxy).Close), m.port.Close())
 	}
 	if redis := c.Redis(); redis != nil {
 		errs = append(errs, redis.Close())

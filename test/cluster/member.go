@@ -27,10 +27,11 @@ type Member struct {
 
 	cluster *Cluster
 	process servers.Process
-	away    atomic.Bool  // no answer is expected of it
-	cold    atomic.Bool  // it has nothing to show yet
-	ends    atomic.Int64 // how often it was made to end
-	checked int64        // bytes of its log that Check has read
+	port    *servers.Port // of a server
+	away    atomic.Bool   // no answer is expected of it
+	cold    atomic.Bool   // it has nothing to show yet
+	ends    atomic.Int64  // how often it was made to end
+	checked int64         // bytes of its log that Check has read
 }
 
 // URL is the address of a server's dashboard.

@@ -197,6 +197,7 @@ func (st *stage) checkProcesses() error {
 // control is a bare server, asked as the servers of the cluster are: when it is slow, the machine is busy.
 type control struct {
 	server *servers.Process
+	port   *servers.Port
 	probe  *cluster.Probe
 	log    string
 }
@@ -206,13 +207,13 @@ func startControl(look time.Duration) (*control, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := servers.FreePort()
+	port, err := servers.ReservePort()
 	if err := errors.Join(err, log.Close()); err != nil {
 		return nil, err
 	}
-	url := fmt.Sprintf("http://127.0.0.1:%d/", port)
-	c := &control{log: log.Name(), server: &servers.Process{
-		Name: "the bare server", Argv: []string{"/proc/self/exe", fmt.Sprint(port)}, Log: log.Name(), Alone: true,
+	url := "http://" + port.Addr() + "/"
+	c := &control{log: log.Name(), port: port, server: &servers.Process{
+		Name: "the bare server", Argv: []string{"/proc/self/exe", port.Addr()}, Log: log.Name(), Alone: true,
 		Env: []string{helperRole + "=control"},
 		Ready: func(ctx context.Context) error {
 			request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -238,13 +239,14 @@ func (c *control) close() {
 		c.probe.Close()
 	}
 	c.server.Stop()
+	_ = c.port.Close()
 	_ = os.Remove(c.log)
 }
 
 // runControl answers every request with as many bytes as a compressed document has.
-func runControl(port string) int {
+func runControl(addr string) int {
 	body := []byte(strings.Repeat("0123456789ab", 1024))
-	return complain(http.ListenAndServe("127.0.0.1:"+port, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return complain(http.ListenAndServe(addr, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(body)
 	})))

@@ -5,7 +5,6 @@ package faults
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/test/servers"
 )
 
 // startLimit is the median that the project promises from process start to the first document, with the demo's fleet.
@@ -61,10 +62,7 @@ func TestStartUpIsFast(t *testing.T) {
 // two milliseconds at a port chosen before, so that reading the address does not count.
 func (b *bed) startDemo(folder string) time.Duration {
 	b.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	b.must(err)
-	address := listener.Addr().String()
-	b.must(listener.Close())
+	address := servers.HoldPort(b.t).Addr()
 	url := "http://" + address
 	b.address.Store(&url)
 	b.server = launch(b.t, []string{"MARK=" + b.mark}, nil, "demo", "--data", b.data, "--folder", folder, "--listen", address)

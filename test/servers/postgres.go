@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +31,7 @@ type Postgres struct {
 
 	process Process
 	folder  *folder
+	port    *Port
 }
 
 // PostgresOption changes a server before it starts.
@@ -110,12 +110,13 @@ func (p *Postgres) begin(makeData func() error) error {
 	if err := makeData(); err != nil {
 		return err
 	}
-	argv := p.process.Argv
-	return onFreePort(func(port int) error {
-		p.Port = port
-		p.process.Argv = slices.Concat(argv, []string{"-p", strconv.Itoa(port)})
-		return p.process.Start()
-	})
+	var err error
+	if p.port, err = ReservePort(); err != nil {
+		return err
+	}
+	p.Port = p.port.Number
+	p.process.Argv = append(p.process.Argv, "-p", strconv.Itoa(p.Port))
+	return p.process.Start()
 }
 
 func (p *Postgres) initdb() error {
@@ -248,7 +249,7 @@ func (p *Postgres) Reload() error { return syscall.Kill(p.process.pid, syscall.S
 // Close ends the server and removes its data.
 func (p *Postgres) Close() error {
 	p.process.Kill()
-	return p.folder.remove()
+	return errors.Join(p.port.Close(), p.folder.remove())
 }
 
 // NewStandby makes a server that follows this one, for Promote: what this one does from then on, it hands over before it

@@ -14,6 +14,7 @@ type Proxy struct {
 	stop    context.Context
 	end     context.CancelFunc
 	running sync.WaitGroup
+	port    *Port
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed at each change of the state
@@ -43,11 +44,12 @@ func StartProxy(t TB, target string) *Proxy {
 func NewProxy(target string) (*Proxy, error) {
 	p := &Proxy{target: target, changed: make(chan struct{}), pairs: map[*pair]struct{}{}}
 	p.stop, p.end = context.WithCancel(context.Background())
-	err := onFreePort(func(port int) error {
-		p.Addr = local(port)
-		return p.listen()
-	})
-	return p, err
+	var err error
+	if p.port, err = ReservePort(); err != nil {
+		return p, err
+	}
+	p.Addr = p.port.Addr()
+	return p, p.listen()
 }
 
 // listen opens the port and takes connections until it is closed.
@@ -260,5 +262,5 @@ func (p *Proxy) Close() error {
 	p.end()
 	p.Cut()
 	p.running.Wait()
-	return nil
+	return p.port.Close()
 }

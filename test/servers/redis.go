@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/url"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -20,6 +19,7 @@ type Redis struct {
 
 	process Process
 	folder  *folder
+	port    *Port
 	tls     *tls.Config
 }
 
@@ -82,16 +82,16 @@ func NewRedis(options ...RedisOption) (*Redis, error) {
 			"--tls-ca-cert-file", r.CAFile, "--tls-auth-clients", "no", "--port", "0")
 	}
 	argv = append(argv, given.args...)
-	err = onFreePort(func(port int) error {
-		r.Port, r.Addr = port, local(port)
-		flag := "--port"
-		if given.tls {
-			flag = "--tls-port"
-		}
-		r.process.Argv = slices.Concat(argv, []string{flag, strconv.Itoa(port)})
-		return r.process.Start()
-	})
-	if err != nil {
+	if r.port, err = ReservePort(); err != nil {
+		return nil, errors.Join(err, f.remove())
+	}
+	r.Port, r.Addr = r.port.Number, r.port.Addr()
+	flag := "--port"
+	if given.tls {
+		flag = "--tls-port"
+	}
+	r.process.Argv = append(argv, flag, strconv.Itoa(r.Port))
+	if err := r.process.Start(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
@@ -170,5 +170,5 @@ func (r *Redis) Log() string { return r.process.Log }
 // Close ends the server and removes its files.
 func (r *Redis) Close() error {
 	r.process.Kill()
-	return r.folder.remove()
+	return errors.Join(r.port.Close(), r.folder.remove())
 }

@@ -82,20 +82,21 @@ func newSentinel(primary *Redis) (*Redis, error) {
 	}
 	r := &Redis{folder: f}
 	r.process = Process{Name: "Sentinel", Log: f.file("log"), Quit: syscall.SIGTERM, Ready: r.ping}
-	err = onFreePort(func(port int) error {
-		r.Port, r.Addr = port, local(port)
-		text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s 127.0.0.1 %d 2\n"+
-			"sentinel down-after-milliseconds %[3]s 1000\nsentinel failover-timeout %[3]s 5000\n",
-			port, f.path, SentinelMaster, primary.Port)
-		if primary.Password != "" {
-			text += "sentinel auth-pass " + SentinelMaster + " " + primary.Password + "\n"
-		}
-		if err := os.WriteFile(f.file("sentinel.conf"), []byte(text), 0o600); err != nil {
-			return err
-		}
-		r.process.Argv = []string{binary, f.file("sentinel.conf"), "--sentinel"}
-		return r.process.Start()
-	})
+	if r.port, err = ReservePort(); err != nil {
+		return nil, errors.Join(err, f.remove())
+	}
+	r.Port, r.Addr = r.port.Number, r.port.Addr()
+	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor %s 127.0.0.1 %d 2\n"+
+		"sentinel down-after-milliseconds %[3]s 1000\nsentinel failover-timeout %[3]s 5000\n",
+		r.Port, f.path, SentinelMaster, primary.Port)
+	if primary.Password != "" {
+		text += "sentinel auth-pass " + SentinelMaster + " " + primary.Password + "\n"
+	}
+	r.process.Argv = []string{binary, f.file("sentinel.conf"), "--sentinel"}
+	err = os.WriteFile(f.file("sentinel.conf"), []byte(text), 0o600)
+	if err == nil {
+		err = r.process.Start()
+	}
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
