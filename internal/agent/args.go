@@ -63,6 +63,9 @@ func (d *decoder) jsonValue(n *yaml.Node) (any, bool) {
 }
 
 func (d *decoder) jsonScalar(n, node *yaml.Node) (any, bool) {
+	if node.Style == 0 && isNumber(node.Value) { // as it is written: 1.10 is not 1.1, and a float has only some 16 digits
+		return json.Number(node.Value), true
+	}
 	switch node.ShortTag() {
 	case "!!null":
 		return nil, true
@@ -83,4 +86,9 @@ func (d *decoder) jsonScalar(n, node *yaml.Node) (any, bool) {
 	}
 	d.fault(n, "args cannot hold %s, which JSON does not know: write it in quotes", describe(node))
 	return nil, false
+}
+
+// isNumber tells whether a text is a number in JSON.
+func isNumber(text string) bool {
+	return text != "" && (text[0] == '-' || text[0] >= '0' && text[0] <= '9') && json.Valid([]byte(text))
 }

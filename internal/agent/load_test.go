@@ -41,7 +41,7 @@ agents:
     env: {PORT: 8080, DEBUG: true, WHEN: 2026-01-02, EMPTY: ""}
     pass_env: [API_KEY]
     schedule: "@every 20s"
-    args: {path: ., deep: {list: [1, 2.5, null, true, 0x10]}, big: 12345678901234567890123}
+    args: {path: ., deep: {list: [1, 2.5, null, true, 0x10]}, big: 12345678901234567890123, exact: [1.10, 1e400, 3.14159265358979323846]}
     priority: 2
     cut_off: continue
   count: {command: [./run], queue: shared, dir: /}
@@ -60,7 +60,7 @@ queues:
 			Backoff: Backoff{Initial: 2 * time.Second, Factor: 1.5, Max: time.Minute},
 			Env:     map[string]string{"PORT": "8080", "DEBUG": "true", "WHEN": "2026-01-02", "EMPTY": ""},
 			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", Priority: 2, CutOff: CutOffContinue,
-			Args: []byte(`{"big":12345678901234567890123,"deep":{"list":[1,2.5,null,true,16]},"path":"."}`),
+			Args: []byte(`{"big":12345678901234567890123,"deep":{"list":[1,2.5,null,true,16]},"exact":[1.10,1e400,3.14159265358979323846],"path":"."}`),
 		}, {
 			Name: "count", Command: []string{dir + "/run"}, Dir: "/", Queue: "shared", Concurrency: 4, Timeout: DefaultTimeout,
 			KillGrace: DefaultKillGrace, MaxAttempts: DefaultMaxAttempts, Backoff: DefaultBackoff, Env: map[string]string{},

@@ -161,3 +161,10 @@ func Refused(err error) bool {
 	}
 	return false
 }
+
+// Unstorable tells whether a database refused a value for what it is: a number or a time beyond its types, a text that it
+// cannot hold.
+func Unstorable(err error) bool {
+	var told *pgconn.PgError
+	return errors.As(err, &told) && strings.HasPrefix(told.Code, "22")
+}

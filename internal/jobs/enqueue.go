@@ -11,6 +11,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
@@ -37,6 +38,9 @@ func (s *Service) Enqueue(ctx context.Context, p EnqueueParams) (Job, error) {
 		return Job{}, err
 	}
 	inserted, err := s.queue.Insert(ctx, params.Args, params.InsertOpts)
+	if db.Unstorable(err) {
+		return Job{}, ErrorOf(ErrInvalid, "the database cannot hold these arguments: %v; put what it cannot into a string", db.Explain(err))
+	}
 	if err != nil {
 		return Job{}, Explain("enqueue", err)
 	}

@@ -50,7 +50,7 @@ func newAPI() *api {
 			},
 			Security: []map[string][]string{{"token": {}}, {"session": {}}},
 		},
-		Formats:       huma.DefaultFormats,
+		Formats:       map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()},
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{asProblem},
 	})

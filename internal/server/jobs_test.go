@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -32,6 +33,41 @@ func working(t *testing.T, d *dbtest.Breakable) *fixture {
 			}
 		})
 		o.Jobs = service
+	})
+}
+
+// Arguments are text until somebody needs them as numbers: no digit is lost on the way to the agent and to the screen.
+func TestArgumentsKeepTheirNumbers(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := working(t, d)
+		token := f.token(auth.RoleOperator)
+		for _, number := range []string{"3544790567247868102", "-9223372036854775809", "1.10", "1e400", "123456789012345678901234567890.123456789"} {
+			var job jobs.Job
+			r := f.as(token, "POST", "/api/jobs", `{"agent":"talk","args":{"n":`+number+`,"in":[{"n":`+number+`}]}}`)
+			if r.json(t, &job); r.status != 201 {
+				t.Fatalf("enqueue %s: %d %s", number, r.status, r.body)
+			}
+			var detail struct {
+				Args struct {
+					N  json.Number
+					In []struct{ N json.Number }
+				} `json:"args_json"`
+			}
+			f.as(token, "GET", fmt.Sprint("/api/jobs/", job.ID), "").json(t, &detail)
+			want, _ := new(big.Rat).SetString(number)
+			for _, n := range []json.Number{detail.Args.N, detail.Args.In[0].N} {
+				if got, ok := new(big.Rat).SetString(n.String()); !ok || got.Cmp(want) != 0 || !strings.ContainsRune(number, 'e') && n.String() != number {
+					t.Errorf("%s is shown as %s", number, n)
+				}
+			}
+		}
+		// Postgres has no number of so many digits; SQLite keeps the text.
+		if r := f.as(token, "POST", "/api/jobs", `{"agent":"talk","args":{"n":1e999999}}`); r.status != 201 && r.status != 422 {
+			t.Errorf("1e999999: %d %s", r.status, r.body)
+		}
+		if r := f.as(token, "POST", "/api/jobs", `{"agent":"talk","priority":1e400}`); r.status != 422 {
+			t.Errorf("a priority of 1e400: %d %s", r.status, r.body)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 import { mount } from 'svelte'
 import App from './App.svelte'
 import { live } from './lib/app'
+import { parseJson } from './lib/exact'
 import { session } from './lib/session.svelte'
 import type { Boot, Document } from './lib/types/document'
 import './styles/base.css'
@@ -28,7 +29,7 @@ function twin(drawn: Element | null): HTMLElement | undefined {
 
 /** A data block of the page; null when it is absent or empty. */
 function block<T>(id: string): T | null {
-  return JSON.parse(document.getElementById(id)?.textContent || 'null') as T | null
+  return parseJson<T | null>(document.getElementById(id)?.textContent || 'null')
 }
 
 /** When the page's first byte arrived, in unix ms of the browser. */

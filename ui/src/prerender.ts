@@ -5,6 +5,7 @@
  */
 import { render } from 'svelte/server'
 import { live } from './lib/app'
+import { parseJson } from './lib/exact'
 import { forgetZone } from './lib/format'
 import { session } from './lib/session.svelte'
 import type { Boot, Document } from './lib/types/document'
@@ -16,7 +17,7 @@ forgetZone()
 function draw(document: string, boot: string): string {
   const about = JSON.parse(boot) as Boot
   session.boot(about)
-  live.boot(about, JSON.parse(document) as Document, Date.now())
+  live.boot(about, parseJson<Document>(document), Date.now())
   return render(Prerendered).body.replace(/<!--.*?-->/g, '') // marks for a hydration that does not come
 }
 

@@ -1,4 +1,5 @@
 /** Every call to the JSON API. Failures are ApiError; an ended session leads to the login page. */
+import { memberText, parseJson } from './exact'
 import { toQuery, type JobFilters } from './filters'
 import { toLogin } from './session.svelte'
 import type { AgentConfig, AuditEntry, JobDetail, JobPage, LogPage, NewJob, Problem, Token, User } from './types/api'
@@ -33,10 +34,11 @@ export function listJobs(
   return ask('GET', `/api/jobs?${query}`, { signal })
 }
 export function getJob(id: string, signal?: AbortSignal): Promise<JobDetail> {
-  return ask('GET', `/api/jobs/${encodeURIComponent(id)}`, { signal })
+  return ask('GET', `/api/jobs/${encodeURIComponent(id)}`, { signal, asText: 'args_json' })
 }
-export function enqueue(job: NewJob): Promise<Job> {
-  return ask('POST', '/api/jobs', { body: job })
+/** The arguments are JSON as it was typed. */
+export function enqueue({ args, ...job }: NewJob): Promise<Job> {
+  return ask('POST', '/api/jobs', { json: `{"args":${args},${JSON.stringify(job).slice(1)}` })
 }
 export type JobAction = 'retry' | 'cancel' | 'delete'
 export function actOnJob(id: number, action: JobAction): Promise<Job | void> {
@@ -51,7 +53,7 @@ export function readLog(run: number, after: number, wait: number, signal?: Abort
 }
 
 export function getAgent(name: string, signal?: AbortSignal): Promise<AgentConfig> {
-  return ask('GET', `/api/agents/${encodeURIComponent(name)}`, { signal })
+  return ask('GET', `/api/agents/${encodeURIComponent(name)}`, { signal, asText: 'args' })
 }
 export function setPaused(kind: 'agents' | 'queues', name: string, paused: boolean): Promise<void> {
   return ask('POST', `/api/${kind}/${encodeURIComponent(name)}/${paused ? 'pause' : 'resume'}`)
@@ -88,18 +90,26 @@ export async function listAudit(signal?: AbortSignal): Promise<AuditEntry[]> {
 
 interface Options {
   body?: unknown
+  /** The body as text. */
+  json?: string
+  /** The member of the answer that stays text: JSON of users. */
+  asText?: string
   signal?: AbortSignal
   timeoutMs?: number
 }
 
-async function ask<T>(method: string, path: string, { body, signal, timeoutMs = 15_000 }: Options = {}): Promise<T> {
+async function ask<T>(
+  method: string,
+  path: string,
+  { body, json = JSON.stringify(body), asText, signal, timeoutMs = 15_000 }: Options = {},
+): Promise<T> {
   const timeout = AbortSignal.timeout(timeoutMs)
   let response: Response
   try {
     response = await fetch(path, {
       method,
-      headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: json === undefined ? {} : { 'Content-Type': 'application/json' },
+      body: json,
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     })
   } catch (cause) {
@@ -108,7 +118,10 @@ async function ask<T>(method: string, path: string, { body, signal, timeoutMs = 
   }
   if (response.status === 401) toLogin()
   if (!response.ok) throw await problemOf(response)
-  return (response.status === 204 ? undefined : await response.json()) as T
+  if (response.status === 204) return undefined as T
+  const text = await response.text()
+  const answer = parseJson<T>(text)
+  return asText ? { ...answer, [asText]: memberText(text, asText) } : answer
 }
 
 async function problemOf(response: Response): Promise<ApiError> {

@@ -1,11 +1,17 @@
-/** A job as a command to type: for a shell, a runbook, a bug report. */
-export function asCli(job: { agent: string; args_json: unknown; priority: number }): string {
-  const priority = job.priority === 1 ? '' : ` --priority ${job.priority}`
-  return `agentos enqueue ${job.agent} --args ${shellQuote(JSON.stringify(job.args_json ?? {}))}${priority}`
+interface Told {
+  agent: string
+  args_json: string
+  priority: number
 }
 
-export function asCurl(job: { agent: string; args_json: unknown; priority: number }, origin: string): string {
-  const body = JSON.stringify({ agent: job.agent, args: job.args_json ?? {}, priority: job.priority })
+/** A job as a command to type: for a shell, a runbook, a bug report. */
+export function asCli(job: Told): string {
+  const priority = job.priority === 1 ? '' : ` --priority ${job.priority}`
+  return `agentos enqueue ${job.agent} --args ${shellQuote(job.args_json)}${priority}`
+}
+
+export function asCurl(job: Told, origin: string): string {
+  const body = `{"agent":${JSON.stringify(job.agent)},"args":${job.args_json},"priority":${job.priority}}`
   return [
     `curl ${shellQuote(`${origin}/api/jobs`)}`,
     `-H "Authorization: Bearer $AGENTOS_TOKEN"`,

@@ -9,6 +9,7 @@
  *
  * Timings: the server beats every 10 s, so 15 s of silence means the stream is cut even when the socket says otherwise.
  */
+import { parseJson } from './exact'
 import type { Document, Maybe, Served } from './types/document'
 
 export type Link = 'connecting' | 'live' | 'polling' | 'offline' | 'ended'
@@ -116,11 +117,11 @@ export class Connection {
     on('error', () => this.#fail())
     on('snapshot', (data) => {
       this.#flowing(true)
-      this.receiver.snapshot(JSON.parse(data) as Document, null)
+      this.receiver.snapshot(parseJson<Document>(data), null)
     })
     on('patch', (data) => {
       this.#flowing(true)
-      if (!this.receiver.patch(JSON.parse(data) as Patch)) this.#gap()
+      if (!this.receiver.patch(parseJson<Patch>(data))) this.#gap()
     })
     on('beat', (data) => {
       this.#flowing(true)
@@ -194,7 +195,7 @@ export class Connection {
         signal: AbortSignal.timeout(requestTimeoutMs),
       })
       if (response.status === 401) return this.#endSession()
-      const doc = response.status === 200 ? ((await response.json()) as Document) : null
+      const doc = response.status === 200 ? parseJson<Document>(await response.text()) : null
       if (!this.#polling) return // the stream was quicker
       if (doc) {
         this.#etag = response.headers.get('ETag')

@@ -1,15 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import { argsProblem, hasRedacted, parsedJson, prettyPieces } from './json'
+import { argsProblem, hasRedacted, isJson, prettyPieces, prettyText } from './json'
 
-const text = (value: unknown) =>
-  prettyPieces(value)
-    .map((piece) => piece.text)
-    .join('')
-const kinds = (value: unknown) => Object.fromEntries(prettyPieces(value).map(({ kind, text }) => [text, kind]))
+const kinds = (value: unknown) =>
+  Object.fromEntries(prettyPieces(JSON.stringify(value)).map(({ kind, text }) => [text, kind]))
+const redacted = (value: unknown) => hasRedacted(JSON.stringify(value))
 
 test('the pieces are the pretty text, nothing lost', () => {
-  const value = { path: 'a "quoted" \\ text: {1}', n: [-1.5e3, true, null], 'k:ey': {} }
-  expect(text(value)).toBe(JSON.stringify(value, null, 2))
+  const value = { path: 'a "quoted" \\ text: {1}', n: [-1.5e3, true, null, [], [[{ a: [] }]]], 'k:ey': {} }
+  expect(prettyText(JSON.stringify(value))).toBe(JSON.stringify(value, null, 2))
+  expect(prettyText('"\\u00e9"')).toBe('"é"')
+})
+
+test('every digit and every member stays as it was written', () => {
+  const json = '{"id":3544790567247868102,"n":[1.10,1e400,-0,123456789012345678901234567890.5],"b":1,"2":2,"b":3}'
+  expect(prettyText(json).replaceAll(/\s/g, '')).toBe(json)
 })
 
 test('keys, strings, numbers and words are told apart', () => {
@@ -30,20 +34,20 @@ describe('what the server blacked out', () => {
   })
 
   test('keeps arguments from being sent again', () => {
-    expect(hasRedacted({ a: [{ token: '[redacted]' }] })).toBe(true)
-    expect(hasRedacted({ a: 'b' })).toBe(false)
+    expect(redacted({ a: [{ token: '[redacted]' }] })).toBe(true)
+    expect(redacted({ a: 'b' })).toBe(false)
   })
 
   test('as a key is only a key', () => {
-    expect(hasRedacted({ '[redacted]': 1 })).toBe(false)
+    expect(redacted({ '[redacted]': 1 })).toBe(false)
   })
 })
 
 test('only objects and lists are read as JSON results', () => {
-  expect(parsedJson(' {"a":1}\n')).toEqual({ a: 1 })
-  expect(parsedJson('[1]')).toEqual([1])
-  expect(parsedJson('42')).toBeUndefined()
-  expect(parsedJson('{not json')).toBeUndefined()
+  expect(isJson(' {"a":1}\n')).toBe(true)
+  expect(isJson('[1e400]')).toBe(true)
+  expect(isJson('42')).toBe(false)
+  expect(isJson('{not json')).toBe(false)
 })
 
 test('arguments are one object', () => {

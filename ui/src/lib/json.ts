@@ -1,35 +1,62 @@
+import { tokens } from './exact'
+
 /** Pretty JSON as a list of coloured pieces. Values the server has blacked out are told apart from ordinary text. */
 export interface Piece {
   kind: 'key' | 'string' | 'number' | 'word' | 'redacted' | 'mark'
   text: string
 }
 
-const piece = /("(?:\\.|[^"\\])*")(\s*:)?|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/g
 const redactedText = /^"(?:\[redacted\]|\*{3,}|\[hidden\])"$/i
 
-export function prettyPieces(value: unknown): Piece[] {
-  const text = JSON.stringify(value, null, 2) ?? 'null'
+/** Arguments and results stay text: their numbers have digits that would be lost as numbers of JavaScript. */
+export function prettyPieces(json: string): Piece[] {
   const pieces: Piece[] = []
-  let last = 0
-  for (const match of text.matchAll(piece)) {
-    if (match.index > last) pieces.push({ kind: 'mark', text: text.slice(last, match.index) })
-    last = match.index + match[0].length
-    const [whole, string, colon] = match
-    if (string && colon) pieces.push({ kind: 'key', text: string }, { kind: 'mark', text: colon })
-    else if (string) pieces.push({ kind: redactedText.test(string) ? 'redacted' : 'string', text: string })
-    else pieces.push({ kind: /^[tfn]/.test(whole) ? 'word' : 'number', text: whole })
+  const all = tokens(json)
+  let depth = 0
+  const add = (kind: Piece['kind'], text: string) => {
+    const last = pieces.at(-1)
+    if (kind === 'mark' && last?.kind === 'mark') last.text += text
+    else pieces.push({ kind, text })
   }
-  if (last < text.length) pieces.push({ kind: 'mark', text: text.slice(last) })
+  const line = () => add('mark', `\n${'  '.repeat(depth)}`)
+  all.forEach(({ text }, i) => {
+    const before = all[i - 1]?.text
+    const after = all[i + 1]?.text
+    if (text === '{' || text === '[') {
+      depth++
+      add('mark', text)
+      if (after !== '}' && after !== ']') line()
+    } else if (text === '}' || text === ']') {
+      depth--
+      if (before !== '{' && before !== '[') line()
+      add('mark', text)
+    } else if (text === ',') {
+      add('mark', text)
+      line()
+    } else if (text === ':') add('mark', ': ')
+    else if (text[0] === '"') {
+      const plain = JSON.stringify(JSON.parse(text))
+      add(after === ':' ? 'key' : redactedText.test(plain) ? 'redacted' : 'string', plain)
+    } else add(/^[tfn]/.test(text) ? 'word' : 'number', text)
+  })
   return pieces
 }
 
-/** The value of a text that is JSON (an object or a list); undefined when it is just text. */
-export function parsedJson(text: string): unknown {
-  if (!/^\s*[[{]/.test(text)) return undefined
+/** JSON over several lines, as prettyPieces colours it. */
+export function prettyText(json: string): string {
+  return prettyPieces(json)
+    .map(({ text }) => text)
+    .join('')
+}
+
+/** Whether a text is a JSON object or list, not just text. */
+export function isJson(text: string): boolean {
+  if (!/^\s*[[{]/.test(text)) return false
   try {
-    return JSON.parse(text) as unknown
+    JSON.parse(text)
+    return true
   } catch {
-    return undefined
+    return false
   }
 }
 
@@ -45,7 +72,7 @@ export function argsProblem(text: string): string | null {
   }
 }
 
-/** Whether a value holds something blacked out: such arguments cannot be sent again as they are. */
-export function hasRedacted(value: unknown): boolean {
-  return prettyPieces(value).some(({ kind }) => kind === 'redacted')
+/** Whether a JSON text holds something blacked out: such arguments cannot be sent again as they are. */
+export function hasRedacted(json: string): boolean {
+  return prettyPieces(json).some(({ kind }) => kind === 'redacted')
 }

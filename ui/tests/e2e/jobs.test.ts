@@ -30,6 +30,28 @@ function stateOf(page: Page, state: string) {
 const isRunning = (pid: number) => existsSync(`/proc/${pid}`)
 
 describe('a job', () => {
+  test('has the numbers that were typed, on screen and in a copy of it', async ({ server, visitor }) => {
+    const args = '{"id":3544790567247868102,"price":1.10}'
+    const page = await visitor.open('/jobs')
+    await page.getByRole('button', { name: 'Enqueue', exact: true }).click()
+    const dialog = page.getByRole('dialog', { name: 'Enqueue a job' })
+    await dialog.getByLabel('Agent', { exact: true }).selectOption('stepper')
+    await dialog.getByLabel('Arguments (JSON)').fill(args)
+    await dialog.getByRole('button', { name: 'Enqueue', exact: true }).click()
+    await dialog.waitFor({ state: 'hidden' })
+    await page.getByRole('row').filter({ hasText: 'stepper' }).first().getByRole('rowheader').getByRole('link').click()
+
+    const shown = () => page.getByRole('group', { name: 'Arguments' }).innerText()
+    await eventually(async () => expect((await shown()).replaceAll(/\s/g, '')).toBe(args))
+    await page.getByRole('button', { name: 'Enqueue a copy' }).click()
+    const first = page.url()
+    await dialog.getByRole('button', { name: 'Enqueue', exact: true }).click()
+    await page.waitForURL((url) => url.pathname.startsWith('/jobs/') && url.href !== first)
+    await eventually(async () => expect((await shown()).replaceAll(/\s/g, '')).toBe(args))
+    const { bytes } = await server.api().raw(`/api${new URL(page.url()).pathname}`)
+    expect(bytes.toString()).toContain(`"args_json":${args}`)
+  })
+
   test('enqueued by the dialog is watched from waiting to its result', async ({ server, visitor }) => {
     const gate = await makeGate(server)
     const overview = await visitor.open('/')

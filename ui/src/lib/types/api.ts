@@ -2,13 +2,15 @@
 import type { components } from './openapi'
 
 type Schemas = components['schemas']
+type AsText<T, Name extends keyof T> = Omit<T, Name> & Record<Name, string>
 
-export type AgentConfig = Schemas['AgentSpec']
+/** JSON of users stays text: see lib/exact.ts. */
+export type AgentConfig = AsText<Schemas['AgentSpec'], 'args'>
 export type AuditEntry = Schemas['AuditEntry']
-export type JobDetail = Schemas['JobDetail']
+export type JobDetail = AsText<Schemas['JobDetail'], 'args_json'>
 export type JobPage = Schemas['JobList']
 export type LogPage = Schemas['RunLog']
-export type NewJob = Schemas['NewJob']
+export type NewJob = AsText<Schemas['NewJob'], 'args'>
 export type Problem = Schemas['Problem']
 export type Run = Schemas['Run']
 export type Token = Schemas['Token']
