@@ -9,12 +9,21 @@ import (
 	"time"
 )
 
-// Names of the session cookie. Browsers accept the second only from a secure origin, for this host alone, so that no
-// neighbour host can plant one.
-const (
-	cookieName       = "agentos_session"
-	secureCookieName = "__Host-" + cookieName
-)
+// CookiePrefix begins the name of every session cookie; the rest is of the fleet. Browsers keep cookies by host and not by
+// port: under one name, signing in to one fleet would sign out of the other on the same host.
+const CookiePrefix = "agentos_session_"
+
+// cookieNames are those of the session cookie. Browsers accept the second only from a secure origin, for this host alone,
+// so that no neighbour host can plant one.
+type cookieNames struct{ plain, secure string }
+
+// fleetOfCookie is how much of the fleet's id a name has: enough to tell the fleets on one host apart.
+const fleetOfCookie = 8
+
+func cookieNamesOf(fleet string) *cookieNames {
+	plain := CookiePrefix + fleet[:min(len(fleet), fleetOfCookie)]
+	return &cookieNames{plain: plain, secure: "__Host-" + plain}
+}
 
 // missesPerSecond bounds how many unknown credentials a second are looked up in the database.
 const missesPerSecond = 20
@@ -26,7 +35,7 @@ const missesPerSecond = 20
 // ErrNoCredential, ErrUnavailable when the database does not answer and the credential is not known, *RateLimitedError
 // when too many unknown ones came at once.
 func (s *Service) Authenticate(r *http.Request) (*Principal, error) {
-	secret, prefix := credential(r)
+	secret, prefix := s.credential(r)
 	if !wellFormed(secret, prefix) {
 		return nil, ErrNoCredential
 	}
@@ -52,7 +61,7 @@ func use(p *Principal, secret string, now time.Time) (*Principal, error) {
 	return p, nil
 }
 
-func credential(r *http.Request) (secret, prefix string) {
+func (s *Service) credential(r *http.Request) (secret, prefix string) {
 	if values := r.Header["Authorization"]; len(values) > 0 {
 		scheme, token, _ := strings.Cut(values[0], " ")
 		if !strings.EqualFold(scheme, "Bearer") {
@@ -60,16 +69,17 @@ func credential(r *http.Request) (secret, prefix string) {
 		}
 		return token, tokenPrefix
 	}
-	return sessionCookie(r), sessionPrefix
+	return s.sessionCookie(r), sessionPrefix
 }
 
 // sessionCookie prefers the cookie that only this host can have set. Over TLS it takes no other.
-func sessionCookie(r *http.Request) string {
+func (s *Service) sessionCookie(r *http.Request) string {
+	names := s.cookies.Load()
 	lines := r.Header["Cookie"]
-	if value := cookieValue(lines, secureCookieName); value != "" || r.TLS != nil {
+	if value := cookieValue(lines, names.secure); value != "" || r.TLS != nil {
 		return value
 	}
-	return cookieValue(lines, cookieName)
+	return cookieValue(lines, names.plain)
 }
 
 // cookieValue reads one cookie without parsing the others, and without allocating.

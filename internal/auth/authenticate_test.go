@@ -28,6 +28,7 @@ func TestAuthenticateRefusesWhatIsNotACredential(t *testing.T) {
 		}
 		both := header("Authorization", "Bearer nonsense")
 		both.AddCookie(s.SessionCookie(session, false))
+		cookieName := s.cookies.Load().plain
 		for name, r := range map[string]*http.Request{
 			"nothing":                     header("", ""),
 			"empty bearer":                header("Authorization", "Bearer "),
@@ -92,7 +93,8 @@ func TestAuthenticateOverTLSWantsTheHostCookie(t *testing.T) {
 		addUser(t, s, "ada", RoleAdmin)
 		session, _ := login(t, s, "ada")
 		cookie := s.SessionCookie(session, true)
-		if cookie.Name != "__Host-agentos_session" || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" {
+		names := s.cookies.Load()
+		if cookie.Name != names.secure || !strings.HasPrefix(cookie.Name, "__Host-agentos_session_") || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Path != "/" {
 			t.Errorf("cookie: %+v", cookie)
 		}
 		for _, c := range []struct {
@@ -100,9 +102,9 @@ func TestAuthenticateOverTLSWantsTheHostCookie(t *testing.T) {
 			tls          *tls.ConnectionState
 			want         error
 		}{
-			{"host cookie over TLS", secureCookieName, &tls.ConnectionState{}, nil},
-			{"host cookie behind a proxy", secureCookieName, nil, nil},
-			{"plain cookie over TLS, which any neighbour can set", cookieName, &tls.ConnectionState{}, ErrNoCredential},
+			{"host cookie over TLS", names.secure, &tls.ConnectionState{}, nil},
+			{"host cookie behind a proxy", names.secure, nil, nil},
+			{"plain cookie over TLS, which any neighbour can set", names.plain, &tls.ConnectionState{}, ErrNoCredential},
 		} {
 			r := withCookie(&http.Cookie{Name: c.cookie, Value: session})
 			r.TLS = c.tls

@@ -124,9 +124,21 @@ func (s *Service) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fleet, err := s.loadFleet(ctx)
+	if err != nil {
+		return err
+	}
+	s.setFleet(fleet)
 	s.down.Store(false) // before anyone can see that they are loaded
 	s.replace(func(*knownSet) *knownSet { return &knownSet{change: change, principals: principals} })
 	return nil
+}
+
+func (s *Service) loadFleet(ctx context.Context) (id string, err error) {
+	if err := s.db.Read.QueryRowContext(ctx, `select id from fleet_identity where one = 1`).Scan(&id); err != nil {
+		return "", unavailable("read which fleet this is", err)
+	}
+	return id, nil
 }
 
 func (s *Service) acquireLoading(ctx context.Context) error {

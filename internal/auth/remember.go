@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // remembered is one live credential in Options.File. The hash is of 256 random bits: nobody gets in by it.
@@ -23,6 +27,12 @@ type remembered struct {
 	SeenAt    int64  `json:"seen_at,omitempty"`
 }
 
+// memory is the content of Options.File.
+type memory struct {
+	Fleet       string       `json:"fleet"` // names the session cookie
+	Credentials []remembered `json:"credentials"`
+}
+
 // remember writes the known credentials to Options.File, in one step.
 func (s *Service) remember() error {
 	if s.opts.File == "" {
@@ -30,15 +40,18 @@ func (s *Service) remember() error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	list := []remembered{}
+	m := memory{Credentials: []remembered{}}
+	if fleet := s.fleet.Load(); fleet != nil {
+		m.Fleet = *fleet
+	}
 	for key, p := range s.known.Load().principals {
 		r := remembered{Hash: key.String(), ID: p.ID, Kind: p.Kind, Name: p.Name, Role: p.Role, SeenAt: p.seen.Load()}
 		if !p.ExpiresAt.IsZero() {
 			r.ExpiresAt = p.ExpiresAt.UnixMilli()
 		}
-		list = append(list, r)
+		m.Credentials = append(m.Credentials, r)
 	}
-	text, err := json.Marshal(list)
+	text, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
@@ -46,7 +59,7 @@ func (s *Service) remember() error {
 		return fmt.Errorf("remember credentials: %w", err)
 	}
 	next := s.opts.File + ".new"
-	if err := os.WriteFile(next, text, 0o600); err != nil {
+	if err := writePrivate(next, text); err != nil {
 		return fmt.Errorf("remember credentials: %w", err)
 	}
 	if err := os.Rename(next, s.opts.File); err != nil {
@@ -55,28 +68,66 @@ func (s *Service) remember() error {
 	return nil
 }
 
+// writePrivate makes a new file that only its owner can read. What stands at its path is removed, never written through:
+// it may be a link that somebody put there.
+func writePrivate(path string, content []byte) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	return errors.Join(err, file.Close())
+}
+
+// readPrivate reads a file that nobody else can have written: whoever writes it chooses who is let in.
+func readPrivate(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no regular file: remove it")
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("others may write it (mode %04o), and it says who is let in: remove it", info.Mode().Perm())
+	case owner != 0 && int(owner) != os.Geteuid():
+		return nil, fmt.Errorf("it belongs to another user (uid %d), and it says who is let in: remove it", owner)
+	}
+	return io.ReadAll(file)
+}
+
 // recall takes the credentials of Options.File as known until the database answers. What it cannot read it leaves.
 func (s *Service) recall(now time.Time) error {
 	if s.opts.File == "" {
 		return nil
 	}
-	text, err := os.ReadFile(s.opts.File)
+	text, err := readPrivate(s.opts.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var list []remembered
+	var m memory
 	if err == nil {
-		err = json.Unmarshal(text, &list)
+		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
 		return fmt.Errorf("recall credentials: %w", err)
 	}
-	principals := make(map[digest]*Principal, len(list))
-	for _, r := range list {
+	principals := make(map[digest]*Principal, len(m.Credentials))
+	for _, r := range m.Credentials {
 		if key, p := s.recalled(r); p != nil && p.valid(now) {
 			principals[key] = p
 		}
 	}
+	s.setFleet(m.Fleet)
 	s.known.Store(&knownSet{change: -1, principals: principals})
 	return nil
 }

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
@@ -69,18 +67,14 @@ func TestLoadedMeansThatTheDatabaseAnswers(t *testing.T) {
 		d.Break()
 		s := open(t, d.DB, Options{RefreshEvery: 10 * time.Millisecond, File: file})
 		d.Mend()
-		if err := unix.Mkfifo(file+".new", 0o600); err != nil { // writing it waits for a reader
-			t.Fatal(err)
-		}
+		s.writing.Lock() // the file takes its time
 		refreshed := make(chan error, 1)
 		go func() { refreshed <- s.refresh(t.Context()) }()
 		eventually(t, 5*time.Second, "the credentials are loaded", s.Loaded)
 		if _, err := s.Authenticate(bearer(secret)); !errors.Is(err, ErrNoCredential) {
 			t.Errorf("the revoked token: %v", err)
 		}
-		if _, err := os.ReadFile(file + ".new"); err != nil {
-			t.Fatal(err)
-		}
+		s.writing.Unlock()
 		if err := <-refreshed; err != nil {
 			t.Error(err)
 		}
@@ -98,7 +92,7 @@ func TestFileOfCredentials(t *testing.T) {
 			t.Errorf("%v, %v, want mode 0600", info, err)
 		}
 		d.Break()
-		for _, content := range []string{"", "garbage", `{"a":1}`, `[{"hash":"00"},{"hash":"zz"},{}]`, "[]"} {
+		for _, content := range []string{"", "garbage", `{"a":1}`, `{"credentials":[{"hash":"00"},{"hash":"zz"},{}]}`, "[]"} {
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -125,6 +119,53 @@ func TestUnknownCredentialsDoNotWaitForADeadDatabase(t *testing.T) {
 		}
 		if took := time.Since(began); took > refreshDeadline {
 			t.Errorf("%d requests waited %v", 10*missesPerSecond, took)
+		}
+	})
+}
+
+// Who can put a link into the folder, or write the file, can neither make the server write elsewhere nor be let in by it.
+func TestFileOfCredentialsIsOurs(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		folder := t.TempDir()
+		file, victim := filepath.Join(folder, "credentials.json"), filepath.Join(folder, "victim")
+		link := func(path string) {
+			t.Helper()
+			if err := errors.Join(os.RemoveAll(path), os.Symlink(victim, path)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(victim, []byte("theirs"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		link(file + ".new")
+		maker := open(t, d.DB, Options{File: file})
+		_, secret := addToken(t, maker, "ci", RoleViewer, 0)
+		if text, err := os.ReadFile(victim); err != nil || string(text) != "theirs" {
+			t.Errorf("written through a link: %q, %v", text, err)
+		}
+		if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() || info.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v, want a regular file of mode 0600", info, err)
+		}
+		d.Break()
+		known := func() error {
+			_, err := open(t, d.DB, Options{File: file}).Authenticate(bearer(secret))
+			return err
+		}
+		if err := known(); err != nil {
+			t.Fatalf("with our own file: %v", err)
+		}
+		if err := os.Chmod(file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := known(); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("with a file that anybody may write: %v, want ErrUnavailable", err)
+		}
+		if err := errors.Join(os.Chmod(file, 0o600), os.Rename(file, victim)); err != nil {
+			t.Fatal(err)
+		}
+		link(file)
+		if err := known(); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("with a link in the file's place: %v, want ErrUnavailable", err)
 		}
 	})
 }

@@ -68,6 +68,9 @@ type Service struct {
 	known atomic.Pointer[knownSet] // never nil; what it points to is never changed
 	down  atomic.Bool              // the database did not answer the last time Open or Run asked it
 
+	fleet   atomic.Pointer[string]      // its id; nil until the database or Options.File told it
+	cookies atomic.Pointer[cookieNames] // never nil
+
 	loading  chan struct{} // held while reading rows that will be published; see refresh.go
 	publish  sync.Mutex    // held while replacing known and closing the principals that left
 	writing  sync.Mutex    // held while writing Options.File
@@ -95,6 +98,7 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 		rejected: newRejections(),
 	}
 	s.known.Store(&knownSet{change: -1})
+	s.cookies.Store(cookieNamesOf(""))
 	if err := s.refresh(ctx); err != nil {
 		s.down.Store(true)
 		s.log.Warn("accounts could not be loaded; trying again every second", "err", err)
@@ -103,6 +107,12 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 		}
 	}
 	return s, nil
+}
+
+// setFleet notes which fleet this is, by which its cookies are named.
+func (s *Service) setFleet(id string) {
+	s.fleet.Store(&id)
+	s.cookies.Store(cookieNamesOf(id))
 }
 
 // Loaded tells whether the live credentials were read from the database since Open.

@@ -139,14 +139,16 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 
 // SessionToken reads the session token of a request; empty when it has none.
 func (s *Service) SessionToken(r *http.Request) string {
-	return sessionCookie(r)
+	return s.sessionCookie(r)
 }
 
 // SessionCookie carries a session's token in the browser. An empty token makes the cookie that deletes it. With secure,
-// which is for browsers that come over HTTPS, the cookie is Secure and has the __Host- prefix.
+// which is for browsers that come over HTTPS, the cookie is Secure and has the __Host- prefix. Its name is the same on all
+// servers of a fleet, and another fleet's is another.
 func (s *Service) SessionCookie(token string, secure bool) *http.Cookie {
+	names := s.cookies.Load()
 	cookie := &http.Cookie{
-		Name:     cookieName,
+		Name:     names.plain,
 		Value:    token,
 		Path:     "/",
 		MaxAge:   int(s.opts.SessionMax / time.Second),
@@ -155,7 +157,7 @@ func (s *Service) SessionCookie(token string, secure bool) *http.Cookie {
 		SameSite: http.SameSiteLaxMode,
 	}
 	if secure {
-		cookie.Name = secureCookieName
+		cookie.Name = names.secure
 	}
 	if token == "" {
 		cookie.MaxAge = -1

@@ -212,3 +212,31 @@ func dumpTable(t testing.TB, q *sql.DB, table string) string {
 	}
 	return dump.String()
 }
+
+// Browsers keep cookies by host, whatever the port.
+func TestSessionCookieIsTheFleets(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		server, beside := open(t, d, Options{}), open(t, d, Options{})
+		other := open(t, dbtest.AnotherFleet(t, dbtest.New(t)), Options{})
+		for _, secure := range []bool{false, true} {
+			name := server.SessionCookie("x", secure).Name
+			if again := beside.SessionCookie("x", secure).Name; again != name {
+				t.Errorf("two servers of one fleet: %q and %q", name, again)
+			}
+			if theirs := other.SessionCookie("x", secure).Name; theirs == name {
+				t.Errorf("another fleet has %q too", name)
+			}
+		}
+		addUser(t, server, "ada", RoleViewer)
+		addUser(t, other, "ada", RoleViewer)
+		here, _ := login(t, server, "ada")
+		there, _ := login(t, other, "ada")
+		r := withCookie(server.SessionCookie(here, false))
+		r.AddCookie(other.SessionCookie(there, false))
+		for _, s := range []*Service{server, beside, other} {
+			if p, err := s.Authenticate(r); err != nil || p.Name != "ada" {
+				t.Errorf("with the cookies of both: %+v, %v", p, err)
+			}
+		}
+	})
+}

@@ -45,7 +45,7 @@ func newAPI() *api {
 				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"token":   {Type: "http", Scheme: "bearer", Description: "A token made by \"agentos token create\""},
-					"session": {Type: "apiKey", In: "cookie", Name: "agentos_session", Description: "A browser's login; __Host-agentos_session over HTTPS"},
+					"session": {Type: "apiKey", In: "cookie", Name: auth.CookiePrefix + "FLEET", Description: "A browser's login. FLEET is the beginning of the fleet's id; over HTTPS __Host- stands before the name."},
 				},
 			},
 			Security: []map[string][]string{{"token": {}}, {"session": {}}},

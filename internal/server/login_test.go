@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
@@ -27,7 +28,7 @@ func TestLoginByForm(t *testing.T) {
 			t.Fatalf("login: %d %q %s", r.status, r.header.Get("Location"), r.body)
 		}
 		cookie := r.header.Get("Set-Cookie")
-		for _, part := range []string{"agentos_session=ses_", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age="} {
+		for _, part := range []string{"agentos_session_", "=ses_", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age="} {
 			if !strings.Contains(cookie, part) {
 				t.Errorf("cookie %q has no %s", cookie, part)
 			}
@@ -52,7 +53,7 @@ func TestLoginOverTLSSetsTheHostCookie(t *testing.T) {
 		f := newFixture(t, d, func(_ *fixture, o *Options) { o.TLS = true })
 		f.user("ada", auth.RoleViewer)
 		r := f.login(f.browser(), "ada")
-		if cookie := r.header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "__Host-agentos_session=") || !strings.Contains(cookie, "Secure") {
+		if cookie := r.header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "__Host-agentos_session_") || !strings.Contains(cookie, "Secure") {
 			t.Errorf("cookie %q", cookie)
 		}
 		if r.header.Get("Strict-Transport-Security") == "" {
@@ -104,7 +105,7 @@ func TestPageForAnUnknownSessionWithDatabaseDown(t *testing.T) {
 		f := newFixture(t, d)
 		d.Break()
 		unknown := "ses_aaaaaaaa_" + strings.Repeat("a", 52)
-		r := f.as("", "GET", "/jobs", "", "Cookie", "agentos_session="+unknown)
+		r := f.as("", "GET", "/jobs", "", "Cookie", f.auth.SessionCookie(unknown, false).Name+"="+unknown)
 		if r.status != 503 || r.header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(r.body, "database does not answer") {
 			t.Errorf("%d %v %s", r.status, r.header, r.body)
 		}
@@ -162,3 +163,25 @@ type fakeWriter struct {
 func (w *fakeWriter) Header() http.Header         { return w.header }
 func (w *fakeWriter) Write(b []byte) (int, error) { return w.body.Write(b) }
 func (w *fakeWriter) WriteHeader(int)             {}
+
+func TestSignInToTwoFleetsOnOneHost(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		other := dbtest.NewBreakable(t, db.SQLite)
+		dbtest.AnotherFleet(t, other.DB)
+		a, b := newFixture(t, d), newFixture(t, other)
+		browser := a.browser()
+		a.user("ada", auth.RoleViewer)
+		b.user("bob", auth.RoleViewer)
+		a.login(browser, "ada")
+		b.login(browser, "bob")
+		for _, f := range []*fixture{a, b} {
+			if r := f.get(browser, "/api/me"); r.status != http.StatusOK {
+				t.Errorf("signed out by signing in elsewhere: %d %s", r.status, r.body)
+			}
+		}
+		b.post(browser, "/logout", "", nil)
+		if r := a.get(browser, "/api/me"); r.status != http.StatusOK {
+			t.Errorf("signed out by signing out elsewhere: %d %s", r.status, r.body)
+		}
+	})
+}

@@ -3,9 +3,11 @@ package dbtest
 
 import (
 	"context"
+	"crypto/rand"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -74,5 +76,14 @@ func OpenURL(t testing.TB, url string) *db.DB {
 			t.Errorf("close the database: %v", err)
 		}
 	})
+	return d
+}
+
+// AnotherFleet makes d the database of a fleet of its own: those of tests are copies of one, with its identity.
+func AnotherFleet(t testing.TB, d *db.DB) *db.DB {
+	t.Helper()
+	if _, err := d.Write.ExecContext(context.Background(), `update fleet_identity set id = $1`, strings.ToLower(rand.Text())); err != nil {
+		t.Fatal(err)
+	}
 	return d
 }
