@@ -83,7 +83,8 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	}
 	stream := snapshot.NewStream(cache, snapshot.StreamOptions{Log: log})
 	drawer := prerender.New(prerender.Options{
-		Cache: cache, UI: ui.Dist(), Log: log, Fleet: show.fleet != nil, Acts: show.actions != nil,
+		Cache: cache, UI: ui.Dist(), Log: log,
+		Page: prerender.Page{Fleet: show.fleet != nil, Acts: show.actions != nil, Base: cfg.BasePath},
 	})
 	handler, err := server.New(server.Options{
 		Cache: cache, Stream: stream, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
@@ -91,7 +92,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems}
 		},
-		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(),
+		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(), BasePath: cfg.BasePath,
 		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB),
 	})
 	if err != nil {
@@ -218,5 +219,5 @@ func address(cfg *config.Config, listener net.Listener) string {
 	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
 		host, _ = os.Hostname()
 	}
-	return fmt.Sprintf("%s://%s", scheme, net.JoinHostPort(host, port))
+	return fmt.Sprintf("%s://%s%s", scheme, net.JoinHostPort(host, port), cfg.BasePath)
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -20,6 +22,10 @@ type Config struct {
 
 	// Address and port of the dashboard and its API. Beyond loopback it needs TLS or Insecure.
 	Listen string `yaml:"listen" env:"AGENTOS_LISTEN" flag:"listen" default:"127.0.0.1:8321" usage:"address to listen on"`
+
+	// Path of a proxy below which browsers find the dashboard, such as /ops/agentos; the proxy may take it off or leave it on.
+	// Empty: the root.
+	BasePath string `yaml:"base_path" env:"AGENTOS_BASE_PATH" flag:"base-path" usage:"path of a proxy that the dashboard is below, such as /ops/agentos"`
 
 	// Folder of everything that AgentOS writes: the database, the last good snapshot, the agents' work folders.
 	Data string `yaml:"data" env:"AGENTOS_DATA" flag:"data" default:"agentos-data" usage:"folder for all data"`
@@ -111,6 +117,10 @@ func (c *Config) Validate() error {
 		fault("redis: %q is not supported: write redis://host:6379, rediss:// for TLS, "+
 			"redis-sentinel://host:26379,host:26379/0?master=NAME or redis-cluster://host:6379,host:6379", redact(c.Redis))
 	}
+	c.BasePath = strings.TrimRight(c.BasePath, "/")
+	if c.BasePath != "" && (!basePath.MatchString(c.BasePath) || path.Clean(c.BasePath) != c.BasePath) {
+		fault("base_path: %q is not a path: write one such as /ops/agentos, of letters, digits and -._~", c.BasePath)
+	}
 	c.checkAttach(fault)
 	if _, err := c.AgentNames(); err != nil {
 		fault("agents: %v", err)
@@ -139,6 +149,8 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
 // isLoopback tells whether only this machine can reach the address. "localhost" counts: it is resolved by us alone.
 func isLoopback(listen string) (bool, error) {

@@ -154,3 +154,16 @@ func TestAgentNames(t *testing.T) {
 		t.Error("an empty name passed")
 	}
 }
+
+func TestBasePathIsAPath(t *testing.T) {
+	for given, want := range map[string]string{"": "", "/": "", "/ops": "/ops", "/ops/agentos/": "/ops/agentos"} {
+		if c, err := load(t, "", nil, "--base-path", given); err != nil || c.BasePath != want {
+			t.Errorf("%q: %+v, %v; want %q", given, c, err, want)
+		}
+	}
+	for _, given := range []string{"ops", "https://host/ops", "/ops/../x", "//ops", "/a b", "/<b>", "/%6Fps"} {
+		if _, err := load(t, "", nil, "--base-path", given); err == nil || !strings.Contains(err.Error(), "base_path") {
+			t.Errorf("%q: %v", given, err)
+		}
+	}
+}

@@ -36,8 +36,7 @@ type Options struct {
 	UI    fs.FS        // the built dashboard
 	Log   *slog.Logger // nil: discard
 
-	Fleet bool // agents can be given work and paused
-	Acts  bool // jobs and queues can be acted on
+	Page Page
 }
 
 // Drawer keeps a drawing of the newest document.
@@ -86,7 +85,7 @@ func (d *Drawer) Run(ctx context.Context) error {
 	told := ""
 	for {
 		if doc := d.opts.Cache.Current(); doc != nil && !d.drawn(doc) {
-			html, err := engine.Draw(doc, d.opts.Fleet, d.opts.Acts)
+			html, err := engine.Draw(doc, d.opts.Page)
 			switch {
 			case err == nil:
 				d.latest.Store(&Drawing{Of: doc, HTML: html})

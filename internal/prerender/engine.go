@@ -65,10 +65,16 @@ func (e *Engine) load(vm *goja.Runtime) (goja.Callable, error) {
 	return draw, nil
 }
 
+// Page is what a page shows beside the document.
+type Page struct {
+	Fleet bool   `json:"fleet"` // agents can be given work and paused
+	Acts  bool   `json:"acts"`  // jobs and queues can be acted on
+	Base  string `json:"base"`  // the path of a proxy that the server is below; empty: none
+}
+
 // boot is the page's data block of that name, without anybody signed in.
 type boot struct {
-	Fleet  bool `json:"fleet"`
-	Acts   bool `json:"acts"`
+	Page
 	Served struct {
 		Rung  string  `json:"rung"`
 		AgeS  float64 `json:"age_s"`
@@ -76,15 +82,14 @@ type boot struct {
 	} `json:"served"`
 }
 
-// Draw returns the overview as HTML, for the inside of the page's body: as it was when the document was published. fleet: agents
-// can be given work and paused; acts: jobs and queues can be acted on.
-func (e *Engine) Draw(doc *snapshot.Snapshot, fleet, acts bool) (html []byte, err error) {
+// Draw returns the overview as HTML, for the inside of the page's body: as it was when the document was published.
+func (e *Engine) Draw(doc *snapshot.Snapshot, page Page) (html []byte, err error) {
 	defer func() {
 		if cause := recover(); cause != nil { // the engine is a large program of others
 			err = fmt.Errorf("draw the overview: %v", cause)
 		}
 	}()
-	about := boot{Fleet: fleet, Acts: acts}
+	about := boot{Page: page}
 	about.Served.Rung, about.Served.Stale = "memory", doc.Stale
 	block, err := json.Marshal(about)
 	if err != nil {

@@ -50,7 +50,7 @@ func document(t *testing.T, args string) *snapshot.Snapshot {
 
 func draw(t *testing.T, e *Engine, doc *snapshot.Snapshot) string {
 	t.Helper()
-	html, err := e.Draw(doc, true, true)
+	html, err := e.Draw(doc, Page{Fleet: true, Acts: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestHostileTextStaysText(t *testing.T) {
 func TestBrokenDocumentIsAnError(t *testing.T) {
 	e := engine(t)
 	for _, text := range []string{"", "{", `{"meta":{}}`} {
-		if html, err := e.Draw(&snapshot.Snapshot{At: at, JSON: []byte(text)}, true, true); err == nil {
+		if html, err := e.Draw(&snapshot.Snapshot{At: at, JSON: []byte(text)}, Page{Fleet: true, Acts: true}); err == nil {
 			t.Errorf("%q became %s", text, html)
 		}
 	}
@@ -267,7 +267,7 @@ func BenchmarkDraw(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := e.Draw(doc, true, true); err != nil {
+		if _, err := e.Draw(doc, Page{Fleet: true, Acts: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -78,9 +78,10 @@ func (s *server) logout(c *call) {
 	s.seeOther(c, "/login")
 }
 
+// seeOther leads to a path of ours.
 func (s *server) seeOther(c *call, path string) {
 	s.setPageHeaders(c.Header())
-	http.Redirect(c, c.request, path, http.StatusSeeOther)
+	http.Redirect(c, c.request, s.under(path), http.StatusSeeOther)
 }
 
 // loginPath leads back to the request's page after the login.

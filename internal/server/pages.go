@@ -33,8 +33,9 @@ type pages struct {
 	link          []string // early hints, for a page that is not drawn
 }
 
-func newPages(f *files) (*pages, error) {
-	head, rest, ok := bytes.Cut(f.html["index.html"], []byte(overviewMark))
+func newPages(f *files, base string) (*pages, error) {
+	index, login := based(f.html["index.html"], base), based(f.html["login.html"], base)
+	head, rest, ok := bytes.Cut(index, []byte(overviewMark))
 	if !ok {
 		return nil, errors.New("the built dashboard has no index.html with " + overviewMark + ": run \"make generate\"")
 	}
@@ -51,15 +52,18 @@ func newPages(f *files) (*pages, error) {
 		head:   themed(head),
 		before: before,
 		after:  after,
-		policy: policyOf(f.html["index.html"], f.html["login.html"]),
-		login:  themed(f.html["login.html"]),
-		link:   preloads(f.html["index.html"]),
+		policy: policyOf(index, login),
+		login:  themed(login),
+		link:   preloads(index),
 	}
 	p.packed.init(p.head, before, after)
 	return p, nil
 }
 
-const systemScheme = "light dark" // what the system prefers
+const (
+	systemScheme = "light dark" // what the system prefers
+	rootMark     = "ROOT"       // the address of the overview
+)
 
 const missingPage = `<!doctype html>
 <html lang="en">
@@ -68,7 +72,7 @@ const missingPage = `<!doctype html>
 <meta name="color-scheme" content="` + systemScheme + `">
 <title>Not found · AgentOS</title>
 <h1>There is no such page</h1>
-<p><a href="/">To the dashboard</a></p>
+<p><a href="` + rootMark + `">To the dashboard</a></p>
 </html>
 `
 
@@ -78,6 +82,7 @@ type boot struct {
 	Fleet   bool        `json:"fleet"` // agents can be given work and paused
 	Acts    bool        `json:"acts"`  // jobs and queues can be acted on
 	Version string      `json:"version"`
+	Base    string      `json:"base"`   // the path of a proxy that this server is below; empty: none
 	Served  *bootServed `json:"served"` // null: there is no document
 }
 
@@ -98,7 +103,7 @@ const pagePatience = time.Second
 // page serves the dashboard's page with the document inside, so that it is complete before its first request.
 func page(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
-		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Fleet: s.Fleet != nil, Acts: s.Actions != nil, Version: s.Version}
+		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Fleet: s.Fleet != nil, Acts: s.Actions != nil, Version: s.Version, Base: s.BasePath}
 		doc, served, err := s.currentDocument(c.request.Context(), pagePatience)
 		if err == nil {
 			b.Served = &bootServed{Rung: served.Rung, AgeS: roundSeconds(served.Age), Stale: served.Stale}
@@ -162,7 +167,7 @@ func documentText(doc *snapshot.Snapshot) []byte {
 	return doc.JSON
 }
 
-var scriptPattern = regexp.MustCompile(`"(/assets/[^"]+\.js)"`)
+var scriptPattern = regexp.MustCompile(`"([^"]*/assets/[^"]+\.js)"`)
 
 // preloads tells the browser what to fetch before it has read the page: its scripts, which stand at its end.
 func preloads(page []byte) []string {
@@ -182,7 +187,7 @@ func (s *server) noSuchPage(c *call) {
 	c.Header()["Content-Type"] = htmlType
 	c.WriteHeader(http.StatusNotFound)
 	if c.request.Method != http.MethodHead {
-		body := missingPage
+		body := strings.Replace(missingPage, rootMark, s.under("/"), 1)
 		if scheme := themes[themeOf(c.request)]; scheme != "" {
 			body = strings.Replace(body, systemScheme, scheme, 1)
 		}

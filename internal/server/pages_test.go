@@ -209,7 +209,7 @@ func TestPackedPageUnpacks(t *testing.T) {
 func TestBuiltDashboardFits(t *testing.T) {
 	files, err := loadFiles(ui.Dist())
 	must(t, err)
-	pages, err := newPages(files)
+	pages, err := newPages(files, "")
 	must(t, err)
 	if len(pages.link) != 1 {
 		t.Fatalf("index.html names no scripts: %s", pages.after)

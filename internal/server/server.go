@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
@@ -32,9 +33,13 @@ type Options struct {
 
 	Overview func() *prerender.Drawing // the overview as drawn last; nil: the browser makes it by itself
 
-	Nudge   func(sections ...string)    // collects these sections now; nil: nobody is told
-	Log     *slog.Logger                // nil: discard
-	Version string                      // of this binary, shown in the page
+	Nudge   func(sections ...string) // collects these sections now; nil: nobody is told
+	Log     *slog.Logger             // nil: discard
+	Version string                   // of this binary, shown in the page
+
+	// BasePath is where a proxy shows this server, such as /ops/agentos; empty: at the root.
+	BasePath string
+
 	TLS     bool                        // browsers come over HTTPS: Secure cookies, and Strict-Transport-Security
 	Ready   func(context.Context) error // the database's state, told by /readyz; heeds the context; nil: it is well
 	Metrics http.Handler                // nil: /metrics is not found
@@ -99,7 +104,7 @@ func New(opts Options) (http.Handler, error) {
 	if s.files, err = loadFiles(opts.UI); err != nil {
 		return nil, err
 	}
-	if s.pages, err = newPages(s.files); err != nil {
+	if s.pages, err = newPages(s.files, opts.BasePath); err != nil {
 		return nil, err
 	}
 	s.mount()
@@ -142,11 +147,19 @@ func (o *Options) check() error {
 // ServeHTTP sends requests for the document straight to its handler: finding it in the mux would cost as much as all the
 // rest. So would headers beyond those the document's handler sets: net/http keeps up to eight in a small map.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == documentPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if strings.TrimPrefix(r.URL.Path, s.BasePath) == documentPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		s.document.ServeHTTP(w, r)
 		return
 	}
 	s.setSecurityHeaders(w.Header())
+	if s.BasePath != "" {
+		inside, outside := s.rooted(r)
+		if outside {
+			http.Redirect(w, r, s.under("/"), http.StatusPermanentRedirect)
+			return
+		}
+		r = inside
+	}
 	s.mux.ServeHTTP(w, r)
 }
 

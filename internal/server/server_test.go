@@ -280,7 +280,7 @@ func TestNewRefusesAnUnbuiltDashboard(t *testing.T) {
 	} {
 		files, err := loadFiles(ui)
 		must(t, err)
-		if _, err := newPages(files); err == nil || !strings.Contains(err.Error(), "make generate") {
+		if _, err := newPages(files, ""); err == nil || !strings.Contains(err.Error(), "make generate") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,4 +1,5 @@
 /** Every call to the JSON API. Failures are ApiError; an ended session leads to the login page. */
+import { to } from './base'
 import { memberText, parseJson } from './exact'
 import { toQuery, type JobFilters } from './filters'
 import { toLogin } from './session.svelte'
@@ -106,7 +107,7 @@ async function ask<T>(
   const timeout = AbortSignal.timeout(timeoutMs)
   let response: Response
   try {
-    response = await fetch(path, {
+    response = await fetch(to(path), {
       method,
       headers: json === undefined ? {} : { 'Content-Type': 'application/json' },
       body: json,

@@ -35,7 +35,7 @@ export interface Receiver {
 
 export interface Environment {
   openStream(url: string): EventSource
-  fetch: typeof fetch
+  fetch(path: string, init?: RequestInit): Promise<Response>
   hidden(): boolean
 }
 

@@ -9,6 +9,7 @@ const boot = (age_s = 0): Boot => ({
   fleet: true,
   acts: true,
   version: '1',
+  base: '',
   served: { rung: 'memory', age_s, stale: false },
 })
 

@@ -1,3 +1,5 @@
+import { within } from './base'
+
 /** A history router: links are plain `<a href>`, the address is the state. */
 export interface Route<V> {
   /** "/jobs/:id": a part that begins with a colon matches one path segment. */
@@ -43,6 +45,7 @@ function decode(text: string): string | null {
 
 /** Whether a click on a link is ours to follow; otherwise the browser does (new tab, download, other site, sign-out…). */
 export function isPlainClick(event: MouseEvent, link: HTMLAnchorElement, here: URL): boolean {
+  const path = within(link.pathname)
   return (
     !event.defaultPrevented &&
     event.button === 0 &&
@@ -50,9 +53,10 @@ export function isPlainClick(event: MouseEvent, link: HTMLAnchorElement, here: U
     (link.target === '' || link.target === '_self') &&
     !link.hasAttribute('download') &&
     link.origin === here.origin &&
-    !link.pathname.startsWith('/api/') &&
-    link.pathname !== '/openapi.json' &&
-    link.pathname !== '/metrics'
+    path !== null &&
+    !path.startsWith('/api/') &&
+    path !== '/openapi.json' &&
+    path !== '/metrics'
   )
 }
 
@@ -60,6 +64,11 @@ class Router {
   url = $state.raw(new URL(globalThis.location?.href ?? 'http://localhost/'))
   /** Counts visits: views may reset what belongs to one visit. */
   visit = $state(0)
+
+  /** The path of the page as the routes have it. */
+  get path(): string {
+    return within(this.url.pathname) ?? this.url.pathname
+  }
 
   /** Begins to follow the address bar and the links of the page. Returns what ends it. */
   start(): () => void {

@@ -1,4 +1,5 @@
 /** Who is signed in, and what they may do. */
+import { setBase, to, within } from './base'
 import type { Boot, Maybe, Me, Role } from './types/document'
 
 const rank: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 }
@@ -12,6 +13,7 @@ class Session {
 
   boot(boot: Maybe<Boot>) {
     this.me = boot?.me
+    setBase(boot?.base ?? '')
     this.#fleet = boot?.fleet ?? true
     this.#acts = boot?.acts ?? true
   }
@@ -40,5 +42,6 @@ export const session = new Session()
 
 /** To the login page, and back here afterwards. */
 export function toLogin() {
-  location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`)
+  const here = (within(location.pathname) ?? '/') + location.search
+  location.assign(to(`/login?next=${encodeURIComponent(here)}`))
 }

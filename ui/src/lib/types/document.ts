@@ -328,6 +328,8 @@ export interface Boot {
   /** Jobs and queues can be acted on. */
   acts: boolean
   version: string
+  /** The path of a proxy that the dashboard is below; empty: none. */
+  base: string
   served: Served
 }
 
