@@ -22,25 +22,38 @@ import (
 // attachedDeadline ends a statement on another program's database, there too.
 const attachedDeadline = 10 * time.Second
 
+// actors is how many acts on another program's database may be under way.
+const actors = 2
+
 // Attach opens another program's database to read it: "postgres://user:password@host/name", with the schema of River's tables
 // if it is not the one that the user's connections search, or a SQLite file by its path or URL. Read and Write are one pool,
 // which refuses to write: there is no migration, nothing is created, and every statement ends after 10 s at the latest.
 //
 // A Postgres server need not answer yet: the first statements fail until it does.
 func Attach(rawURL, schema string, log *slog.Logger) (*DB, error) {
+	return attach(rawURL, schema, log, false)
+}
+
+// AttachWriting is Attach for changing rows through River: Read and Write are one small pool, which may write. On Postgres the URL
+// has to lead to a server that takes writes, not to a replica.
+func AttachWriting(rawURL, schema string, log *slog.Logger) (*DB, error) {
+	return attach(rawURL, schema, log, true)
+}
+
+func attach(rawURL, schema string, log *slog.Logger, writing bool) (*DB, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	if isPostgres(rawURL) {
-		return attachPostgres(rawURL, schema, log)
+		return attachPostgres(rawURL, schema, log, writing)
 	}
 	if schema != "" {
 		return nil, errors.New("a schema is for Postgres: SQLite has none")
 	}
-	return attachSQLite(rawURL, log)
+	return attachSQLite(rawURL, log, writing)
 }
 
-func attachPostgres(rawURL, schema string, log *slog.Logger) (*DB, error) {
+func attachPostgres(rawURL, schema string, log *slog.Logger, writing bool) (*DB, error) {
 	config, err := postgresConfig(rawURL)
 	if err != nil {
 		return nil, err
@@ -49,15 +62,22 @@ func attachPostgres(rawURL, schema string, log *slog.Logger) (*DB, error) {
 		config.ConnConfig.RuntimeParams["search_path"] = pgx.Identifier{schema}.Sanitize()
 	}
 	params := config.ConnConfig.RuntimeParams
-	params["lock_timeout"] = "1000"
+	if !writing {
+		params["lock_timeout"] = "1000"
+	}
 	params["statement_timeout"] = strconv.FormatInt(attachedDeadline.Milliseconds(), 10)
 	d := &DB{Kind: Postgres, URL: displayURL(config.ConnConfig), attached: true, log: log, server: &server{config: config}}
 	s := d.server
 	config.MaxConns = readers
+	if writing {
+		config.MaxConns, config.MinConns = actors, 0
+	}
 	config.ConnConfig.Tracer = &tracer{observer: &d.observer, patience: attachedDeadline}
-	config.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool { return !isFatal(err) }
+	config.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool {
+		return !isFatal(err) && (!writing || err.Code != readOnlyTransaction)
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		if err := s.connected(ctx, conn); err != nil {
+		if err := s.connected(ctx, conn); err != nil || writing {
 			return err
 		}
 		_, err := conn.Exec(ctx, `set default_transaction_read_only = on`, pgx.QueryExecModeSimpleProtocol)
@@ -68,10 +88,13 @@ func attachPostgres(rawURL, schema string, log *slog.Logger) (*DB, error) {
 	}
 	d.Read = stdlib.OpenDBFromPool(s.reader)
 	d.Write = d.Read
+	if writing {
+		d.Pool = s.reader
+	}
 	return d, nil
 }
 
-func attachSQLite(rawURL string, log *slog.Logger) (*DB, error) {
+func attachSQLite(rawURL string, log *slog.Logger, writing bool) (*DB, error) {
 	if !strings.Contains(rawURL, "://") { // a path
 		abs, err := filepath.Abs(rawURL)
 		if err != nil {
@@ -90,8 +113,12 @@ func attachSQLite(rawURL string, log *slog.Logger) (*DB, error) {
 	}
 	d := &DB{Kind: SQLite, URL: rawURL, Path: path, attached: true, log: log}
 	d.file = &file{foreign: true, path: path, log: log, observer: &d.observer, release: d.closeIdle}
-	d.Read = sql.OpenDB(d.file.connector(attachedDSN(path)))
-	d.Read.SetMaxOpenConns(readers)
+	dsn, connections := attachedDSN(path), readers
+	if writing {
+		dsn, connections = sharedDSN(path), 1
+	}
+	d.Read = sql.OpenDB(d.file.connector(dsn))
+	d.Read.SetMaxOpenConns(connections)
 	d.Write = d.Read
 	d.keepIdle()
 	return d, nil
@@ -122,8 +149,8 @@ func (d *DB) Schema() string {
 	return strings.Trim(d.server.config.ConnConfig.RuntimeParams["search_path"], `"`)
 }
 
-// SharedDSN names a SQLite file that another program uses too, for changing rows in it.
-func SharedDSN(path string) string {
+// sharedDSN names a SQLite file that another program uses too, for changing rows in it.
+func sharedDSN(path string) string {
 	params := []string{"mode=rw", "_pragma=busy_timeout(5000)", "_pragma=foreign_keys(1)", "_txlock=immediate"}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + strings.Join(params, "&")
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // endPatience is how long a connection may take to begin or to end.
@@ -46,8 +46,8 @@ func lookup(ctx context.Context, host string) ([]string, error) {
 }
 
 // linkOf finds the link under a connection, also under TLS.
-func linkOf(conn *pgx.Conn) *link {
-	under := conn.PgConn().Conn()
+func linkOf(conn *pgconn.PgConn) *link {
+	under := conn.Conn()
 	if tls, ok := under.(interface{ NetConn() net.Conn }); ok {
 		under = tls.NetConn()
 	}

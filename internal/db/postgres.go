@@ -135,10 +135,15 @@ func postgresConfig(rawURL string) (*pgxpool.Config, error) {
 	config.MaxConnLifetime = min(config.MaxConnLifetime, connectionLife)
 	config.MaxConnLifetimeJitter = cmp.Or(config.MaxConnLifetimeJitter, config.MaxConnLifetime/10)
 	config.HealthCheckPeriod = min(config.HealthCheckPeriod, idleConnection/4)
-	config.BeforeClose = func(conn *pgx.Conn) { linkOf(conn).endSoon() }
+	config.BeforeClose = func(conn *pgx.Conn) { linkOf(conn.PgConn()).endSoon() }
 	conn := config.ConnConfig
 	conn.ConnectTimeout = cmp.Or(conn.ConnectTimeout, endPatience)
 	conn.DialFunc, conn.LookupFunc = dial, lookup
+	// Here and not at each pool: whoever connects by this configuration gets a connection that lasts.
+	conn.AfterConnect = func(_ context.Context, made *pgconn.PgConn) error {
+		linkOf(made).establish()
+		return nil
+	}
 	if schema, given := conn.RuntimeParams["schema"]; given {
 		delete(conn.RuntimeParams, "schema")
 		setDefaults(conn.RuntimeParams, map[string]string{"search_path": schema})
@@ -174,7 +179,6 @@ func setDefaults(params, defaults map[string]string) {
 
 // connected notes where a new connection leads.
 func (s *server) connected(_ context.Context, conn *pgx.Conn) error {
-	linkOf(conn).establish()
 	version := conn.PgConn().ParameterStatus("server_version")
 	version, _, _ = strings.Cut(version, " ") // without the distribution's name
 	s.version.Store(&version)
