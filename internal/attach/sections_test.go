@@ -281,7 +281,7 @@ func TestActions(t *testing.T) {
 		running, discarded := furnish(t, site, now)
 		site.exec(t, `insert into river_queue (name, updated_at) values ('default', `+map[db.Kind]string{db.SQLite: `current_timestamp`, db.Postgres: `now()`}[site.kind]+`)`)
 		s := site.begun(t, nil)
-		a, err := NewActions(ctx, s, site.admin, site.schema, nil)
+		a, err := NewActions(s, site.admin, site.schema, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

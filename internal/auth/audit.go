@@ -16,7 +16,7 @@ type Entry struct {
 	Kind    string    `json:"kind" enum:"session,token,local" doc:"local: a command on the server's machine"`
 	Action  string    `json:"action" doc:"Such as job.cancel"`
 	Target  string    `json:"target" doc:"What was acted on: a job's id, a queue's or user's name"`
-	Outcome string    `json:"outcome" enum:"ok,failed"`
+	Outcome string    `json:"outcome" enum:"ok,refused,failed" doc:"refused: it could not be done to this target, or not then; nothing was changed"`
 	Detail  string    `json:"detail"`
 	Remote  string    `json:"remote" doc:"The client's address"`
 }

@@ -94,7 +94,7 @@ func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, dat
 		title: "attached to " + foreign.URL + ", which is only read",
 	}
 	if cfg.AttachActions {
-		actions, err := attach.NewActions(ctx, service, cfg.Attach, cfg.AttachSchema, log)
+		actions, err := attach.NewActions(service, cfg.Attach, cfg.AttachSchema, log)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("attach: %w", err), foreign.Close())
 		}

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -15,68 +14,22 @@ import (
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
 func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
-	err := s.inTx(ctx, func(tx *db.Tx) error {
-		before, err := s.queue.JobGetTx(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		switch before.State {
-		case rivertype.JobStateRunning:
-			return ErrorOf(ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
-		case rivertype.JobStateAvailable:
-			return ErrorOf(ErrConflict, "job %d is already waiting to be run", id)
-		}
-		if err := s.forgetCancel(ctx, tx, id); err != nil {
-			return err
-		}
-		job, err := s.queue.JobRetryTx(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		return s.announce(ctx, tx, job.Queue)
-	})
-	return s.acted(ctx, "retry", id, err)
-}
-
-// forgetCancel removes what River keeps of an earlier cancellation: the note at the job, which would cancel it again at
-// its first failure, and the notice to workers, which would cancel the new attempt if it came late. On Postgres notices are
-// not kept: they arrive at once or never.
-func (s *Service) forgetCancel(ctx context.Context, tx *db.Tx, id int64) error {
-	_, err := tx.ExecContext(ctx, `update river_job set metadata = `+s.sql.withoutCancel+` where id = $1`, id)
-	if err != nil || s.db.Kind == db.Postgres {
-		return err
-	}
-	_, err = tx.ExecContext(ctx, `delete from river_notification where topic = 'river_control'
-		and json_extract(payload, '$.action') = 'cancel' and json_extract(payload, '$.job_id') = $1`, id)
-	return err
+	return s.acted(s.actor.Retry(ctx, id))
 }
 
 // Cancel ends a job: at once when it waits, within a moment when it runs. Then the job is still running when Cancel
 // returns. A job that ended is an ErrConflict.
 func (s *Service) Cancel(ctx context.Context, id int64) (Job, error) {
-	err := s.inTx(ctx, func(tx *db.Tx) error {
-		before, err := s.queue.JobGetTx(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if before.FinalizedAt != nil {
-			return ErrorOf(ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, before.State)
-		}
-		_, err = s.queue.JobCancelTx(ctx, tx, id)
-		return err
-	})
+	job, err := s.actor.Cancel(ctx, id)
 	if err == nil {
 		s.active.cancel(id, rivertype.ErrJobCancelledRemotely) // no need to wait for River's notice
 	}
-	return s.acted(ctx, "cancel", id, err)
+	return s.acted(job, err)
 }
 
 // Delete removes a job that does not run, with its runs and logs.
 func (s *Service) Delete(ctx context.Context, id int64) error {
-	err := s.inTx(ctx, func(tx *db.Tx) error {
-		if _, err := s.queue.JobDeleteTx(ctx, tx, id); err != nil {
-			return err
-		}
+	_, err := s.acted(Job{}, s.actor.Delete(ctx, id, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `delete from run_log where run_id in (select id from run where job_id = $1)`, id)
 		if err != nil {
 			return err
@@ -84,28 +37,16 @@ func (s *Service) Delete(ctx context.Context, id int64) error {
 		// A run not yet summed up still has to be: it only loses its job.
 		_, err = tx.ExecContext(ctx, `delete from run where job_id = $1 and rolled = 1`, id)
 		return err
-	})
-	_, err = s.acted(ctx, "delete", id, err)
+	}))
 	return err
 }
 
 // acted is the end of an action on a job.
-func (s *Service) acted(ctx context.Context, what string, id int64, err error) (Job, error) {
-	switch {
-	case errors.Is(err, rivertype.ErrNotFound):
-		return Job{}, NoSuchJob(id)
-	case errors.Is(err, rivertype.ErrJobRunning):
-		return Job{}, ErrorOf(ErrConflict, "job %d is running: cancel it first", id)
-	case errors.Is(err, ErrConflict):
-		return Job{}, err
-	case err != nil:
-		return Job{}, Explain(what, err)
+func (s *Service) acted(job Job, err error) (Job, error) {
+	if err == nil {
+		s.onChange("queue", "jobs", "agents")
 	}
-	s.onChange("queue", "jobs", "agents")
-	if what == "delete" {
-		return Job{}, nil
-	}
-	return s.job(ctx, id)
+	return job, err
 }
 
 // PauseQueue lets no further job of the queue begin: in this process from its return on, in others a moment later.
@@ -113,7 +54,7 @@ func (s *Service) acted(ctx context.Context, what string, id int64, err error) (
 func (s *Service) PauseQueue(ctx context.Context, name string) error {
 	wait, stop := s.expectPause(ctx, name)
 	defer stop()
-	if err := s.turnQueue(ctx, name, "pause", s.queue.QueuePauseTx); err != nil {
+	if err := s.turned(name, s.actor.PauseQueue(ctx, name)); err != nil {
 		return err
 	}
 	wait()
@@ -153,22 +94,18 @@ func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func
 
 // ResumeQueue ends a pause.
 func (s *Service) ResumeQueue(ctx context.Context, name string) error {
-	return s.turnQueue(ctx, name, "resume", s.queue.QueueResumeTx)
+	return s.turned(name, s.actor.ResumeQueue(ctx, name))
 }
 
-func (s *Service) turnQueue(ctx context.Context, name, what string, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
-	if name == "*" { // River takes it for all queues
-		return ErrorOf(ErrNotFound, "there is no queue %q", name)
-	}
-	err := s.inTx(ctx, func(tx *db.Tx) error { return turn(ctx, tx, name, nil) })
+// turned is the end of an action on a queue.
+func (s *Service) turned(name string, err error) error {
 	switch {
-	case errors.Is(err, rivertype.ErrNotFound):
+	case errors.Is(err, ErrNotFound):
 		return ErrorOf(ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
-	case err != nil:
-		return Explain(what+" the queue", err)
+	case err == nil:
+		s.onChange("queue", "agents")
 	}
-	s.onChange("queue", "agents")
-	return nil
+	return err
 }
 
 // PauseAgent pauses the queue of an agent that has it for itself. An agent on a shared queue is an ErrConflict.
@@ -204,15 +141,6 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 	return spec.Queue, nil
 }
 
-// announce tells the workers that a queue has a job that did not come by an insert.
-func (s *Service) announce(ctx context.Context, tx *db.Tx, queue string) error {
-	payload, err := json.Marshal(map[string]string{"queue": queue})
-	if err != nil {
-		return err
-	}
-	return s.queue.NotifyTx(ctx, tx, "river_insert", []string{string(payload)})
-}
-
 // alone tells whether this transaction is the only one at some work of which there must be one at a time. On SQLite each
 // that writes is.
 func (s *Service) alone(ctx context.Context, tx *db.Tx, work string) (alone bool, err error) {
@@ -224,13 +152,5 @@ func (s *Service) alone(ctx context.Context, tx *db.Tx, work string) (alone bool
 }
 
 func (s *Service) inTx(ctx context.Context, do func(*db.Tx) error) error {
-	tx, err := s.db.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
+	return inTx(ctx, s.db, do)
 }

@@ -105,7 +105,7 @@ func (c *clientOn[T]) QueueResumeTx(ctx context.Context, tx *db.Tx, name string,
 }
 
 func (c *clientOn[T]) NotifyTx(ctx context.Context, tx *db.Tx, topic string, payloads []string) error {
-	return c.Driver().UnwrapExecutor(c.river(tx)).NotifyMany(ctx, &riverdriver.NotifyManyParams{Topic: topic, Payload: payloads})
+	return c.Driver().UnwrapExecutor(c.river(tx)).NotifyMany(ctx, &riverdriver.NotifyManyParams{Topic: topic, Payload: payloads, Schema: c.Schema()})
 }
 
 func (c *clientOn[T]) SetStateTx(ctx context.Context, tx *db.Tx, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {

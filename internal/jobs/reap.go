@@ -193,7 +193,7 @@ func (s *Service) giveBack(ctx context.Context, tx *db.Tx, j running) (moved boo
 	if err != nil || n == 0 || j.cancelled {
 		return n > 0, err
 	}
-	return true, s.announce(ctx, tx, j.queue)
+	return true, s.actor.announce(ctx, tx, j.queue)
 }
 
 // endRuns ends the runs of a worker that nobody is at any more.

@@ -55,6 +55,7 @@ type Service struct {
 	run      func(context.Context, agent.Attempt) (agent.Result, error)
 
 	queue   queueClient // inserts and acts; runs nothing
+	actor   *Actor
 	fleet   atomic.Pointer[agent.Fleet]
 	current atomic.Pointer[generation] // nil until attempts can run
 	limiter *limiter
@@ -142,6 +143,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	s.queue = queue
+	s.actor = &Actor{db: s.db, queue: queue, table: s.Table}
 	return s, nil
 }
 

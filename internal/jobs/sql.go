@@ -28,6 +28,8 @@ type dialect struct {
 	// cancelNote is when the attempt was asked to end, as text of some form of RFC 3339, or null.
 	cancelNote    string
 	withoutCancel string // metadata without that note
+	cancelled     string // whether there is such a note
+	holdsKey      string // whether a job with a unique key keeps others with that key out, in its state
 	orFresh       string // whether there are sums in rollup_fresh
 	andFresh      string // when the attempts of those ended
 	forUpdate     string // keeps a row as it is read until the transaction ends
@@ -49,6 +51,10 @@ var sqliteDialect = &dialect{
 	cancelNote: `case when json_valid(j.metadata, 5) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
 	withoutCancel: `case when json_valid(metadata, 5) then jsonb_remove(metadata, '$.cancel_attempted_at')
 		else metadata end`,
+	cancelled: `json_valid(metadata, 5) and json_extract(metadata, '$.cancel_attempted_at') is not null`,
+	holdsKey: `case j.state when 'available' then j.unique_states & 1 when 'cancelled' then j.unique_states & 2 when 'completed' then j.unique_states & 4
+		when 'discarded' then j.unique_states & 8 when 'pending' then j.unique_states & 16 when 'retryable' then j.unique_states & 32
+		when 'running' then j.unique_states & 64 when 'scheduled' then j.unique_states & 128 else 0 end >= 1`,
 	nowMS: `cast(unixepoch('subsec') * 1000 as integer)`,
 }
 
@@ -73,6 +79,8 @@ var postgresDialect = &dialect{
 	errorsJSON:    `array_to_json(j.errors)::text`,
 	cancelNote:    `j.metadata ->> 'cancel_attempted_at'`,
 	withoutCancel: `metadata - 'cancel_attempted_at'`,
+	cancelled:     `metadata ? 'cancel_attempted_at'`,
+	holdsKey:      `river_job_state_in_bitmask(j.unique_states, j.state)`,
 	orFresh:       ` or exists (select 1 from rollup_fresh)`,
 	andFresh:      ` union all select ended_ms from rollup_fresh`,
 	forUpdate:     ` for update`,

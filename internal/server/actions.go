@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
@@ -18,6 +19,9 @@ func (s *server) acted(ctx context.Context, action, target string, err error, se
 	entry := auth.Entry{Action: action, Target: target}
 	if err != nil {
 		entry.Outcome, entry.Detail = "failed", err.Error()
+		if p, _ := problemOf(err); p.Status < http.StatusInternalServerError { // it cannot be, or not now: nothing broke
+			entry.Outcome = "refused"
+		}
 	} else {
 		s.Nudge(sections...)
 	}

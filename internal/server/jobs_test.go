@@ -123,7 +123,7 @@ func TestEnqueueRunFollowAndAct(t *testing.T) {
 		if r := f.as(token, "GET", fmt.Sprint("/api/jobs/", job.ID), ""); r.status != 404 {
 			t.Errorf("after deleting: %d", r.status)
 		}
-		wantAudit := []string{"job.delete ok", "job.retry ok", "job.cancel failed", "job.enqueue ok"}
+		wantAudit := []string{"job.delete ok", "job.retry ok", "job.cancel refused", "job.enqueue ok"}
 		if got := f.audit(); !slices.Equal(got[:4], wantAudit) {
 			t.Errorf("audit: %v", got)
 		}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { actionsFor } from './job-actions'
+import { actionsFor, report } from './job-actions'
 import { jobStates } from './types/document'
 
 test('a running job can only be cancelled', () => {
@@ -13,4 +13,30 @@ test('what is over can be run again or deleted, not cancelled', () => {
 
 test('every state offers something', () => {
   for (const state of jobStates) expect(actionsFor(state).length).toBeGreaterThan(0)
+})
+
+const running = (id: number) => ({ id, reason: `Job ${id} is running: cancel it first, or wait for its end.` })
+
+test('of several jobs those that were refused are named, by their reasons', () => {
+  const gone = { id: 4, reason: 'There is no job 4: it was deleted, or pruned after it ended.' }
+  expect(report([1, 2, 3, 4, 5], 'retry', 0, [running(5), gone, running(2)])).toEqual({
+    ok: ['2 of 5 jobs put back on their queues.'],
+    bad:
+      '3 of 5 jobs not put back on their queues. #2, #5: is running: cancel it first, or wait for its end. ' +
+      '#4: There is no job 4: it was deleted, or pruned after it ended.',
+  })
+})
+
+test('a message names a few ids and counts the rest', () => {
+  const ids = Array.from({ length: 30 }, (_, i) => i + 1)
+  expect(report(ids, 'retry', 0, ids.map(running)).bad).toContain('#1, #2, #3, #4, #5 and 25 more: is running')
+})
+
+test('one job is named, whatever became of it', () => {
+  expect(report([7], 'cancel', 1, [])).toEqual({ ok: ['Job #7 told to stop.'], bad: null })
+  expect(report([7], 'delete', 0, [])).toEqual({ ok: ['Job #7 deleted.'], bad: null })
+  expect(report([7], 'retry', 0, [running(7)])).toEqual({
+    ok: [],
+    bad: '#7: Job 7 is running: cancel it first, or wait for its end.',
+  })
 })

@@ -16,10 +16,52 @@ const did: Record<JobAction, string> = { retry: 'put back on its queue', cancel:
 
 const atOnce = 6
 
+/** A job that could not be acted on, and why. */
+export interface Refusal {
+  id: number
+  reason: string
+}
+
+/** How many ids a message names before it counts the rest. */
+const named = 5
+
+/** Says how it went: what was done, and what was not, by its reasons. */
+export function report(ids: number[], action: JobAction, stopping: number, refusals: Refusal[]) {
+  const ok: string[] = []
+  const say = (n: number, words: string) => {
+    if (!n) return
+    const jobs =
+      ids.length === 1 ? `Job #${ids[0]}` : n === ids.length ? plural(n, 'job') : `${n} of ${ids.length} jobs`
+    ok.push(`${jobs} ${words}.`)
+  }
+  say(stopping, 'told to stop')
+  const went = ids.length - refusals.length - stopping
+  say(went, went === 1 ? did[action] : did[action].replace('its queue', 'their queues'))
+  if (!refusals.length) return { ok, bad: null }
+  if (ids.length === 1) return { ok, bad: `#${refusals[0]!.id}: ${refusals[0]!.reason}` }
+  const byReason = new Map<string, number[]>()
+  for (const { id, reason } of refusals) {
+    const general = reason.replace(new RegExp(`^Job ${id} `), '').replace(/\.$/, '')
+    byReason.set(general, [...(byReason.get(general) ?? []), id])
+  }
+  const reasons = [...byReason].map(([reason, of]) => {
+    const rest = of.length - named
+    return `${of
+      .sort((a, b) => a - b)
+      .slice(0, named)
+      .map((id) => `#${id}`)
+      .join(', ')}${rest > 0 ? ` and ${rest} more` : ''}: ${reason}`
+  })
+  return {
+    ok,
+    bad: `${refusals.length} of ${ids.length} jobs not ${did[action].replace('its queue', 'their queues')}. ${reasons.join('. ')}.`,
+  }
+}
+
 /** Does it to each job, a few at a time, and says how it went. Returns whether all went well. */
 export async function actOnJobs(ids: number[], action: JobAction): Promise<boolean> {
   const rest = [...ids]
-  const failures: string[] = []
+  const refusals: Refusal[] = []
   let stopping = 0 // they are cancelled once their processes have ended
   const work = async () => {
     for (let id = rest.shift(); id !== undefined; id = rest.shift()) {
@@ -27,22 +69,13 @@ export async function actOnJobs(ids: number[], action: JobAction): Promise<boole
         const job = await actOnJob(id, action)
         if (action === 'cancel' && job?.state === 'running') stopping++
       } catch (error) {
-        failures.push(`#${id}: ${wordsOf(error)}`)
+        refusals.push({ id, reason: wordsOf(error) })
       }
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnce, ids.length) }, work))
-  const tell = (n: number, words: string) => {
-    if (n) toasts.ok(`${ids.length === 1 ? `Job #${ids[0]}` : plural(n, 'job')} ${words}.`)
-  }
-  tell(stopping, 'told to stop')
-  tell(
-    ids.length - failures.length - stopping,
-    ids.length === 1 ? did[action] : did[action].replace('its queue', 'their queues'),
-  )
-  if (failures.length)
-    toasts.bad(
-      failures.length === 1 ? failures[0]! : `${plural(failures.length, 'job')} not ${did[action]}: ${failures[0]}`,
-    )
-  return failures.length === 0
+  const { ok, bad } = report(ids, action, stopping, refusals)
+  for (const text of ok) toasts.ok(text)
+  if (bad) toasts.bad(bad)
+  return bad === null
 }

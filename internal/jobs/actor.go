@@ -1,0 +1,234 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/agentos/agentos/internal/db"
+)
+
+// Actor changes jobs of a River database, ours or another program's, by River's own client.
+//
+// That client leaves a job alone, without a word, whose state does not allow what is asked. So each act locks the job's row
+// first and looks at it: what cannot be done is an ErrConflict that says why, and nobody can get in between.
+type Actor struct {
+	db    *db.DB
+	queue queueClient
+	table *Table
+}
+
+// NewActor makes what acts on the jobs of a database that takes writes; schema is where River's tables are, if that is not the
+// first that the connections search.
+func NewActor(d *db.DB, schema string, log *slog.Logger) (*Actor, error) {
+	client, err := newQueueClient(d, &river.Config{FetchCooldown: river.FetchCooldownMin, Logger: log, Schema: schema})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return &Actor{db: d, queue: client, table: NewTable(d)}, nil
+}
+
+// target is what decides about an act on a job.
+type target struct {
+	state, queue string
+	attempt      int64
+}
+
+// Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
+func (a *Actor) Retry(ctx context.Context, id int64) (Job, error) {
+	return a.act(ctx, "retry", id, func(tx *db.Tx, t target) error {
+		switch {
+		case t.state == string(rivertype.JobStateRunning):
+			return ErrorOf(ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
+		case t.state == string(rivertype.JobStateAvailable):
+			return ErrorOf(ErrConflict, "job %d is already waiting to be run", id)
+		case t.attempt >= mostAttempts && a.db.Kind == db.Postgres:
+			return ErrorOf(ErrConflict, "job %d has had %d attempts, and River counts no further: enqueue it anew", id, t.attempt)
+		}
+		if err := a.forgetCancel(ctx, tx, id); err != nil {
+			return err
+		}
+		if _, err := a.queue.JobRetryTx(ctx, tx, id); err != nil {
+			return err
+		}
+		return a.announce(ctx, tx, t.queue)
+	})
+}
+
+// mostAttempts is as far as River's column counts on Postgres.
+const mostAttempts = 1<<15 - 1
+
+// Cancel ends a job: at once when it waits; one that runs is told to stop, and still runs when Cancel returns.
+func (a *Actor) Cancel(ctx context.Context, id int64) (Job, error) {
+	return a.act(ctx, "cancel", id, func(tx *db.Tx, t target) error {
+		if slices.Contains(endStates, t.state) {
+			return ErrorOf(ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, t.state)
+		}
+		_, err := a.queue.JobCancelTx(ctx, tx, id)
+		return err
+	})
+}
+
+// Delete removes a job that does not run, and what also does in the same transaction; nil: nothing.
+func (a *Actor) Delete(ctx context.Context, id int64, also func(*db.Tx) error) error {
+	_, err := a.act(ctx, "delete", id, func(tx *db.Tx, t target) error {
+		if t.state == string(rivertype.JobStateRunning) {
+			return ErrorOf(ErrConflict, "job %d is running: cancel it first", id)
+		}
+		if _, err := a.queue.JobDeleteTx(ctx, tx, id); err != nil {
+			return err
+		}
+		if also == nil {
+			return nil
+		}
+		return also(tx)
+	})
+	return err
+}
+
+// PauseQueue lets no further job of a queue begin.
+func (a *Actor) PauseQueue(ctx context.Context, name string) error {
+	return a.turnQueue(ctx, name, "pause", a.queue.QueuePauseTx)
+}
+
+// ResumeQueue ends a pause.
+func (a *Actor) ResumeQueue(ctx context.Context, name string) error {
+	return a.turnQueue(ctx, name, "resume", a.queue.QueueResumeTx)
+}
+
+func (a *Actor) turnQueue(ctx context.Context, name, what string, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
+	if name == "*" { // River takes it for all queues
+		return ErrorOf(ErrNotFound, "there is no queue %q", name)
+	}
+	err := inTx(ctx, a.db, func(tx *db.Tx) error { return turn(ctx, tx, name, nil) })
+	if errors.Is(err, rivertype.ErrNotFound) {
+		return ErrorOf(ErrNotFound, "there is no queue %q: River knows those that a client has worked", name)
+	}
+	return Explain(what+" the queue", err)
+}
+
+// act does something to a job whose row is locked, and returns the job as lists show it; nothing of one that was deleted.
+func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, target) error) (Job, error) {
+	err := inTx(ctx, a.db, func(tx *db.Tx) error {
+		t, err := a.lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		return do(tx, t)
+	})
+	switch {
+	case err == nil && what == "delete":
+		return Job{}, nil
+	case err == nil:
+		return a.table.job(ctx, id)
+	case errors.Is(err, sql.ErrNoRows), errors.Is(err, rivertype.ErrNotFound):
+		return Job{}, NoSuchJob(id)
+	case errors.Is(err, ErrConflict):
+		return Job{}, err
+	case errors.Is(err, rivertype.ErrJobRunning):
+		return Job{}, ErrorOf(ErrConflict, "job %d is running: cancel it first", id)
+	case isUniqueConflict(err):
+		return Job{}, a.twinned(ctx, id)
+	case isUnreadable(err):
+		return Job{}, ErrorOf(ErrConflict, "River's own client can neither read nor change job %d (%v): correct its row by SQL", id, err)
+	}
+	return Job{}, Explain(fmt.Sprintf("%s job %d", what, id), err)
+}
+
+// lock keeps others from changing a job until the transaction ends, and reads what decides about it. On SQLite a transaction that
+// writes keeps all others out.
+func (a *Actor) lock(ctx context.Context, tx *db.Tx, id int64) (t target, err error) {
+	err = tx.QueryRowContext(ctx, `select state, queue, attempt from river_job where id = $1`+a.table.sql.forUpdate, id).Scan(&t.state, &t.queue, &t.attempt)
+	return t, err
+}
+
+// forgetCancel removes what River keeps of an earlier cancellation: the note at the job, which would cancel it again at
+// its first failure, and the notice to workers, which would cancel the new attempt if it came late. On Postgres notices are
+// not kept: they arrive at once or never.
+func (a *Actor) forgetCancel(ctx context.Context, tx *db.Tx, id int64) error {
+	sql := a.table.sql
+	_, err := tx.ExecContext(ctx, `update river_job set metadata = `+sql.withoutCancel+` where id = $1 and `+sql.cancelled, id)
+	if err != nil || a.db.Kind == db.Postgres {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `delete from river_notification where topic = 'river_control'
+		and json_extract(payload, '$.action') = 'cancel' and json_extract(payload, '$.job_id') = $1`, id)
+	return err
+}
+
+// announce tells the workers that a queue has a job that did not come by an insert.
+func (a *Actor) announce(ctx context.Context, tx *db.Tx, queue string) error {
+	payload, err := json.Marshal(map[string]string{"queue": queue})
+	if err != nil {
+		return err
+	}
+	return a.queue.NotifyTx(ctx, tx, "river_insert", []string{string(payload)})
+}
+
+// isUniqueConflict tells whether the database refused a second job of one unique key.
+func isUniqueConflict(err error) bool {
+	var postgres *pgconn.PgError
+	if errors.As(err, &postgres) {
+		return postgres.Code == "23505"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+}
+
+// isUnreadable tells whether River's client or the database failed at what stands in the row: a time without end, metadata that
+// is no object.
+func isUnreadable(err error) bool {
+	var postgres *pgconn.PgError
+	if errors.As(err, &postgres) { // data exceptions and broken constraints
+		return strings.HasPrefix(postgres.Code, "22") || strings.HasPrefix(postgres.Code, "23")
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) {
+		return lite.Code()&0xff == sqlite3.SQLITE_CONSTRAINT || strings.Contains(err.Error(), "malformed JSON")
+	}
+	var scan pgx.ScanArgError
+	return errors.As(err, &scan) || strings.Contains(err.Error(), "Scan error on column")
+}
+
+// twinTimeout bounds the look for the job that another one is not to be beside.
+const twinTimeout = time.Second
+
+// twinned is the conflict of a job that is unique while another one with the same key is under way.
+func (a *Actor) twinned(ctx context.Context, id int64) error {
+	ctx, cancel := context.WithTimeout(ctx, twinTimeout)
+	defer cancel()
+	var twin int64
+	var state string
+	err := a.db.Read.QueryRowContext(ctx, `select j.id, j.state from river_job j where j.unique_key = (select unique_key from river_job where id = $1)
+		and j.unique_key is not null and j.unique_states is not null and `+a.table.sql.holdsKey+` and j.id <> $1`, id).Scan(&twin, &state)
+	if err != nil { // it ended meanwhile, or River's schema is an older one
+		return ErrorOf(ErrConflict, "job %d is unique, and another one like it is under way: cancel that one first, or wait for its end", id)
+	}
+	return ErrorOf(ErrConflict, "job %d is unique, and job %d, which is like it, is %s: cancel that one first, or wait for its end", id, twin, state)
+}
+
+// inTx does something in a transaction.
+func inTx(ctx context.Context, d *db.DB, do func(*db.Tx) error) error {
+	tx, err := d.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
