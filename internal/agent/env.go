@@ -31,6 +31,17 @@ func searchPath(s *Spec) string {
 	return cmp.Or(s.Env["PATH"], os.Getenv("PATH"), defaultPath)
 }
 
+// Passed returns the values of pass_env, as the agent gets them: secrets, most of them.
+func (s *Spec) Passed() []string {
+	var values []string
+	for _, name := range s.PassEnv {
+		if value, ok := os.LookupEnv(name); ok && !slices.Contains(hostEnv, name) {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
 // environ is the whole environment of an attempt, sorted.
 func (a *Attempt) environ() []string {
 	env := map[string]string{}

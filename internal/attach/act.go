@@ -22,7 +22,7 @@ func NewActions(s *Service, rawURL, schema string, log *slog.Logger) (*Actions, 
 	if err != nil {
 		return nil, err
 	}
-	actor, err := jobs.NewActor(writing, schema, log)
+	actor, err := jobs.NewActor(writing, schema, s.redact, log)
 	if err != nil {
 		return nil, errors.Join(err, writing.Close())
 	}

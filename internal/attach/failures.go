@@ -55,7 +55,7 @@ func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
 	} {
 		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
 			s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+which.ids+`)`, which.limit)
-		some, err := jobs.Collect(rows, err, scanFailure)
+		some, err := jobs.Collect(rows, err, s.scanFailure)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +67,7 @@ func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
 	return all, s.countSimilar(ctx, all)
 }
 
-func scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
+func (s *Service) scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
 	var attempted, finalized sql.NullTime
 	var at, text sql.NullString
 	if err := rows.Scan(&f.JobID, &f.Agent, &f.Attempt, &f.MaxAttempts, &attempted, &finalized, &at, &text); err != nil {
@@ -85,7 +85,7 @@ func scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
 	if strings.HasPrefix(text.String, rescuedText) {
 		f.Outcome = "lost"
 	}
-	f.Error = jobs.Clip(text.String, 200)
+	f.Error = jobs.Clip(s.redact.Text(text.String), 200)
 	f.Fingerprint = jobs.Fingerprint(f.Agent, text.String)
 	if attempted.Valid && f.Outcome == "failed" {
 		f.RunMS = max(f.At.Sub(attempted.Time).Milliseconds(), 0)

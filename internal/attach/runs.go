@@ -45,7 +45,8 @@ func (s *Service) Get(ctx context.Context, id int64) (jobs.Detail, error) {
 	case err != nil:
 		return jobs.Detail{}, jobs.Explain(fmt.Sprintf("read job %d", id), err)
 	case output.Valid:
-		d.Result = &output.String
+		text := s.redact.Output(output.String)
+		d.Result = &text
 	}
 	if run, some := lastRun(&d); some {
 		d.Runs = []jobs.Run{run}
@@ -117,7 +118,7 @@ func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lin
 	case err != nil:
 		return nil, false, jobs.Explain("read the log", err)
 	}
-	all := linesOf(job, attempt, kind, text.String, time.Time{})
+	all := s.linesOf(job, attempt, kind, text.String, time.Time{})
 	if limit <= 0 {
 		limit = 500
 	}
@@ -152,7 +153,7 @@ func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) 
 }
 
 // linesOf splits the log of one attempt, or of the last one when attempt is 0. The zero time stands for the time in the line.
-func linesOf(job int64, attempt int, kind, text string, at time.Time) []jobs.LogLine {
+func (s *Service) linesOf(job int64, attempt int, kind, text string, at time.Time) []jobs.LogLine {
 	var entries []logEntry
 	if text == "" || json.Unmarshal([]byte(text), &entries) != nil {
 		return nil
@@ -162,8 +163,9 @@ func linesOf(job int64, attempt int, kind, text string, at time.Time) []jobs.Log
 		if attempt == 0 && i < len(entries)-1 || attempt != 0 && e.Attempt != attempt {
 			continue
 		}
+		clean := s.redact.Attempt(nil)
 		for line := range strings.Lines(e.Log) {
-			line = strings.TrimRight(line, "\r\n")
+			line = clean.Line(strings.TrimRight(line, "\r\n"))
 			if line == "" {
 				continue
 			}
@@ -242,7 +244,7 @@ func (s *Service) readLatest(ctx context.Context) ([]jobs.LogLine, error) {
 			if err := rows.Scan(&id, &kind, &ended, &text); err != nil {
 				return struct{}{}, err
 			}
-			lines := linesOf(id, 0, kind, text.String, ended.Time.UTC())
+			lines := s.linesOf(id, 0, kind, text.String, ended.Time.UTC())
 			all = append(all, lines[max(0, len(lines)-linesOfJob):]...)
 			return struct{}{}, nil
 		})

@@ -50,6 +50,7 @@ func (s *Service) endedBetween(ctx context.Context, of span, limit int, each fun
 		if err != nil {
 			return n, jobs.Explain("read the ended jobs", err)
 		}
+		e.failure = s.redact.Text(e.failure)
 		each(e)
 		n++
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/redact"
 )
 
 // Options are what a Service is made of. Fields without "nil:" are required.
@@ -22,6 +23,7 @@ type Options struct {
 	OnChange func(sections ...string) // is told what changed; nil: nobody is
 	Lead     func() bool              // whether this process is the one to read what is new; nil: yes
 	Log      *slog.Logger             // nil: discard
+	Redact   *redact.Rules            // what is a secret; nil: what always is
 }
 
 // Service reads another program's River tables. Its methods may be called concurrently.
@@ -30,6 +32,7 @@ type Service struct {
 	*jobs.Rollups
 
 	foreign  *db.DB
+	redact   *redact.Rules
 	sql      *dialect
 	ledger   *ledger
 	interval time.Duration
@@ -74,7 +77,7 @@ func New(opts Options) (*Service, error) {
 	}
 	rollups := jobs.NewRollups(opts.Own)
 	return &Service{
-		Table: jobs.NewTable(opts.Foreign), Rollups: rollups,
+		Table: jobs.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Rollups: rollups,
 		foreign: opts.Foreign, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
 		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
 	}, nil

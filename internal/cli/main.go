@@ -64,6 +64,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "shim" {
 		return agent.ShimMain(args[1:])
 	}
+	stdout, stderr = terminal{stdout}, terminal{stderr}
 	c := &call{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		writeUsage(stdout)

@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/redact"
 )
 
 // settingsOf parses the flags of a command that works on the data folder, and gives its other arguments.
@@ -113,7 +114,7 @@ func openJobs(ctx context.Context, cfg *config.Config, log *slog.Logger) (*jobs.
 		return nil, nil, err
 	}
 	service, err := jobs.New(ctx, jobs.Options{
-		DB: database, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), Log: log, NoWork: true,
+		DB: database, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), Log: log, Redact: redact.New(cfg.Redact), NoWork: true,
 	})
 	if err != nil {
 		return nil, nil, closing(database, err)

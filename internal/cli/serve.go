@@ -17,6 +17,7 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/prerender"
+	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/server"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
@@ -92,7 +93,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems}
 		},
-		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Version: versionText(), TLS: cfg.TLS(), BasePath: cfg.BasePath,
+		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), BasePath: cfg.BasePath,
 		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB),
 	})
 	if err != nil {

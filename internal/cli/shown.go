@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/server"
 	"github.com/agentos/agentos/internal/source"
 )
@@ -63,7 +64,7 @@ func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, dat
 	if err != nil {
 		return nil, config.Faults{fmt.Sprintf("attach: %v", err)}
 	}
-	service, err := attach.New(attach.Options{Foreign: foreign, Own: database.DB, Interval: cfg.Interval, OnChange: nudge, Lead: lead, Log: log})
+	service, err := attach.New(attach.Options{Foreign: foreign, Own: database.DB, Interval: cfg.Interval, OnChange: nudge, Lead: lead, Log: log, Redact: redact.New(cfg.Redact)})
 	if err != nil {
 		return nil, errors.Join(err, foreign.Close())
 	}

@@ -76,6 +76,10 @@ type Config struct {
 	// debug, info, warn or error; and text or json.
 	LogLevel  string `yaml:"log_level" env:"AGENTOS_LOG_LEVEL" flag:"log-level" default:"info" usage:"debug, info, warn or error"`
 	LogFormat string `yaml:"log_format" env:"AGENTOS_LOG_FORMAT" flag:"log-format" default:"text" usage:"text or json"`
+
+	// Names whose values are never shown, in arguments, results, errors and logs, on top of password, token and their like:
+	// iban hides customerIban and CUSTOMER_IBAN too.
+	Redact []string `yaml:"redact" env:"AGENTOS_REDACT" flag:"redact" usage:"further names of values never to show, a,b,c"`
 }
 
 // Faults are all the things wrong with a configuration.

@@ -143,6 +143,28 @@ func TestDatabaseAndRedisAreChosenByTheirURLs(t *testing.T) {
 	}
 }
 
+func TestListsAreYAMLListsOrNamesWithCommas(t *testing.T) {
+	want := []string{"ssn", "iban"}
+	for name, c := range map[string]struct {
+		yaml string
+		env  map[string]string
+		args []string
+	}{
+		"list":        {yaml: "server:\n  redact: [ssn, iban]\n"},
+		"text":        {yaml: "server:\n  redact: ssn, iban\n"},
+		"environment": {env: map[string]string{"AGENTOS_REDACT": "ssn,iban,"}},
+		"flag":        {yaml: "server:\n  redact: [x]\n", args: []string{"--redact", "ssn,iban"}},
+	} {
+		got, err := load(t, c.yaml, c.env, c.args...)
+		if err != nil || !cmp.Equal(want, got.Redact) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	if c, err := load(t, "", nil); err != nil || c.Redact != nil {
+		t.Errorf("nothing given: %v, %v", c, err)
+	}
+}
+
 func TestAgentNames(t *testing.T) {
 	for text, want := range map[string][]string{"all": nil, "none": {}, "a": {"a"}, "a, b": {"a", "b"}} {
 		got, err := (&Config{Agents: text}).AgentNames()

@@ -122,11 +122,12 @@ func readFile(path string) (map[string]located, Faults) {
 }
 
 func settings(path string, server *yaml.Node) (map[string]located, Faults) {
-	known := map[string]bool{}
+	known, lists := map[string]bool{}, map[string]bool{}
 	var names []string
 	for field := range fields() {
 		if key := field.Tag.Get("yaml"); key != "" {
 			known[key] = true
+			lists[key] = field.Type.Kind() == reflect.Slice
 			names = append(names, key)
 		}
 	}
@@ -140,6 +141,8 @@ func settings(path string, server *yaml.Node) (map[string]located, Faults) {
 			faults = append(faults, fmt.Sprintf("%s: unknown setting: the settings are %s", at, strings.Join(names, ", ")))
 		case twice:
 			faults = append(faults, fmt.Sprintf("%s: given twice: keep one", at))
+		case lists[key.Value] && value.Kind == yaml.SequenceNode:
+			values[key.Value] = located{strings.Join(scalars(value), ","), at}
 		case value.Kind != yaml.ScalarNode:
 			faults = append(faults, fmt.Sprintf("%s: write a single value", at))
 		default:
@@ -147,6 +150,15 @@ func settings(path string, server *yaml.Node) (map[string]located, Faults) {
 		}
 	}
 	return values, faults
+}
+
+// scalars are the plain values of a list.
+func scalars(list *yaml.Node) []string {
+	var all []string
+	for _, item := range list.Content {
+		all = append(all, item.Value)
+	}
+	return all
 }
 
 // child is the value of a key of a mapping, or of a document that is one.
@@ -182,6 +194,13 @@ func assign(c *Config, field reflect.StructField, text string) error {
 	switch p := target.(type) {
 	case *string:
 		*p = text
+	case *[]string:
+		*p = nil
+		for item := range strings.SplitSeq(text, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				*p = append(*p, item)
+			}
+		}
 	case *bool:
 		if text == "" {
 			return nil

@@ -19,6 +19,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/redact"
 )
 
 // Actor changes jobs of a River database, ours or another program's, by River's own client.
@@ -33,12 +34,12 @@ type Actor struct {
 
 // NewActor makes what acts on the jobs of a database that takes writes; schema is where River's tables are, if that is not the
 // first that the connections search.
-func NewActor(d *db.DB, schema string, log *slog.Logger) (*Actor, error) {
+func NewActor(d *db.DB, schema string, rules *redact.Rules, log *slog.Logger) (*Actor, error) {
 	client, err := newQueueClient(d, &river.Config{FetchCooldown: river.FetchCooldownMin, Logger: log, Schema: schema})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Actor{db: d, queue: client, table: NewTable(d)}, nil
+	return &Actor{db: d, queue: client, table: NewTable(d, rules)}, nil
 }
 
 // target is what decides about an act on a job.

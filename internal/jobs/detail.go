@@ -32,7 +32,7 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 		return Detail{}, err
 	}
 	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 order by attempt desc, started_ms desc, id desc limit $2`, id, maxDetailRuns)
-	if d.Runs, err = Collect(rows, err, scanRun); err != nil {
+	if d.Runs, err = Collect(rows, err, s.scanRun); err != nil {
 		return Detail{}, err
 	}
 	for _, run := range d.Runs {
@@ -49,25 +49,27 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 // Row returns what River knows of a job, without runs. That there is none is sql.ErrNoRows.
 func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
 	var args, tags, failures sql.NullString
-	r, err := scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`
+	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`
 		from river_job j where j.id = $1`, id), &args, &tags, &failures)
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{Job: r.Job, ArgsJSON: argsJSON(args, r.size), Tags: []string{}, Errors: attemptErrors(failures), Runs: []Run{}}
+	d := Detail{Job: r.Job, ArgsJSON: t.argsJSON(args, r.size), Tags: []string{}, Errors: t.attemptErrors(failures), Runs: []Run{}}
 	if tags.Valid && json.Unmarshal([]byte(tags.String), &d.Tags) != nil {
 		d.Tags = []string{}
 	}
 	return d, nil
 }
 
-func argsJSON(raw sql.NullString, size int64) json.RawMessage {
+func (t *Table) argsJSON(raw sql.NullString, size int64) json.RawMessage {
+	text := fmt.Sprintf("(%s of JSON, which cannot be shown)", sizeText(size))
 	if raw.Valid {
-		if text, ok := redact(raw.String); ok {
-			return json.RawMessage(text)
+		if args, ok := t.redact.JSON(raw.String); ok {
+			return json.RawMessage(args)
 		}
+		text = t.redact.Any(raw.String)
 	}
-	note, err := json.Marshal(fmt.Sprintf("(%s of JSON, which cannot be shown)", sizeText(size)))
+	note, err := json.Marshal(text)
 	if err != nil {
 		return json.RawMessage(`null`)
 	}
@@ -75,7 +77,7 @@ func argsJSON(raw sql.NullString, size int64) json.RawMessage {
 }
 
 // attemptErrors reads River's list; what is malformed is left out.
-func attemptErrors(raw sql.NullString) []AttemptError {
+func (t *Table) attemptErrors(raw sql.NullString) []AttemptError {
 	var entries []struct {
 		At      time.Time `json:"at"`
 		Attempt int       `json:"attempt"`
@@ -86,7 +88,7 @@ func attemptErrors(raw sql.NullString) []AttemptError {
 	}
 	all := make([]AttemptError, 0, len(entries))
 	for _, e := range entries {
-		all = append(all, AttemptError{At: e.At.UTC(), Attempt: e.Attempt, Error: plainError(e.Error)})
+		all = append(all, AttemptError{At: e.At.UTC(), Attempt: e.Attempt, Error: t.redact.Text(plainError(e.Error))})
 	}
 	return all
 }

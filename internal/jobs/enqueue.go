@@ -12,6 +12,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/redact"
 )
 
 const (
@@ -99,6 +100,8 @@ func checkParams(fleet *agent.Fleet, p EnqueueParams) error {
 	switch {
 	case len(p.Args) > maxArgs:
 		return ErrorOf(ErrInvalid, "the arguments have %d bytes, more than %d: put the data in a file and pass its path", len(p.Args), maxArgs)
+	case depthOf(p.Args) > redact.MaxDepth:
+		return ErrorOf(ErrInvalid, "the arguments are nested %d levels deep, more than %d: put the data in a file and pass its path, or pass it as a string", depthOf(p.Args), redact.MaxDepth)
 	case len(p.Args) > 0 && (json.Unmarshal(p.Args, &object) != nil || object == nil):
 		return ErrorOf(ErrInvalid, `the arguments are not a JSON object: write for example {"path":"/tmp"}`)
 	case p.Priority < 0 || p.Priority > 4:
@@ -118,6 +121,26 @@ func checkParams(fleet *agent.Fleet, p EnqueueParams) error {
 		}
 	}
 	return nil
+}
+
+// depthOf is how deep the lists and objects of a JSON text are nested in each other.
+func depthOf(text []byte) (deepest int) {
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
 }
 
 func queueNames(fleet *agent.Fleet) []string {

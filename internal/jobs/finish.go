@@ -57,6 +57,14 @@ func (e *ending) exitCode() *int {
 	return &e.result.ExitCode
 }
 
+// clean takes the secrets out of a text of the attempt's.
+func (a *attempt) clean(text string) string {
+	if a.said == nil { // it never ran
+		return a.service.redact.Text(text)
+	}
+	return a.said.Text(text)
+}
+
 // stdout is what a text column can take of the result; nil when there is none.
 func (e *ending) stdout(d *db.DB) *string {
 	if len(e.result.Stdout) == 0 {
@@ -68,6 +76,9 @@ func (e *ending) stdout(d *db.DB) *string {
 
 // finish writes the end of the attempt. What it returns tells River that this is done.
 func (a *attempt) finish(ctx context.Context, result agent.Result, failure error) error {
+	if a.said != nil {
+		result.Stdout = []byte(a.said.Output(string(result.Stdout), result.StdoutDropped > 0))
+	}
 	end := &ending{outcome: a.outcome(ctx, failure), result: result, ended: time.Now()}
 	var jobs []river.InsertManyParams
 	if end.outcome == "ok" {
@@ -161,7 +172,7 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure error) error {
 	s := a.service
 	if failure != nil {
-		end.err = s.db.Clean(errorText(a.spec, end.outcome, failure))
+		end.err = s.db.Clean(Clip(a.clean(errorText(a.spec, end.outcome, failure)), maxErrorText))
 	}
 	if a.entry != nil {
 		if err := s.journal.await(a.entry); err != nil {
@@ -308,7 +319,7 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 	case "lost":
 		return lostText(failure) + "; the job went back to the queue"
 	}
-	return Clip(failure.Error(), maxErrorText)
+	return failure.Error()
 }
 
 // Clip shortens a text to at most n bytes of whole characters.

@@ -25,7 +25,7 @@ func (r *jobRow) fields() []any {
 }
 
 // scanJob reads a dialect's jobColumns and what follows them.
-func scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err error) {
+func (t *Table) scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err error) {
 	var created, scheduled, attempted, finalized sql.NullTime
 	var client, failure sql.NullString
 	into := append(r.fields(), &created, &scheduled, &attempted, &finalized, &r.size, &r.rawArgs, &client, &failure)
@@ -35,7 +35,7 @@ func scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err 
 	r.Order = -r.ID
 	r.CreatedAt, r.ScheduledAt = created.Time.UTC(), scheduled.Time.UTC()
 	r.AttemptedAt, r.FinalizedAt = timePtr(attempted), timePtr(finalized)
-	r.Args = preview(r.rawArgs, r.size)
+	r.Args = t.preview(r.rawArgs, r.size)
 	if client.Valid {
 		name := client.String
 		if worker, ours := workerOf(name); ours {
@@ -44,7 +44,7 @@ func scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err 
 		r.Worker = &name
 	}
 	if failure.Valid {
-		text := Clip(plainError(failure.String), maxListError)
+		text := Clip(t.redact.Text(plainError(failure.String)), maxListError)
 		r.Error = &text
 	}
 	return r, nil
@@ -54,15 +54,11 @@ func scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err 
 func plainError(text string) string { return strings.TrimPrefix(text, "JobCancelError: ") }
 
 // preview is one short line of a job's arguments without secrets.
-func preview(raw sql.NullString, size int64) string {
+func (t *Table) preview(raw sql.NullString, size int64) string {
 	if !raw.Valid {
 		return fmt.Sprintf("(%s of JSON)", sizeText(size))
 	}
-	text, ok := redact(raw.String)
-	if !ok {
-		return "(not JSON)"
-	}
-	return Clip(text, maxPreview)
+	return Clip(t.redact.Any(raw.String), maxPreview)
 }
 
 func sizeText(bytes int64) string {
@@ -77,7 +73,7 @@ func sizeText(bytes int64) string {
 
 // job reads one job as lists show it.
 func (t *Table) job(ctx context.Context, id int64) (Job, error) {
-	r, err := scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+` from river_job j where j.id = $1`, id))
+	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+` from river_job j where j.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return Job{}, NoSuchJob(id)
 	}
@@ -87,7 +83,7 @@ func (t *Table) job(ctx context.Context, id int64) (Job, error) {
 // jobsWhere reads jobs; the condition says which and in what order.
 func (t *Table) jobsWhere(ctx context.Context, condition string, args ...any) ([]jobRow, error) {
 	rows, err := t.db.Read.QueryContext(ctx, `select `+t.sql.jobColumns()+` from river_job j `+condition, args...)
-	return Collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return scanJob(rows) })
+	return Collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return t.scanJob(rows) })
 }
 
 // Where reads jobs; the condition, on river_job j, says which and in what order, and has to be one that an index answers.

@@ -246,7 +246,7 @@ func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]
 	add(` and (cast(j.id as text) = $%[1]d or `+w.table.sql.argsHave+` or `+w.table.sql.errorHas+`)`, w.text)
 	rows, err := w.table.jobsWhere(ctx, `where `+condition+` order by j.id desc`, args...)
 	// What the database found may be a secret, which must not be found out by searching.
-	rows = slices.DeleteFunc(rows, func(r jobRow) bool { return !r.contains(w.text) })
+	rows = slices.DeleteFunc(rows, func(r jobRow) bool { return !w.table.contains(&r, w.text) })
 	if !w.ended { // else they are not in order yet
 		rows = rows[:min(len(rows), limit)]
 	}
@@ -254,12 +254,11 @@ func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]
 }
 
 // contains tells whether what users may see of a job has the text, which is in lower case.
-func (r *jobRow) contains(text string) bool {
+func (t *Table) contains(r *jobRow, text string) bool {
 	if strconv.FormatInt(r.ID, 10) == text || r.Error != nil && strings.Contains(strings.ToLower(*r.Error), text) {
 		return true
 	}
-	args, ok := redact(r.rawArgs.String)
-	return ok && strings.Contains(strings.ToLower(args), text)
+	return strings.Contains(strings.ToLower(t.redact.Any(r.rawArgs.String)), text)
 }
 
 // take puts jobs on the page; it returns true when the page is full.

@@ -21,7 +21,7 @@ func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select `+s.sql.jobColumns()+`, r.id, r.started_ms, r.progress, r.message
 		from run r cross join river_job j
 		where j.id = r.job_id and r.ended_ms is null and j.state = 'running' order by r.started_ms, r.id limit $1`, n)
-	all, err := Collect(rows, err, scanRunning)
+	all, err := Collect(rows, err, s.scanRunning)
 	if err != nil {
 		return nil, Explain("read the running jobs", err)
 	}
@@ -51,12 +51,12 @@ func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
 	return all, nil
 }
 
-func scanRunning(rows *sql.Rows) (RunningJob, error) {
+func (s *Service) scanRunning(rows *sql.Rows) (RunningJob, error) {
 	var run, started int64
 	var progress sql.Null[float64]
 	var message sql.Null[string]
-	r, err := scanJob(rows, &run, &started, &progress, &message)
-	return RunningJob{Job: r.Job, RunID: &run, StartedAt: fromMS(started), Progress: ptr(progress), Message: ptr(message)}, err
+	r, err := s.scanJob(rows, &run, &started, &progress, &message)
+	return RunningJob{Job: r.Job, RunID: &run, StartedAt: fromMS(started), Progress: ptr(progress), Message: s.redact.Maybe(ptr(message))}, err
 }
 
 // Failures returns the n attempts that failed last, newest first.
@@ -73,7 +73,7 @@ func (s *Service) failures(ctx context.Context, condition string, args ...any) (
 		var code sql.Null[int]
 		err = rows.Scan(&f.RunID, &f.JobID, &f.Agent, &ended, &f.Attempt, &f.MaxAttempts, &f.Outcome, &code, &f.Error, &f.Fingerprint, &f.RunMS)
 		f.At, f.Order, f.ExitCode = fromMS(ended), -ended, ptr(code)
-		f.Error = Clip(f.Error, maxListError)
+		f.Error = Clip(s.redact.Text(f.Error), maxListError)
 		return f, err
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (s *Service) failures(ctx context.Context, condition string, args ...any) (
 const runColumns = `id, job_id, attempt, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms,
 	exit_code, signal, error, progress, result, result_dropped > 0, input_tokens, output_tokens, cost_usd`
 
-func scanRun(rows *sql.Rows) (r Run, err error) {
+func (s *Service) scanRun(rows *sql.Rows) (r Run, err error) {
 	var scheduled, started int64
 	var ended sql.NullInt64
 	var runMS sql.Null[int64]
@@ -110,8 +110,12 @@ func scanRun(rows *sql.Rows) (r Run, err error) {
 		&r.WaitMS, &runMS, &code, &signal, &failure, &progress, &result, &r.ResultTruncated,
 		&r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostUSD)
 	r.ScheduledAt, r.StartedAt, r.EndedAt = fromMS(scheduled), fromMS(started), msPtr(ended)
-	r.RunMS, r.ExitCode, r.Signal, r.Error = ptr(runMS), ptr(code), ptr(signal), ptr(failure)
-	r.Progress, r.Result = ptr(progress), ptr(result)
+	r.RunMS, r.ExitCode, r.Signal, r.Error = ptr(runMS), ptr(code), ptr(signal), s.redact.Maybe(ptr(failure))
+	r.Progress = ptr(progress)
+	if result.Valid {
+		text := s.redact.Output(result.V)
+		r.Result = &text
+	}
 	return r, err
 }
 
@@ -132,6 +136,7 @@ func (s *Service) logLines(ctx context.Context, condition string, args ...any) (
 	return Collect(rows, err, func(rows *sql.Rows) (l LogLine, err error) {
 		var at int64
 		err = rows.Scan(&l.ID, &l.RunID, &l.JobID, &l.Agent, &at, &l.Level, &l.Msg)
+		l.Msg = s.redact.Text(l.Msg)
 		l.At, l.Order = fromMS(at), l.ID
 		return l, err
 	})

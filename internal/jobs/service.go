@@ -8,16 +8,18 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/redact"
 )
 
 // Options are what a Service is made of.
 type Options struct {
 	DB      *db.DB
 	Fleet   *agent.Fleet
-	DataDir string       // holds the workers' lock files and the agents' work folders; needed by a service that runs attempts
-	Version string       // of this binary, shown beside the worker
-	Shim    []string     // argv that runs agent.ShimMain; nil means agent.SelfShim()
-	Log     *slog.Logger // nil discards
+	DataDir string        // holds the workers' lock files and the agents' work folders; needed by a service that runs attempts
+	Version string        // of this binary, shown beside the worker
+	Shim    []string      // argv that runs agent.ShimMain; nil means agent.SelfShim()
+	Log     *slog.Logger  // nil discards
+	Redact  *redact.Rules // what is a secret; nil: what always is
 	// OnChange is told which of "queue", "jobs", "workers", "agents", "logs" and "analytics" changed, by this process or, on
 	// Postgres, by any River client that announces what it inserts. It is called from many goroutines and must return at
 	// once. Nil tells nobody.
@@ -121,7 +123,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		Table: NewTable(opts.DB), Rollups: NewRollups(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
+		Table: NewTable(opts.DB, opts.Redact), Rollups: NewRollups(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run,
 		limiter: newLimiter(), active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}

@@ -42,7 +42,8 @@ var sqliteDialect = &dialect{
 	lastError:  sqliteLastError,
 	argsSize:   `length(j.args)`,
 	argsText:   sqliteArgsText,
-	argsFull:   fmt.Sprintf(`case when length(j.args) <= %d and json_valid(j.args, 9) then json(j.args) end`, maxDetailArgs),
+	argsFull: fmt.Sprintf(`case when length(j.args) <= %[1]d and json_valid(j.args, 9) then json(j.args)
+		when length(j.args) <= %[1]d and typeof(j.args) = 'text' then j.args end`, maxDetailArgs),
 	argsHave:   `instr(lower(` + sqliteArgsText + `), $%[1]d) > 0`,
 	stateOf:    `+j.state`,
 	errorHas:   `instr(lower(` + sqliteLastError + `), $%[1]d) > 0`,
@@ -59,7 +60,8 @@ var sqliteDialect = &dialect{
 }
 
 const (
-	sqliteArgsText  = `case when length(j.args) > 16384 then null when json_valid(j.args, 9) then json(j.args) end`
+	sqliteArgsText = `case when length(j.args) > 16384 then null when json_valid(j.args, 9) then json(j.args)
+		when typeof(j.args) = 'text' then j.args end`
 	sqliteLastError = `case when json_valid(j.errors, 5) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`
 )
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/redact"
 )
 
 // worker runs the attempts at the jobs of one agent.
@@ -34,6 +35,7 @@ type attempt struct {
 	letGo func() // of the job
 	// handedOver: the journal writes the end.
 	handedOver bool
+	said       *redact.Attempt // takes the secrets out of what it says
 }
 
 // attemptError is what River is told of an attempt whose end it has to write. There is nothing to add to its run, if it
@@ -128,6 +130,7 @@ func (a *attempt) record(ctx context.Context) error {
 // run runs the agent's process. A panic of ours is the attempt's failure, not the process's end.
 func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 	s := a.service
+	a.said = s.redact.Attempt(a.spec.Passed())
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			err = fmt.Errorf("agentos itself failed: %v", recovered)
@@ -137,7 +140,10 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim,
 		Fence: s.fence(), Hold: s.lock.file,
-		OnLine: func(line agent.Line) { s.logs.add(a.runID, line) },
+		OnLine: func(line agent.Line) {
+			line.Msg = a.said.Line(line.Msg)
+			s.logs.add(a.runID, line)
+		},
 	})
 }
 

@@ -77,8 +77,8 @@ func (w *writer) peek() byte {
 // value copies a value; it returns false at the end of a text that was cut.
 func (w *writer) value(s secrecy) bool {
 	from := len(w.out)
-	switch c := w.peek(); {
-	case c == '{' || c == '[':
+	switch c := w.peek(); c {
+	case '{', '[':
 		if w.depth == MaxDepth {
 			w.skip()
 			w.out, w.changed = append(w.out, tooDeep...), true
@@ -95,11 +95,11 @@ func (w *writer) value(s secrecy) bool {
 			w.hide(field{from, len(w.out)})
 		}
 		return whole
-	case c == '"':
+	case '"':
 		text, whole := w.text()
 		w.string(text, s)
 		return whole
-	case c == 0:
+	case 0:
 		return false
 	}
 	n := strings.IndexAny(w.in, " \t\r\n,]}:")

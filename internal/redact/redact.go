@@ -5,6 +5,7 @@
 package redact
 
 import (
+	"encoding/json"
 	"strings"
 )
 
@@ -38,6 +39,39 @@ func (r *Rules) Output(text string) string {
 		}
 	}
 	return r.Text(text)
+}
+
+// Any is JSON in its compact form, and of what is not JSON the text, or as much of it as reads like JSON.
+func (r *Rules) Any(text string) string {
+	if out, ok := r.JSON(text); ok {
+		return out
+	}
+	if looksLikeJSON(text) {
+		return r.Prefix(text)
+	}
+	return r.Text(text)
+}
+
+// List is for the words of a command.
+func (r *Rules) List(words []string) []string {
+	text, err := json.Marshal(words)
+	if err != nil {
+		return nil
+	}
+	var clean []string
+	if out, ok := r.JSON(string(text)); !ok || json.Unmarshal([]byte(out), &clean) != nil {
+		return nil
+	}
+	return clean
+}
+
+// Maybe is Text for a text that may not be there.
+func (r *Rules) Maybe(text *string) *string {
+	if text == nil {
+		return nil
+	}
+	clean := r.Text(*text)
+	return &clean
 }
 
 // minValue is how long a value must be to be looked for: shorter ones are parts of ordinary words.
@@ -90,25 +124,27 @@ func (a *Attempt) Line(text string) string {
 }
 
 // Text is for a text as a whole.
-func (a *Attempt) Text(text string) string { return a.rules.Text(a.Values(text)) }
+func (a *Attempt) Text(text string) string { return a.rules.Text(a.known(text)) }
 
-// Values takes out the values alone.
-func (a *Attempt) Values(text string) string {
-	for _, value := range a.values {
-		text = strings.ReplaceAll(text, value, Mark)
+// Output takes out the values alone. Of a text that was cut, the beginning of a value at its end goes too.
+func (a *Attempt) Output(text string, cut bool) string {
+	text = a.known(text)
+	if !cut {
+		return text
 	}
-	return text
-}
-
-// Cut is Values for a text whose end was cut off: the beginning of a value there goes too.
-func (a *Attempt) Cut(text string) string {
-	text = a.Values(text)
 	for _, value := range a.values {
 		for n := min(len(value)-1, len(text)); n >= minValue/2; n-- {
 			if strings.HasSuffix(text, value[:n]) {
 				return text[:len(text)-n] + Mark
 			}
 		}
+	}
+	return text
+}
+
+func (a *Attempt) known(text string) string {
+	for _, value := range a.values {
+		text = strings.ReplaceAll(text, value, Mark)
 	}
 	return text
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
-	"github.com/agentos/agentos/internal/jobs"
 )
 
 // AgentList is the fleet as loaded last.
@@ -50,13 +49,13 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 	names := append(slices.Collect(maps.Keys(spec.Env)), spec.PassEnv...)
 	slices.Sort(names)
 	described := AgentSpec{
-		Name: spec.Name, Description: spec.Description, Command: spec.Command, Dir: spec.Dir, Queue: spec.Queue,
+		Name: spec.Name, Description: spec.Description, Command: s.Redact.List(spec.Command), Dir: spec.Dir, Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), KillGraceS: spec.KillGrace.Seconds(),
 		MaxAttempts: spec.MaxAttempts, Priority: spec.Priority,
 		Backoff: AgentBackoff{
 			InitialMS: spec.Backoff.Initial.Milliseconds(), Factor: spec.Backoff.Factor, MaxMS: spec.Backoff.Max.Milliseconds(),
 		},
-		Env: listed(names), NextRunAt: s.Jobs.NextRun(spec.Name), Args: jobs.Redact(spec.Args),
+		Env: listed(names), NextRunAt: s.Jobs.NextRun(spec.Name), Args: json.RawMessage(s.Redact.Any(string(spec.Args))),
 	}
 	if spec.Schedule != "" {
 		described.Schedule = &spec.Schedule

@@ -37,6 +37,8 @@ func TestTextThatCannotBeStoredIsNoFailure(t *testing.T) {
 			{"POST", "/api/users", `{"name":"bob","role":"viewer","password":"long\u0000enough"}`, []int{201}},
 			{"POST", "/api/tokens", `{"name":"a\u0000b","role":"viewer"}`, []int{422}},
 			{"POST", "/api/jobs", `{"agent":"a\u0000b"}`, []int{422}},
+			{"POST", "/api/jobs", `{"agent":"hash","args":` + nested(1_100) + `}`, []int{422}},
+			{"POST", "/api/jobs", `{"agent":"hash","args":` + nested(50_000) + `}`, []int{400, 422}},
 			{"POST", "/api/jobs", `{"agent":"hash","queue":"a\u0000b"}`, []int{422}},
 			{"POST", "/api/jobs", `{"agent":"hash","tags":["a\u0000b"]}`, []int{201, 422}},
 			{"POST", "/api/jobs", `{"agent":"hash","args":{"x":"a\u0000b"}}`, []int{201, 422}},
@@ -128,4 +130,8 @@ func TestEndedConnectionsAreMadeAnew(t *testing.T) {
 			return r.status == 200
 		})
 	}
+}
+
+func nested(levels int) string {
+	return strings.Repeat(`{"a":`, levels-1) + `{}` + strings.Repeat(`}`, levels-1)
 }

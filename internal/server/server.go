@@ -16,6 +16,7 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/prerender"
+	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -33,6 +34,7 @@ type Options struct {
 
 	Overview func() *prerender.Drawing // the overview as drawn last; nil: the browser makes it by itself
 
+	Redact  *redact.Rules            // what is a secret in an agent's command and arguments; nil: what always is
 	Nudge   func(sections ...string) // collects these sections now; nil: nobody is told
 	Log     *slog.Logger             // nil: discard
 	Version string                   // of this binary, shown in the page

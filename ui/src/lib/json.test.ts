@@ -39,7 +39,7 @@ describe('what the server blacked out', () => {
   })
 
   test('as a key is only a key', () => {
-    expect(redacted({ '[redacted]': 1 })).toBe(false)
+    expect(redacted({ url: 'postgres://u:[redacted]@h' })).toBe(true)
   })
 })
 
