@@ -41,9 +41,10 @@ type Result struct {
 	Stdout        []byte // at most 256 KiB, as written
 	StdoutDropped int64  // bytes of standard output beyond
 	Enqueue       []EnqueueRequest
-	LastLines     []string  // the last 20 messages, oldest first
-	Started       time.Time // zero when it never started
-	Ended         time.Time // of the program itself, before what it left behind was cleared away
+	RetryAfter    *time.Duration // how long to wait before the next attempt, if the agent said
+	LastLines     []string       // the last 20 messages, oldest first
+	Started       time.Time      // zero when it never started
+	Ended         time.Time      // of the program itself, before what it left behind was cleared away
 }
 
 // SelfShim is the shim of a program that calls [ShimMain] when its first argument is "shim".

@@ -22,7 +22,7 @@ func parseEnqueue(raw json.RawMessage) (*EnqueueRequest, error) {
 	var wire struct {
 		Agent    string          `json:"agent"`
 		Args     json.RawMessage `json:"args"`
-		Priority int             `json:"priority"`
+		Priority json.RawMessage `json:"priority"`
 		Delay    json.RawMessage `json:"delay"`
 		Queue    string          `json:"queue"`
 	}
@@ -31,15 +31,22 @@ func parseEnqueue(raw json.RawMessage) (*EnqueueRequest, error) {
 	if err := decoder.Decode(&wire); err != nil {
 		return nil, fmt.Errorf(`write {"enqueue":{"agent":"hash","args":{}}}: %s`, strings.TrimPrefix(err.Error(), "json: "))
 	}
+	priority, ok := numberOf(wire.Priority)
+	if !ok {
+		priority = 0
+	}
 	switch {
 	case !goodName(wire.Agent):
 		return nil, fmt.Errorf("%q is not an agent's name", clip(wire.Agent))
 	case wire.Queue != "" && !goodName(wire.Queue):
 		return nil, fmt.Errorf("%q is not a queue's name", clip(wire.Queue))
-	case wire.Priority < 0 || wire.Priority > 4:
-		return nil, fmt.Errorf("priority %d is not from 1 to 4", wire.Priority)
+	case !ok && len(wire.Priority) > 0 && !isJSONNull(wire.Priority), priority != math.Trunc(priority), priority < 0, priority > 4:
+		return nil, fmt.Errorf("priority %s is not from 1 to 4", clip(string(wire.Priority)))
 	}
 	args := bytes.TrimSpace(wire.Args)
+	if text, is := textOf(args); is && strings.HasPrefix(strings.TrimSpace(text), "{") && json.Valid([]byte(text)) { // encoded twice
+		args = []byte(strings.TrimSpace(text))
+	}
 	switch {
 	case len(args) == 0 || isJSONNull(args):
 		args = []byte("{}")
@@ -50,7 +57,7 @@ func parseEnqueue(raw json.RawMessage) (*EnqueueRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &EnqueueRequest{Agent: wire.Agent, Args: args, Priority: wire.Priority, Delay: delay, Queue: wire.Queue}, nil
+	return &EnqueueRequest{Agent: wire.Agent, Args: args, Priority: int(priority), Delay: delay, Queue: wire.Queue}, nil
 }
 
 // parseDelay reads "10s" or a number of seconds.
@@ -65,8 +72,7 @@ func parseDelay(raw json.RawMessage) (time.Duration, error) {
 			return d, nil
 		}
 	}
-	var seconds float64
-	if json.Unmarshal(raw, &seconds) == nil && seconds >= 0 && seconds <= most.Seconds() && !math.IsNaN(seconds) {
+	if seconds, ok := numberOf(raw); ok && seconds >= 0 && seconds <= most.Seconds() {
 		return time.Duration(seconds * float64(time.Second)), nil
 	}
 	return 0, fmt.Errorf(`delay %s is not like "10s", at most a year`, clip(string(raw)))

@@ -12,7 +12,7 @@ func TestParseLineRefusesEnqueue(t *testing.T) {
 		`{"agent":"hash","priority":5}`, `{"agent":"hash","delay":"soon"}`, `{"agent":"hash","delay":-1}`, `{"agent":"hash","delay":1e300}`,
 		`{"agent":"hash","delay":"999999h"}`, `{"agent":"hash","queue":"a b"}`,
 	} {
-		l := ParseLine([]byte(`{"msg":"m","enqueue":`+request+`}`), time.Time{})
+		l := ParseLine([]byte(`{"msg":"m","enqueue":`+request+`}`), time.Time{})[0]
 		if l.Enqueue != nil || !strings.HasPrefix(l.Refused, "enqueue refused: ") || l.Level != "error" || !strings.HasPrefix(l.Msg, l.Refused) {
 			t.Errorf("%s: %+v", request, l)
 		}

@@ -45,9 +45,10 @@ type process struct {
 	result  Result
 
 	pid     int
-	refused string // the first enqueue request that cannot be honoured
-	last    []Line // the last messages
-	queued  int    // bytes of arguments in result.Enqueue
+	refused string    // the first enqueue request that cannot be honoured
+	last    []Line    // the last messages
+	why     diagnosis // that it failed, if it did
+	queued  int       // bytes of arguments in result.Enqueue
 }
 
 // start starts the shim, which starts the program.
@@ -242,20 +243,7 @@ func (p *process) outcome(ctx context.Context, end shim.Report) error {
 	case end.Code == 0:
 		return errors.New("stopped by a signal to the attempt's supervisor process")
 	}
-	return &ExitError{Code: end.Code, Signal: p.result.Signal, Tail: p.tail()}
-}
-
-// tail picks the last message of level error, else the last one.
-func (p *process) tail() string {
-	for i := len(p.last) - 1; i >= 0; i-- {
-		if p.last[i].Level == "error" {
-			return p.last[i].Msg
-		}
-	}
-	if len(p.last) == 0 {
-		return ""
-	}
-	return p.last[len(p.last)-1].Msg
+	return &ExitError{Code: end.Code, Signal: p.result.Signal, Tail: p.why.text()}
 }
 
 // readReports passes on what the shim says until it ends, and collects it.
@@ -290,6 +278,9 @@ func (p *process) collect() {
 }
 
 func (p *process) line(l Line) {
+	if l.Retry != nil {
+		p.result.RetryAfter = l.Retry
+	}
 	if l.Enqueue != nil {
 		p.queued += len(l.Enqueue.Args)
 		if len(p.result.Enqueue) == maxEnqueue || p.queued > maxEnqueueBytes {
@@ -304,6 +295,7 @@ func (p *process) line(l Line) {
 		p.refused = l.Refused
 	}
 	if l.HasMsg {
+		p.why.add(l)
 		if len(p.last) == lastLines {
 			p.last = p.last[1:]
 		}

@@ -252,6 +252,41 @@ func TestRunFailsWhenAnEnqueueRequestIsRefused(t *testing.T) {
 	}
 }
 
+// Nothing that an agent asks for is lost in silence: it is understood, or the attempt fails with the line.
+func TestRunLosesNoRequest(t *testing.T) {
+	result, err := run(t, attempt(t, spec(t, `exec >&2
+		printf '\357\273\277{"enqueue":{"agent":"hash","args":{"n":1}}}\n'
+		printf '10 %%\r20 %%\r\033[1m{"enqueue":{"agent":"hash","args":{"n":2}}}\033[0m\r30 %%\n'
+		printf '{"enqueue":{"agent":"hash","args":{"n":3}}}{"enqueue":{"agent":"hash","args":{"n":4,}}}\n'
+		printf '{"pad":"'; head -c 102400 /dev/zero | tr '\0' x; printf '","enqueue":{"agent":"hash","args":{"n":5}}}'`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range result.Enqueue {
+		if i > 4 || string(r.Args) != fmt.Sprintf(`{"n":%d}`, i+1) {
+			t.Errorf("request %d: %s", i, r.Args)
+		}
+	}
+	if len(result.Enqueue) != 5 {
+		t.Errorf("%d requests", len(result.Enqueue))
+	}
+	const line = `{"enqueue":{"agent":"hash","args":{"x":NaN}}}`
+	_, err = run(t, attempt(t, spec(t, `echo '`+line+`' >&2`)))
+	var refused *EnqueueError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), line) || !strings.Contains(err.Error(), "NaN") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestRunTellsTheReasonAboveALongStack(t *testing.T) {
+	_, err := run(t, attempt(t, spec(t, `
+		echo 'Exception in thread "main" java.lang.IllegalStateException: boom' >&2
+		i=0; while [ $i -lt 300 ]; do printf '\tat com.example.Main.f(Main.java:%d)\n' $i >&2; i=$((i+1)); done; exit 1`)))
+	if err == nil || !strings.HasSuffix(err.Error(), "IllegalStateException: boom") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestStopWithinShortensTheGrace(t *testing.T) {
 	ready, cause := make(chan struct{}), errors.New("no time")
 	a := attempt(t, spec(t, `trap '' TERM; echo up >&2; sleep 1000 & wait; sleep 1000`))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -169,7 +170,8 @@ func (s *Service) linesOf(job int64, attempt int, kind, text string, at time.Tim
 			if line == "" {
 				continue
 			}
-			l := jobs.LogLine{ID: int64(len(lines) + 1), At: at, Level: levelOf(line), Agent: kind, JobID: job, RunID: runOf(job, e.Attempt), Msg: line}
+			l := jobs.LogLine{ID: int64(len(lines) + 1), At: at, Agent: kind, JobID: job, RunID: runOf(job, e.Attempt)}
+			l.Level, l.Msg = agent.CleanLine(line)
 			if told, ok := timeOf(line); ok {
 				l.At = told
 			}
@@ -178,22 +180,6 @@ func (s *Service) linesOf(job int64, attempt int, kind, text string, at time.Tim
 		}
 	}
 	return lines
-}
-
-// levelOf reads the level as slog's two handlers write it.
-func levelOf(line string) string {
-	for level, marks := range map[string][]string{
-		"debug": {"level=DEBUG", `"level":"DEBUG"`},
-		"warn":  {"level=WARN", `"level":"WARN"`},
-		"error": {"level=ERROR", `"level":"ERROR"`},
-	} {
-		for _, mark := range marks {
-			if strings.Contains(line, mark) {
-				return level
-			}
-		}
-	}
-	return "info"
 }
 
 // timeOf reads the time as slog's two handlers write it.

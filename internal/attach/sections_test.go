@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -137,6 +138,40 @@ func TestLogsOfRiversMiddleware(t *testing.T) {
 		d, err := s.Get(t.Context(), lines[i].JobID)
 		if err != nil || d.Result == nil || strings.ReplaceAll(*d.Result, " ", "") != `{"pages":3}` {
 			t.Errorf("the result: %v, %v", d.Result, err)
+		}
+	})
+}
+
+// The lines of another program's log are made as safe to show as our own, and their level is read before they are cut.
+func TestLogLinesAreCleaned(t *testing.T) {
+	eachSite(t, func(t *testing.T, site *site) {
+		text := "\x1b[31mred\x1b[0m\x07 alert\n10 %\r20 %\r\n" +
+			`{"msg":"` + strings.Repeat("x", 20<<10) + `","severity":"ERROR"}` + "\n[WARN] low\nE0102 15:04:05.678 1 main.go:12] down\n"
+		log, err := json.Marshal([]map[string]any{{"attempt": 1, "log": text}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := done("report", "completed", time.Now().Add(-time.Second))
+		one.metadata = `{"river:log":` + string(log) + `}`
+		job := site.insert(t, one)
+		s := site.begun(t, nil)
+		lines, _, err := s.RunLogs(t.Context(), runOf(job, 1), 0, 100)
+		if err != nil || len(lines) != 5 {
+			t.Fatalf("%d lines, %v", len(lines), err)
+		}
+		levels := make([]string, len(lines))
+		for i, l := range lines {
+			levels[i] = l.Level
+		}
+		if want := []string{"info", "info", "error", "warn", "error"}; !slices.Equal(levels, want) {
+			t.Errorf("levels %v, want %v", levels, want)
+		}
+		if lines[0].Msg != "red\uFFFD alert" || lines[1].Msg != "20 %" || len(lines[2].Msg) > 17<<10 || !strings.HasSuffix(lines[2].Msg, "bytes in all]") {
+			t.Errorf("%q, %q, %.50q of %d bytes", lines[0].Msg, lines[1].Msg, lines[2].Msg, len(lines[2].Msg))
+		}
+		latest, err := s.LatestLogs(t.Context(), 10)
+		if err != nil || !slices.ContainsFunc(latest, func(l jobs.LogLine) bool { return l.Level == "error" && strings.HasPrefix(l.Msg, `{"msg":"xxx`) }) {
+			t.Errorf("the newest: %.300s, %v", fmt.Sprint(latest), err)
 		}
 	})
 }

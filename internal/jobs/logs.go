@@ -105,6 +105,9 @@ func (b *logBook) add(run int64, line agent.Line) {
 
 func (r *runLog) add(line agent.Line) {
 	r.spoke = true
+	if line.Live {
+		r.message, r.changed = Clip(line.Msg, maxMessage), true
+	}
 	if line.HasMsg {
 		if r.taken < maxLinesOfRun && len(r.lines) < maxPending {
 			r.lines = append(r.lines, logged{line.At, line.Level, line.Msg})
