@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -132,7 +133,13 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 	if served.Stale {
 		stale = ", stale"
 	}
-	fmt.Fprintf(out, "as of %s (%s old%s)\n", doc.AsOf.Local().Format(time.DateTime), served.Age.Round(100*time.Millisecond), stale)
+	age := max(0, time.Since(doc.At))
+	fmt.Fprintf(out, "as of %s (%s old%s)\n", doc.At.Local().Format(time.DateTime), age.Round(100*time.Millisecond), stale)
+	for _, name := range slices.Sorted(maps.Keys(doc.Sections)) {
+		if s := doc.Sections[name]; s.Overdue || s.Error != "" {
+			fmt.Fprintf(out, "         %s\n", lateSection(name, s, doc.At))
+		}
+	}
 	if s := d.Dashboard.System; s != nil {
 		fmt.Fprintf(out, "system   %s, cpu %s, memory %s\n", s.Status, percent(s.CPU), percent(s.Memory))
 		for _, reason := range s.Reasons {
@@ -155,6 +162,18 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		return nil
 	}
 	return writeAgents(out, d.AgentsWorkers.Agents.Items)
+}
+
+// lateSection tells that a section is older than the document, and why.
+func lateSection(name string, s snapshot.SectionMeta, now time.Time) string {
+	text := name + " was never collected"
+	if !s.AsOf.IsZero() {
+		text = fmt.Sprintf("%s is %s older", name, now.Sub(s.AsOf).Round(time.Second))
+	}
+	if s.Error != "" {
+		text += ": " + s.Error
+	}
+	return text
 }
 
 func writeAgents(out io.Writer, items map[string]statusAgent) error {

@@ -75,6 +75,7 @@ type Page struct {
 // boot is the page's data block of that name, without anybody signed in.
 type boot struct {
 	Page
+	Now    time.Time `json:"now"`
 	Served struct {
 		Rung  string  `json:"rung"`
 		AgeS  float64 `json:"age_s"`
@@ -89,7 +90,7 @@ func (e *Engine) Draw(doc *snapshot.Snapshot, page Page) (html []byte, err error
 			err = fmt.Errorf("draw the overview: %v", cause)
 		}
 	}()
-	about := boot{Page: page}
+	about := boot{Page: page, Now: doc.At}
 	about.Served.Rung, about.Served.Stale = "memory", doc.Stale
 	block, err := json.Marshal(about)
 	if err != nil {

@@ -96,6 +96,32 @@ func TestOverviewIsDrawnAsOfItsDocument(t *testing.T) {
 	}
 }
 
+// One section that fails does not make the server silent, nor the rest of the page old.
+func TestOverviewIsDrawnWithOneSectionThatFails(t *testing.T) {
+	doc := document(t, "{}")
+	late := at.Add(-90 * time.Second).Format("2006-01-02T15:04:05.000Z")
+	var text map[string]any
+	if err := json.Unmarshal(doc.JSON, &text); err != nil {
+		t.Fatal(err)
+	}
+	meta := text["meta"].(map[string]any)
+	meta["as_of"], meta["stale"] = late, true
+	meta["sections"].(map[string]any)["queue"] = map[string]any{"as_of": late, "took_ms": 3, "every_ms": 5000, "error": "no answer", "overdue": true}
+	changed, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := draw(t, engine(t), &snapshot.Snapshot{Revision: 7, At: at, AsOf: at.Add(-90 * time.Second), Stale: true, JSON: changed})
+	for _, want := range []string{"as of 14:03:07 UTC", "As of 1 m ago.", "No answer.", ">2 m 05 s<"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("%q is not in\n%s", want, html)
+		}
+	}
+	if strings.Contains(html, "Nothing newer") {
+		t.Errorf("the server is said to collect nothing:\n%s", html)
+	}
+}
+
 // A server draws for months: a drawing leaves neither memory nor state behind.
 func TestDrawingsLeaveNothingBehind(t *testing.T) {
 	e, doc := engine(t), document(t, "{}")

@@ -83,6 +83,7 @@ type boot struct {
 	Acts    bool        `json:"acts"`  // jobs and queues can be acted on
 	Version string      `json:"version"`
 	Base    string      `json:"base"`   // the path of a proxy that this server is below; empty: none
+	Now     time.Time   `json:"now"`    // this server's clock, by which the page counts all ages
 	Served  *bootServed `json:"served"` // null: there is no document
 }
 
@@ -93,7 +94,7 @@ type me struct {
 
 type bootServed struct {
 	Rung  string  `json:"rung"`
-	AgeS  float64 `json:"age_s"`
+	AgeS  float64 `json:"age_s"` // of what is shown: of its oldest overdue section. It says nothing of when the document was published
 	Stale bool    `json:"stale"`
 }
 
@@ -103,7 +104,8 @@ const pagePatience = time.Second
 // page serves the dashboard's page with the document inside, so that it is complete before its first request.
 func page(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
-		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Fleet: s.Fleet != nil, Acts: s.Actions != nil, Version: s.Version, Base: s.BasePath}
+		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Fleet: s.Fleet != nil, Acts: s.Actions != nil, Version: s.Version, Base: s.BasePath,
+			Now: time.Now().UTC().Truncate(time.Millisecond)}
 		doc, served, err := s.currentDocument(c.request.Context(), pagePatience)
 		if err == nil {
 			b.Served = &bootServed{Rung: served.Rung, AgeS: roundSeconds(served.Age), Stale: served.Stale}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db"
@@ -22,7 +23,7 @@ import (
 var blockPattern = regexp.MustCompile(`<script type="application/json" id="(boot|snapshot)">(.*?)</script>`)
 
 // agePattern is what differs between two pages within a millisecond.
-var agePattern = regexp.MustCompile(`"age_s":[0-9.]+`)
+var agePattern = regexp.MustCompile(`"age_s":[0-9.]+|"now":"[^"]+"`)
 
 // blocks reads the data inside a page.
 func blocks(t *testing.T, page string) (b boot, document map[string]any) {
@@ -49,7 +50,7 @@ func TestPagesCarryTheDocument(t *testing.T) {
 				t.Errorf("%s: %d %v", path, r.status, r.header)
 			}
 			b, document := blocks(t, r.body)
-			if b.Me != (me{"ada", auth.RoleOperator}) || b.Version != "test" || b.Served.Rung != "memory" || b.Served.Stale {
+			if b.Me != (me{"ada", auth.RoleOperator}) || b.Version != "test" || b.Served.Rung != "memory" || b.Served.Stale || time.Since(b.Now).Abs() > time.Minute {
 				t.Errorf("%s: boot %+v", path, b)
 			}
 			status := document["dashboard"].(map[string]any)["system"].(map[string]any)["status"]

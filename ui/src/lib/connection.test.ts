@@ -3,7 +3,6 @@ import {
   Connection,
   hiddenPollMs,
   pollMs,
-  restAfterMs,
   servedBy,
   silenceMs,
   type Link,
@@ -220,9 +219,9 @@ describe('when the stream is cut', () => {
   })
 
   test('a hidden page polls less often', async () => {
-    server.isHidden = true
     server.answer = () => new Response(null, { status: 304 })
     connection.start()
+    server.isHidden = true
     server.stream.fail()
     await settle()
     const asked = server.asked.length
@@ -239,7 +238,7 @@ describe('when the stream is cut', () => {
     server.isHidden = true
     connection.hide()
     for (let i = 0; i < 3; i++) {
-      await vi.advanceTimersByTimeAsync(restAfterMs / 3)
+      await vi.advanceTimersByTimeAsync(server.restAfterMs / 3)
       server.stream.send('beat', beat(100))
     }
     expect(server.stream.closed).toBe(true)
@@ -254,6 +253,31 @@ describe('when the stream is cut', () => {
     expect(receiver.links.at(-1)).toBe('live')
   })
 
+  test('a page that is hidden from the start has no stream until it is looked at', async () => {
+    server.isHidden = true
+    server.answer = () => new Response(null, { status: 304 })
+    connection.start()
+    await vi.advanceTimersByTimeAsync(hiddenPollMs - 1)
+    expect([server.streams.length, server.asked.length]).toEqual([0, 0])
+    await vi.advanceTimersByTimeAsync(hiddenPollMs * 2)
+    expect([server.streams.length, server.asked.length]).toEqual([0, 2])
+    server.isHidden = false
+    connection.wake()
+    expect(server.stream.url).toBe('/api/admin/stream?revision=100')
+    server.stream.open()
+    expect(receiver.links.at(-1)).toBe('live')
+  })
+
+  test('a hidden page without a document asks for one, and has no stream', async () => {
+    server.isHidden = true
+    receiver.held = null
+    server.answer = () => Response.json(emptyDocument(7, now))
+    connection.start()
+    await settle()
+    expect(receiver.held).toBe(7)
+    expect(server.streams).toHaveLength(0)
+  })
+
   test('a page hidden for a moment keeps its stream', async () => {
     connection.start()
     server.stream.open()
@@ -262,7 +286,7 @@ describe('when the stream is cut', () => {
     connection.wake()
     await vi.advanceTimersByTimeAsync(9_000)
     server.stream.send('beat', beat(100))
-    await vi.advanceTimersByTimeAsync(restAfterMs / 3)
+    await vi.advanceTimersByTimeAsync(server.restAfterMs / 3)
     expect(server.streams).toHaveLength(1)
     expect(server.stream.closed).toBe(false)
   })

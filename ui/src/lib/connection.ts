@@ -4,12 +4,14 @@
  *
  *   connecting → live ⇄ polling ⇄ offline; ended is final (the session is over).
  *
- * A page hidden for long rests: it gives its stream back and polls seldom. Browsers open only six connections to a server
- * over HTTP/1.1, all tabs together, and streams of forgotten tabs would starve the one that is looked at.
+ * A page that is hidden, from the start or for long, rests: it has no stream and polls seldom. Browsers open only six
+ * connections to a server over HTTP/1.1, all tabs together: see shared-stream.ts.
  *
  * Timings: the server beats every 10 s, so 15 s of silence means the stream is cut even when the socket says otherwise.
  */
+import { to } from './base'
 import { parseJson } from './exact'
+import { SharedStream, type Source } from './shared-stream'
 import type { Document, Maybe, Served } from './types/document'
 
 export type Link = 'connecting' | 'live' | 'polling' | 'offline' | 'ended'
@@ -33,22 +35,50 @@ export interface Receiver {
   sessionEnded(): void
 }
 
+/** What a connection needs of an EventSource. */
+export interface Stream {
+  addEventListener(event: string, heard: (event: Event) => void): void
+  close(): void
+}
+
 export interface Environment {
-  openStream(url: string): EventSource
+  openStream(source: Source): Stream
   fetch(path: string, init?: RequestInit): Promise<Response>
   hidden(): boolean
+  /** How long a page is hidden before it rests. */
+  restAfterMs: number
 }
+
+/** The browser's own: one stream for all tabs of a viewer. Without locks, which only secure origins have, each visible tab has one. */
+export function browser(viewer: string): Environment {
+  const shared = (navigator as Partial<Navigator>).locks !== undefined
+  const open = (path: string) => new EventSource(to(path))
+  const text = async () => {
+    const response = await fetch(to(documentPath), { cache: 'no-store', signal: AbortSignal.timeout(requestTimeoutMs) })
+    if (!response.ok) throw new Error(`${response.status}`)
+    return response.text()
+  }
+  return {
+    openStream: (source) =>
+      shared ? new SharedStream(`${to(streamPath)} ${viewer}`, source, open, text) : open(source.url()),
+    fetch: (path, init) => fetch(to(path), init),
+    hidden: () => document.hidden,
+    restAfterMs: shared ? 30_000 : 2_000,
+  }
+}
+
+const streamPath = '/api/admin/stream'
+const documentPath = '/api/admin/ssot'
 
 export const silenceMs = 15_000
 export const pollMs = 5_000
 export const hiddenPollMs = 30_000
-export const restAfterMs = 30_000
 export const requestTimeoutMs = 10_000
 const backoffMs = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]
 const gapWindowMs = 5_000
 
 export class Connection {
-  #stream: EventSource | null = null
+  #stream: Stream | null = null
   #silence: Timer
   #retry: Timer
   #poll: Timer
@@ -66,10 +96,13 @@ export class Connection {
     private readonly env: Environment,
   ) {}
 
-  /** Opens the stream. Without a document to show, asks for one at once as well. */
+  /** Opens the stream, of a page that is seen. Without a document to show, asks for one at once as well. */
   start() {
-    this.#open(this.receiver.revision())
-    if (this.receiver.revision() === null) this.#startPolling()
+    this.#resting = this.env.hidden()
+    const empty = this.receiver.revision() === null
+    if (!this.#resting) this.#open()
+    if (empty) this.#startPolling()
+    else if (this.#resting) this.#pollLater()
   }
 
   /** Ends everything; nothing is called any more. */
@@ -88,7 +121,7 @@ export class Connection {
     this.#rest = setTimeout(() => {
       this.#resting = true
       this.#fail()
-    }, restAfterMs)
+    }, this.env.restAfterMs)
   }
 
   /** The page is looked at again, or the network is back: do not sit out the backoff. */
@@ -97,15 +130,20 @@ export class Connection {
     this.#resting = false
     if (this.#link === 'ended' || this.#link === 'live') return
     this.#failures = 0
-    this.#open(this.receiver.revision())
+    this.#open()
     this.#stopPolling()
     this.#startPolling()
   }
 
-  #open(revision: number | null) {
+  /** `whole`: what is held is of no use. */
+  #open(whole = this.receiver.revision() === null) {
     this.#closeStream()
     clearTimeout(this.#retry)
-    const stream = this.env.openStream(`/api/admin/stream${revision === null ? '' : `?revision=${revision}`}`)
+    const source: Source = {
+      whole,
+      url: () => streamPath + (source.whole ? '' : `?revision=${this.receiver.revision()}`),
+    }
+    const stream = this.env.openStream(source)
     this.#stream = stream
     this.#lastBeat = null
     this.#armSilence()
@@ -117,6 +155,7 @@ export class Connection {
     on('error', () => this.#fail())
     on('snapshot', (data) => {
       this.#flowing(true)
+      source.whole = false
       this.receiver.snapshot(parseJson<Document>(data), null)
     })
     on('patch', (data) => {
@@ -153,14 +192,14 @@ export class Connection {
     const again = Date.now() - this.#lastGap < gapWindowMs
     this.#lastGap = Date.now()
     if (again) this.#fail()
-    else this.#open(null)
+    else this.#open(true)
   }
 
   #fail() {
     this.#closeStream()
     const wait = backoffMs[Math.min(this.#failures++, backoffMs.length - 1)]!
     clearTimeout(this.#retry)
-    if (!this.#resting) this.#retry = setTimeout(() => this.#open(this.receiver.revision()), wait)
+    if (!this.#resting) this.#retry = setTimeout(() => this.#open(), wait)
     this.#startPolling()
   }
 
@@ -181,6 +220,11 @@ export class Connection {
     void this.#ask()
   }
 
+  #pollLater() {
+    this.#polling = true
+    this.#poll = setTimeout(() => void this.#ask(), this.env.hidden() ? hiddenPollMs : pollMs)
+  }
+
   #stopPolling() {
     this.#polling = false
     clearTimeout(this.#poll)
@@ -189,7 +233,7 @@ export class Connection {
   async #ask() {
     clearTimeout(this.#poll)
     try {
-      const response = await this.env.fetch('/api/admin/ssot', {
+      const response = await this.env.fetch(documentPath, {
         headers: this.#etag ? { 'If-None-Match': this.#etag } : {},
         cache: 'no-store',
         signal: AbortSignal.timeout(requestTimeoutMs),
@@ -203,7 +247,7 @@ export class Connection {
       }
       if (this.#link === 'offline' && !this.#resting) {
         this.#failures = 0 // the server is back: the stream need not wait out its pause
-        this.#open(this.receiver.revision())
+        this.#open()
       }
       if (doc || response.status === 304) this.#say('polling')
       else this.#say('polling', await problemOf(response))
@@ -212,7 +256,7 @@ export class Connection {
       const slow = cause instanceof DOMException && cause.name === 'TimeoutError'
       this.#say('offline', slow ? 'The server does not answer.' : 'The server cannot be reached.')
     }
-    if (this.#polling) this.#poll = setTimeout(() => void this.#ask(), this.env.hidden() ? hiddenPollMs : pollMs)
+    if (this.#polling) this.#pollLater()
   }
 
   #endSession() {

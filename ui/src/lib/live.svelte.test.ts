@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Connection } from './connection'
 import { Live } from './live.svelte'
 import { emptyDocument, FakeServer } from './testing/fakes'
 import type { Boot } from './types/document'
 
 const now = Date.parse('2026-11-23T12:00:00Z')
-const boot = (age_s = 0): Boot => ({
+const boot = (age_s = 0, at = now): Boot => ({
   me: { name: 'admin', role: 'admin' },
   fleet: true,
   acts: true,
   version: '1',
   base: '',
+  now: new Date(at).toISOString(),
   served: { rung: 'memory', age_s, stale: false },
 })
 
@@ -55,10 +57,26 @@ describe('age', () => {
   test('is counted by the server’s clock, whatever the browser’s says', () => {
     const live = new Live()
     const ahead = 90_000
-    live.boot(boot(0.4), emptyDocument(1, now + ahead), now)
+    live.boot(boot(0.4, now + ahead + 400), emptyDocument(1, now + ahead), now)
     expect(live.since(new Date(now + ahead).toISOString())).toBe(400)
     vi.advanceTimersByTime(2_000)
     expect(live.since(new Date(now + ahead).toISOString())).toBe(2_400)
+  })
+
+  test('of a section that is overdue is its own: the server is not silent, and nothing else is older for it', () => {
+    const live = new Live()
+    const doc = emptyDocument(1, now)
+    const late = new Date(now - 90_000).toISOString()
+    Object.assign(doc.meta, { as_of: late, stale: true })
+    const meta = { took_ms: 1, every_ms: 5000, error: null, overdue: false }
+    doc.meta.sections.agents = { ...meta, as_of: doc.timestamp }
+    doc.meta.sections.queue = { ...meta, as_of: late, error: 'no answer', overdue: true }
+    live.boot(boot(90, now + 1_000), doc, now)
+    expect(live.silent).toBe(false)
+    expect(live.since(doc.timestamp)).toBe(1_000)
+    expect(live.since(late)).toBe(91_000)
+    expect([live.section('agents').stale, live.section('queue').stale]).toEqual([false, true])
+    expect(live.overdue).toEqual({ names: ['queue'], asOf: late })
   })
 
   test('of something unknown is unknown', () => {
@@ -113,12 +131,13 @@ describe('sections', () => {
   })
 })
 
-test('a session that ends stops everything and says so', () => {
+test('a session that ends stops everything and says so', async () => {
   const ended = vi.fn()
   const live = new Live(ended)
   const server = new FakeServer()
   live.boot(boot(), emptyDocument(1, now), now)
-  live.connect(server)
+  live.connect((receiver) => Promise.resolve(new Connection(receiver, server)))
+  await vi.waitUntil(() => server.streams.length)
   server.stream.send('end', { reason: 'session' })
   expect(ended).toHaveBeenCalledOnce()
   expect(live.link).toBe('ended')

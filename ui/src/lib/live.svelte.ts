@@ -2,9 +2,8 @@
  * The document every view reads, kept up to date. Boots from the data blocks of the page, so that nothing is asked
  * before the overview is complete.
  */
-import { untrack } from 'svelte'
 import { clock } from './clock.svelte'
-import { Connection, type Environment, type Link, type Patch, type Receiver } from './connection'
+import type { Connection, Link, Patch, Receiver } from './connection'
 import { mergePatch } from './merge'
 import { Skew } from './skew'
 import type { Attached, Boot, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
@@ -40,17 +39,22 @@ export class Live implements Receiver {
   boot(boot: Maybe<Boot>, doc: Document | null, loadedAt: number) {
     this.doc = doc
     this.served = boot?.served ?? null
-    if (doc && boot) {
-      this.#offset = this.#skew.add(Date.parse(doc.timestamp) + boot.served.age_s * 1000, loadedAt)
-    }
+    if (boot) this.#offset = this.#skew.add(Date.parse(boot.now), loadedAt)
   }
 
-  /** Begins to receive. Returns what ends it. */
-  connect(env: Environment): () => void {
-    const connection = new Connection(this, env)
-    this.#connection = connection
-    untrack(() => connection.start()) // callers are effects; they must not run again with every document
-    return () => connection.stop()
+  /** Begins to receive by a connection that may have to be loaded first. Returns what ends it. */
+  connect(load: (receiver: Receiver) => Promise<Connection>): () => void {
+    const ended = new AbortController()
+    load(this).then(
+      (connection) => {
+        if (ended.signal.aborted) return
+        this.#connection = connection
+        ended.signal.addEventListener('abort', () => connection.stop())
+        connection.start()
+      },
+      () => this.linked('offline', 'A part of this page could not be loaded: reload it.'),
+    )
+    return () => ended.abort()
   }
 
   /** The page is looked at again, or the network is back. */
@@ -149,6 +153,13 @@ export class Live implements Receiver {
   /** Another program's River database, if that is what is shown. */
   get attached(): Maybe<Attached> {
     return this.doc?.dashboard.system?.attached
+  }
+
+  /** The sections that are older than promised, and when the oldest of them was collected; others may be fresh. */
+  get overdue(): { names: string[]; asOf: string } | null {
+    const { sections = {}, as_of: asOf = '' } = this.doc?.meta ?? {}
+    const names = Object.keys(sections).filter((name) => sections[name as SectionName]?.overdue)
+    return names.length ? { names, asOf } : null
   }
 
   section(name: SectionName): SectionHealth {

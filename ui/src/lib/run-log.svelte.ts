@@ -28,8 +28,9 @@ export class RunLog {
       try {
         await seen()
         // The first page comes at once; then each question waits for the next line.
-        const page = await readLog(run, after, this.loaded ? waitS : 0, signal)
+        const page = await whileSeen(signal, (signal) => readLog(run, after, this.loaded ? waitS : 0, signal))
         if (signal.aborted) return
+        if (!page) continue
         if (page.lines.length) this.lines = [...this.lines, ...page.lines].slice(-limit)
         this.cut = this.cut || this.lines.length === limit
         after = page.next
@@ -42,6 +43,21 @@ export class RunLog {
         await new Promise((resume) => setTimeout(resume, retryMs))
       }
     }
+  }
+}
+
+/** Drops the question, with null for an answer, when the page is hidden. */
+async function whileSeen<T>(signal: AbortSignal, ask: (signal: AbortSignal) => Promise<T>): Promise<T | null> {
+  const hidden = new AbortController()
+  const onHide = () => document.hidden && hidden.abort()
+  document.addEventListener('visibilitychange', onHide)
+  try {
+    return await ask(AbortSignal.any([signal, hidden.signal]))
+  } catch (error) {
+    if (hidden.signal.aborted) return null
+    throw error
+  } finally {
+    document.removeEventListener('visibilitychange', onHide)
   }
 }
 

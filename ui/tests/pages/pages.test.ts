@@ -162,6 +162,28 @@ test('a server that is gone leaves the last state, with its age and the reason',
   await banner.waitFor({ state: 'detached', timeout: 30_000 })
 })
 
+test('one section that fails makes neither the others nor the server look old', async () => {
+  fixture.fleet.failedAt = Date.now() - 70_000
+  fixture.fleet.fail = { analytics: 'no answer by the deadline of 5s' }
+  fixture.publish()
+  const check = async (page: Page) => {
+    expect(await page.locator('.banner').count()).toBe(0)
+    expect(await page.locator('.freshness').innerText()).toMatch(/^as of [0-5]\.\d s ago[^]*analytics 1 m old/)
+  }
+  for (const path of ['/', '/jobs', '/agents', '/workers']) {
+    const page = await open(path)
+    await check(page)
+    if (path === '/') {
+      await page.locator('.band:has-text("As of 1 m ago."):has-text("No answer by")').first().waitFor()
+      fixture.state.noStream = true
+      fixture.cutStreams()
+      await page.waitForSelector('.freshness:has-text("polling")')
+      await check(page)
+      fixture.state.noStream = false
+    }
+  }
+})
+
 test('a server without any document yet shows dashes, and fills in when there is one', async () => {
   fixture.state.empty = true
   const page = await open('/')

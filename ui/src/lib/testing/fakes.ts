@@ -1,5 +1,6 @@
 /** Stand-ins for the browser's side of the wire. Used by tests alone. */
-import type { Environment } from '../connection'
+import type { Environment, Stream } from '../connection'
+import type { Source } from '../shared-stream'
 import type { Document } from '../types/document'
 
 export class FakeStream extends EventTarget {
@@ -32,10 +33,12 @@ export class FakeServer implements Environment {
   isHidden = false
   answer: () => Response | Promise<Response> = () => new Response(null, { status: 503 })
 
-  openStream = (url: string): EventSource => {
-    const stream = new FakeStream(url)
+  restAfterMs = 30_000
+
+  openStream = (source: Source): Stream => {
+    const stream = new FakeStream(source.url())
     this.streams.push(stream)
-    return stream as unknown as EventSource
+    return stream
   }
 
   fetch: typeof fetch = async (input, init) => {

@@ -330,6 +330,8 @@ export interface Boot {
   version: string
   /** The path of a proxy that the dashboard is below; empty: none. */
   base: string
+  /** The server's clock when it wrote the page. */
+  now: string
   served: Served
 }
 
@@ -339,7 +341,7 @@ export interface Me {
   role: Role
 }
 
-/** Which rung of the server's ladder answered, and how old the document was at that moment. */
+/** Which rung of the server's ladder answered, and how old what it shows was at that moment: its oldest overdue section. */
 export interface Served {
   rung: string
   age_s: number
