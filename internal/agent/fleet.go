@@ -14,7 +14,7 @@ var (
 	fleetKeys = []string{"agents", "queues", "server"}
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
-		"env", "pass_env", "schedule", "args", "priority", "cut_off",
+		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off",
 	}
 	backoffKeys = []string{"initial", "factor", "max"}
 	queueKeys   = []string{"concurrency"}
@@ -111,6 +111,8 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 		Env:         d.env(set.get("env")),
 		PassEnv:     d.passEnv(set.get("pass_env")),
 		Schedule:    d.schedule(set.get("schedule")),
+		CatchUp:     d.catchUp(set),
+		Spread:      d.spread(set),
 		Args:        d.args(set.get("args")),
 		Priority:    d.number(set.get("priority"), "priority", 4, 1),
 		CutOff:      d.cutOff(set.get("cut_off")),
@@ -260,6 +262,36 @@ func (d *decoder) schedule(n *yaml.Node) string {
 		d.fault(n, "%s", err)
 	}
 	return text
+}
+
+// catchUp reads how late a missed time of the schedule is made up for.
+func (d *decoder) catchUp(set fields) time.Duration {
+	const always, never = 0, -1
+	n := d.ofSchedule(set, "catch_up")
+	if n == nil {
+		return always
+	}
+	switch resolve(n).Value {
+	case "true", "always":
+		return always
+	case "false", "never", "0", "0s":
+		return never
+	}
+	return d.duration(n, "catch_up", time.Second, 366*24*time.Hour, time.Hour)
+}
+
+func (d *decoder) spread(set fields) time.Duration {
+	return d.duration(d.ofSchedule(set, "spread"), "spread", 0, 24*time.Hour, 0)
+}
+
+// ofSchedule returns a setting that means nothing without a schedule.
+func (d *decoder) ofSchedule(set fields, key string) *yaml.Node {
+	n := set.get(key)
+	if n != nil && set.get("schedule") == nil {
+		d.fault(n, `%s is for agents with a schedule: write schedule: "@hourly" beside it, or leave it out`, key)
+		return nil
+	}
+	return n
 }
 
 func (d *decoder) workingDir(n *yaml.Node) string {

@@ -127,6 +127,7 @@ func syntaxText(err error) string {
 
 // syntaxHints say how to write what the parser's messages only hint at.
 var syntaxHints = []struct{ text, hint string }{
+	{"did not find expected alphabetic or numeric", "text that begins with * or & needs quotes: write for example schedule: \"*/5 * * * *\""},
 	{"cannot start any token", "indent with spaces, not tabs, and put text that begins with @, %, or ` in quotes"},
 	{"mapping values are not allowed", `put text that contains ": " in quotes, and check the indentation`},
 	{"could not find expected ':'", "write key: value, and check the indentation"},

@@ -41,6 +41,8 @@ agents:
     env: {PORT: 8080, DEBUG: true, WHEN: 2026-01-02, EMPTY: ""}
     pass_env: [API_KEY]
     schedule: "@every 20s"
+    catch_up: never
+    spread: 5m
     args: {path: ., deep: {list: [1, 2.5, null, true, 0x10]}, big: 12345678901234567890123, exact: [1.10, 1e400, 3.14159265358979323846]}
     priority: 2
     cut_off: continue
@@ -59,7 +61,7 @@ queues:
 			Concurrency: 2, Timeout: 30 * time.Second, KillGrace: time.Second, MaxAttempts: 5,
 			Backoff: Backoff{Initial: 2 * time.Second, Factor: 1.5, Max: time.Minute},
 			Env:     map[string]string{"PORT": "8080", "DEBUG": "true", "WHEN": "2026-01-02", "EMPTY": ""},
-			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", Priority: 2, CutOff: CutOffContinue,
+			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", CatchUp: -1, Spread: 5 * time.Minute, Priority: 2, CutOff: CutOffContinue,
 			Args: []byte(`{"big":12345678901234567890123,"deep":{"list":[1,2.5,null,true,16]},"exact":[1.10,1e400,3.14159265358979323846],"path":"."}`),
 		}, {
 			Name: "count", Command: []string{dir + "/run"}, Dir: "/", Queue: "shared", Concurrency: 4, Timeout: DefaultTimeout,
@@ -115,6 +117,13 @@ func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 		{"tab", "agents:\n\tone: 1", "2: not valid YAML: found character that cannot start any token: indent with spaces, not tabs, and put text that begins with @, %, or ` in quotes"},
 		{"colon", "agents:\n  one: two: 3", `2: not valid YAML: mapping values are not allowed in this context: put text that contains ": " in quotes, and check the indentation`},
 		{"unknown anchor", "agents:\n  one: {command: [sh],\n env: *gone}", "3: not valid YAML: *gone refers to an anchor that is not defined above: write &gone before the value meant"},
+		{"unquoted schedule", "agents:\n  one:\n    command: [sh]\n    schedule: */5 * * * *", `4: not valid YAML: did not find expected alphabetic or numeric character: text that begins with * or & needs quotes: write for example schedule: "*/5 * * * *"`},
+		{"unquoted schedule of stars", "agents:\n  one: {command: [sh],\n schedule: * * * * *}", `3: not valid YAML: did not find expected alphabetic or numeric character: text that begins with * or & needs quotes: write for example schedule: "*/5 * * * *"`},
+		{"unquoted name of a schedule", "agents:\n  one:\n    schedule: @hourly", "3: not valid YAML: found character that cannot start any token: indent with spaces, not tabs, and put text that begins with @, %, or ` in quotes"},
+		{"step of more than an hour", agent(`schedule: "*/90 * * * *"`), `2: "*/90 * * * *" is not a schedule: "*/90" in its minutes would not come every 90m, because 90 does not divide 60: write "@every 90m", or "0" if these minutes are meant`},
+		{"catch_up of nothing", agent("catch_up: 1h"), `2: catch_up is for agents with a schedule: write schedule: "@hourly" beside it, or leave it out`},
+		{"catch_up of a word", agent(`schedule: "@hourly", catch_up: some`), `2: catch_up must be a duration with a unit (ms, s, m, h) and is "some": write catch_up: 1h`},
+		{"spread without unit", agent(`schedule: "@hourly", spread: 5`), `2: spread must be a duration with a unit (ms, s, m, h) and is 5: write spread: 5s`},
 		{"two documents", agent("") + "\n---\nagents: {}", "3: a second document begins here: keep everything in one, without --- between"},
 		{"broken second document", agent("") + "\n---\n[", "4: not valid YAML: did not find expected node content: check the brackets, quotes and indentation above this line"},
 		{"unknown section", agent("") + "\nagnets: {}", `3: unknown key "agnets" in the file: did you mean agents?`},
@@ -152,7 +161,7 @@ func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 		{"cut off as a yes", agent("cut_off: [stop]"), `2: cut_off must be text and is a list: write cut_off: continue`},
 		{"backoff factor", agent("backoff: {factor: .nan}"), `2: factor must be a number from 1 to 100 and is .nan: write factor: 2`},
 		{"backoff order", agent("backoff: {initial: 2m, max: 1m}"), `2: backoff: max (1m) is shorter than initial (2m): swap them`},
-		{"schedule", agent("schedule: every minute"), `2: "every minute" is not a schedule (expected exactly 5 fields, found 2: [every minute]): write five cron fields ("*/5 * * * *"), @hourly, @daily, @weekly, @monthly, @yearly, or "@every 20s"`},
+		{"schedule", agent("schedule: every minute"), `2: "every minute" is not a schedule: it has 2 fields: write five cron fields ("*/5 * * * *"), @hourly, @daily, @weekly, @monthly, @yearly, or "@every 20s"`},
 		{"env name", agent(`env: {"A B": 1}`), `2: "A B" cannot be the name of an environment variable: letters, digits and _`},
 		{"env taken", agent("env: {AGENTOS_ARG_X: 1}"), `2: the variable AGENTOS_ARG_X is set by agentos itself: choose another name`},
 		{"env null", agent("env: {LANG: }"), `2: env LANG must be text and is nothing: write env: {LANG: C}`},

@@ -3,54 +3,129 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
-
-	"github.com/robfig/cron/v3"
 )
 
 const scheduleForms = `write five cron fields ("*/5 * * * *"), @hourly, @daily, @weekly, @monthly, @yearly, or "@every 20s"`
 
-var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+// Schedule says when an agent's jobs are due.
+type Schedule struct {
+	every  time.Duration // of "@every", else 0
+	fields fields5
+	zone   *time.Location
+	offset time.Duration // by which each time of the fields, and the first of "@every", is later
+	text   string
+}
+
+// scheduleNames are the schedules that have one.
+var scheduleNames = map[string]string{
+	"@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
+	"@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
+}
 
 // ParseSchedule reads five cron fields (minute, hour, day of month, month, day of week), a name such as @hourly, or
 // "@every DURATION" of at least a second. Times are local unless the text begins with "TZ=Europe/Vienna ".
-func ParseSchedule(text string) (cron.Schedule, error) {
-	if err := checkSchedule(text); err != nil {
-		return nil, err
+//
+// A time that the clocks skip in spring comes at once after the gap, one that they repeat in autumn comes at the first of the two.
+// Where every hour is named the schedule follows the clock instead: twice through an hour that comes twice.
+func ParseSchedule(text string) (*Schedule, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, errors.New("the schedule is empty: " + scheduleForms)
 	}
-	schedule, err := cronParser.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("%q is not a schedule (%w): %s", text, err, scheduleForms)
+	s := &Schedule{zone: time.Local, text: strings.TrimSpace(text)}
+	rest := s.text
+	if strings.HasPrefix(rest, "TZ=") || strings.HasPrefix(rest, "CRON_TZ=") {
+		var err error
+		if s.zone, rest, err = cutZone(rest); err != nil {
+			return nil, err
+		}
 	}
-	if schedule.Next(time.Now()).IsZero() {
-		return nil, fmt.Errorf("the schedule %q never comes: no such day in the next five years", text)
+	if every, found := strings.CutPrefix(rest, "@every"); found {
+		return s, s.readEvery(text, strings.TrimSpace(every))
 	}
-	return schedule, nil
+	if named, found := scheduleNames[rest]; found {
+		rest = named
+	}
+	var err error
+	if s.fields, err = parseFields(rest); err != nil {
+		return nil, fmt.Errorf("%q is not a schedule: %w", text, err)
+	}
+	return s, nil
 }
 
-// checkSchedule refuses what the cron library would panic on or silently change.
-func checkSchedule(text string) error {
-	if strings.TrimSpace(text) == "" {
-		return errors.New("the schedule is empty: " + scheduleForms)
-	}
-	if strings.HasPrefix(text, "TZ=") || strings.HasPrefix(text, "CRON_TZ=") {
-		zone, rest, found := strings.Cut(text, " ")
-		if !found {
-			return fmt.Errorf(`%q has a time zone and no schedule: write "%s 0 4 * * *"`, text, zone)
-		}
-		text = strings.TrimSpace(rest)
-	}
-	every, found := strings.CutPrefix(text, "@every ")
+func cutZone(text string) (*time.Location, string, error) {
+	name, rest, found := strings.Cut(text, " ")
 	if !found {
-		return nil
+		return nil, "", fmt.Errorf(`%q has a time zone and no schedule: write "%s 0 4 * * *"`, text, name)
 	}
-	d, err := time.ParseDuration(strings.TrimSpace(every))
+	_, zoneName, _ := strings.Cut(name, "=")
+	zone, err := time.LoadLocation(zoneName)
+	if err != nil || zoneName == "" {
+		return nil, "", fmt.Errorf(`%q: there is no time zone %q here: write one such as TZ=Europe/Vienna`, text, zoneName)
+	}
+	return zone, strings.TrimSpace(rest), nil
+}
+
+func (s *Schedule) readEvery(text, every string) error {
+	d, err := time.ParseDuration(every)
 	if err != nil {
 		return fmt.Errorf(`%q is not a schedule: write "@every 20s", "@every 5m" or "@every 1h30m"`, text)
 	}
 	if d < time.Second || d%time.Second != 0 {
 		return fmt.Errorf(`%q: the shortest step is one second and steps are whole seconds: write "@every 1s" or more`, text)
 	}
+	s.every = d
 	return nil
+}
+
+// Spread makes the schedule later by a time below within that depends on the name alone, so that many agents of one schedule
+// do not start together. It returns the schedule.
+func (s *Schedule) Spread(name string, within time.Duration) *Schedule {
+	if seconds := uint64(within / time.Second); seconds > 0 {
+		sum := fnv.New64a()
+		_, _ = sum.Write([]byte(name))
+		s.offset = time.Duration(mix(sum.Sum64())%seconds) * time.Second
+	}
+	return s
+}
+
+// mix spreads the bits of a sum: names that differ in their last letter must not be neighbours.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Every returns the step of an "@every" schedule, which does not depend on clocks; 0 for any other.
+func (s *Schedule) Every() time.Duration { return s.every }
+
+// String returns the schedule as written, with the zone that it is in: the same on hosts of different zones only when it means
+// the same there.
+func (s *Schedule) String() string {
+	text := s.text
+	if s.zone == time.Local && s.every == 0 {
+		text = "TZ=" + ZoneName() + " " + text
+	}
+	if s.offset > 0 {
+		text += " +" + short(s.offset)
+	}
+	return text
+}
+
+// First returns when a schedule that begins now is due.
+func (s *Schedule) First(now time.Time) time.Time {
+	if s.every > 0 {
+		return now.Add(s.every + s.offset)
+	}
+	return s.Next(now)
+}
+
+// Next returns the first time after a moment; of "@every", one step later.
+func (s *Schedule) Next(after time.Time) time.Time {
+	if s.every > 0 {
+		return after.Add(s.every)
+	}
+	return s.fields.next(after.Add(-s.offset), s.zone).Add(s.offset)
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"time"
 )
@@ -58,9 +59,23 @@ type Spec struct {
 	Env         map[string]string // added to the few variables every agent gets
 	PassEnv     []string          // names of variables handed on from the host's environment: the place for secrets
 	Schedule    string            // for ParseSchedule; empty means none
+	CatchUp     time.Duration     // how late a missed time of the schedule is made up for; zero means however late, negative not at all
+	Spread      time.Duration     // within which the schedule's times are put off, by the agent's name
 	Args        json.RawMessage   // a JSON object: the arguments of scheduled runs; never nil
 	Priority    int               // 1 (first) to 4
 	CutOff      CutOff            // what becomes of its attempts when their worker cannot reach the database
+}
+
+// Due returns the agent's schedule; nil when it has none.
+func (s *Spec) Due() (*Schedule, error) {
+	if s.Schedule == "" {
+		return nil, nil
+	}
+	schedule, err := ParseSchedule(s.Schedule)
+	if err != nil {
+		return nil, fmt.Errorf("agent %s: %w", s.Name, err)
+	}
+	return schedule.Spread(s.Name, s.Spread), nil
 }
 
 // CutOff says what a worker does with an agent's attempts while it cannot reach the database and others can: their jobs
