@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -22,7 +23,7 @@ const maxFileSize = 1 << 20
 
 // Load reads agentos.yaml. The error is a [Faults] when the file was read and is not valid.
 func Load(path string) (*Fleet, error) {
-	data, err := readFile(path)
+	data, written, err := readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("load agents: %w", err)
 	}
@@ -30,23 +31,29 @@ func Load(path string) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load agents: %w", err)
 	}
-	return Parse(path, dir, data)
-}
-
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	fleet, err := Parse(path, dir, data)
 	if err != nil {
 		return nil, err
 	}
+	fleet.ModTime = written
+	return fleet, nil
+}
+
+func readFile(path string) (data []byte, written time.Time, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, written, err
+	}
 	if !info.Mode().IsRegular() { // opening a named pipe would wait for ever
-		return nil, fmt.Errorf("%s is not a regular file", path)
+		return nil, written, fmt.Errorf("%s is not a regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, written, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	data, err = io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	return data, info.ModTime(), err
 }
 
 // Parse reads the text of an agentos.yaml. Name is what faults call the file; dir, an absolute path, is what relative

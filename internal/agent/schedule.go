@@ -129,3 +129,15 @@ func (s *Schedule) Next(after time.Time) time.Time {
 	}
 	return s.fields.next(after.Add(-s.offset), s.zone).Add(s.offset)
 }
+
+// Latest returns the latest time that may be due next. It allows for a clock that was set back a little: what names its hours
+// does not come again for up to three hours of that, as in ISC cron.
+func (s *Schedule) Latest(now time.Time) time.Time {
+	switch {
+	case s.every > 0:
+		return s.First(now).Add(time.Minute)
+	case s.fields.everyHour():
+		return s.Next(now.Add(time.Minute))
+	}
+	return s.Next(now.Add(longestGap))
+}

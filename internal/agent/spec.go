@@ -24,7 +24,9 @@ type Fleet struct {
 	Dir    string      // absolute; what relative commands and working directories are relative to
 	Agents []*Spec     // in file order
 	Queues []QueueSpec // every queue: each agent's own in file order, then those declared under `queues`
-	Hash   string      // equal for two files that describe the same fleet
+	// ModTime is when the file was written; zero when it was not read from one.
+	ModTime time.Time
+	Hash    string // equal for two files that describe the same fleet
 }
 
 // Agent returns the agent of that name, or nil.

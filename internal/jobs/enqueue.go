@@ -71,7 +71,10 @@ func (a *attempt) insertParams(requests []agent.EnqueueRequest) ([]river.InsertM
 var tagForm = regexp.MustCompile(`^[\w][\w\-]+[\w]$`)
 
 func (s *Service) paramsOf(p EnqueueParams) (river.InsertManyParams, error) {
-	fleet := s.Fleet()
+	return s.paramsFor(s.Fleet(), p)
+}
+
+func (s *Service) paramsFor(fleet *agent.Fleet, p EnqueueParams) (river.InsertManyParams, error) {
 	spec := fleet.Agent(p.Agent)
 	if spec == nil {
 		return river.InsertManyParams{}, unknownAgent(fleet, p.Agent)

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -16,18 +17,26 @@ const (
 	scheduleLook  = time.Second // how often other processes' work is noticed
 	scheduleTag   = "scheduled"
 	scheduleRetry = 5 * time.Second // after a failure
+	// onTime is how late a time may be noticed and still not be one that was missed.
+	onTime = time.Minute
 )
 
-// nextRuns is when each scheduled agent is due next, by agent.
-type nextRuns struct {
+// timetable is when each scheduled agent is due next. Times are those of the database's clock, which all processes share.
+type timetable struct {
+	working sync.Mutex // one of loading and inserting at a time
+	plan    *fleetPlan // nil before Start
+	rows    map[string]scheduleRow
+	clock   clock
+
 	mu sync.Mutex
-	at map[string]time.Time
+	at map[string]time.Time // for NextRun
 }
 
-func (n *nextRuns) set(at map[string]time.Time) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.at = at
+// scheduleRow is the row of one agent.
+type scheduleRow struct {
+	agent, spec string
+	next        int64
+	jobID       sql.NullInt64
 }
 
 // NextRun returns when an agent is due by its schedule; nil when it has none, or before Start.
@@ -40,67 +49,148 @@ func (s *Service) NextRun(agent string) *time.Time {
 	return nil
 }
 
-// loadSchedule makes each scheduled agent's row say when it is due. A row of the same schedule stays: a time missed while
-// nothing ran is made up for once.
+// loadSchedule puts a fleet's schedules and queues in force, as far as no newer file has another say. A row of the same
+// schedule stays: a time missed while nothing ran may be made up for.
 func (s *Service) loadSchedule(ctx context.Context, fleet *agent.Fleet) error {
-	err := s.inTx(ctx, func(tx *db.Tx) error {
-		for _, spec := range fleet.Agents {
-			if spec.Schedule == "" {
-				if _, err := tx.ExecContext(ctx, `delete from schedule where agent = $1`, spec.Name); err != nil {
-					return err
-				}
+	p, err := newFleetPlan(fleet)
+	if err != nil {
+		return err
+	}
+	t := &s.next
+	t.working.Lock()
+	defer t.working.Unlock()
+	if err := s.hold(ctx, p, t.plan); err != nil {
+		return err
+	}
+	now, rows, err := s.readSchedule(ctx, p)
+	if err != nil {
+		return err
+	}
+	if err := s.settleQueues(ctx, p); err != nil {
+		return err
+	}
+	if _, err := s.mendSchedule(ctx, p, now, rows); err != nil {
+		return err
+	}
+	t.plan = p
+	_, _, err = s.readSchedule(ctx, p)
+	return err
+}
+
+// readSchedule returns the rows by agent, with the time of the database, and shows those of the plan's agents to NextRun.
+func (s *Service) readSchedule(ctx context.Context, p *fleetPlan) (now time.Time, rows map[string]scheduleRow, err error) {
+	at := map[string]time.Time{}
+	rows = map[string]scheduleRow{}
+	asked := time.Since(s.began)
+	found, err := s.db.Read.QueryContext(ctx, `select `+s.sql.nowMS+`, coalesce(agent, ''), coalesce(spec, ''), coalesce(next_ms, 0), job_id
+		from (select 1) one left join schedule on true`)
+	_, err = Collect(found, err, func(found *sql.Rows) (r scheduleRow, err error) {
+		var ms int64
+		if err = found.Scan(&ms, &r.agent, &r.spec, &r.next, &r.jobID); err != nil || r.agent == "" {
+			now = fromMS(ms)
+			return r, err
+		}
+		now = fromMS(ms)
+		rows[r.agent] = r
+		if p.due[r.agent] != nil {
+			at[r.agent] = fromMS(r.next)
+		}
+		return r, nil
+	})
+	if err != nil {
+		return now, nil, err
+	}
+	s.next.mu.Lock()
+	s.next.at = at
+	s.next.mu.Unlock()
+	return now, rows, s.keepSteps(ctx, p, s.next.clock.look(now, asked, time.Since(s.began)), rows)
+}
+
+// keepSteps moves the times of "@every" with a clock that jumped by so much: they count from the time before, not from the clock.
+func (s *Service) keepSteps(ctx context.Context, p *fleetPlan, jump time.Duration, rows map[string]scheduleRow) error {
+	before := s.next.rows
+	s.next.rows = rows
+	if jump == 0 {
+		return nil
+	}
+	s.log.Warn("the clock was set, or this machine stood still", "by", jump.Round(time.Millisecond))
+	return s.inTx(ctx, func(tx *db.Tx) error {
+		for name, row := range rows {
+			if due := p.due[name]; due == nil || due.Every() == 0 || before[name].next != row.next || !p.decides(name) {
 				continue
 			}
-			next, err := nextTime(spec, time.Now())
-			if err != nil {
+			moved := row
+			moved.next += jump.Milliseconds()
+			if err := replaceRow(ctx, tx, row, moved); err != nil {
 				return err
 			}
-			_, err = tx.ExecContext(ctx, `insert into schedule (agent, spec, next_ms) values ($1, $2, $3)
-				on conflict (agent) do update set spec = excluded.spec, next_ms = excluded.next_ms where schedule.spec <> excluded.spec`,
-				spec.Name, spec.Schedule, next.UnixMilli())
-			if err != nil {
+			rows[name] = moved
+		}
+		return nil
+	})
+}
+
+// replaceRow changes a row, if it still is as it was read.
+func replaceRow(ctx context.Context, tx *db.Tx, old, row scheduleRow) error {
+	_, err := tx.ExecContext(ctx, `update schedule set spec = $4, next_ms = $5 where agent = $1 and spec = $2 and next_ms = $3`,
+		old.agent, old.spec, old.next, row.spec, row.next)
+	return err
+}
+
+// mendSchedule makes the rows what the schedules say: those of agents that this process decides on and that are missing, of
+// another schedule, or too far away for any time of it, as after a clock that was wrong. It tells whether there were any.
+func (s *Service) mendSchedule(ctx context.Context, p *fleetPlan, now time.Time, rows map[string]scheduleRow) (mended bool, err error) {
+	var changes []func(*db.Tx) error
+	for _, spec := range p.fleet.Agents {
+		row, found := rows[spec.Name]
+		due := p.due[spec.Name]
+		switch {
+		case !p.decides(spec.Name) || due == nil && !found:
+		case due == nil:
+			changes = append(changes, func(tx *db.Tx) error {
+				_, err := tx.ExecContext(ctx, `delete from schedule where agent = $1`, row.agent)
+				return err
+			})
+		case !found:
+			changes = append(changes, func(tx *db.Tx) error {
+				_, err := tx.ExecContext(ctx, `insert into schedule (agent, spec, next_ms) values ($1, $2, $3) on conflict (agent) do nothing`,
+					spec.Name, due.String(), due.First(now).UnixMilli())
+				return err
+			})
+		default:
+			if right := s.rightRow(p, spec, row, now); right != row {
+				changes = append(changes, func(tx *db.Tx) error { return replaceRow(ctx, tx, row, right) })
+			}
+		}
+	}
+	if changes == nil {
+		return false, nil
+	}
+	return true, s.inTx(ctx, func(tx *db.Tx) error {
+		for _, change := range changes {
+			if err := change(tx); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	_, err = s.readSchedule(ctx, fleet)
-	return err
 }
 
-func nextTime(spec *agent.Spec, after time.Time) (time.Time, error) {
-	schedule, err := agent.ParseSchedule(spec.Schedule)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("agent %s: %w", spec.Name, err)
+// rightRow is what an agent's row should be.
+func (s *Service) rightRow(p *fleetPlan, spec *agent.Spec, row scheduleRow, now time.Time) scheduleRow {
+	due := p.due[spec.Name]
+	right := row
+	right.spec = due.String()
+	same := row.spec == right.spec || row.spec == spec.Schedule // as versions before wrote it
+	switch {
+	case !same:
+		right.next = due.First(now).UnixMilli()
+	case p.tooFar(spec.Name, row.next, now):
+		right.next = due.First(now).UnixMilli()
+		s.log.Warn("the time of a schedule was too far away: the clock was wrong when it was set", "agent", spec.Name,
+			"was", fromMS(row.next), "is", fromMS(right.next))
 	}
-	return schedule.Next(after), nil
-}
-
-type due struct {
-	spec  *agent.Spec
-	next  int64
-	jobID sql.NullInt64
-}
-
-// readSchedule returns the rows of the fleet's agents and shows them to NextRun.
-func (s *Service) readSchedule(ctx context.Context, fleet *agent.Fleet) ([]due, error) {
-	at := map[string]time.Time{}
-	rows, err := s.db.Read.QueryContext(ctx, `select agent, next_ms, job_id from schedule`)
-	all, err := Collect(rows, err, func(rows *sql.Rows) (d due, err error) {
-		var name string
-		err = rows.Scan(&name, &d.next, &d.jobID)
-		if d.spec = fleet.Agent(name); d.spec != nil && d.spec.Schedule != "" {
-			at[name] = fromMS(d.next)
-		}
-		return d, err
-	})
-	if err == nil {
-		s.next.set(at)
-	}
-	return all, err
+	return right
 }
 
 // runSchedule inserts the jobs that are due. Each process does; a guarded update makes it happen once.
@@ -120,32 +210,44 @@ func (s *Service) runSchedule() {
 		next, err := s.insertDue(ctx)
 		cancel()
 		s.health.report("insert scheduled jobs", err)
-		wait = min(max(time.Until(next), time.Millisecond), scheduleLook)
+		wait = min(max(next, time.Millisecond), scheduleLook)
 		if err != nil {
 			wait = scheduleRetry
 		}
 	}
 }
 
-// insertDue inserts what is due and returns when to look again.
-func (s *Service) insertDue(ctx context.Context) (time.Time, error) {
-	rows, err := s.readSchedule(ctx, s.Fleet())
-	if err != nil {
-		return time.Time{}, err
+// insertDue inserts what is due and returns how long until something is.
+func (s *Service) insertDue(ctx context.Context) (time.Duration, error) {
+	t := &s.next
+	t.working.Lock()
+	defer t.working.Unlock()
+	p := t.plan
+	if err := s.keepHold(ctx, p); err != nil {
+		return 0, err
 	}
-	now := time.Now()
-	soonest := now.Add(scheduleLook)
+	now, rows, err := s.readSchedule(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	if mended, err := s.mendSchedule(ctx, p, now, rows); err != nil {
+		return 0, err
+	} else if mended {
+		if now, rows, err = s.readSchedule(ctx, p); err != nil {
+			return 0, err
+		}
+	}
+	soonest := scheduleLook
 	var errs []error
-	for _, d := range rows {
+	for name, due := range p.due {
+		row, found := rows[name]
 		switch {
-		case d.spec == nil || d.spec.Schedule == "":
-		case d.next > now.UnixMilli():
-			if next := fromMS(d.next); next.Before(soonest) {
-				soonest = next
-			}
+		case !found || !p.decides(name):
+		case row.next > now.UnixMilli():
+			soonest = min(soonest, fromMS(row.next).Sub(now))
 		default:
-			if err := s.insertOne(ctx, d, now); err != nil {
-				errs = append(errs, fmt.Errorf("agent %s: %w", d.spec.Name, err))
+			if err := s.insertOne(ctx, p, due, row, now); err != nil {
+				errs = append(errs, fmt.Errorf("agent %s: %w", name, err))
 			}
 		}
 	}
@@ -153,31 +255,33 @@ func (s *Service) insertDue(ctx context.Context) (time.Time, error) {
 }
 
 // insertOne inserts the job of one agent, unless its last one still waits: a schedule does not pile up.
-func (s *Service) insertOne(ctx context.Context, d due, now time.Time) error {
-	next, err := nextTime(d.spec, now)
-	if err != nil {
-		return err
-	}
-	params, err := s.paramsOf(EnqueueParams{Agent: d.spec.Name, Args: d.spec.Args, Tags: []string{scheduleTag}})
+func (s *Service) insertOne(ctx context.Context, p *fleetPlan, schedule *agent.Schedule, row scheduleRow, now time.Time) error {
+	spec := p.fleet.Agent(row.agent)
+	params, err := s.paramsFor(p.fleet, EnqueueParams{Agent: spec.Name, Args: spec.Args, Tags: []string{scheduleTag}})
 	if err != nil {
 		return err
 	}
 	inserted := false
 	err = s.inTx(ctx, func(tx *db.Tx) error {
-		result, err := tx.ExecContext(ctx, `update schedule set next_ms = $3 where agent = $1 and next_ms = $2`, d.spec.Name, d.next, next.UnixMilli())
+		result, err := tx.ExecContext(ctx, `update schedule set next_ms = $3 where agent = $1 and next_ms = $2`, spec.Name, row.next,
+			following(schedule, fromMS(row.next), now).UnixMilli())
 		if err != nil {
 			return err
 		}
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return err // another process was faster
 		}
+		if missed(spec, fromMS(row.next), now) {
+			s.log.Info("not making up for a time of a schedule that was missed", "agent", spec.Name, "due", fromMS(row.next))
+			return nil
+		}
 		var state string
-		err = tx.QueryRowContext(ctx, `select state from river_job where id = $1`, d.jobID).Scan(&state)
+		err = tx.QueryRowContext(ctx, `select state from river_job where id = $1`, row.jobID).Scan(&state)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
 		if state == "available" || state == "scheduled" || state == "retryable" {
-			s.log.Info("skipping a scheduled run: the one before still waits", "agent", d.spec.Name, "job", d.jobID.Int64, "state", state)
+			s.log.Info("skipping a scheduled run: the one before still waits", "agent", spec.Name, "job", row.jobID.Int64, "state", state)
 			return nil
 		}
 		job, err := s.queue.InsertTx(ctx, tx, params.Args, params.InsertOpts)
@@ -185,11 +289,25 @@ func (s *Service) insertOne(ctx context.Context, d due, now time.Time) error {
 			return err
 		}
 		inserted = true
-		_, err = tx.ExecContext(ctx, `update schedule set job_id = $2 where agent = $1`, d.spec.Name, job.Job.ID)
+		_, err = tx.ExecContext(ctx, `update schedule set job_id = $2 where agent = $1`, spec.Name, job.Job.ID)
 		return err
 	})
 	if inserted && err == nil {
 		s.onChange("queue", "jobs", "agents")
 	}
 	return err
+}
+
+// following returns the time after one that is due now. The steps of "@every" go on from it, and from now once one was missed.
+func following(schedule *agent.Schedule, due, now time.Time) time.Time {
+	if every := schedule.Every(); every > 0 && now.Sub(due) < min(every/2, onTime) {
+		return schedule.Next(due)
+	}
+	return schedule.Next(now)
+}
+
+// missed tells whether a time is too long ago to be made up for.
+func missed(spec *agent.Spec, due, now time.Time) bool {
+	late := now.Sub(due)
+	return spec.CatchUp != 0 && late > max(cmp.Or(spec.CatchUp, 0), onTime)
 }

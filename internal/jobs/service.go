@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
@@ -64,14 +65,17 @@ type Service struct {
 	active  *activeSet
 	logs    *logBook
 	journal *journal // Postgres only
-	next    nextRuns
+	next    timetable
 	health  health
 	pulse   pulse
 	watch   watch // used by the upkeep loop alone, once it runs
 
 	id    string // of this worker; empty when this process is none
-	done  atomic.Int64
-	ended chan struct{}
+	began time.Time
+	// process names this one where it holds a version of the agents' file.
+	process string
+	done    atomic.Int64
+	ended   chan struct{}
 
 	life    context.Context // of everything in the background; its end makes them give up
 	giveUp  context.CancelFunc
@@ -127,6 +131,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run,
 		limiter: newLimiter(), active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
+	s.began, s.process = time.Now(), newWorkerID()
 	if !opts.NoWork && (opts.Agents == nil || len(opts.Agents) > 0) {
 		s.id = newWorkerID()
 	}

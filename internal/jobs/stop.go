@@ -86,5 +86,6 @@ func (s *Service) wrapUp() {
 	defer cancel()
 	s.health.report("write the last log lines", s.logs.flush(ctx))
 	s.health.report("sum up the last runs", s.rollUpLast(ctx))
+	s.health.report("let the agents' file go", s.letFileGo(ctx))
 	s.health.report("sign off this worker", s.signOff(ctx))
 }
