@@ -61,7 +61,7 @@ var testsMayImport = map[string][]string{
 	"internal/auth":      {"internal/db/dbtest"},
 	"internal/jobs":      {"internal/db/dbtest", "test/servers"},
 	"internal/attach":    {"internal/db/dbtest", "test/servers"},
-	"internal/source":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/source":    {"internal/attach", "internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/prerender": {"ui"},
 	"internal/server":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/cli":       {"internal/db/dbtest"},

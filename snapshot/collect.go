@@ -232,6 +232,7 @@ func (w *Warmer) tell(s *section, err error) {
 		if s.err = err.Error(); s.err == "" {
 			s.err = "failed without a reason"
 		}
+		s.err = clipError(s.err)
 	}
 	var panicked *panicError
 	switch {
@@ -240,10 +241,27 @@ func (w *Warmer) tell(s *section, err error) {
 		w.opts.Log.Error("source panicked, the section's last good value stays", "section", s.Name,
 			"panic", panicked.value, "stack", string(panicked.stack))
 	case s.err != "":
-		w.opts.Log.Warn("section fails, its last good value stays", "section", s.Name, "error", s.err)
+		w.opts.Log.Warn("section fails, its last good value stays", "section", s.Name, "error", err.Error())
 	default:
 		w.opts.Log.Info("section works again", "section", s.Name)
 	}
+}
+
+// maxErrorBytes bounds an error in the document, escaped as JSON; the log has all of it.
+const maxErrorBytes = 400
+
+// clipError cuts a text to what the document has room for.
+func clipError(text string) string {
+	encoded, _ := json.Marshal(text) // a string always encodes
+	if len(encoded) <= maxErrorBytes {
+		return text
+	}
+	runes := []rune(text[:min(len(text), maxErrorBytes)])
+	for len(encoded) > maxErrorBytes-len("…") {
+		runes = runes[:len(runes)-1-len(runes)/20]
+		encoded, _ = json.Marshal(string(runes))
+	}
+	return string(runes) + "…"
 }
 
 // announce wakes Run and whoever waits for calls to end. w.mu is held.

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -109,4 +110,21 @@ func TestSectionMetaRoundTrip(t *testing.T) {
 			t.Errorf("%s became %+v, %v; want %+v", raw, got, err, m)
 		}
 	}
+}
+
+// An error in the document is short, whatever a source says: the log has all of it.
+func TestErrorsOfSectionsAreCut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		source := snapshottest.NewSource(nil)
+		source.Fail(errors.New(strings.Repeat("<é\u2028", 5000)))
+		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{},
+			snapshot.Section{Name: "queue", Source: source}, snapshot.Section{Name: "logs", Source: snapshottest.NewSource(nil)})
+		if err := warmer.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := cache.Current()
+		if text := s.Sections["queue"].Error; !strings.HasPrefix(text, "<é") || !strings.HasSuffix(text, "…") || len(s.JSON) > 1000 {
+			t.Errorf("a document of %d bytes has the error %q", len(s.JSON), text)
+		}
+	})
 }

@@ -15,8 +15,8 @@ import (
 const (
 	// kindsSince is how far back a kind must have been seen to be shown.
 	kindsSince = 7 * 24 * time.Hour
-	// maxKinds bounds how many kinds are shown; those with the most jobs come first.
-	maxKinds = 200
+	// maxKinds bounds of how many kinds the last run is remembered.
+	maxKinds = 20_000
 	// kindsEvery is how often the sums are asked which kinds there are.
 	kindsEvery = 30 * time.Second
 	// maxByKind bounds how many waiting jobs are looked at one by one to tell of what kind they are.
@@ -26,14 +26,14 @@ const (
 // kinds is what is known of the kinds of jobs, which are shown as agents.
 type kinds struct {
 	waiting paced[map[string]map[string]int64] // by kind and state
-	known   paced[map[string]string]           // kinds to their usual queues
+	known   paced[map[string]jobs.AgentSums]
 
 	mu   sync.Mutex
 	last map[string]*lastOfKind
 }
 
 type lastOfKind struct {
-	at      time.Time
+	at, ok  time.Time // when jobs ended, and when one succeeded
 	outcome string
 	failure *jobs.Failure
 }
@@ -47,7 +47,7 @@ func (k *kinds) ended(e *ended) {
 	}
 	last := k.last[e.Agent]
 	if last == nil {
-		if len(k.last) >= 10*maxKinds {
+		if len(k.last) >= maxKinds {
 			return
 		}
 		last = &lastOfKind{}
@@ -56,6 +56,9 @@ func (k *kinds) ended(e *ended) {
 	if !e.At.Before(last.at) {
 		last.at = e.At
 		last.outcome = outcomeOf(e)
+	}
+	if e.OK > 0 {
+		last.ok = later(last.ok, e.At)
 	}
 	if e.fingerprint != "" && (last.failure == nil || !e.At.Before(last.failure.At)) {
 		last.failure = &jobs.Failure{JobID: e.id, Agent: e.Agent, At: e.At.UTC(), Error: jobs.Clip(e.failure, 200)}
@@ -74,19 +77,10 @@ func outcomeOf(e *ended) string {
 	return "failed"
 }
 
-// queues returns the queue that each known kind usually is in.
-func (k *kinds) queues() map[string]string {
-	return maps.Clone(k.known.last())
-}
-
-// knownKinds lists the kinds of which jobs ended lately, wait or run.
-func (s *Service) knownKinds(ctx context.Context) (map[string]string, error) {
-	known, _, err := s.kinds.known.get(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (map[string]string, error) {
-		known, err := s.AgentsSince(ctx, time.Now().Add(-kindsSince))
-		if err != nil {
-			return nil, err
-		}
-		return known, nil
+// knownKinds returns the kinds of which jobs ended lately.
+func (s *Service) knownKinds(ctx context.Context) (map[string]jobs.AgentSums, error) {
+	known, _, err := s.kinds.known.get(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (map[string]jobs.AgentSums, error) {
+		return s.AgentsSince(ctx, time.Now().Add(-kindsSince))
 	})
 	return known, err
 }
@@ -111,8 +105,8 @@ func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int6
 	})
 }
 
-// Agents returns what is known of each kind. How many may run at once is not: Slots is -1.
-func (s *Service) Agents(ctx context.Context) (map[string]jobs.AgentStats, error) {
+// Agents returns how each kind stands. How many may run at once is not known: Slots is -1.
+func (s *Service) Agents(ctx context.Context) (map[string]*jobs.AgentStats, error) {
 	now, err := s.runningJobs(ctx)
 	if err != nil {
 		return nil, err
@@ -131,20 +125,20 @@ func (s *Service) Agents(ctx context.Context) (map[string]jobs.AgentStats, error
 			stats[kind] = &jobs.AgentStats{Slots: -1}
 		}
 	}
-	if err := s.SumByAgent(ctx, time.Now(), stats); err != nil {
-		return nil, jobs.Explain("read the kinds", err)
-	}
-	result := make(map[string]jobs.AgentStats, len(stats))
 	countedAt, capped := at.UTC().Truncate(time.Millisecond), countOf(waiting) >= maxByKind
 	for kind, one := range stats {
 		one.Running = now.byKind[kind]
 		one.Waiting, one.Scheduled, one.Retryable = waiting[kind]["available"], waiting[kind]["scheduled"], waiting[kind]["retryable"]
 		one.CountedAt, one.Capped = &countedAt, capped
-		s.kinds.describe(kind, one)
-		result[kind] = *one
+		s.kinds.describe(kind, one, known[kind])
 	}
-	s.setFleet(result, known)
-	return result, nil
+	s.setFleet(stats, known)
+	return stats, nil
+}
+
+// DescribeAgents fills in the sums of some kinds.
+func (s *Service) DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error {
+	return jobs.Explain("read the kinds", s.SumByAgent(ctx, time.Now(), stats))
 }
 
 func countOf(byKind map[string]map[string]int64) (all int64) {
@@ -164,39 +158,36 @@ func keys[T any](of map[string]T) map[string]bool {
 	return names
 }
 
-// describe fills in the last run and the last failure.
-func (k *kinds) describe(kind string, a *jobs.AgentStats) {
+// describe fills in the last run, the last failure and the last success. What ended before this process began to read is known
+// by the sums alone.
+func (k *kinds) describe(kind string, a *jobs.AgentStats, known jobs.AgentSums) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	last := k.last[kind]
-	if last == nil {
-		return
+	run, ok := known.LastRun, known.LastOK
+	if last := k.last[kind]; last != nil {
+		run, ok = last.at, later(ok, last.ok)
+		a.LastOutcome, a.LastError = last.outcome, last.failure
 	}
-	at := last.at.UTC()
-	a.LastRunAt, a.LastOutcome, a.LastError = &at, last.outcome, last.failure
+	a.LastRunAt, a.LastSuccessAt = timeOrNil(run), timeOrNil(ok)
 }
 
-// setFleet makes the kinds the agents of a fleet: the busiest, by name.
-func (s *Service) setFleet(stats map[string]jobs.AgentStats, queues map[string]string) {
-	names := slices.Sorted(maps.Keys(stats))
-	if len(names) > maxKinds {
-		slices.SortStableFunc(names, func(a, b string) int {
-			return int(busy(stats[b]) - busy(stats[a]))
-		})
-		names = names[:maxKinds]
-		slices.Sort(names)
+func timeOrNil(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
 	}
+	utc := at.UTC()
+	return &utc
+}
+
+// setFleet makes the kinds the agents of a fleet, by name.
+func (s *Service) setFleet(stats map[string]*jobs.AgentStats, known map[string]jobs.AgentSums) {
 	fleet := &agent.Fleet{Path: s.foreign.URL}
-	for _, name := range names {
-		fleet.Agents = append(fleet.Agents, &agent.Spec{Name: name, Queue: queues[name]})
+	for _, name := range slices.Sorted(maps.Keys(stats)) {
+		fleet.Agents = append(fleet.Agents, &agent.Spec{Name: name, Queue: known[name].Queue})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fleet, s.kindCount = fleet, len(stats)
-}
-
-func busy(a jobs.AgentStats) int64 {
-	return a.Running + a.Waiting + a.Scheduled + a.Retryable + a.LastDay.Runs
+	s.fleet = fleet
 }
 
 // Fleet returns the kinds as a fleet's agents, as they were found last.

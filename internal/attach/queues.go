@@ -11,18 +11,15 @@ import (
 
 // waiting is how many jobs wait, by state and queue.
 type waiting struct {
-	paced[map[jobs.StateQueue]int64]
+	paced[map[jobs.StateQueue]jobs.Active]
 }
 
-// maxQueues bounds how many queues are shown; those with the most jobs come first.
-const maxQueues = 100
-
 // waitingJobs counts the jobs that wait or run by the index alone, 0.3 µs each.
-func (s *Service) waitingJobs(ctx context.Context) (map[jobs.StateQueue]int64, time.Time, error) {
+func (s *Service) waitingJobs(ctx context.Context) (map[jobs.StateQueue]jobs.Active, time.Time, error) {
 	if s.noActive() {
 		return nil, time.Time{}, missing(activeIndex)
 	}
-	return s.waiting.get(ctx, s.askers, s.fresh(), shareWaiting, func(ctx context.Context) (map[jobs.StateQueue]int64, error) {
+	return s.waiting.get(ctx, s.askers, s.fresh(), shareWaiting, func(ctx context.Context) (map[jobs.StateQueue]jobs.Active, error) {
 		counts, err := s.CountActive(ctx)
 		return counts, jobs.Explain("count the waiting jobs", err)
 	})
@@ -65,52 +62,31 @@ func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
 	for name := range paused {
 		of(name)
 	}
-	for key, n := range counts {
+	for key, active := range counts {
 		switch q := of(key.Queue); key.State {
 		case "available":
-			q.Pending = n
+			q.Pending, q.OldestAt = active.N, active.OldestAt
 		case "scheduled":
-			q.Scheduled = n
+			q.Scheduled = active.N
 		case "retryable":
-			q.Retryable = n
+			q.Retryable = active.N
 		}
 	}
 	for name, n := range now.byQueue {
 		of(name).Processing = n
 	}
-	for kind, queue := range s.kinds.queues() {
-		if q := byName[queue]; q != nil {
+	for kind, known := range s.kinds.known.last() {
+		if q := byName[known.Queue]; q != nil {
 			q.Agents = append(q.Agents, kind)
 		}
 	}
-	queues := make([]jobs.Queue, 0, len(byName))
-	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		queues = append(queues, *byName[name])
-	}
-	if len(queues) > maxQueues {
-		slices.SortStableFunc(queues, func(a, b jobs.Queue) int { return int(weight(b) - weight(a)) })
-		queues = queues[:maxQueues]
-	}
-	return queues, s.finishQueues(ctx, queues, at)
-}
-
-func weight(q jobs.Queue) int64 { return q.Pending + q.Processing + q.Scheduled + q.Retryable }
-
-// finishQueues puts the queues in order and tells since when their oldest jobs wait.
-func (s *Service) finishQueues(ctx context.Context, queues []jobs.Queue, countedAt time.Time) error {
-	var waiting []string
-	at := countedAt.UTC().Truncate(time.Millisecond)
-	for i := range queues {
-		q := &queues[i]
-		q.Order, q.CountedAt = int64(i), &at
+	queues, countedAt := make([]jobs.Queue, 0, len(byName)), at.UTC().Truncate(time.Millisecond)
+	for i, name := range slices.Sorted(maps.Keys(byName)) {
+		q := byName[name]
+		q.Order, q.CountedAt = int64(i), &countedAt
 		slices.Sort(q.Agents)
-		if q.Pending > 0 {
-			waiting = append(waiting, q.Name)
-		}
+		q.Agents, q.AgentCount = q.Agents[:min(len(q.Agents), maxNames)], len(q.Agents)
+		queues = append(queues, *q)
 	}
-	oldest, err := s.OldestDue(ctx, waiting, time.Now())
-	for i := range queues {
-		queues[i].OldestAt = oldest[queues[i].Name]
-	}
-	return jobs.Explain("read the queues", err)
+	return queues, nil
 }

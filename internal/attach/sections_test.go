@@ -49,6 +49,15 @@ func furnish(t *testing.T, s *site, now time.Time) (running, discarded int64) {
 	return running, discarded
 }
 
+// described is all that is known of each kind.
+func described(ctx context.Context, s *Service) (map[string]*jobs.AgentStats, error) {
+	stats, err := s.Agents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return stats, s.DescribeAgents(ctx, stats)
+}
+
 func TestSectionsShowWhatRiverHolds(t *testing.T) {
 	eachSite(t, func(t *testing.T, site *site) {
 		ctx, now := t.Context(), time.Now()
@@ -56,7 +65,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		s := site.begun(t, nil)
 		filled(t, s)
 
-		agents, err := s.Agents(ctx)
+		agents, err := described(ctx, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +262,7 @@ func TestOldSchemas(t *testing.T) {
 			if found := s.Source(); found.SchemaVersion != version || len(found.Missing) != 0 || found.Schema != "app" {
 				t.Errorf("found %+v", found)
 			}
-			agents, err := s.Agents(t.Context())
+			agents, err := described(t.Context(), s)
 			if err != nil || agents["mail"].LastDay.OK != 5 {
 				t.Errorf("agents: %+v, %v", agents, err)
 			}

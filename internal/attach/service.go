@@ -50,15 +50,14 @@ type Service struct {
 	latest  latest
 	fails   failures
 
-	mu        sync.Mutex // guards the rest
-	source    Source
-	progress  Progress
-	trouble   error // why what is new could not be read
-	live      *live
-	asked     time.Duration // what the step under way cost the attached database; used by Run alone
-	fleet     *agent.Fleet  // the kinds, as found last
-	kindCount int           // of all, shown or not
-	upTo      time.Time     // every job that ended before is in the sums
+	mu       sync.Mutex // guards the rest
+	source   Source
+	progress Progress
+	trouble  error // why what is new could not be read
+	live     *live
+	asked    time.Duration // what the step under way cost the attached database; used by Run alone
+	fleet    *agent.Fleet  // the kinds, as found last
+	upTo     time.Time     // every job that ended before is in the sums
 }
 
 // New makes a service. It asks no database yet.
@@ -201,9 +200,5 @@ func (s *Service) Source() Source {
 	return s.source
 }
 
-// Kinds is how many kinds of jobs there are; Fleet may leave some out.
-func (s *Service) Kinds() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kindCount
-}
+// Kinds is how many kinds of jobs there are.
+func (s *Service) Kinds() int { return len(s.Fleet().Agents) }

@@ -1,21 +1,30 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"errors"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
 )
 
-// maxByKind bounds how many jobs of one state in a shared queue are looked at one by one to tell whose they are.
-const maxByKind = 20_000
+const (
+	// maxByKind bounds how many jobs of one state in a shared queue are looked at one by one to tell whose they are, and
+	// maxByKinds how many of all of them.
+	maxByKind  = 20_000
+	maxByKinds = 200_000
+	// fewInQueue is how many jobs of one state a queue has to be looked at together with others.
+	fewInQueue = 1000
+)
 
-// Agents returns what the queue and the rollups know of each agent of the fleet.
-func (s *Service) Agents(ctx context.Context) (map[string]AgentStats, error) {
+// Agents returns how each agent of the fleet stands: what of its jobs runs and waits, who serves it, and how its last attempt
+// ended. DescribeAgents has the rest.
+func (s *Service) Agents(ctx context.Context) (map[string]*AgentStats, error) {
 	fleet := s.Fleet()
-	now := time.Now()
 	stats := make(map[string]*AgentStats, len(fleet.Agents))
 	for _, spec := range fleet.Agents {
 		stats[spec.Name] = &AgentStats{}
@@ -23,22 +32,51 @@ func (s *Service) Agents(ctx context.Context) (map[string]AgentStats, error) {
 	if err := s.countByAgent(ctx, fleet, stats); err != nil {
 		return nil, Explain("read the agents", err)
 	}
-	if err := s.SumByAgent(ctx, now, stats); err != nil {
+	if err := s.lastRuns(ctx, stats); err != nil {
 		return nil, Explain("read the agents", err)
 	}
 	slots, err := s.offered(ctx, "agents")
 	if err != nil {
 		return nil, Explain("read the agents", err)
 	}
-	result := make(map[string]AgentStats, len(stats))
 	for name, a := range stats {
 		a.Slots = slots[name]
-		if err := s.lastOf(ctx, name, a); err != nil {
-			return nil, Explain("read agent "+name, err)
-		}
-		result[name] = *a
 	}
-	return result, nil
+	return stats, nil
+}
+
+// DescribeAgents fills in what takes longer to read, of some agents: their sums, the last failure and the last success.
+func (s *Service) DescribeAgents(ctx context.Context, stats map[string]*AgentStats) error {
+	if err := s.SumByAgent(ctx, time.Now(), stats); err != nil {
+		return Explain("read the agents", err)
+	}
+	if err := s.lastFailures(ctx, stats); err != nil {
+		return Explain("read the agents", err)
+	}
+	return Explain("read the agents", s.lastSuccesses(ctx, stats))
+}
+
+// State names what an operator should know first of an agent: that nobody runs it, that it is paused, that it fails.
+func (a *AgentStats) State(paused bool) string {
+	switch {
+	case a.Slots == 0:
+		return "offline"
+	case paused:
+		return "paused"
+	case a.Running > 0:
+		return "running"
+	case a.Failing():
+		return "failing"
+	case a.Waiting > 0:
+		return "waiting"
+	default:
+		return "idle"
+	}
+}
+
+// Failing tells whether the attempt that ended last failed.
+func (a *AgentStats) Failing() bool {
+	return a.LastOutcome == "failed" || a.LastOutcome == "timeout" || a.LastOutcome == "lost"
 }
 
 // countByAgent counts active jobs. A queue that one agent has for itself counts by the index alone; only in others the
@@ -54,26 +92,38 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 	if err != nil {
 		return err
 	}
-	for key, n := range counts {
+	var shared []StateQueue
+	for key, active := range counts {
 		if name := own[key.Queue]; name != "" {
-			stats[name].count(key.State, n)
-			continue
+			stats[name].count(key.State, active.N)
+		} else {
+			shared = append(shared, key)
 		}
-		byKind, capped, err := s.countKinds(ctx, key)
-		if err != nil {
+	}
+	slices.SortFunc(shared, func(a, b StateQueue) int {
+		return cmp.Or(cmp.Compare(counts[a].N, counts[b].N), cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.State, b.State))
+	})
+	few, left := 0, int64(maxByKinds)
+	for few < len(shared) && counts[shared[few]].N <= fewInQueue && left > 0 {
+		left -= counts[shared[few]].N
+		few++
+	}
+	if err := s.countFew(ctx, shared[:few], stats); err != nil {
+		return err
+	}
+	capped := false
+	for _, key := range shared[few:] {
+		most := min(maxByKind, left)
+		if capped = capped || counts[key].N >= most; most <= 0 {
+			break
+		}
+		left -= min(counts[key].N, most)
+		if err := s.countKinds(ctx, key, most, stats); err != nil {
 			return err
 		}
-		for kind, n := range byKind {
-			if a := stats[kind]; a != nil {
-				a.count(key.State, n)
-			}
-		}
-		if !capped {
-			continue
-		}
-		for _, a := range stats {
-			a.Capped = true // anyone's may be among the others
-		}
+	}
+	for _, a := range stats {
+		a.Capped = capped // anyone's may be among the others
 	}
 	return nil
 }
@@ -91,34 +141,133 @@ func (a *AgentStats) count(state string, n int64) {
 	}
 }
 
-// countKinds counts the jobs of one state in a queue by kind; capped tells that there may be more than it looked at.
-func (s *Service) countKinds(ctx context.Context, key StateQueue) (counts map[string]int64, capped bool, err error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, maxByKind)
-	counts = map[string]int64{}
-	looked, err := Collect(rows, err, func(rows *sql.Rows) (kind string, err error) {
-		err = rows.Scan(&kind)
-		counts[kind]++
-		return kind, err
-	})
-	return counts, len(looked) == maxByKind, err
-}
-
-// lastOf fills in the run that ended last and the last failure.
-func (s *Service) lastOf(ctx context.Context, name string, a *AgentStats) error {
-	var ended int64
-	err := s.db.Read.QueryRowContext(ctx, `select outcome, ended_ms from run
-		where agent = $1 and ended_ms is not null order by ended_ms desc limit 1`, name).Scan(&a.LastOutcome, &ended)
-	if errors.Is(err, sql.ErrNoRows) {
+// countFew counts the jobs of queues with few of them by kind.
+func (s *Service) countFew(ctx context.Context, keys []StateQueue, stats map[string]*AgentStats) error {
+	if len(keys) == 0 {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	at := fromMS(ended)
-	a.LastRunAt = &at
-	failures, err := s.failures(ctx, `where agent = $1 and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1`, name)
-	if err == nil && len(failures) > 0 {
-		a.LastError = &failures[0]
-	}
+	rows, err := s.db.Read.QueryContext(ctx, s.sql.kindsOfQueues, s.sql.stateQueues(keys)...)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var state, kind string
+		var n int64
+		err := rows.Scan(&state, &kind, &n)
+		if a := stats[kind]; a != nil {
+			a.count(state, n)
+		}
+		return struct{}{}, err
+	})
 	return err
+}
+
+// countKinds counts the jobs of one state in a queue by kind, at most so many of them.
+func (s *Service) countKinds(ctx context.Context, key StateQueue, most int64, stats map[string]*AgentStats) error {
+	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, most)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var kind string
+		err := rows.Scan(&kind)
+		if a := stats[kind]; a != nil {
+			a.count(key.State, 1)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// lastRuns fills in the runs that ended last: one step down an index for each agent.
+func (s *Service) lastRuns(ctx context.Context, stats map[string]*AgentStats) error {
+	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastRuns, s.sql.names(maps.Keys(stats)))
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var name, outcome string
+		var ended int64
+		err := rows.Scan(&name, &outcome, &ended)
+		if a := stats[name]; a != nil {
+			at := fromMS(ended)
+			a.LastRunAt, a.LastOutcome = &at, outcome
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (s *Service) lastFailures(ctx context.Context, stats map[string]*AgentStats) error {
+	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastFailures, s.sql.names(maps.Keys(stats)))
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		f, ended := &Failure{}, int64(0)
+		err := rows.Scan(&f.Agent, &f.RunID, &f.JobID, &ended, &f.Error)
+		f.At, f.Error = fromMS(ended), Clip(f.Error, maxListError)
+		if a := stats[f.Agent]; a != nil {
+			a.LastError = f
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// successes remembers when agents succeeded last whose last attempts did not: finding that again could mean to go through all of
+// these.
+type successes struct {
+	mu   sync.Mutex
+	last map[string]lastSuccess
+}
+
+type lastSuccess struct {
+	seen int64 // the end of the agent's last attempt when this was looked up, in ms
+	ok   int64 // 0: it has not succeeded for as long as is known
+}
+
+const (
+	maxSuccesses = 1000 // remembered
+	// lookBack is at how many attempts before the last one a success is looked for; beyond, the sums tell its minute or hour.
+	lookBack = 200
+)
+
+func (s *Service) lastSuccesses(ctx context.Context, stats map[string]*AgentStats) error {
+	for name, a := range stats {
+		if a.LastOutcome == "ok" || a.LastRunAt == nil {
+			a.LastSuccessAt = a.LastRunAt
+			continue
+		}
+		ok, err := s.successes.find(a.LastRunAt.UnixMilli(), name, func(after int64) (int64, error) { return s.readSuccess(ctx, name, after) })
+		if err != nil {
+			return err
+		}
+		if ok > 0 {
+			at := fromMS(ok)
+			a.LastSuccessAt = &at
+		}
+	}
+	return nil
+}
+
+// find returns when an agent succeeded last whose last attempt ended at a time. It reads what came after the last time it did.
+func (l *successes) find(ended int64, name string, read func(after int64) (int64, error)) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known, found := l.last[name]
+	if found && known.seen == ended {
+		return known.ok, nil
+	}
+	ok, err := read(known.seen)
+	if err != nil {
+		return 0, err
+	}
+	if l.last == nil || len(l.last) >= maxSuccesses {
+		l.last = map[string]lastSuccess{}
+	}
+	known = lastSuccess{ended, max(known.ok, ok)}
+	l.last[name] = known
+	return known.ok, nil
+}
+
+// readSuccess returns when an attempt of an agent succeeded last, after a time; 0: none did.
+func (s *Service) readSuccess(ctx context.Context, name string, after int64) (ok int64, err error) {
+	err = s.db.Read.QueryRowContext(ctx, `select coalesce(max(case when outcome = 'ok' then ended_ms end), 0) from (select outcome, ended_ms from run
+		where agent = $1 and ended_ms is not null and ended_ms > $2 order by ended_ms desc limit $3) newest`, name, after, lookBack).Scan(&ok)
+	if err != nil || ok > 0 {
+		return ok, err
+	}
+	from := floorTo(after/1000, hourStep)
+	err = s.db.Read.QueryRowContext(ctx, `select coalesce(max(start_s), 0) * 1000 from rollup
+		where step_s in (60, 3600) and agent = $1 and start_s >= $2 and ok > 0`, name, from).Scan(&ok)
+	return ok, err
 }

@@ -17,9 +17,10 @@ const (
 	settling = 2 * minuteStep
 )
 
-// partSums are not to be changed.
+// partSums are of those agents that were asked for; they are not to be changed.
 type partSums struct {
 	mark     partMark
+	of       map[string]bool
 	byAgent  map[string]*sums
 	byMinute map[agentMinute]endedCount // of parts by minutes
 }
@@ -38,23 +39,25 @@ type partMark struct {
 	runMax, waitMax, tokens, bytes             int64 // added up
 }
 
-// SumByAgent fills in the last hour, the last day and the spark line.
+// SumByAgent fills in the last hour, the last day and the spark line of some agents. Its cost is by their number, not by that of
+// all agents.
 func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[string]*AgentStats) error {
 	from, to := spanEnding(now, hourSpan)
 	dayFrom, _ := spanEnding(now, daySpan)
 	hour, newest := cut(to-settling, part{minuteStep, from, to})
 	day, newestOfDay := cut(to-settling, r.partsOf(dayFrom, to)...)
-	read, err := r.settledParts(ctx, slices.Concat(hour, day))
+	names := slices.Sorted(maps.Keys(stats))
+	read, err := r.settledParts(ctx, slices.Concat(hour, day), names)
 	if err != nil {
 		return err
 	}
 	for _, p := range newest { // those of the day are among them
-		if read[p], err = r.readPart(ctx, p); err != nil {
+		if read[p], err = r.readPart(ctx, p, names); err != nil {
 			return err
 		}
 	}
 	hour, day = slices.Concat(hour, newest), slices.Concat(day, newestOfDay)
-	hours, days := addUp(read, hour), addUp(read, day)
+	hours, days := addUp(read, hour, stats), addUp(read, day, stats)
 	for name, a := range stats {
 		a.LastHour, a.LastDay = sumsOf(hours, name).window(hourSpan), sumsOf(days, name).window(daySpan)
 	}
@@ -79,11 +82,13 @@ func cut(edge int64, parts ...part) (settled, newest []part) {
 	return settled, newest
 }
 
-func addUp(read map[part]partSums, parts []part) map[string]*sums {
+func addUp(read map[part]partSums, parts []part, stats map[string]*AgentStats) map[string]*sums {
 	all := map[string]*sums{}
 	for _, p := range parts {
-		for name, s := range read[p].byAgent {
-			sumsOf(all, name).addSums(s)
+		for name := range stats {
+			if s := read[p].byAgent[name]; s != nil {
+				sumsOf(all, name).addSums(s)
+			}
 		}
 	}
 	return all
@@ -106,20 +111,32 @@ func fillSparks(stats map[string]*AgentStats, start int64, read map[part]partSum
 	}
 }
 
+// maxSummed bounds of how many agents the sums of a part are kept.
+const maxSummed = 200
+
 // settledParts reads parts, or takes what it kept of them, and keeps them until the next time.
-func (r *Rollups) settledParts(ctx context.Context, parts []part) (map[part]partSums, error) {
+func (r *Rollups) settledParts(ctx context.Context, parts []part, names []string) (map[part]partSums, error) {
 	marks, err := r.marksOf(ctx, parts)
 	if err != nil {
 		return nil, err
 	}
 	known, read := r.kept(), make(map[part]partSums, len(parts))
 	for i, p := range parts {
-		found, ok := known[p]
-		if !ok || found.mark != marks[i] {
+		found := known[p]
+		if found.mark != marks[i] {
+			found = partSums{}
+		}
+		missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return found.of[name] })
+		if len(missing) > 0 && len(found.of)+len(missing) > maxSummed {
+			found, missing = partSums{}, names
+		}
+		if len(missing) > 0 {
 			// What comes between the mark and this makes the next mark another one.
-			if found, err = r.readPart(ctx, p); err != nil {
+			more, err := r.readPart(ctx, p, missing)
+			if err != nil {
 				return nil, err
 			}
+			found = found.with(more)
 			found.mark = marks[i]
 		}
 		read[p] = found
@@ -127,6 +144,14 @@ func (r *Rollups) settledParts(ctx context.Context, parts []part) (map[part]part
 	kept := maps.Clone(read)
 	r.settled.Store(&kept)
 	return read, nil
+}
+
+// with returns these sums and those of other agents.
+func (p partSums) with(other partSums) partSums {
+	maps.Copy(other.of, p.of)
+	maps.Copy(other.byAgent, p.byAgent)
+	maps.Copy(other.byMinute, p.byMinute)
+	return other
 }
 
 // kept is what was read of all but the newest minutes the last time: histograms, by far the dearest to read, are read again only
@@ -162,10 +187,15 @@ func (r *Rollups) marksOf(ctx context.Context, parts []part) ([]partMark, error)
 	return marks, err
 }
 
-func (r *Rollups) readPart(ctx context.Context, p part) (partSums, error) {
-	found := partSums{byAgent: map[string]*sums{}, byMinute: map[agentMinute]endedCount{}}
+func (r *Rollups) readPart(ctx context.Context, p part, names []string) (partSums, error) {
+	found := partSums{of: map[string]bool{}, byAgent: map[string]*sums{}, byMinute: map[agentMinute]endedCount{}}
+	for _, name := range names {
+		found.of[name] = true
+	}
+	// By time, of which the index has the agent too: by agent, SQLite would read all minutes of two days.
+	d := dialectOf(r.db.Kind)
 	rows, err := r.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from rollup
-		where step_s = $1 and start_s >= $2 and start_s < $3 and agent <> ''`, p.step, p.from, p.to)
+		where step_s = $1 and start_s >= $2 and start_s < $3 and `+d.amongNames, p.step, p.from, p.to, d.names(slices.Values(names)))
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var of agentMinute
 		var r sumRow

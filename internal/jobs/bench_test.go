@@ -53,7 +53,7 @@ func BenchmarkCycle(b *testing.B) {
 		"Running":        func() error { _, err := s.Running(ctx, 30); return err },
 		"Failures":       func() error { _, err := s.Failures(ctx, 12); return err },
 		"LatestLogs":     func() error { _, err := s.LatestLogs(ctx, 40); return err },
-		"Agents":         func() error { _, err := s.Agents(ctx); return err },
+		"Agents":         func() error { _, err := described(ctx, s); return err },
 		"Windows":        func() error { _, _, err := s.Windows(ctx); return err },
 		"ThroughputHour": func() error { _, err := s.Throughput(ctx, time.Minute, 60); return err },
 		"ThroughputDay":  func() error { _, err := s.Throughput(ctx, 15*time.Minute, 96); return err },

@@ -116,24 +116,39 @@ func (r *Rollups) HoursBefore(at time.Time) {
 	r.hoursTo.Store(floorTo(at.Unix(), hourStep))
 }
 
-// AgentsSince returns the agents of which attempts ended in hours or minutes that began at a time or later, with the queue
-// that each had most often.
-func (r *Rollups) AgentsSince(ctx context.Context, since time.Time) (map[string]string, error) {
-	rows, err := r.db.Read.QueryContext(ctx, `select agent, queue, sum(ok + failed + timeout + lost + cancelled) from rollup
+// AgentSums is what the sums of some days tell of an agent. Times are the beginnings of minutes, or of hours that are long ago.
+type AgentSums struct {
+	Queue   string // that it had most often
+	LastRun time.Time
+	LastOK  time.Time // zero: no attempt succeeded
+}
+
+// AgentsSince returns the agents of which attempts ended in hours or minutes that began at a time or later.
+func (r *Rollups) AgentsSince(ctx context.Context, since time.Time) (map[string]AgentSums, error) {
+	rows, err := r.db.Read.QueryContext(ctx, `select agent, queue, sum(ok + failed + timeout + lost + cancelled), max(start_s),
+			coalesce(max(case when ok > 0 then start_s end), 0) from rollup
 		where step_s in (60, 3600) and start_s >= $1 and agent <> '' group by agent, queue`, floorTo(since.Unix(), hourStep))
-	queues, most := map[string]string{}, map[string]int64{}
+	agents, most := map[string]AgentSums{}, map[string]int64{}
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name, queue string
-		var n int64
-		if err := rows.Scan(&name, &queue, &n); err != nil {
+		var n, last, lastOK int64
+		if err := rows.Scan(&name, &queue, &n, &last, &lastOK); err != nil {
 			return struct{}{}, err
 		}
-		if _, known := queues[name]; !known || n > most[name] || n == most[name] && queue < queues[name] {
-			queues[name], most[name] = queue, n
+		one, known := agents[name]
+		if !known || n > most[name] || n == most[name] && queue < one.Queue {
+			one.Queue, most[name] = queue, n
 		}
+		if at := time.Unix(last, 0); at.After(one.LastRun) {
+			one.LastRun = at
+		}
+		if at := time.Unix(lastOK, 0); lastOK > 0 && at.After(one.LastOK) {
+			one.LastOK = at
+		}
+		agents[name] = one
 		return struct{}{}, nil
 	})
-	return queues, Explain("read the kinds", err)
+	return agents, Explain("read the kinds", err)
 }
 
 func (s *sums) addSums(other *sums) {

@@ -118,6 +118,15 @@ func (p *process) end(t testing.TB) {
 	}
 }
 
+// described is all that is known of each agent.
+func described(ctx context.Context, s *Service) (map[string]*AgentStats, error) {
+	stats, err := s.Agents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return stats, s.DescribeAgents(ctx, stats)
+}
+
 // one reads a single value.
 func one[T any](t testing.TB, s *Service, query string, args ...any) (value T) {
 	t.Helper()

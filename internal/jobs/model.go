@@ -123,7 +123,8 @@ type Queue struct {
 	PausedAt   *time.Time `json:"paused_at"`
 	OldestAt   *time.Time `json:"oldest_at" doc:"Since when the oldest waiting job is due"`
 	Slots      int        `json:"slots" doc:"Attempts that all live workers together may run at once"`
-	Agents     []string   `json:"agents"`
+	Agents     []string   `json:"agents" doc:"The agents whose jobs come there, at most 20"`
+	AgentCount int        `json:"agent_count" doc:"How many these are"`
 	CountedAt  *time.Time `json:"counted_at" doc:"When waiting jobs were counted, if that is done less often than the rest; null: with the rest"`
 }
 
@@ -177,18 +178,20 @@ type Series struct {
 	P95MS     []*float64 `json:"p95_ms" doc:"Run time"`
 }
 
-// AgentStats is what the queue and the rollups know of one agent.
+// AgentStats is what the queue and the rollups know of one agent. What follows LastOutcome is there once it was described.
 type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
 	Capped                                 bool       // these four are at least so many
 	Slots                                  int        // attempts that all live workers together may run at once; 0 when none runs it, -1 when that is not known
 	CountedAt                              *time.Time // when waiting jobs were counted, if that is done less often than the rest
-	LastHour, LastDay                      Window
 	LastRunAt                              *time.Time
 	LastOutcome                            string // of the run that ended last; empty when none did
-	LastError                              *Failure
-	SparkStart                             time.Time // of 30 buckets of 120 s
-	SparkOK, SparkFailed                   []int64
+
+	LastHour, LastDay    Window
+	LastError            *Failure
+	LastSuccessAt        *time.Time // to the minute, or the hour, if that was long ago; nil: not as far as is known
+	SparkStart           time.Time  // of 30 buckets of 120 s
+	SparkOK, SparkFailed []int64
 }
 
 // Today counts since the local midnight.

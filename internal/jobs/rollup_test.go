@@ -118,20 +118,20 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 				})
 			}
 			wait.Wait()
-			if _, err := two.Agents(t.Context()); err != nil { // keeps what it reads
+			if _, err := described(t.Context(), two); err != nil { // keeps what it reads
 				t.Fatal(err)
 			}
 		}
 		var now time.Time
 		var hour, day Window
-		var stats map[string]AgentStats
+		var stats map[string]*AgentStats
 		var series Series
 		var today Today
 		until(t, "all is read within one minute", func() bool {
 			now = time.Now()
 			var errs [4]error
 			hour, day, errs[0] = one.Windows(t.Context())
-			stats, errs[1] = two.Agents(t.Context())
+			stats, errs[1] = described(t.Context(), two)
 			series, errs[2] = one.Throughput(t.Context(), 15*time.Minute, 96)
 			today, errs[3] = one.Today(t.Context())
 			if err := errors.Join(errs[:]...); err != nil {

@@ -67,8 +67,10 @@ type Service struct {
 	journal *journal // Postgres only
 	next    timetable
 	health  health
-	pulse   pulse
-	watch   watch // used by the upkeep loop alone, once it runs
+
+	successes successes
+	pulse     pulse
+	watch     watch // used by the upkeep loop alone, once it runs
 
 	id    string // of this worker; empty when this process is none
 	began time.Time

@@ -118,7 +118,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 		if err != nil || len(running) != 1 || running[0].ID != job.ID || running[0].Host != hostName() || *running[0].Worker != s.Worker() || running[0].RunID == nil || time.Since(running[0].StartedAt) > time.Minute {
 			t.Errorf("running %+v, %v", running, err)
 		}
-		stats, err := s.Agents(t.Context())
+		stats, err := described(t.Context(), s)
 		if err != nil || stats["slow"].Running != 1 || stats["left"].Running != 0 || len(stats["slow"].SparkOK) != sparkBuckets {
 			t.Errorf("agents %+v, %v", stats, err)
 		}
@@ -138,7 +138,7 @@ func TestJobsOfASharedQueueAreCountedByAgent(t *testing.T) {
 		}
 		later := time.Now().Add(time.Hour)
 		enqueueWith(t, s, EnqueueParams{Agent: "left", ScheduledAt: &later})
-		stats, err := s.Agents(t.Context())
+		stats, err := described(t.Context(), s)
 		if err != nil || stats["left"].Waiting != 2 || stats["right"].Waiting != 4 || stats["left"].Scheduled != 1 {
 			t.Errorf("agents %+v, %v", stats, err)
 		}
@@ -157,7 +157,7 @@ func TestCountsThatStopSaySo(t *testing.T) {
 		if err := errors.Join(err1, err2, err3); err != nil || len(failures) != 1 {
 			t.Fatalf("%d failures, %v", len(failures), err)
 		}
-		return today, stats["common"], failures[0]
+		return today, *stats["common"], failures[0]
 	}
 	fail := func(n int) {
 		exec1(t, s, `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, fingerprint)

@@ -2,7 +2,10 @@ package jobs
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +36,11 @@ type dialect struct {
 	orFresh       string // whether there are sums in rollup_fresh
 	andFresh      string // when the attempts of those ended
 	forUpdate     string // keeps a row as it is read until the transaction ends
+	kindsOfQueues string // state, kind and number of the jobs in the queues that stateQueues names
+	lastRuns      string // agent, outcome and end of the run of each agent in $1 that ended last
+	lastFailures  string // agent, id, job, end and error of the run of each agent in $1 that failed last
+	amongNames    string // that a rollup's agent is among the names in $4
+	oldestMS      string // of a group of jobs: when the first of those that are available is due
 	nowMS         string // the database's clock: the one that all its users share
 }
 
@@ -56,7 +64,15 @@ var sqliteDialect = &dialect{
 	holdsKey: `case j.state when 'available' then j.unique_states & 1 when 'cancelled' then j.unique_states & 2 when 'completed' then j.unique_states & 4
 		when 'discarded' then j.unique_states & 8 when 'pending' then j.unique_states & 16 when 'retryable' then j.unique_states & 32
 		when 'running' then j.unique_states & 64 when 'scheduled' then j.unique_states & 128 else 0 end >= 1`,
-	nowMS: `cast(unixepoch('subsec') * 1000 as integer)`,
+	kindsOfQueues: `select j.state, j.kind, count(*) from json_each($1) q cross join river_job j
+		where j.state = q.value ->> 0 and j.queue = q.value ->> 1 group by 1, 2`,
+	lastRuns: `select a.value, r.outcome, r.ended_ms from json_each($1) a cross join run r
+		where r.id = (select id from run where agent = a.value and ended_ms is not null order by ended_ms desc limit 1)`,
+	lastFailures: `select a.value, r.id, r.job_id, r.ended_ms, coalesce(substr(r.error, 1, 400), '') from json_each($1) a cross join run r
+		where r.id = (select id from run where agent = a.value and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1)`,
+	amongNames: `+agent in (select value from json_each($4))`,
+	oldestMS:   `cast(unixepoch(min(case when state = 'available' then scheduled_at end), 'subsec') * 1000 as integer)`,
+	nowMS:      `cast(unixepoch('subsec') * 1000 as integer)`,
 }
 
 const (
@@ -86,7 +102,16 @@ var postgresDialect = &dialect{
 	orFresh:       ` or exists (select 1 from rollup_fresh)`,
 	andFresh:      ` union all select ended_ms from rollup_fresh`,
 	forUpdate:     ` for update`,
-	nowMS:         `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
+	kindsOfQueues: fmt.Sprintf(`select q.state, j.kind, count(*) from unnest($1::text[], $2::text[]) q (state, queue) cross join lateral (
+		select kind from river_job where state = q.state::river_job_state and queue = q.queue
+		order by priority, scheduled_at, id limit %d) j group by 1, 2`, 2*fewInQueue),
+	lastRuns: `select a.name, r.outcome, r.ended_ms from unnest($1::text[]) a (name) cross join lateral (
+		select outcome, ended_ms from run where agent = a.name and ended_ms is not null order by ended_ms desc limit 1) r`,
+	lastFailures: `select a.name, r.id, r.job_id, r.ended_ms, coalesce(left(r.error, 400), '') from unnest($1::text[]) a (name) cross join lateral (
+		select id, job_id, ended_ms, error from run where agent = a.name and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1) r`,
+	amongNames: `agent = any($4::text[])`,
+	oldestMS:   `(extract(epoch from min(scheduled_at) filter (where state = 'available' and isfinite(scheduled_at))) * 1000)::bigint`,
+	nowMS:      `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
 }
 
 const (
@@ -112,6 +137,29 @@ func dialectOf(kind db.Kind) *dialect {
 // a row as long as the job is that attempt's.
 func (d *dialect) held(job, attempt, client int) string {
 	return fmt.Sprintf(`select 1 from river_job j where j.id = $%d and j.state = 'running' and j.attempt = $%d and `+d.lastClient+` = $%d`, job, attempt, client)
+}
+
+// names makes one parameter of names: a list on Postgres, a JSON array on SQLite.
+func (d *dialect) names(names iter.Seq[string]) any {
+	all := slices.AppendSeq([]string{}, names)
+	if d.kind == db.Postgres {
+		return all
+	}
+	text, _ := json.Marshal(all) // strings always encode
+	return string(text)
+}
+
+// stateQueues are the parameters of kindsOfQueues.
+func (d *dialect) stateQueues(keys []StateQueue) []any {
+	states, queues, pairs := make([]string, len(keys)), make([]string, len(keys)), make([][2]string, len(keys))
+	for i, key := range keys {
+		states[i], queues[i], pairs[i] = key.State, key.Queue, [2]string{key.State, key.Queue}
+	}
+	if d.kind == db.Postgres {
+		return []any{states, queues}
+	}
+	text, _ := json.Marshal(pairs) // strings always encode
+	return []any{string(text)}
 }
 
 // in says that a column is one of some ids, as the first parameters. Postgres takes them as one, so that lists of

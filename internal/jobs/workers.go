@@ -11,19 +11,20 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 )
 
-// maxNamed bounds the names shown beside a worker.
+// maxNamed bounds the names shown beside a worker or a queue.
 const maxNamed = 20
 
 // Workers returns the workers that live, and those that were lost in the last ten minutes; oldest first.
 func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
-	fleet := s.Fleet()
+	fleet, known := s.Fleet(), map[servedText]served{}
 	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, `+s.sql.nowMS+` - w.beat_ms,
-			w.slots, (select count(*) from run r where r.ended_ms is null and r.worker = w.id), w.done, w.queues, w.agents
-		from worker w where w.beat_ms >= `+s.sql.nowMS+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
+			w.slots, coalesce(r.running, 0), w.done, w.queues, w.agents
+		from worker w left join (select worker, count(*) as running from run where ended_ms is null group by worker) r on r.worker = w.id
+		where w.beat_ms >= `+s.sql.nowMS+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
 	workers, err := Collect(rows, err, func(rows *sql.Rows) (w Worker, err error) {
 		var started, beat int64
-		var queues, agents string
-		err = rows.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &w.State, &started, &beat, &w.BeatAgeMS, &w.Slots, &w.Running, &w.Done, &queues, &agents)
+		var text servedText
+		err = rows.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &w.State, &started, &beat, &w.BeatAgeMS, &w.Slots, &w.Running, &w.Done, &text.queues, &text.agents)
 		if err != nil {
 			return w, err
 		}
@@ -31,26 +32,42 @@ func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
 		if time.Duration(w.BeatAgeMS)*time.Millisecond > silentFor {
 			w.State = "lost"
 		}
-		return w, w.describe(fleet, queues, agents)
+		what, ok := known[text]
+		if !ok { // most of them serve the same
+			if what, err = describeServed(fleet, text); err != nil {
+				return w, err
+			}
+			known[text] = what
+		}
+		w.Agents, w.AgentNames, w.Queues = what.count, what.agents, what.queues
+		return w, nil
 	})
 	return workers, Explain("read the workers", err)
 }
 
-// describe reads what the worker serves.
-func (w *Worker) describe(fleet *agent.Fleet, queues, agents string) error {
-	served, run := map[string]int{}, map[string]int{}
-	if err := json.Unmarshal([]byte(queues), &served); err != nil {
-		return err
+// servedText is what a worker wrote of what it serves, as JSON objects.
+type servedText struct{ queues, agents string }
+
+// served is what a worker serves; no names: all of the fleet.
+type served struct {
+	count          int
+	agents, queues []string
+}
+
+func describeServed(fleet *agent.Fleet, text servedText) (s served, err error) {
+	queues, run := map[string]int{}, map[string]int{}
+	if err := json.Unmarshal([]byte(text.queues), &queues); err != nil {
+		return s, err
 	}
-	if err := json.Unmarshal([]byte(agents), &run); err != nil {
-		return err
+	if err := json.Unmarshal([]byte(text.agents), &run); err != nil {
+		return s, err
 	}
-	w.Agents = len(run)
+	s.count = len(run)
 	all := len(run) == len(fleet.Agents) && !slices.ContainsFunc(fleet.Agents, func(spec *agent.Spec) bool { _, runs := run[spec.Name]; return !runs })
 	if !all {
-		w.AgentNames, w.Queues = firstNames(run), firstNames(served)
+		s.agents, s.queues = firstNames(run), firstNames(queues)
 	}
-	return nil
+	return s, nil
 }
 
 func firstNames(of map[string]int) []string {

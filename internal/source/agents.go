@@ -9,11 +9,14 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// agentsValue is the section `agents`. An agent is active when a live worker serves it and it is not paused.
+// agentsValue is the section `agents`. An agent is active when a live worker serves it and it is not paused. The figures count all
+// agents; of more than fit, those that need attention are listed, then those that are busy.
 type agentsValue struct {
 	TotalAgents  int                   `json:"total_agents"`
 	ActiveAgents int                   `json:"active_agents"`
 	PausedAgents int                   `json:"paused_agents"`
+	States       map[string]int        `json:"states"` // how many agents are in each state
+	Listed       int                   `json:"listed"`
 	Config       configValue           `json:"config"`
 	Items        map[string]agentValue `json:"items"`
 }
@@ -44,11 +47,13 @@ type agentValue struct {
 	Capped      bool        `json:"capped,omitempty"` // these four are at least so many
 	Runs1h      int64       `json:"runs_1h"`
 	Failed1h    int64       `json:"failed_1h"`
+	Cancelled1h int64       `json:"cancelled_1h,omitempty"`
 	Runs24h     int64       `json:"runs_24h"`
 	SuccessRate *float64    `json:"success_rate"` // percent over 24 h
 	P50MS       *float64    `json:"p50_ms"`       // run time over 24 h
 	P95MS       *float64    `json:"p95_ms"`
 	LastRunAt   *time.Time  `json:"last_run_at"`
+	LastOKAt    *time.Time  `json:"last_success_at"`
 	LastError   *errorValue `json:"last_error"`
 	Spark       sparkValue  `json:"spark"`
 	CountedAt   *time.Time  `json:"counted_at"` // when waiting jobs were counted, if that is done less often than the rest
@@ -70,53 +75,101 @@ type sparkValue struct {
 
 const sparkStep = 120 // seconds
 
+// agentsChosen is of how many agents at most the sums are read.
+const agentsChosen = 60
+
 func agents(d Deps) snapshot.Source {
+	chosen := &choice{most: agentsChosen, room: agentsBytes - 5<<10}
 	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
 		stats, err := d.Jobs.Agents(ctx)
 		if err != nil {
 			return nil, err
 		}
-		paused, err := pausedQueues(ctx, d.Jobs)
+		paused, err := d.Jobs.PausedQueues(ctx)
 		if err != nil {
 			return nil, err
 		}
-		fleet := d.Fleet()
-		v := agentsValue{
-			TotalAgents: len(fleet.Agents),
-			Config:      describeConfig(fleet),
-			Items:       make(map[string]agentValue, len(fleet.Agents)),
-		}
+		fleet, now := d.Fleet(), time.Now()
+		v := agentsValue{TotalAgents: len(fleet.Agents), States: map[string]int{}, Config: describeConfig(fleet)}
+		all, place := make([]ranked, len(fleet.Agents)), make(map[string]int, len(fleet.Agents))
 		for i, spec := range fleet.Agents {
-			one := describeAgent(i, spec, stats[spec.Name], paused[spec.Queue])
-			one.NextRunAt = d.Jobs.NextRun(spec.Name)
-			switch one.State {
-			case "paused":
-				v.PausedAgents++
-			case "offline":
-			default:
-				v.ActiveAgents++
+			s := stats[spec.Name]
+			if s == nil { // the file has changed meanwhile
+				s = &jobs.AgentStats{}
+				stats[spec.Name] = s
 			}
-			v.Items[spec.Name] = one
+			held := paused[spec.Queue] != nil
+			v.count(s.State(held))
+			all[i], place[spec.Name] = ranked{spec.Name, agentRank(s, held, now)}, i
 		}
+		picked := chosen.pick(all, now)
+		described := make(map[string]*jobs.AgentStats, len(picked))
+		for _, p := range picked {
+			described[p.key] = stats[p.key]
+		}
+		if err := d.Jobs.DescribeAgents(ctx, described); err != nil {
+			return nil, err
+		}
+		at := places(picked, attention)
+		v.Items = fill(chosen, picked, now, func(name string) agentValue {
+			spec := fleet.Agents[place[name]]
+			one := describeAgent(place[name], spec, described[name], paused[spec.Queue] != nil)
+			one.NextRunAt = d.Jobs.NextRun(name)
+			if len(picked) < v.TotalAgents {
+				one.Order += at[name] * behind
+			}
+			return one
+		})
+		v.Listed = len(v.Items)
 		return v, nil
 	})
 }
 
-// pausedQueues tells which queues are paused.
-func pausedQueues(ctx context.Context, s Jobs) (map[string]bool, error) {
-	queues, err := s.Queues(ctx)
-	if err != nil {
-		return nil, err
+func (v *agentsValue) count(state string) {
+	v.States[state]++
+	switch state {
+	case "paused":
+		v.PausedAgents++
+	case "offline":
+	default:
+		v.ActiveAgents++
 	}
-	paused := make(map[string]bool, len(queues))
-	for _, q := range queues {
-		paused[q.Name] = q.PausedAt != nil
+}
+
+// attention is the last rank of rows that somebody should look at.
+const attention = 2
+
+// agentRank tells how important it is that an agent is listed.
+func agentRank(s *jobs.AgentStats, paused bool, now time.Time) int {
+	since := time.Duration(1<<63 - 1)
+	if s.LastRunAt != nil {
+		since = now.Sub(*s.LastRunAt)
 	}
-	return paused, nil
+	backlog := s.Waiting + s.Retryable
+	switch {
+	case s.Slots == 0 && backlog > 0:
+		return 0
+	case s.Failing() && since < 24*time.Hour:
+		return 1
+	case paused && backlog > 0:
+		return 2
+	case s.Running > 0:
+		return 3
+	case s.Waiting > 0:
+		return 4
+	case since < time.Hour:
+		return 5
+	case since < 24*time.Hour:
+		return 6
+	case s.LastRunAt != nil:
+		return 7
+	}
+	return 8
 }
 
 func describeConfig(fleet Fleet) configValue {
-	c := configValue{Path: fleet.Path, LoadedAt: fleet.LoadedAt.UTC().Truncate(time.Millisecond), Problems: fleet.Problems}
+	c := configValue{Path: fleet.Path, LoadedAt: fleet.LoadedAt.UTC().Truncate(time.Millisecond), Problems: clipList(fleet.Problems, 2<<10)}
+	c.Path = clip(c.Path, 300)
 	if c.Problems == nil {
 		c.Problems = []string{}
 	}
@@ -127,40 +180,22 @@ func describeConfig(fleet Fleet) configValue {
 	return c
 }
 
-func describeAgent(order int, spec *agent.Spec, s jobs.AgentStats, paused bool) agentValue {
+func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool) agentValue {
 	v := agentValue{
-		Order: order, Name: spec.Name, Description: spec.Description, Queue: spec.Queue,
+		Order: order, Name: spec.Name, Description: clip(spec.Description, 160), Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), MaxAttempts: spec.MaxAttempts,
-		State:   agentState(s, paused),
+		State:   s.State(paused),
 		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable, Capped: s.Capped,
-		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Runs24h: s.LastDay.Runs,
+		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Cancelled1h: s.LastHour.Cancelled, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
-		LastRunAt: s.LastRunAt, CountedAt: s.CountedAt,
+		LastRunAt: s.LastRunAt, LastOKAt: s.LastSuccessAt, CountedAt: s.CountedAt,
 		Spark: sparkValue{Start: s.SparkStart, StepS: sparkStep, OK: s.SparkOK, Failed: s.SparkFailed},
 	}
 	if spec.Schedule != "" {
 		v.Schedule = &spec.Schedule
 	}
 	if s.LastError != nil {
-		v.LastError = &errorValue{At: s.LastError.At, Message: s.LastError.Error, JobID: s.LastError.JobID}
+		v.LastError = &errorValue{At: s.LastError.At, Message: clip(s.LastError.Error, 200), JobID: s.LastError.JobID}
 	}
 	return v
-}
-
-// agentState names what an operator should know first: that nobody runs it, that it is paused, that it fails.
-func agentState(s jobs.AgentStats, paused bool) string {
-	switch {
-	case s.Slots == 0:
-		return "offline"
-	case paused:
-		return "paused"
-	case s.Running > 0:
-		return "running"
-	case s.LastOutcome == "failed" || s.LastOutcome == "timeout" || s.LastOutcome == "lost":
-		return "failing"
-	case s.Waiting > 0:
-		return "waiting"
-	default:
-		return "idle"
-	}
 }

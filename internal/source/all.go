@@ -52,7 +52,9 @@ type Jobs interface {
 	Running(ctx context.Context, n int) ([]jobs.RunningJob, error)
 	Failures(ctx context.Context, n int) ([]jobs.Failure, error)
 	LatestLogs(ctx context.Context, n int) ([]jobs.LogLine, error)
-	Agents(ctx context.Context) (map[string]jobs.AgentStats, error)
+	Agents(ctx context.Context) (map[string]*jobs.AgentStats, error)
+	DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error
+	PausedQueues(ctx context.Context) (map[string]*time.Time, error)
 	Windows(ctx context.Context) (hour, day jobs.Window, err error)
 	Throughput(ctx context.Context, step time.Duration, buckets int) (jobs.Series, error)
 	RollupsCompleteTo(ctx context.Context) (time.Time, error)
@@ -83,21 +85,12 @@ type History struct {
 // All lists the sections in the order of the document.
 func All(d Deps) []snapshot.Section {
 	return []snapshot.Section{
-		{Name: "system", Path: "dashboard.system", Source: newSystem(d), Unmetered: true},
-		{Name: "workers", Path: "dashboard.workers", Source: workers(d)},
-		{Name: "queue", Path: "dashboard.queue", Source: queue(d)},
-		{Name: "jobs", Path: "dashboard.jobs", Source: jobLists(d)},
-		{Name: "agents", Path: "agents_workers.agents", Source: agents(d)},
-		{Name: "analytics", Path: "analytics", Source: analytics(d)},
-		{Name: "logs", Path: "logs", Source: logs(d)},
+		{Name: "system", Path: "dashboard.system", Source: newSystem(d), MaxBytes: systemBytes, Unmetered: true},
+		{Name: "workers", Path: "dashboard.workers", Source: workers(d), MaxBytes: workersBytes},
+		{Name: "queue", Path: "dashboard.queue", Source: queue(d), MaxBytes: queueBytes},
+		{Name: "jobs", Path: "dashboard.jobs", Source: jobLists(d), MaxBytes: jobsBytes},
+		{Name: "agents", Path: "agents_workers.agents", Source: agents(d), MaxBytes: agentsBytes},
+		{Name: "analytics", Path: "analytics", Source: analytics(d), MaxBytes: analyticsBytes},
+		{Name: "logs", Path: "logs", Source: logs(d), MaxBytes: logsBytes},
 	}
-}
-
-// keyed makes the object that stands for a list in the document, so that a merge patch names only what changed.
-func keyed[T any, K comparable](rows []T, key func(T) K) map[K]T {
-	m := make(map[K]T, len(rows))
-	for _, row := range rows {
-		m[key(row)] = row
-	}
-	return m
 }

@@ -8,11 +8,16 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// The lists are bounded so that the document is, whatever the size of the job table.
+// The lists are bounded so that the document is, whatever the size of the job table: by rows, and by the bytes of these.
 const (
 	newestShown   = 20
 	runningShown  = 30
 	failuresShown = 12
+
+	newestBytes   = 10 << 10
+	runningBytes  = 13 << 10
+	failuresBytes = 6 << 10
+	textBytes     = 240 // of an error, of arguments
 )
 
 // jobsValue is the section `jobs`: today's totals since the local midnight, and three short lists.
@@ -47,6 +52,16 @@ func jobLists(d Deps) snapshot.Source {
 		if err != nil {
 			return nil, err
 		}
+		for i := range newest {
+			clipJob(&newest[i])
+		}
+		for i := range running {
+			clipJob(&running[i].Job)
+			running[i].Host, running[i].Message = clip(running[i].Host, textBytes), clipPtr(running[i].Message, textBytes)
+		}
+		for i := range failures {
+			failures[i].Error = clip(failures[i].Error, textBytes)
+		}
 		return jobsValue{
 			TotalToday:     today.Total,
 			CompletedToday: today.Completed,
@@ -55,9 +70,13 @@ func jobLists(d Deps) snapshot.Source {
 			CancelledCap:   today.Capped,
 			TodayPartial:   today.Partial,
 			DayStart:       today.DayStart,
-			Newest:         keyed(newest, func(j jobs.Job) int64 { return j.ID }),
-			Running:        keyed(running, func(j jobs.RunningJob) int64 { return j.ID }),
-			Failures:       keyed(failures, func(f jobs.Failure) int64 { return f.RunID }),
+			Newest:         keyed(newest, newestBytes, func(j jobs.Job) int64 { return j.ID }),
+			Running:        keyed(running, runningBytes, func(j jobs.RunningJob) int64 { return j.ID }),
+			Failures:       keyed(failures, failuresBytes, func(f jobs.Failure) int64 { return f.RunID }),
 		}, nil
 	})
+}
+
+func clipJob(j *jobs.Job) {
+	j.Args, j.Error, j.Worker = clip(j.Args, textBytes), clipPtr(j.Error, textBytes), clipPtr(j.Worker, textBytes)
 }

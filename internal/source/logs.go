@@ -7,7 +7,10 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-const logLinesShown = 40
+const (
+	logLinesShown = 40
+	lineBytes     = 400 // of what one says
+)
 
 // logsValue is the section `logs`: the newest lines of all agents.
 type logsValue struct {
@@ -20,6 +23,9 @@ func logs(d Deps) snapshot.Source {
 		if err != nil {
 			return nil, err
 		}
-		return logsValue{Items: keyed(lines, func(l jobs.LogLine) int64 { return l.ID })}, nil
+		for i := range lines {
+			lines[i].Msg = clip(lines[i].Msg, lineBytes)
+		}
+		return logsValue{Items: keyed(lines, logsBytes-1<<10, func(l jobs.LogLine) int64 { return l.ID })}, nil
 	})
 }

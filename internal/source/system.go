@@ -105,6 +105,7 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 		v.DiskUsedBytes, v.DiskTotalBytes = usage.Used, usage.Total
 	}
 	v.judge(len(s.deps.Fleet().Problems))
+	v.clip()
 	return v, nil
 }
 

@@ -90,6 +90,11 @@ export interface Component {
 export interface Workers {
   total: number
   active: number
+  /** How many are in each state, listed or not. */
+  states?: Maybe<Record<string, number>>
+  hosts?: Maybe<number>
+  /** How many of them items has, the most important. */
+  listed?: Maybe<number>
   slots: number
   busy: number
   items: Keyed<Worker>
@@ -126,6 +131,10 @@ export interface Queue {
   retryable: number
   paused: number
   oldest_at: Maybe<string>
+  /** Queues. */
+  total?: Maybe<number>
+  /** How many of them items has, the most important. */
+  listed?: Maybe<number>
   items: Keyed<QueueItem>
 }
 
@@ -140,7 +149,9 @@ export interface QueueItem {
   oldest_at: Maybe<string>
   /** 0: none, or unknown. */
   slots: number
+  /** Some of them, if they are many. */
   agents: string[]
+  agent_count?: Maybe<number>
   /** When waiting jobs were counted, if less often than the rest. */
   counted_at?: Maybe<string>
 }
@@ -221,6 +232,10 @@ export interface Agents {
   total_agents: number
   active_agents: number
   paused_agents: number
+  /** How many are in each state, listed or not. */
+  states?: Maybe<Record<string, number>>
+  /** How many of them items has, the most important. */
+  listed?: Maybe<number>
   config: { path: string; loaded_at: string; error: Maybe<string>; problems: Maybe<string[]> }
   items: Keyed<Agent>
 }
@@ -244,11 +259,13 @@ export interface Agent {
   capped?: Maybe<boolean>
   runs_1h: number
   failed_1h: number
+  cancelled_1h?: Maybe<number>
   runs_24h: number
   success_rate: Maybe<number>
   p50_ms: Maybe<number>
   p95_ms: Maybe<number>
   last_run_at: Maybe<string>
+  last_success_at?: Maybe<string>
   last_error: Maybe<{ at: string; message: string; job_id: number }>
   spark: Spark
   /** When waiting jobs were counted, if less often than the rest. */

@@ -510,8 +510,11 @@ export interface components {
              * @enum {string}
              */
             kind: "session" | "token" | "local";
-            /** @enum {string} */
-            outcome: "ok" | "failed";
+            /**
+             * @description refused: it could not be done to this target, or not then; nothing was changed
+             * @enum {string}
+             */
+            outcome: "ok" | "refused" | "failed";
             /** @description The client's address */
             remote: string;
             /** @description What was acted on: a job's id, a queue's or user's name */
@@ -740,6 +743,12 @@ export interface components {
             title: string;
         };
         Queue: {
+            /**
+             * Format: int64
+             * @description How many these are
+             */
+            agent_count: number;
+            /** @description The agents whose jobs come there, at most 20 */
             agents: string[];
             /**
              * Format: date-time
