@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // metrics reads at scrape time the counters that the packages keep anyway, and asks the database whether it answers.
-// Labels are bounded: rungs, tiers, links, sections, states.
+// Labels are bounded: rungs, tiers, links, sections, states, and the agents that the document lists.
 type metrics struct {
 	cache    *snapshot.Cache
 	warmer   *snapshot.Warmer
@@ -66,6 +67,10 @@ var (
 	descLinkHears   = describe("link_hears", "1 while what other servers publish is heard through the link.", "link")
 	descDatabaseUp  = describe("database_up", "1 when the database answered just now.")
 	descWorkers     = describe("workers", "Workers, as the document shows them.", "state")
+	descAgents      = describe("agents", "Agents, as the document shows them.", "state")
+	descAgentRuns   = describe("agent_attempts_last_hour", "Attempts that ended in the last hour, of the agents that the document lists and of all others.", "agent", "outcome")
+	descAgentOK     = describe("agent_last_success_timestamp_seconds", "When an agent succeeded last, of the agents that the document lists.", "agent")
+	descQueues      = describe("queues", "Queues, as the document shows them.", "state")
 	descPending     = describe("queue_pending", "Jobs that are due and wait, as the document shows them.")
 	descRunning     = describe("queue_running", "Jobs that run, as the document shows them.")
 	descOldest      = describe("queue_oldest_seconds", "How long the oldest due job has waited, as the document shows it.")
@@ -139,53 +144,119 @@ func (m *metrics) collectFleet(out chan<- prometheus.Metric) {
 	if current == nil {
 		return
 	}
-	var doc struct {
-		Dashboard struct {
-			Workers *struct {
-				Items map[string]struct{ State string }
-			}
-			Queue *struct {
-				Pending, Processing int64
-				Oldest              *time.Time `json:"oldest_at"`
-			}
-			System *struct {
-				Components map[string]struct{ Status string }
-				Attached   *struct {
-					History struct{ Percent float64 }
-				}
-			}
-		}
-		Analytics *struct {
-			CompleteTo time.Time `json:"complete_to"`
-		}
-	}
+	var doc fleetDocument
 	if json.Unmarshal(current.JSON, &doc) != nil {
 		return // of another version: it is shown, not counted
 	}
-	if workers := doc.Dashboard.Workers; workers != nil {
-		states := map[string]int{"active": 0, "draining": 0, "lost": 0}
-		for _, w := range workers.Items {
-			states[w.State]++
+	doc.collect(out)
+	doc.collectAgents(out)
+}
+
+// fleetDocument is what is counted of the document.
+type fleetDocument struct {
+	Dashboard struct {
+		Workers *struct {
+			States map[string]int
 		}
-		for state, n := range states {
-			gauge(out, descWorkers, float64(n), state)
+		Queue *struct {
+			Pending, Processing int64
+			Total, Paused       int
+			Oldest              *time.Time `json:"oldest_at"`
+		}
+		System *struct {
+			Components map[string]struct{ Status string }
+			Attached   *struct {
+				History struct{ Percent float64 }
+			}
 		}
 	}
-	if system := doc.Dashboard.System; system != nil && system.Attached != nil {
+	AgentsWorkers struct {
+		Agents *struct {
+			States map[string]int
+			Items  map[string]agentRuns
+		}
+	} `json:"agents_workers"`
+	Analytics *struct {
+		CompleteTo time.Time `json:"complete_to"`
+		Hour       struct{ Runs, Failed, Cancelled int64 }
+	}
+}
+
+// agentRuns are the ended attempts of an agent.
+type agentRuns struct {
+	Runs      int64      `json:"runs_1h"`
+	Failed    int64      `json:"failed_1h"`
+	Cancelled int64      `json:"cancelled_1h"`
+	LastOK    *time.Time `json:"last_success_at"`
+}
+
+func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
+	if workers := d.Dashboard.Workers; workers != nil {
+		byState(out, descWorkers, workers.States, "active", "draining", "lost")
+	}
+	if system := d.Dashboard.System; system != nil && system.Attached != nil {
 		gauge(out, descAttached, oneIf(system.Components["attached"].Status == "ok"))
 		gauge(out, descHistory, system.Attached.History.Percent/100)
-		if doc.Analytics != nil {
-			gauge(out, descComplete, max(0, time.Since(doc.Analytics.CompleteTo).Seconds()))
+		if d.Analytics != nil {
+			gauge(out, descComplete, max(0, time.Since(d.Analytics.CompleteTo).Seconds()))
 		}
 	}
-	if queue := doc.Dashboard.Queue; queue != nil {
+	if queue := d.Dashboard.Queue; queue != nil {
 		gauge(out, descPending, float64(queue.Pending))
 		gauge(out, descRunning, float64(queue.Processing))
+		byState(out, descQueues, map[string]int{"paused": queue.Paused, "open": queue.Total - queue.Paused})
 		oldest := 0.0
 		if queue.Oldest != nil {
 			oldest = max(0, time.Since(*queue.Oldest).Seconds())
 		}
 		gauge(out, descOldest, oldest)
+	}
+}
+
+// otherAgents is the label of those that the document does not list; it is no agent's name.
+const otherAgents = "(other)"
+
+// collectAgents tells of each agent that the document lists what came of its attempts, and of all others together.
+func (d *fleetDocument) collectAgents(out chan<- prometheus.Metric) {
+	agents := d.AgentsWorkers.Agents
+	if agents == nil {
+		return
+	}
+	byState(out, descAgents, agents.States, "running", "waiting", "idle", "paused", "failing", "offline")
+	var listed agentRuns
+	for name, a := range agents.Items {
+		if name == otherAgents { // of another program, which may name its jobs as it likes
+			continue
+		}
+		a.collect(out, name)
+		if a.LastOK != nil {
+			gauge(out, descAgentOK, float64(a.LastOK.UnixMilli())/1000, name)
+		}
+		listed.Runs, listed.Failed, listed.Cancelled = listed.Runs+a.Runs, listed.Failed+a.Failed, listed.Cancelled+a.Cancelled
+	}
+	if d.Analytics != nil { // collected by itself, at another moment
+		hour := d.Analytics.Hour
+		others := agentRuns{Failed: max(0, hour.Failed-listed.Failed), Cancelled: max(0, hour.Cancelled-listed.Cancelled)}
+		others.Runs = max(hour.Runs-listed.Runs, others.Failed+others.Cancelled)
+		others.collect(out, otherAgents)
+	}
+}
+
+func (a agentRuns) collect(out chan<- prometheus.Metric, name string) {
+	gauge(out, descAgentRuns, float64(a.Runs-a.Failed-a.Cancelled), name, "ok")
+	gauge(out, descAgentRuns, float64(a.Failed), name, "failed")
+	gauge(out, descAgentRuns, float64(a.Cancelled), name, "cancelled")
+}
+
+// byState tells how many there are in each state, and that there are none in some.
+func byState(out chan<- prometheus.Metric, desc *prometheus.Desc, states map[string]int, always ...string) {
+	all := map[string]int{}
+	for _, state := range always {
+		all[state] = 0
+	}
+	maps.Copy(all, states)
+	for state, n := range all {
+		gauge(out, desc, float64(n), state)
 	}
 }
 
