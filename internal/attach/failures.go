@@ -47,38 +47,38 @@ func (s *Service) noEnded() bool {
 func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
 	var all []jobs.Failure
 	for _, which := range []struct {
-		ids   string
-		limit int
+		ids  string
+		args []any
 	}{
-		{`select id from river_job where state = 'discarded' and finalized_at is not null order by finalized_at desc limit $1`, failuresRead},
-		{`select id from river_job where state = 'retryable' order by queue, priority, scheduled_at, id limit $1`, maxRetried},
+		{`select id from river_job where state = 'discarded' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1`, []any{failuresRead, s.foreign.Stamp(s.now().Add(ahead))}},
+		{`select id from river_job where state = 'retryable' order by queue, priority, scheduled_at, id limit $1`, []any{maxRetried}},
 	} {
 		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
-			s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+which.ids+`)`, which.limit)
+			s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+which.ids+`)`, which.args...)
 		some, err := jobs.Collect(rows, err, s.scanFailure)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, some...)
 	}
-	all = slices.DeleteFunc(all, func(f jobs.Failure) bool { return f.At.IsZero() })
-	slices.SortFunc(all, func(a, b jobs.Failure) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.JobID, a.JobID)) })
+	all = slices.DeleteFunc(all, func(f jobs.Failure) bool { return !f.At.Known() })
+	slices.SortFunc(all, func(a, b jobs.Failure) int { return cmp.Or(b.At.Compare(a.At.Time), cmp.Compare(b.JobID, a.JobID)) })
 	all = all[:min(len(all), failuresRead)]
 	return all, s.countSimilar(ctx, all)
 }
 
 func (s *Service) scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
-	var attempted, finalized sql.NullTime
+	var attempted, finalized jobs.Time
 	var at, text sql.NullString
-	if err := rows.Scan(&f.JobID, &f.Agent, &f.Attempt, &f.MaxAttempts, &attempted, &finalized, &at, &text); err != nil {
+	if err := rows.Scan(&f.JobID, jobs.Name(&f.Agent), jobs.Number(&f.Attempt), jobs.Number(&f.MaxAttempts), &attempted, &finalized, &at, &text); err != nil {
 		return f, err
 	}
 	f.RunID = runOf(f.JobID, f.Attempt)
 	switch told, err := time.Parse(time.RFC3339Nano, at.String); {
 	case err == nil:
-		f.At = told.UTC().Truncate(time.Millisecond)
-	case finalized.Valid: // given up without an error of its own
-		f.At = finalized.Time.UTC().Truncate(time.Millisecond)
+		f.At = jobs.TimeOf(told.UTC().Truncate(time.Millisecond))
+	case finalized.Known(): // given up without an error of its own
+		f.At = jobs.TimeOf(finalized.UTC().Truncate(time.Millisecond))
 	}
 	f.Order = -f.At.UnixMilli()
 	f.Outcome = "failed"
@@ -87,8 +87,8 @@ func (s *Service) scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
 	}
 	f.Error = jobs.Clip(s.redact.Text(text.String), 200)
 	f.Fingerprint = jobs.Fingerprint(f.Agent, text.String)
-	if attempted.Valid && f.Outcome == "failed" {
-		f.RunMS = max(f.At.Sub(attempted.Time).Milliseconds(), 0)
+	if ran, known := f.At.Since(attempted); known && f.Outcome == "failed" {
+		f.RunMS = ran.Milliseconds()
 	}
 	return f, nil
 }

@@ -102,11 +102,11 @@ func (s *Service) openFrom() time.Time {
 
 // newestGap returns the newest span without sums, without the empty time at its end, and notes the progress.
 func (s *Service) newestGap(ctx context.Context, f *filler, to time.Time) (*span, error) {
-	oldest, err := s.firstEnded(ctx)
+	horizon := to.Add(-fillBack)
+	oldest, err := s.firstEnded(ctx, span{horizon, to})
 	if err != nil {
 		return nil, err
 	}
-	horizon := to.Add(-fillBack)
 	if oldest.IsZero() {
 		oldest = to
 	}
@@ -124,7 +124,7 @@ func (s *Service) newestGap(ctx context.Context, f *filler, to time.Time) (*span
 		return nil, nil
 	}
 	gap := open[0]
-	last, err := s.lastEnded(ctx, gap.to)
+	last, err := s.lastEnded(ctx, gap)
 	if err != nil {
 		return nil, err
 	}

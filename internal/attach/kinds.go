@@ -60,8 +60,8 @@ func (k *kinds) ended(e *ended) {
 	if e.OK > 0 {
 		last.ok = later(last.ok, e.At)
 	}
-	if e.fingerprint != "" && (last.failure == nil || !e.At.Before(last.failure.At)) {
-		last.failure = &jobs.Failure{JobID: e.id, Agent: e.Agent, At: e.At.UTC(), Error: jobs.Clip(e.failure, 200)}
+	if e.fingerprint != "" && (last.failure == nil || !e.At.Before(last.failure.At.Time)) {
+		last.failure = &jobs.Failure{JobID: e.id, Agent: e.Agent, At: jobs.TimeOf(e.At.UTC()), Error: jobs.Clip(e.failure, 200)}
 	}
 }
 
@@ -94,11 +94,11 @@ func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int6
 		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var kind, state string
 			var n int64
-			err := rows.Scan(&kind, &state, &n)
+			err := rows.Scan(jobs.Name(&kind), &state, &n)
 			if counts[kind] == nil {
 				counts[kind] = map[string]int64{}
 			}
-			counts[kind][state] = n
+			counts[kind][state] += n
 			return struct{}{}, err
 		})
 		return counts, jobs.Explain("count the waiting jobs by kind", err)

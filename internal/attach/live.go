@@ -11,6 +11,9 @@ const (
 	// overlap is how far each reading goes back behind the one before: the end of a job becomes visible some time after the
 	// time it bears, when its transaction commits, and clocks differ.
 	overlap = 10 * time.Second
+	// ahead is how far into the future ends of jobs are read: clocks differ, but what bears next year's date, or the time without
+	// end, would be read again each time.
+	ahead = time.Hour
 	// settled is how long after its end a minute is added to its hour. What comes to light later is found by counting again.
 	settled = 20 * time.Second
 	// awayFor is how long nothing may have been read before the minutes since are left to be filled like older ones.
@@ -75,7 +78,7 @@ func (s *Service) step(ctx context.Context) error {
 		from = l.from
 	}
 	fresh := 0
-	err = s.priced(ctx, span{from: from}, func(e *ended) {
+	err = s.priced(ctx, span{from, now.Add(ahead)}, func(e *ended) {
 		if l.add(e) {
 			s.clients.ended(e)
 			s.kinds.ended(e)

@@ -3,7 +3,6 @@ package attach
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"time"
 
@@ -50,21 +49,24 @@ func (s *Service) runningJobs(ctx context.Context) (*nowRunning, error) {
 
 func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 	found := &nowRunning{byQueue: map[string]int64{}, byKind: map[string]int64{}, byClient: map[string]*clientNow{}}
-	rows, err := s.foreign.Read.QueryContext(ctx, `select kind, queue, client, count(*), `+fmt.Sprintf(s.sql.ms, `max(attempted_at)`)+` from (
+	rows, err := s.foreign.Read.QueryContext(ctx, `select kind, queue, client, count(*), max(attempted_at) from (
 		select j.kind, j.queue, `+s.sql.lastClient+` as client, j.attempted_at from river_job j where j.state = 'running' order by j.queue, j.priority, j.scheduled_at, j.id limit $1) picked
 		group by kind, queue, client`, maxRunning)
 	_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind, queue string
 		var client sql.NullString
 		var n int64
-		var newest sql.NullInt64
-		if err := rows.Scan(&kind, &queue, &client, &n, &newest); err != nil {
+		var newest jobs.Time
+		if err := rows.Scan(jobs.Name(&kind), jobs.Name(&queue), &client, &n, &newest); err != nil {
 			return struct{}{}, err
 		}
 		found.byQueue[queue] += n
 		found.byKind[kind] += n
 		if client.Valid {
-			found.client(client.String).add(kind, queue, n, time.UnixMilli(newest.Int64))
+			if !newest.Known() {
+				newest = jobs.Time{}
+			}
+			found.client(client.String).add(kind, queue, n, newest.Time)
 		}
 		return struct{}{}, nil
 	})

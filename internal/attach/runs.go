@@ -27,8 +27,13 @@ const (
 	maxLine    = 300
 )
 
-// runOf makes the id of an attempt; River has none.
-func runOf(job int64, attempt int) int64 { return job<<attemptBits | int64(attempt) }
+// runOf makes the id of an attempt; River has none. Of a job or an attempt whose number is too large it is 0: no run.
+func runOf(job int64, attempt int) int64 {
+	if job < 0 || job >= 1<<(63-attemptBits) || attempt < 0 || attempt >= 1<<attemptBits {
+		return 0
+	}
+	return job<<attemptBits | int64(attempt)
+}
 
 // Get returns everything River keeps of a job. Of its attempts that is the last, and the errors of those that failed.
 func (s *Service) Get(ctx context.Context, id int64) (jobs.Detail, error) {
@@ -58,7 +63,7 @@ func (s *Service) Get(ctx context.Context, id int64) (jobs.Detail, error) {
 
 // lastRun makes a run of what a job's row tells about its last attempt.
 func lastRun(d *jobs.Detail) (jobs.Run, bool) {
-	if d.AttemptedAt == nil || d.Attempt < 1 {
+	if d.AttemptedAt == nil || d.Attempt < 1 || runOf(d.ID, d.Attempt) == 0 {
 		return jobs.Run{}, false
 	}
 	r := jobs.Run{
@@ -88,12 +93,14 @@ func lastRun(d *jobs.Detail) (jobs.Run, bool) {
 	default: // snoozed, or put back by hand: nothing tells how the attempt ended
 		return jobs.Run{}, false
 	}
-	if d.ScheduledAt.Before(*d.AttemptedAt) { // else it is already when the next one is due
-		r.WaitMS = d.AttemptedAt.Sub(d.ScheduledAt).Milliseconds()
+	if waited, known := d.AttemptedAt.Since(d.ScheduledAt); known { // 0 when it is already when the next one is due
+		r.WaitMS = waited.Milliseconds()
 	}
 	if r.EndedAt != nil && r.Outcome != "lost" {
-		ms := max(r.EndedAt.Sub(r.StartedAt).Milliseconds(), 0)
-		r.RunMS = &ms
+		if ran, known := r.EndedAt.Since(r.StartedAt); known {
+			ms := ran.Milliseconds()
+			r.RunMS = &ms
+		}
 	}
 	return r, true
 }
@@ -109,10 +116,10 @@ type logEntry struct {
 func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error) {
 	job, attempt := run>>attemptBits, int(run&(1<<attemptBits-1))
 	var kind, state string
-	var ended sql.NullTime
+	var ended jobs.Time
 	var text sql.NullString
 	err = s.foreign.Read.QueryRowContext(ctx, `select j.kind, j.state, j.finalized_at, `+strings.Replace(s.sql.logsOf, fmt.Sprint(maxLogs), fmt.Sprint(maxWholeLog), 1)+
-		` from river_job j where j.id = $1`, job).Scan(&kind, &state, &ended, &text)
+		` from river_job j where j.id = $1`, job).Scan(jobs.Name(&kind), &state, &ended, &text)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, jobs.NoSuchJob(job)
@@ -192,7 +199,7 @@ func timeOf(line string) (time.Time, bool) {
 		if end := strings.IndexAny(rest, " \""); end > 0 {
 			rest = rest[:end]
 		}
-		if at, err := time.Parse(time.RFC3339Nano, rest); err == nil {
+		if at, err := time.Parse(time.RFC3339Nano, rest); err == nil && jobs.TimeOf(at.UTC()).Known() {
 			return at.UTC(), true
 		}
 	}
@@ -221,16 +228,19 @@ func (s *Service) readLatest(ctx context.Context) ([]jobs.LogLine, error) {
 	all := []jobs.LogLine{}
 	for _, state := range []string{"completed", "discarded"} {
 		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.finalized_at, `+s.sql.logsOf+` from river_job j where j.id in (
-			select id from river_job where state = '`+state+`' and finalized_at is not null order by finalized_at desc limit $1)`, logJobs)
+			select id from river_job where state = '`+state+`' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1)`, logJobs, s.foreign.Stamp(s.now().Add(ahead)))
 		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var id int64
 			var kind string
-			var ended sql.NullTime
+			var ended jobs.Time
 			var text sql.NullString
-			if err := rows.Scan(&id, &kind, &ended, &text); err != nil {
+			if err := rows.Scan(&id, jobs.Name(&kind), &ended, &text); err != nil {
 				return struct{}{}, err
 			}
-			lines := s.linesOf(id, 0, kind, text.String, ended.Time.UTC())
+			if !ended.Known() {
+				ended = jobs.Time{}
+			}
+			lines := s.linesOf(id, 0, kind, text.String, ended.Time)
 			all = append(all, lines[max(0, len(lines)-linesOfJob):]...)
 			return struct{}{}, nil
 		})

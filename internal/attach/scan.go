@@ -27,16 +27,12 @@ const (
 // endedStates come first in endedIndex.
 const endedStates = `j.state in ('cancelled', 'completed', 'discarded') and j.finalized_at is not null`
 
-// endedBetween reads the jobs that ended in a span, at most limit of them, in no order; a zero end is none. The database does
-// this by endedIndex: some 4 µs a job.
+// endedBetween reads the jobs that ended in a span, at most limit of them, in no order. The database does this by endedIndex: some
+// 4 µs a job.
 func (s *Service) endedBetween(ctx context.Context, of span, limit int, each func(*ended)) (n int, err error) {
-	condition, args := ` and j.finalized_at >= $1`, []any{s.foreign.Stamp(of.from)}
-	if !of.to.IsZero() {
-		condition, args = condition+` and j.finalized_at < $2`, append(args, s.foreign.Stamp(of.to))
-	}
+	condition, args := ` and j.finalized_at >= $1 and j.finalized_at < $2`, []any{s.foreign.Stamp(of.from), s.foreign.Stamp(of.to)}
 	if limit > 0 {
-		args = append(args, limit)
-		condition += ` limit $` + string(rune('0'+len(args)))
+		condition, args = condition+` limit $3`, append(args, limit)
 	}
 	rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.queue, j.state, j.scheduled_at, j.attempted_at, j.finalized_at,
 		`+s.sql.errors+`, `+s.sql.lastClient+`, case when j.state <> 'completed' then `+s.sql.lastError+` end
@@ -50,9 +46,11 @@ func (s *Service) endedBetween(ctx context.Context, of span, limit int, each fun
 		if err != nil {
 			return n, jobs.Explain("read the ended jobs", err)
 		}
-		e.failure = s.redact.Text(e.failure)
-		each(e)
 		n++
+		if e != nil {
+			e.failure = s.redact.Text(e.failure)
+			each(e)
+		}
 	}
 	return n, jobs.Explain("read the ended jobs", rows.Err())
 }
@@ -61,16 +59,20 @@ func scanEnded(rows *sql.Rows) (*ended, error) {
 	var e ended
 	var state string
 	var failed int64
-	var scheduled, attempted, finalized sql.NullTime
+	var scheduled, attempted, finalized jobs.Time
 	var client, failure sql.NullString
-	err := rows.Scan(&e.id, &e.Agent, &e.Queue, &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
+	err := rows.Scan(&e.id, jobs.Name(&e.Agent), jobs.Name(&e.Queue), &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
 	if err != nil {
 		return nil, err
 	}
-	e.At, e.client = finalized.Time, client.String
-	if e.Timed = attempted.Valid && scheduled.Valid; e.Timed {
-		e.Wait, e.Run = max(attempted.Time.Sub(scheduled.Time), 0), max(finalized.Time.Sub(attempted.Time), 0)
+	if !finalized.Known() { // no time, though the database orders it among them
+		return nil, nil
 	}
+	e.At, e.client = finalized.Time, client.String
+	var waited, ran bool
+	e.Wait, waited = attempted.Since(scheduled)
+	e.Run, ran = finalized.Since(attempted)
+	e.Timed = waited && ran
 	e.judge(state, failed, failure.String)
 	return &e, nil
 }
@@ -105,26 +107,27 @@ func (s *Service) countEnded(ctx context.Context, of span) (n int64, err error) 
 	return n, jobs.Explain("count the ended jobs", err)
 }
 
-// firstEnded returns when the first job ended of those that are still there; lastEnded when the last did before a time. Both
-// are the zero time when there is none.
-func (s *Service) firstEnded(ctx context.Context) (time.Time, error) {
-	return s.extreme(ctx, `order by finalized_at limit 1`, func(a, b time.Time) bool { return b.Before(a) })
+// firstEnded returns when the first job of a span ended of those that are still there; lastEnded when the last did. Both are the
+// zero time when there is none.
+func (s *Service) firstEnded(ctx context.Context, of span) (time.Time, error) {
+	return s.extreme(ctx, of, `order by finalized_at limit 1`, func(a, b time.Time) bool { return b.Before(a) })
 }
 
-func (s *Service) lastEnded(ctx context.Context, before time.Time) (time.Time, error) {
-	return s.extreme(ctx, `and finalized_at < $1 order by finalized_at desc limit 1`, time.Time.Before, s.foreign.Stamp(before))
+func (s *Service) lastEnded(ctx context.Context, of span) (time.Time, error) {
+	return s.extreme(ctx, of, `order by finalized_at desc limit 1`, time.Time.Before)
 }
 
 // extreme returns the time at one end of the index, of all three states; better tells whether the second of two times is further out.
-func (s *Service) extreme(ctx context.Context, order string, better func(a, b time.Time) bool, args ...any) (best time.Time, err error) {
+func (s *Service) extreme(ctx context.Context, of span, order string, better func(a, b time.Time) bool) (best time.Time, err error) {
 	for _, state := range []string{"cancelled", "completed", "discarded"} { // one step down the index for each
-		var at sql.NullTime
-		rows, err := s.foreign.Read.QueryContext(ctx, `select finalized_at from river_job where state = '`+state+`' and finalized_at is not null `+order, args...)
+		var at jobs.Time
+		rows, err := s.foreign.Read.QueryContext(ctx, `select finalized_at from river_job where state = '`+state+`' and finalized_at is not null
+			and finalized_at >= $1 and finalized_at < $2 `+order, s.foreign.Stamp(of.from), s.foreign.Stamp(of.to))
 		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) { return struct{}{}, rows.Scan(&at) })
 		if err != nil {
 			return best, jobs.Explain("look for ended jobs", err)
 		}
-		if at.Valid && (best.IsZero() || better(best, at.Time)) {
+		if at.Known() && (best.IsZero() || better(best, at.Time)) {
 			best = at.Time
 		}
 	}

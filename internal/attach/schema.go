@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/agentos/agentos/internal/db"
@@ -107,10 +108,11 @@ func (s *Service) readMigrations(ctx context.Context, found *Source) error {
 		}
 		found.SchemaVersion = int(version.Int64)
 		if s.foreign.Kind == db.Postgres { // as text it depends on the session's time zone
-			err = s.foreign.Read.QueryRowContext(ctx, `select cast((extract(epoch from min(created_at)) * 1000000)::bigint as text) from river_migration`+line).Scan(&first)
-			if err != nil {
+			var at jobs.Time
+			if err := s.foreign.Read.QueryRowContext(ctx, `select min(created_at) from river_migration`+line).Scan(&at); err != nil {
 				return jobs.Explain("attach: read River's schema version", err)
 			}
+			first.String = strconv.FormatInt(at.UnixMicro(), 10)
 		}
 		found.identity = first.String
 		if found.SchemaVersion < oldestSchema {

@@ -93,7 +93,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 			t.Errorf("the worker is %+v", w)
 		}
 		list, err := s.Running(ctx, 2)
-		if err != nil || len(list) != 2 || list[0].Agent != "report" || list[0].StartedAt.After(list[1].StartedAt) {
+		if err != nil || len(list) != 2 || list[0].Agent != "report" || list[0].StartedAt.After(list[1].StartedAt.Time) {
 			t.Errorf("running: %v, %v", list, err)
 		}
 		failures, err := s.Failures(ctx, 10)

@@ -179,6 +179,7 @@ func setDefaults(params, defaults map[string]string) {
 
 // connected notes where a new connection leads.
 func (s *server) connected(_ context.Context, conn *pgx.Conn) error {
+	registerTimes(conn)
 	version := conn.PgConn().ParameterStatus("server_version")
 	version, _, _ = strings.Cut(version, " ") // without the distribution's name
 	s.version.Store(&version)

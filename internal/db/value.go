@@ -10,6 +10,17 @@ func (d *DB) Stamp(t time.Time) any {
 	if d.Kind == Postgres {
 		return t.UTC()
 	}
+	return SQLiteTime(t)
+}
+
+// SQLiteTime is a time as River keeps it in SQLite.
+func SQLiteTime(t time.Time) string {
+	switch {
+	case t.Year() > 9999: // as text it would stand before all others
+		return "infinity"
+	case t.Year() < 0:
+		return "-infinity"
+	}
 	return t.UTC().Round(time.Millisecond).Format("2006-01-02 15:04:05.000")
 }
 

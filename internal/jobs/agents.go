@@ -150,7 +150,7 @@ func (s *Service) countFew(ctx context.Context, keys []StateQueue, stats map[str
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var state, kind string
 		var n int64
-		err := rows.Scan(&state, &kind, &n)
+		err := rows.Scan(&state, Name(&kind), &n)
 		if a := stats[kind]; a != nil {
 			a.count(state, n)
 		}
@@ -164,7 +164,7 @@ func (s *Service) countKinds(ctx context.Context, key StateQueue, most int64, st
 	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, most)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind string
-		err := rows.Scan(&kind)
+		err := rows.Scan(Name(&kind))
 		if a := stats[kind]; a != nil {
 			a.count(key.State, 1)
 		}
@@ -194,7 +194,7 @@ func (s *Service) lastFailures(ctx context.Context, stats map[string]*AgentStats
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		f, ended := &Failure{}, int64(0)
 		err := rows.Scan(&f.Agent, &f.RunID, &f.JobID, &ended, &f.Error)
-		f.At, f.Error = fromMS(ended), Clip(f.Error, maxListError)
+		f.At, f.Error = TimeOf(fromMS(ended)), Clip(f.Error, maxListError)
 		if a := stats[f.Agent]; a != nil {
 			a.LastError = f
 		}

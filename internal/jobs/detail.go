@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 )
 
 const (
@@ -55,8 +54,11 @@ func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
 		return Detail{}, err
 	}
 	d := Detail{Job: r.Job, ArgsJSON: t.argsJSON(args, r.size), Tags: []string{}, Errors: t.attemptErrors(failures), Runs: []Run{}}
-	if tags.Valid && json.Unmarshal([]byte(tags.String), &d.Tags) != nil {
-		d.Tags = []string{}
+	var some []json.RawMessage
+	if tags.Valid && json.Unmarshal([]byte(tags.String), &some) == nil {
+		for _, tag := range some {
+			d.Tags = append(d.Tags, textOf(tag))
+		}
 	}
 	return d, nil
 }
@@ -76,19 +78,34 @@ func (t *Table) argsJSON(raw sql.NullString, size int64) json.RawMessage {
 	return note
 }
 
-// attemptErrors reads River's list; what is malformed is left out.
+// attemptErrors reads River's list; of what is malformed the text is shown.
 func (t *Table) attemptErrors(raw sql.NullString) []AttemptError {
-	var entries []struct {
-		At      time.Time `json:"at"`
-		Attempt int       `json:"attempt"`
-		Error   string    `json:"error"`
-	}
+	var entries []json.RawMessage
 	if raw.Valid && json.Unmarshal([]byte(raw.String), &entries) != nil {
 		entries = nil
 	}
 	all := make([]AttemptError, 0, len(entries))
-	for _, e := range entries {
-		all = append(all, AttemptError{At: e.At.UTC(), Attempt: e.Attempt, Error: t.redact.Text(plainError(e.Error))})
+	for _, entry := range entries {
+		var e struct{ At, Attempt, Error json.RawMessage }
+		one := AttemptError{}
+		if json.Unmarshal(entry, &e) != nil { // no object
+			one.Error = string(entry)
+		} else {
+			_ = json.Unmarshal(e.At, &one.At) // what is malformed stays empty
+			_ = json.Unmarshal(e.Attempt, &one.Attempt)
+			one.Error = textOf(e.Error)
+		}
+		one.Error = t.redact.Text(plainError(one.Error))
+		all = append(all, one)
 	}
 	return all
+}
+
+// textOf is a string of JSON, or the JSON of what is none.
+func textOf(raw json.RawMessage) string {
+	var text string
+	if len(raw) > 0 && json.Unmarshal(raw, &text) != nil {
+		return string(raw)
+	}
+	return text
 }

@@ -21,6 +21,9 @@ const (
 	maxAttempts = 1000
 )
 
+// latest bounds the time of a job: later ones have no text of their own in SQLite and in JSON.
+var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
 // EnqueueParams describe a job. Zero values mean what the agent's entry in agentos.yaml says.
 type EnqueueParams struct {
 	Agent       string
@@ -111,8 +114,8 @@ func checkParams(fleet *agent.Fleet, p EnqueueParams) error {
 		return ErrorOf(ErrInvalid, "the priority is %d: use 1 (first) to 4", p.Priority)
 	case p.MaxAttempts < 0 || p.MaxAttempts > maxAttempts:
 		return ErrorOf(ErrInvalid, "max_attempts is %d: use 1 to %d", p.MaxAttempts, maxAttempts)
-	case p.ScheduledAt != nil && p.ScheduledAt.Year() > 9999:
-		return ErrorOf(ErrInvalid, "the time %s is too far away", p.ScheduledAt.Format(time.RFC3339))
+	case p.ScheduledAt != nil && !p.ScheduledAt.Before(latest):
+		return ErrorOf(ErrInvalid, "scheduled_at is %s: use a time before %s", p.ScheduledAt.Format(time.RFC3339), latest.Format(time.RFC3339))
 	case len(p.Tags) > maxTags:
 		return ErrorOf(ErrInvalid, "%d tags are too many: use at most %d", len(p.Tags), maxTags)
 	case p.Queue != "" && !worked(fleet, p.Queue):

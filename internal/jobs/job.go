@@ -21,30 +21,29 @@ type jobRow struct {
 }
 
 func (r *jobRow) fields() []any {
-	return []any{&r.ID, &r.Agent, &r.Queue, &r.State, &r.Attempt, &r.MaxAttempts, &r.Priority}
+	return []any{&r.ID, Name(&r.Agent), Name(&r.Queue), Name(&r.State), Number(&r.Attempt), Number(&r.MaxAttempts), Number(&r.Priority)}
 }
 
 // scanJob reads a dialect's jobColumns and what follows them.
 func (t *Table) scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err error) {
-	var created, scheduled, attempted, finalized sql.NullTime
+	var size sql.NullInt64
 	var client, failure sql.NullString
-	into := append(r.fields(), &created, &scheduled, &attempted, &finalized, &r.size, &r.rawArgs, &client, &failure)
+	into := append(r.fields(), &r.CreatedAt, &r.ScheduledAt, &r.AttemptedAt, &r.FinalizedAt, &size, &r.rawArgs, &client, &failure)
 	if err := rows.Scan(append(into, after...)...); err != nil {
 		return r, err
 	}
 	r.Order = -r.ID
-	r.CreatedAt, r.ScheduledAt = created.Time.UTC(), scheduled.Time.UTC()
-	r.AttemptedAt, r.FinalizedAt = timePtr(attempted), timePtr(finalized)
+	r.size = size.Int64
 	r.Args = t.preview(r.rawArgs, r.size)
 	if client.Valid {
-		name := client.String
+		name := Clip(clean(client.String), maxName)
 		if worker, ours := workerOf(name); ours {
 			name = worker
 		}
 		r.Worker = &name
 	}
 	if failure.Valid {
-		text := Clip(t.redact.Text(plainError(failure.String)), maxListError)
+		text := Clip(clean(t.redact.Text(plainError(failure.String))), maxListError)
 		r.Error = &text
 	}
 	return r, nil

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 // Filter says which jobs a list holds. Zero values do not restrict.
@@ -90,7 +92,7 @@ type walk struct {
 
 func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
 	w := &walk{table: t, filter: f, text: strings.ToLower(strings.TrimSpace(f.Text)), below: math.MaxInt64, until: math.MaxInt64, began: time.Now()}
-	w.before = place{time.Now().Add(endless), math.MaxInt64}
+	w.before = t.lastPlace()
 	w.page.Jobs, w.page.Order = []Job{}, "created"
 	switch {
 	case f.Limit < 0 || f.Limit > listMax:
@@ -117,6 +119,14 @@ func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
 // endless is beyond every clock that is wrong.
 const endless = 100 * 365 * 24 * time.Hour
 
+// lastPlace is after every job that ended, whatever its clock was.
+func (t *Table) lastPlace() place {
+	if t.db.Kind == db.SQLite {
+		return place{text: "\U0010FFFF", id: math.MaxInt64} // after all texts
+	}
+	return place{at: db.Infinity, id: math.MaxInt64}
+}
+
 // from goes on where a page ended: "ID", or "MICROSECONDS.ID" by end, with "~DEPTH" after a search.
 func (w *walk) from(cursor string) bool {
 	at, depth, _ := strings.Cut(cursor, "~")
@@ -142,9 +152,10 @@ func (w *walk) from(cursor string) bool {
 		w.below = n
 		return true
 	}
-	ended, err := strconv.ParseInt(micros, 10, 64)
-	w.before = place{time.UnixMicro(ended), n}
-	return err == nil
+	end, ok := endOf(micros)
+	end.id = n
+	w.before = end
+	return ok
 }
 
 // between turns times into ids, which come in the order of creation.

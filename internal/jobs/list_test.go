@@ -64,7 +64,7 @@ func TestListFilters(t *testing.T) {
 			}
 			return ids
 		}
-		since, until := get(t, s, n-2000).CreatedAt, get(t, s, n-1000).CreatedAt
+		since, until := get(t, s, n-2000).CreatedAt.Time, get(t, s, n-1000).CreatedAt.Time
 		for _, c := range []struct {
 			name  string
 			f     Filter

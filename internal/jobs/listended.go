@@ -4,10 +4,15 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
@@ -20,15 +25,50 @@ const (
 
 // place is where a job is among those that ended: the last first, of those that ended together the newest first.
 type place struct {
-	at time.Time
-	id int64
+	at   time.Time
+	text string // what SQLite keeps, if it does not write at that way; then at is only about right
+	id   int64
 }
 
-func (p place) String() string { return fmt.Sprintf("%d.%d", p.at.UnixMicro(), p.id) }
+func (p place) String() string {
+	if p.text != "" {
+		return fmt.Sprintf("t%s.%d", base64.RawURLEncoding.EncodeToString([]byte(p.text)), p.id)
+	}
+	return fmt.Sprintf("%d.%d", p.at.UnixMicro(), p.id)
+}
+
+// endOf reads the first part of a place as String writes it.
+func endOf(text string) (p place, ok bool) {
+	if raw, odd := strings.CutPrefix(text, "t"); odd {
+		kept, err := base64.RawURLEncoding.DecodeString(raw)
+		return place{text: string(kept)}, err == nil && len(kept) > 0
+	}
+	micros, err := strconv.ParseInt(text, 10, 64)
+	return place{at: time.UnixMicro(micros)}, err == nil
+}
+
+// stamp is the time of a place as an argument to compare with.
+func (p place) stamp(d *db.DB) any {
+	if p.text != "" {
+		return p.text
+	}
+	return d.Stamp(p.at)
+}
+
+// sameTime tells whether jobs ended together.
+func (p place) sameTime(other place) bool { return p.at.Equal(other.at) && p.text == other.text }
 
 // compare orders places as the list does.
 func (p place) compare(other place) int {
-	return cmp.Or(other.at.Compare(p.at), cmp.Compare(other.id, p.id))
+	return cmp.Or(p.laterThan(other), cmp.Compare(other.id, p.id))
+}
+
+// laterThan compares the times, the later one first. SQLite compares texts.
+func (p place) laterThan(other place) int {
+	if p.text == "" && other.text == "" {
+		return other.at.Compare(p.at)
+	}
+	return strings.Compare(cmp.Or(other.text, db.SQLiteTime(other.at)), cmp.Or(p.text, db.SQLiteTime(p.at)))
 }
 
 // endedJob is what the index and the filter need to know of a job.
@@ -39,9 +79,13 @@ type endedJob struct {
 
 // together are the jobs that ended in one state at one time.
 type together struct {
-	state  string
-	micros int64
+	state, end string
 }
+
+func (p place) in(state string) together { return together{state, p.atZero().String()} }
+
+// atZero is the place before all that ended at the time.
+func (p place) atZero() place { p.id = 0; return p }
 
 // stage is what was read of the ended jobs of some states: all from a place to another one.
 type stage struct {
@@ -102,24 +146,26 @@ func (w *walk) endedIn(ctx context.Context, state string, n int) (stage, error) 
 		return first, err
 	}
 	// The index has no ids in it: an order by them would sort all that ended together, however many these are.
-	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, finalized_at from river_job
-		where state = $1 and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $3`, state, w.table.db.Stamp(w.before.at), n+1)
-	later, err := Collect(rows, err, scanEnded)
+	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, `+w.table.sql.endText+` from river_job
+		where state = $1 and finalized_at is not null`+w.table.sql.endIsText+` and finalized_at < $2 order by finalized_at desc limit $3`, state, w.before.stamp(w.table.db), n+1)
+	later, err := Collect(rows, err, w.table.scanEnded)
 	if err != nil {
 		return stage{}, err
 	}
 	s := stage{jobs: slices.Concat(first.jobs, later), others: first.others, end: len(later) <= n}
 	if !s.end { // of the last ones more may have ended at the same time
-		last := later[n].at
-		s.jobs = slices.DeleteFunc(s.jobs, func(j endedJob) bool { return j.at.Equal(last) })
+		last := later[n].place
+		s.jobs = slices.DeleteFunc(s.jobs, func(j endedJob) bool { return j.sameTime(last) })
+		last.id = math.MaxInt64
 		if len(s.jobs) == 0 {
-			s, err = w.endedAt(ctx, state, place{last, math.MaxInt64}, n)
+			s, err = w.endedAt(ctx, state, last, n)
 			if s.end {
-				s.end, s.to = false, place{last, 1} // no id is smaller
+				last.id = 1 // no id is smaller
+				s.end, s.to = false, last
 			}
 			return s, err
 		}
-		s.to = place{last, math.MaxInt64}
+		s.to = last
 	}
 	slices.SortFunc(s.jobs, func(a, b endedJob) int { return a.compare(b.place) })
 	return s, nil
@@ -127,12 +173,12 @@ func (w *walk) endedIn(ctx context.Context, state string, n int) (stage, error) 
 
 // endedAt returns the jobs of one state that ended at the time of a place and come after it.
 func (w *walk) endedAt(ctx context.Context, state string, from place, n int) (stage, error) {
-	if w.many[together{state, from.at.UnixMicro()}] {
+	if w.many[from.in(state)] {
 		return w.byIDs(ctx, state, from, n)
 	}
-	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, finalized_at from river_job
-		where state = $1 and finalized_at is not null and finalized_at = $2 limit $3`, state, w.table.db.Stamp(from.at), w.table.sameEnd+1)
-	all, err := Collect(rows, err, scanEnded)
+	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, `+w.table.sql.endText+` from river_job
+		where state = $1 and finalized_at is not null and finalized_at = $2 limit $3`, state, from.stamp(w.table.db), w.table.sameEnd+1)
+	all, err := Collect(rows, err, w.table.scanEnded)
 	if err != nil {
 		return stage{}, err
 	}
@@ -140,7 +186,7 @@ func (w *walk) endedAt(ctx context.Context, state string, from place, n int) (st
 		if w.many == nil {
 			w.many = map[together]bool{}
 		}
-		w.many[together{state, from.at.UnixMicro()}] = true
+		w.many[from.in(state)] = true
 		return w.byIDs(ctx, state, from, n)
 	}
 	all = slices.DeleteFunc(all, func(j endedJob) bool { return j.id >= from.id })
@@ -157,12 +203,12 @@ func (w *walk) byIDs(ctx context.Context, state string, from place, n int) (stag
 		}
 		from.id = first
 	}
-	s, at := stage{to: from}, w.table.db.Stamp(from.at)
+	s, at := stage{to: from}, from.stamp(w.table.db)
 	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, coalesce(state = $1 and finalized_at = $2, false)
 		from (select id, kind, queue, state, finalized_at from river_job where id < $3 order by id desc limit $4) newest`, state, at, from.id, n)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		j, fits := endedJob{place: place{at: from.at}}, false
-		err := rows.Scan(&j.id, &j.kind, &j.queue, &fits)
+		j, fits := endedJob{place: from}, false
+		err := rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &fits)
 		if fits {
 			s.jobs = append(s.jobs, j)
 		} else {
@@ -187,8 +233,24 @@ func (w *walk) byIDs(ctx context.Context, state string, from place, n int) (stag
 	return s, err
 }
 
-func scanEnded(rows *sql.Rows) (j endedJob, err error) {
-	return j, rows.Scan(&j.id, &j.kind, &j.queue, &j.at)
+func (t *Table) scanEnded(rows *sql.Rows) (j endedJob, err error) {
+	if t.db.Kind == db.Postgres {
+		var end Time
+		err = rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &end)
+		j.at = end.Time
+		return j, err
+	}
+	var kept string
+	if err := rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &kept); err != nil {
+		return j, err
+	}
+	var end Time
+	end.read(kept)
+	j.at = end.Time
+	if db.SQLiteTime(j.at) != kept {
+		j.text = kept
+	}
+	return j, nil
 }
 
 // takeEnded puts those that pass the filter on the page; it returns true when the page is full.

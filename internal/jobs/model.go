@@ -7,31 +7,31 @@ import (
 
 // Job is one row of the queue as every list shows it.
 type Job struct {
-	Order       int64      `json:"order" doc:"Sort ascending by this: newest first"`
-	ID          int64      `json:"id"`
-	Agent       string     `json:"agent" doc:"The agent that runs it; River's job kind"`
-	Queue       string     `json:"queue"`
-	State       string     `json:"state" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
-	Attempt     int        `json:"attempt"`
-	MaxAttempts int        `json:"max_attempts"`
-	Priority    int        `json:"priority" doc:"1 (first) to 4"`
-	CreatedAt   time.Time  `json:"created_at"`
-	ScheduledAt time.Time  `json:"scheduled_at"`
-	AttemptedAt *time.Time `json:"attempted_at"`
-	FinalizedAt *time.Time `json:"finalized_at"`
-	Args        string     `json:"args" doc:"A preview of the arguments, secrets redacted by key name"`
-	Worker      *string    `json:"worker" doc:"The worker process of the last attempt"`
-	Error       *string    `json:"error" doc:"The last attempt's error, shortened"`
+	Order       int64   `json:"order" doc:"Sort ascending by this: newest first"`
+	ID          int64   `json:"id"`
+	Agent       string  `json:"agent" doc:"The agent that runs it; River's job kind"`
+	Queue       string  `json:"queue"`
+	State       string  `json:"state" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
+	Attempt     int     `json:"attempt"`
+	MaxAttempts int     `json:"max_attempts"`
+	Priority    int     `json:"priority" doc:"1 (first) to 4"`
+	CreatedAt   Time    `json:"created_at" format:"date-time"`
+	ScheduledAt Time    `json:"scheduled_at" format:"date-time" doc:"As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity"`
+	AttemptedAt *Time   `json:"attempted_at" format:"date-time"`
+	FinalizedAt *Time   `json:"finalized_at" format:"date-time"`
+	Args        string  `json:"args" doc:"A preview of the arguments, secrets redacted by key name"`
+	Worker      *string `json:"worker" doc:"The worker process of the last attempt"`
+	Error       *string `json:"error" doc:"The last attempt's error, shortened"`
 }
 
 // RunningJob is a job whose attempt is under way.
 type RunningJob struct {
 	Job
-	RunID     *int64    `json:"run_id"`
-	Host      string    `json:"host" doc:"Where its worker runs; empty for a worker that is not AgentOS"`
-	StartedAt time.Time `json:"started_at"`
-	Progress  *float64  `json:"progress" doc:"0 to 1, as the agent reports it"`
-	Message   *string   `json:"message" doc:"The attempt's last log line, shortened"`
+	RunID     *int64   `json:"run_id"`
+	Host      string   `json:"host" doc:"Where its worker runs; empty for a worker that is not AgentOS"`
+	StartedAt Time     `json:"started_at" format:"date-time"`
+	Progress  *float64 `json:"progress" doc:"0 to 1, as the agent reports it"`
+	Message   *string  `json:"message" doc:"The attempt's last log line, shortened"`
 }
 
 // Usage is what an agent reports to have consumed. Amounts add up over an attempt.
@@ -43,32 +43,32 @@ type Usage struct {
 
 // Run is one attempt at a job.
 type Run struct {
-	ID              int64      `json:"id"`
-	JobID           int64      `json:"job_id"`
-	Attempt         int        `json:"attempt"`
-	Agent           string     `json:"agent"`
-	Queue           string     `json:"queue"`
-	Worker          string     `json:"worker"`
-	Outcome         string     `json:"outcome" enum:"running,ok,failed,timeout,cancelled,lost"`
-	ScheduledAt     time.Time  `json:"scheduled_at"`
-	StartedAt       time.Time  `json:"started_at"`
-	EndedAt         *time.Time `json:"ended_at"`
-	WaitMS          int64      `json:"wait_ms" doc:"From being due to being started"`
-	RunMS           *int64     `json:"run_ms"`
-	ExitCode        *int       `json:"exit_code"`
-	Signal          *string    `json:"signal" doc:"The signal that ended the process, if one did"`
-	Error           *string    `json:"error"`
-	Progress        *float64   `json:"progress"`
-	Result          *string    `json:"result" doc:"What the agent wrote to standard output"`
-	ResultTruncated bool       `json:"result_truncated"`
-	Usage           Usage      `json:"usage"`
+	ID              int64    `json:"id"`
+	JobID           int64    `json:"job_id"`
+	Attempt         int      `json:"attempt"`
+	Agent           string   `json:"agent"`
+	Queue           string   `json:"queue"`
+	Worker          string   `json:"worker"`
+	Outcome         string   `json:"outcome" enum:"running,ok,failed,timeout,cancelled,lost"`
+	ScheduledAt     Time     `json:"scheduled_at" format:"date-time"`
+	StartedAt       Time     `json:"started_at" format:"date-time"`
+	EndedAt         *Time    `json:"ended_at" format:"date-time"`
+	WaitMS          int64    `json:"wait_ms" doc:"From being due to being started"`
+	RunMS           *int64   `json:"run_ms"`
+	ExitCode        *int     `json:"exit_code"`
+	Signal          *string  `json:"signal" doc:"The signal that ended the process, if one did"`
+	Error           *string  `json:"error"`
+	Progress        *float64 `json:"progress"`
+	Result          *string  `json:"result" doc:"What the agent wrote to standard output"`
+	ResultTruncated bool     `json:"result_truncated"`
+	Usage           Usage    `json:"usage"`
 }
 
 // AttemptError is one entry of River's own error list of a job.
 type AttemptError struct {
-	At      time.Time `json:"at"`
-	Attempt int       `json:"attempt"`
-	Error   string    `json:"error"`
+	At      Time   `json:"at" format:"date-time"`
+	Attempt int    `json:"attempt"`
+	Error   string `json:"error"`
 }
 
 // Detail is everything known about one job.
@@ -84,20 +84,20 @@ type Detail struct {
 
 // Failure is one failed attempt.
 type Failure struct {
-	Order       int64     `json:"order"`
-	RunID       int64     `json:"run_id"`
-	JobID       int64     `json:"job_id"`
-	Agent       string    `json:"agent"`
-	At          time.Time `json:"at"`
-	Attempt     int       `json:"attempt"`
-	MaxAttempts int       `json:"max_attempts"`
-	Outcome     string    `json:"outcome" enum:"failed,timeout,lost"`
-	ExitCode    *int      `json:"exit_code"`
-	Error       string    `json:"error"`
-	Fingerprint string    `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
-	Similar24h  int       `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
-	Capped      bool      `json:"similar_capped,omitempty" doc:"There are at least so many similar ones: they are not counted to the end"`
-	RunMS       int64     `json:"run_ms"`
+	Order       int64  `json:"order"`
+	RunID       int64  `json:"run_id"`
+	JobID       int64  `json:"job_id"`
+	Agent       string `json:"agent"`
+	At          Time   `json:"at" format:"date-time"`
+	Attempt     int    `json:"attempt"`
+	MaxAttempts int    `json:"max_attempts"`
+	Outcome     string `json:"outcome" enum:"failed,timeout,lost"`
+	ExitCode    *int   `json:"exit_code"`
+	Error       string `json:"error"`
+	Fingerprint string `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
+	Similar24h  int    `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
+	Capped      bool   `json:"similar_capped,omitempty" doc:"There are at least so many similar ones: they are not counted to the end"`
+	RunMS       int64  `json:"run_ms"`
 }
 
 // LogLine is one line an agent wrote to standard error.
@@ -120,8 +120,8 @@ type Queue struct {
 	Processing int64      `json:"processing" doc:"Running now"`
 	Scheduled  int64      `json:"scheduled" doc:"Due later"`
 	Retryable  int64      `json:"retryable" doc:"Failed, to be tried again later"`
-	PausedAt   *time.Time `json:"paused_at"`
-	OldestAt   *time.Time `json:"oldest_at" doc:"Since when the oldest waiting job is due"`
+	PausedAt   *Time      `json:"paused_at" format:"date-time"`
+	OldestAt   *Time      `json:"oldest_at" format:"date-time" doc:"Since when the oldest waiting job is due"`
 	Slots      int        `json:"slots" doc:"Attempts that all live workers together may run at once"`
 	Agents     []string   `json:"agents" doc:"The agents whose jobs come there, at most 20"`
 	AgentCount int        `json:"agent_count" doc:"How many these are"`

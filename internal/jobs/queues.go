@@ -15,7 +15,7 @@ type StateQueue struct{ State, Queue string }
 // Active is how many jobs of a state a queue holds, and since when the oldest of those that wait is due.
 type Active struct {
 	N        int64
-	OldestAt *time.Time // of available ones only; nil: none is due
+	OldestAt *Time // of available ones only; nil: none is due
 }
 
 // CountActive counts the jobs that are available, retryable, running or scheduled, by the index alone, in which the times when
@@ -27,7 +27,7 @@ func (t *Table) CountActive(ctx context.Context) (map[StateQueue]Active, error) 
 	_, err = Collect(rows, err, func(rows *sql.Rows) (key StateQueue, err error) {
 		var active Active
 		var oldest sql.NullInt64
-		err = rows.Scan(&key.State, &key.Queue, &active.N, &oldest)
+		err = rows.Scan(Name(&key.State), Name(&key.Queue), &active.N, &oldest)
 		if at := msPtr(oldest); at != nil && at.Before(now) {
 			active.OldestAt = at
 		}
@@ -86,13 +86,13 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 }
 
 // PausedQueues returns since when each queue River knows is paused; nil when it is not.
-func (t *Table) PausedQueues(ctx context.Context) (map[string]*time.Time, error) {
-	paused := map[string]*time.Time{}
+func (t *Table) PausedQueues(ctx context.Context) (map[string]*Time, error) {
+	paused := map[string]*Time{}
 	rows, err := t.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (name string, err error) {
-		var at sql.NullTime
-		err = rows.Scan(&name, &at)
-		paused[name] = timePtr(at)
+		var at *Time
+		err = rows.Scan(Name(&name), &at)
+		paused[name] = at
 		return name, err
 	})
 	return paused, err

@@ -95,7 +95,7 @@ func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
 		from river_job j where j.state = 'running'`)
 	return Collect(rows, err, func(rows *sql.Rows) (j running, err error) {
 		var client, note sql.NullString
-		var attempted sql.NullTime
+		var attempted Time
 		err = rows.Scan(&j.id, &j.attempt, &j.queue, &client, &note, &attempted)
 		j.cancelled = noted(note, attempted)
 		j.client = client.String

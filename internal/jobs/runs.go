@@ -39,7 +39,7 @@ func (s *Service) Running(ctx context.Context, n int) ([]RunningJob, error) {
 				all = append(all, RunningJob{Job: j.Job, StartedAt: *j.AttemptedAt})
 			}
 		}
-		slices.SortStableFunc(all, func(a, b RunningJob) int { return a.StartedAt.Compare(b.StartedAt) })
+		slices.SortStableFunc(all, func(a, b RunningJob) int { return a.StartedAt.Compare(b.StartedAt.Time) })
 	}
 	all = all[:min(len(all), n)]
 	for i := range all {
@@ -56,7 +56,7 @@ func (s *Service) scanRunning(rows *sql.Rows) (RunningJob, error) {
 	var progress sql.Null[float64]
 	var message sql.Null[string]
 	r, err := s.scanJob(rows, &run, &started, &progress, &message)
-	return RunningJob{Job: r.Job, RunID: &run, StartedAt: fromMS(started), Progress: ptr(progress), Message: s.redact.Maybe(ptr(message))}, err
+	return RunningJob{Job: r.Job, RunID: &run, StartedAt: TimeOf(fromMS(started)), Progress: ptr(progress), Message: s.redact.Maybe(ptr(message))}, err
 }
 
 // Failures returns the n attempts that failed last, newest first.
@@ -72,7 +72,7 @@ func (s *Service) failures(ctx context.Context, condition string, args ...any) (
 		var ended int64
 		var code sql.Null[int]
 		err = rows.Scan(&f.RunID, &f.JobID, &f.Agent, &ended, &f.Attempt, &f.MaxAttempts, &f.Outcome, &code, &f.Error, &f.Fingerprint, &f.RunMS)
-		f.At, f.Order, f.ExitCode = fromMS(ended), -ended, ptr(code)
+		f.At, f.Order, f.ExitCode = TimeOf(fromMS(ended)), -ended, ptr(code)
 		f.Error = Clip(s.redact.Text(f.Error), maxListError)
 		return f, err
 	})
@@ -109,7 +109,7 @@ func (s *Service) scanRun(rows *sql.Rows) (r Run, err error) {
 	err = rows.Scan(&r.ID, &r.JobID, &r.Attempt, &r.Agent, &r.Queue, &r.Worker, &r.Outcome, &scheduled, &started, &ended,
 		&r.WaitMS, &runMS, &code, &signal, &failure, &progress, &result, &r.ResultTruncated,
 		&r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostUSD)
-	r.ScheduledAt, r.StartedAt, r.EndedAt = fromMS(scheduled), fromMS(started), msPtr(ended)
+	r.ScheduledAt, r.StartedAt, r.EndedAt = TimeOf(fromMS(scheduled)), TimeOf(fromMS(started)), msPtr(ended)
 	r.RunMS, r.ExitCode, r.Signal, r.Error = ptr(runMS), ptr(code), ptr(signal), s.redact.Maybe(ptr(failure))
 	r.Progress = ptr(progress)
 	if result.Valid {

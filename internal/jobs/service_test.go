@@ -115,7 +115,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 			t.Errorf("queue %+v", q)
 		}
 		running, err := s.Running(t.Context(), 5)
-		if err != nil || len(running) != 1 || running[0].ID != job.ID || running[0].Host != hostName() || *running[0].Worker != s.Worker() || running[0].RunID == nil || time.Since(running[0].StartedAt) > time.Minute {
+		if err != nil || len(running) != 1 || running[0].ID != job.ID || running[0].Host != hostName() || *running[0].Worker != s.Worker() || running[0].RunID == nil || time.Since(running[0].StartedAt.Time) > time.Minute {
 			t.Errorf("running %+v, %v", running, err)
 		}
 		stats, err := described(t.Context(), s)

@@ -41,12 +41,14 @@ type dialect struct {
 	lastFailures  string // agent, id, job, end and error of the run of each agent in $1 that failed last
 	amongNames    string // that a rollup's agent is among the names in $4
 	oldestMS      string // of a group of jobs: when the first of those that are available is due
+	endText       string // finalized_at, as one can compare with it
+	endIsText     string // whether one can
 	nowMS         string // the database's clock: the one that all its users share
 }
 
 var sqliteDialect = &dialect{
 	kind:       db.SQLite,
-	lastClient: `case when json_valid(j.attempted_by, 5) then json_extract(j.attempted_by, '$[#-1]') end`,
+	lastClient: `case when json_valid(j.attempted_by, 9) then json_extract(j.attempted_by, '$[#-1]') end`,
 	lastError:  sqliteLastError,
 	argsSize:   `length(j.args)`,
 	argsText:   sqliteArgsText,
@@ -55,12 +57,12 @@ var sqliteDialect = &dialect{
 	argsHave:   `instr(lower(` + sqliteArgsText + `), $%[1]d) > 0`,
 	stateOf:    `+j.state`,
 	errorHas:   `instr(lower(` + sqliteLastError + `), $%[1]d) > 0`,
-	tagsJSON:   `case when json_valid(j.tags, 5) then json(j.tags) end`,
-	errorsJSON: `case when json_valid(j.errors, 5) then json(j.errors) end`,
-	cancelNote: `case when json_valid(j.metadata, 5) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
-	withoutCancel: `case when json_valid(metadata, 5) then jsonb_remove(metadata, '$.cancel_attempted_at')
+	tagsJSON:   `case when json_valid(j.tags, 9) then json(j.tags) end`,
+	errorsJSON: `case when json_valid(j.errors, 9) then json(j.errors) end`,
+	cancelNote: `case when json_valid(j.metadata, 9) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
+	withoutCancel: `case when json_valid(metadata, 9) then jsonb_remove(metadata, '$.cancel_attempted_at')
 		else metadata end`,
-	cancelled: `json_valid(metadata, 5) and json_extract(metadata, '$.cancel_attempted_at') is not null`,
+	cancelled: `json_valid(metadata, 9) and json_extract(metadata, '$.cancel_attempted_at') is not null`,
 	holdsKey: `case j.state when 'available' then j.unique_states & 1 when 'cancelled' then j.unique_states & 2 when 'completed' then j.unique_states & 4
 		when 'discarded' then j.unique_states & 8 when 'pending' then j.unique_states & 16 when 'retryable' then j.unique_states & 32
 		when 'running' then j.unique_states & 64 when 'scheduled' then j.unique_states & 128 else 0 end >= 1`,
@@ -72,13 +74,14 @@ var sqliteDialect = &dialect{
 		where r.id = (select id from run where agent = a.value and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1)`,
 	amongNames: `+agent in (select value from json_each($4))`,
 	oldestMS:   `cast(unixepoch(min(case when state = 'available' then scheduled_at end), 'subsec') * 1000 as integer)`,
-	nowMS:      `cast(unixepoch('subsec') * 1000 as integer)`,
+	endText:    `cast(finalized_at as text)`, endIsText: ` and typeof(finalized_at) = 'text' and length(finalized_at) <= 100`,
+	nowMS: `cast(unixepoch('subsec') * 1000 as integer)`,
 }
 
 const (
 	sqliteArgsText = `case when length(j.args) > 16384 then null when json_valid(j.args, 9) then json(j.args)
 		when typeof(j.args) = 'text' then j.args end`
-	sqliteLastError = `case when json_valid(j.errors, 5) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`
+	sqliteLastError = `case when json_valid(j.errors, 9) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`
 )
 
 var postgresDialect = &dialect{
@@ -111,6 +114,7 @@ var postgresDialect = &dialect{
 		select id, job_id, ended_ms, error from run where agent = a.name and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1) r`,
 	amongNames: `agent = any($4::text[])`,
 	oldestMS:   `(extract(epoch from min(scheduled_at) filter (where state = 'available' and isfinite(scheduled_at))) * 1000)::bigint`,
+	endText:    `finalized_at`,
 	nowMS:      `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
 }
 
@@ -177,7 +181,7 @@ func (d *dialect) in(column string, ids []int64) (condition string, args []any) 
 
 // noted tells whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt
 // when a cancelled job is retried.
-func noted(note sql.NullString, attempted sql.NullTime) bool {
+func noted(note sql.NullString, attempted Time) bool {
 	if !note.Valid {
 		return false
 	}
@@ -220,20 +224,11 @@ func nullable(text string) any {
 
 func fromMS(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-func timePtr(t sql.NullTime) *time.Time {
-	if !t.Valid {
-		return nil
-	}
-	utc := t.Time.UTC()
-	return &utc
-}
-
-func msPtr(ms sql.NullInt64) *time.Time {
+func msPtr(ms sql.NullInt64) *Time {
 	if !ms.Valid {
 		return nil
 	}
-	t := fromMS(ms.Int64)
-	return &t
+	return &Time{Time: fromMS(ms.Int64)}
 }
 
 func ptr[T any](value sql.Null[T]) *T {

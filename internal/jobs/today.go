@@ -34,7 +34,8 @@ func (s *Service) Today(ctx context.Context) (Today, error) {
 	}
 	t.Completed, t.Failed = all.ok, all.failed+all.timeout+all.lost
 	err = s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
-		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 limit $2) cancelled`, s.db.Stamp(start), maxCancelled).Scan(&t.Cancelled)
+		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 and finalized_at < $2 limit $3) cancelled`,
+		s.db.Stamp(start), s.db.Stamp(now.Add(daySpan)), maxCancelled).Scan(&t.Cancelled)
 	t.Capped = t.Cancelled >= maxCancelled
 	return t, Explain("count today's cancelled jobs", err)
 }
@@ -77,9 +78,7 @@ func (t *Table) FirstSince(ctx context.Context, at time.Time) (int64, error) {
 	}
 	for low < high { // the answer is in [low, high]
 		middle := low + (high-low)/2
-		var id int64
-		var created time.Time
-		err := t.db.Read.QueryRowContext(ctx, `select id, created_at from river_job where id >= $1 order by id limit 1`, middle).Scan(&id, &created)
+		id, created, err := t.createdFrom(ctx, middle)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			high = middle
@@ -93,3 +92,33 @@ func (t *Table) FirstSince(ctx context.Context, at time.Time) (int64, error) {
 	}
 	return low, nil
 }
+
+// oddRows is how many jobs in a row may have a creation that cannot be right.
+const oddRows = 20
+
+// createdFrom returns the first job from an id on whose creation can be right, and that. One that bears no time, one without end or
+// one in the future would lead the search astray; where there are only such, the first is taken as it is.
+func (t *Table) createdFrom(ctx context.Context, from int64) (id int64, created time.Time, err error) {
+	rows, err := t.db.Read.QueryContext(ctx, `select id, created_at from river_job where id >= $1 order by id limit $2`, from, oddRows)
+	type row struct {
+		id      int64
+		created Time
+	}
+	all, err := Collect(rows, err, func(rows *sql.Rows) (r row, err error) { return r, rows.Scan(&r.id, &r.created) })
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	if len(all) == 0 {
+		return 0, time.Time{}, sql.ErrNoRows
+	}
+	future := time.Now().Add(daySpan)
+	for _, r := range all {
+		if r.created.Known() && r.created.Before(future) && r.created.After(epoch) {
+			return r.id, r.created.Time, nil
+		}
+	}
+	return all[0].id, all[0].created.Time, nil
+}
+
+// epoch is before every job.
+var epoch = time.Unix(0, 0)

@@ -50,7 +50,7 @@ func (s *Service) checkHeld(ctx context.Context) error {
 		id        int64
 		attempt   int
 		client    sql.NullString
-		attempted sql.NullTime
+		attempted Time
 		note      sql.NullString
 	}
 	found, err := Collect(rows, err, func(rows *sql.Rows) (r row, err error) {

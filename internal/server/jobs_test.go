@@ -217,6 +217,7 @@ func TestListJobsPagesAndFilters(t *testing.T) {
 		for query, want := range map[string]int{
 			"agent=hash": 3, "queue=slow": 2, "state=available": 5, "state=running,completed": 0, "q=file-3": 1,
 			"since=2100-01-01T00:00:00Z": 0, "until=2100-01-01T00:00:00Z": 5, "": 5,
+			"since=9999-12-31T23:59:59-05:00": 0, "until=9999-12-31T23:59:59-05:00": 5, "since=0000-01-01T00:00:00%2B14:00": 5,
 		} {
 			var page jobs.Page
 			r := f.as(token, "GET", "/api/jobs?"+query, "")
@@ -246,6 +247,7 @@ func TestMalformedRequestsAreExplained(t *testing.T) {
 			{"args too large", "POST", "/api/jobs", big, 422, "put the data into a file"},
 			{"body too large", "POST", "/api/jobs", strings.Repeat("x", 2<<20), 413, "too large"},
 			{"misspelt field", "POST", "/api/jobs", `{"agent":"hash","prio":1}`, 422, "body.prio"},
+			{"a time that cannot be kept", "POST", "/api/jobs", `{"agent":"hash","scheduled_at":"9999-12-31T23:59:59-05:00"}`, 422, "use a time before 9999-12-31T00:00:00Z"},
 			{"bad priority", "POST", "/api/jobs", `{"agent":"hash","priority":9}`, 422, "body.priority"},
 			{"bad id", "GET", "/api/jobs/x", "", 422, "path.id"},
 			{"bad state", "GET", "/api/jobs?state=done", "", 422, "query.state"},

@@ -60,7 +60,7 @@ type agentValue struct {
 }
 
 type errorValue struct {
-	At      time.Time `json:"at"`
+	At      jobs.Time `json:"at"`
 	Message string    `json:"message"`
 	JobID   int64     `json:"job_id"`
 }

@@ -54,7 +54,7 @@ type Jobs interface {
 	LatestLogs(ctx context.Context, n int) ([]jobs.LogLine, error)
 	Agents(ctx context.Context) (map[string]*jobs.AgentStats, error)
 	DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error
-	PausedQueues(ctx context.Context) (map[string]*time.Time, error)
+	PausedQueues(ctx context.Context) (map[string]*jobs.Time, error)
 	Windows(ctx context.Context) (hour, day jobs.Window, err error)
 	Throughput(ctx context.Context, step time.Duration, buckets int) (jobs.Series, error)
 	RollupsCompleteTo(ctx context.Context) (time.Time, error)

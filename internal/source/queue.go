@@ -17,7 +17,7 @@ type queueValue struct {
 	Scheduled  int64                 `json:"scheduled"`
 	Retryable  int64                 `json:"retryable"`
 	Paused     int                   `json:"paused"` // queues
-	OldestAt   *time.Time            `json:"oldest_at"`
+	OldestAt   *jobs.Time            `json:"oldest_at"`
 	Total      int                   `json:"total"` // queues
 	Listed     int                   `json:"listed"`
 	Items      map[string]jobs.Queue `json:"items"`
@@ -62,7 +62,7 @@ func (v *queueValue) add(q jobs.Queue) {
 	if q.PausedAt != nil {
 		v.Paused++
 	}
-	if q.OldestAt != nil && (v.OldestAt == nil || q.OldestAt.Before(*v.OldestAt)) {
+	if q.OldestAt != nil && (v.OldestAt == nil || q.OldestAt.Before(v.OldestAt.Time)) {
 		v.OldestAt = q.OldestAt
 	}
 }

@@ -8,7 +8,9 @@ import {
   count,
   duration,
   elapsed,
+  clockTime,
   fullTime,
+  moment,
   money,
   percent,
   plural,
@@ -126,4 +128,14 @@ test('numbers and times are written as the browser would', () => {
   })
   for (const at of ['2026-01-02T03:04:05Z', '2026-06-30T23:59:59Z', '2026-12-31T12:00:00Z'])
     expect(fullTime(at).replace('Sept', 'Sep')).toBe(times.format(new Date(at)).replace('Sept', 'Sep'))
+})
+
+test('what is no time is shown as it is', () => {
+  for (const text of ['infinity', '-infinity', 'soon 17', '10000-01-01 04:59:59']) {
+    expect(fullTime(text)).toBe(text)
+    expect(clockTime(text)).toBe(text)
+    expect(Number.isFinite(moment(text))).toBe(false)
+  }
+  expect(fullTime('+010000-01-01T12:00:00Z')).toContain('10000')
+  expect(fullTime(null)).toBe('–')
 })

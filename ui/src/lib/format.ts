@@ -137,9 +137,22 @@ export function zoneKnown(): boolean {
   return zoned
 }
 
-/** "14:03:07" in the viewer's zone. */
+const momentForm = /^(\d{4}|[+-]\d{6})-\d\d-\d\dT/
+
+/**
+ * A time of the API as unix ms: without end for "infinity", NaN for a text that is no time. Rows of other programs have such,
+ * and a browser alone would read a date into many a text.
+ */
+export function moment(at: Maybe<string>): number {
+  if (at === 'infinity') return Infinity
+  if (at === '-infinity') return -Infinity
+  return at != null && momentForm.test(at) ? Date.parse(at) : NaN
+}
+
+/** "14:03:07" in the viewer's zone; what is no time as it is. */
 export function clockTime(at: Maybe<string>): string {
-  return missing(at) ? unknown : zoned ? timeOfDay(new Date(at)) : ''
+  if (missing(at)) return unknown
+  return !Number.isFinite(moment(at)) ? at : zoned ? timeOfDay(new Date(at)) : ''
 }
 
 /** "14:03" in the viewer's zone, of unix milliseconds. */
@@ -147,9 +160,10 @@ export function shortTime(ms: number): string {
   return zoned ? hourMinute(new Date(ms)) : ''
 }
 
-/** "23 Nov 2026, 14:03:07" in the viewer's zone. */
+/** "23 Nov 2026, 14:03:07" in the viewer's zone; what is no time as it is. */
 export function fullTime(at: Maybe<string>): string {
-  return missing(at) ? unknown : zoned ? full(new Date(at)) : at
+  if (missing(at)) return unknown
+  return zoned && Number.isFinite(moment(at)) ? full(new Date(at)) : at
 }
 
 /** 1 → "1 job", 3 → "3 jobs". */

@@ -4,6 +4,7 @@
  */
 import { clock } from './clock.svelte'
 import type { Connection, Link, Patch, Receiver } from './connection'
+import { moment } from './format'
 import { mergePatch } from './merge'
 import { Skew } from './skew'
 import type { Attached, Boot, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
@@ -119,12 +120,12 @@ export class Live implements Receiver {
 
   /** Milliseconds since `at`; null when unknown. Never negative. */
   since(at: Maybe<string>): number | null {
-    return at == null ? null : Math.max(0, this.now - Date.parse(at))
+    return at == null ? null : Math.max(0, this.now - moment(at))
   }
 
   /** Milliseconds until `at`; null when unknown. Never negative. */
   until(at: Maybe<string>): number | null {
-    return at == null ? null : Math.max(0, Date.parse(at) - this.now)
+    return at == null ? null : Math.max(0, moment(at) - this.now)
   }
 
   /** Until when the state of a section is known: now, or when it was last collected if that is too long ago. */

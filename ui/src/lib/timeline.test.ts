@@ -55,3 +55,29 @@ test('the moment between the last attempt and the end is no wait', () => {
 test('a job cancelled while it waited', () => {
   expect(shape({ state: 'cancelled', finalized_at: at(7) }, 500)).toEqual([['wait', 1, 0, 7, false]])
 })
+
+test('times that are none, or without end, leave a timeline that can be drawn', () => {
+  const texts = ['infinity', '-infinity', 'soon', '+010000-01-01T00:00:00Z', '-004712-01-01T00:00:00Z']
+  for (const text of texts)
+    for (const part of [
+      { created_at: text, state: 'available' },
+      { scheduled_at: text, state: 'scheduled' },
+      { finalized_at: text, state: 'completed' },
+      {
+        created_at: text,
+        scheduled_at: text,
+        finalized_at: text,
+        runs: [run(1, 0, 1, 3, 'failed')],
+        state: 'discarded',
+      },
+      {
+        runs: [{ ...run(1, 0, 1, 3, 'failed'), started_at: text, ended_at: text, scheduled_at: text }],
+        state: 'discarded',
+      },
+    ] as Partial<JobDetail>[])
+      for (const s of stretches(job(part), ms(9))) {
+        expect(() => new Date(s.from).toISOString() + new Date(s.to).toISOString()).not.toThrow()
+        expect(s.to).toBeGreaterThanOrEqual(s.from)
+      }
+  expect(shape({ state: 'scheduled', scheduled_at: 'infinity' }, 4)).toEqual([['delay', 1, 0, 4, true]])
+})

@@ -1,3 +1,4 @@
+import { moment } from './format'
 import type { JobDetail, Run } from './types/api'
 
 /** A stretch of a job's life: not yet due, waiting for a free slot, or one attempt. */
@@ -14,16 +15,25 @@ export interface Stretch {
 
 const over = new Set(['completed', 'cancelled', 'discarded'])
 
+/** The year 10000: a timeline beyond has no scale. */
+const farthest = 253402300800000
+
 /** From the job's creation to its end, or to `now`, without gaps. Unix ms. */
 export function stretches(job: JobDetail, now: number): Stretch[] {
   const runs = [...job.runs].sort((a, b) => a.attempt - b.attempt || a.id - b.id)
   const list: Stretch[] = []
-  let at = Date.parse(job.created_at)
+  // What is no time, or beyond every clock, is left out.
+  const time = (text: string | null | undefined, otherwise: number) => {
+    const ms = moment(text)
+    return ms > 0 && ms < farthest ? ms : otherwise
+  }
+  const due = (text: string) => (moment(text) >= farthest ? Infinity : time(text, 0))
+  let at = time(job.created_at, time(runs[0]?.started_at, time(job.finalized_at, now)))
   for (const run of runs) {
-    const from = Math.max(at, Date.parse(run.started_at))
-    list.push(...idle(at, from, Date.parse(run.scheduled_at), run.attempt, false))
+    const from = Math.max(at, time(run.started_at, at))
+    list.push(...idle(at, from, due(run.scheduled_at), run.attempt, false))
     const open = run.ended_at == null
-    at = Math.max(from, open ? now : Date.parse(run.ended_at!))
+    at = Math.max(from, open ? now : time(run.ended_at, from))
     list.push({ kind: 'run', from, to: at, attempt: run.attempt, run, open })
   }
   const last = list.at(-1)
@@ -34,8 +44,8 @@ export function stretches(job: JobDetail, now: number): Stretch[] {
   )
     return list
   const open = !over.has(job.state)
-  const end = open ? now : Date.parse(job.finalized_at ?? '') || at
-  return [...list, ...idle(at, end, Date.parse(job.scheduled_at), (runs.at(-1)?.attempt ?? 0) + 1, open)]
+  const end = open ? now : time(job.finalized_at, at)
+  return [...list, ...idle(at, end, due(job.scheduled_at), (runs.at(-1)?.attempt ?? 0) + 1, open)]
 }
 
 /** Time without an attempt: until `due` it is a delay, after it a wait. */
