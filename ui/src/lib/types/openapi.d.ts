@@ -586,7 +586,10 @@ export interface components {
              */
             priority: number;
             queue: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity
+             */
             scheduled_at: string;
             /** @enum {string} */
             state: "available" | "scheduled" | "retryable" | "running" | "completed" | "cancelled" | "discarded" | "pending";
@@ -635,7 +638,10 @@ export interface components {
             result: string | null;
             /** @description Newest first */
             runs: components["schemas"]["Run"][];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity
+             */
             scheduled_at: string;
             /** @enum {string} */
             state: "available" | "scheduled" | "retryable" | "running" | "completed" | "cancelled" | "discarded" | "pending";
