@@ -2,14 +2,14 @@
 # What the example agents share. Each of them begins with: . "${0%/*}/lib.sh"
 #
 # They need a POSIX shell and what every Linux and macOS has: find, awk, sed, sort, grep, wc, cksum, gzip.
-# An agent reads only below $AGENTOS_FOLDER, which becomes its working directory, and writes only below $AGENTOS_DATA.
+# An agent reads only below $AGENTOS_FOLDER, which becomes its working directory, and writes only below $AGENTOS_AGENT_DATA.
 set -eu
 LC_ALL=C # bytes are bytes: the same result everywhere
 export LC_ALL
 unset CDPATH
 umask 077
 
-data=${AGENTOS_DATA:?is set by agentos}
+data=${AGENTOS_AGENT_DATA:?is set by agentos}
 newline='
 '
 export newline

@@ -20,9 +20,12 @@ type Attempt struct {
 	Number      int // from 1
 	MaxAttempts int
 	Args        json.RawMessage // goes to standard input; empty means {}
-	WorkDir     string          // AGENTOS_DATA; made when it is not there
+	WorkDir     string          // AGENTOS_AGENT_DATA; made when it is not there
 	Shim        []string        // argv that runs ShimMain, see SelfShim
 	OnLine      func(Line)      // called for each line, in order, from one goroutine; nil drops them. While it blocks, so may the program
+
+	// FleetEnv are variables by which the commands of agentos find the fleet: no secrets.
+	FleetEnv map[string]string
 
 	// Fence is how long this process may show no life before the attempt is ended: a process that stands still, stopped
 	// or swapped out, keeps its pipes open, and its job may be given to another. It shows life once a second, so less

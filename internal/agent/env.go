@@ -20,7 +20,9 @@ const (
 	maxArgEnvTotal = 128 << 10 // of all of them: arguments must not make the command line too long to start
 )
 
-var ownEnv = []string{"AGENTOS_AGENT", "AGENTOS_JOB_ID", "AGENTOS_RUN_ID", "AGENTOS_ATTEMPT", "AGENTOS_MAX_ATTEMPTS", "AGENTOS_DATA"}
+var ownEnv = []string{"AGENTOS_AGENT", "AGENTOS_JOB_ID", "AGENTOS_RUN_ID", "AGENTOS_ATTEMPT", "AGENTOS_MAX_ATTEMPTS", "AGENTOS_AGENT_DATA", "AGENTOS_DATA",
+	"AGENTOS_FLEET_DATA", "AGENTOS_FLEET_DATABASE",
+}
 
 func reservedEnv(name string) bool {
 	return slices.Contains(ownEnv, name) || strings.HasPrefix(name, "AGENTOS_ARG_")
@@ -51,6 +53,7 @@ func (a *Attempt) environ() []string {
 		}
 	}
 	maps.Copy(env, argEnv(a.Args))
+	maps.Copy(env, a.FleetEnv)
 	maps.Copy(env, a.Spec.Env)
 	env["PATH"] = searchPath(a.Spec)
 	env["AGENTOS_AGENT"] = a.Spec.Name
@@ -58,7 +61,8 @@ func (a *Attempt) environ() []string {
 	env["AGENTOS_RUN_ID"] = strconv.FormatInt(a.RunID, 10)
 	env["AGENTOS_ATTEMPT"] = strconv.Itoa(a.Number)
 	env["AGENTOS_MAX_ATTEMPTS"] = strconv.Itoa(a.MaxAttempts)
-	env["AGENTOS_DATA"] = a.WorkDir
+	env["AGENTOS_AGENT_DATA"] = a.WorkDir
+	env["AGENTOS_DATA"] = a.WorkDir // as it was called before; for one more release
 	list := make([]string, 0, len(env))
 	for name, value := range env {
 		list = append(list, name+"="+value)

@@ -57,7 +57,7 @@ func TestEnvironHoldsNothingElseOfTheHost(t *testing.T) {
 		JobID: 1, RunID: 2, Number: 3, MaxAttempts: 4, WorkDir: "/work", Args: []byte(`{"a":1}`),
 	}
 	want := []string{
-		"AGENTOS_AGENT=one", "AGENTOS_ARG_A=1", "AGENTOS_ATTEMPT=3", "AGENTOS_DATA=/work", "AGENTOS_JOB_ID=1", "AGENTOS_MAX_ATTEMPTS=4",
+		"AGENTOS_AGENT=one", "AGENTOS_AGENT_DATA=/work", "AGENTOS_ARG_A=1", "AGENTOS_ATTEMPT=3", "AGENTOS_DATA=/work", "AGENTOS_JOB_ID=1", "AGENTOS_MAX_ATTEMPTS=4",
 		"AGENTOS_RUN_ID=2", "API_KEY=key", "HOME=/home/x", "LANG=C", "MINE=1", "PATH=/bin", "TMPDIR=/tmp", "TZ=UTC",
 	}
 	if diff := cmp.Diff(want, a.environ()); diff != "" {

@@ -12,6 +12,17 @@ var keyFor = map[string]string{
 	"agent": "agents", "fleet": "agents", "queue": "queues", "listen": "server", "base": "initial", "multiplier": "factor",
 }
 
+// Nearest returns the one of known names that a name was probably meant to be, or "".
+func Nearest(name string, known []string) string {
+	best, bestDistance := "", 3
+	for _, k := range known {
+		if d := distance(name, k); len(name) <= 64 && d < bestDistance && d < len(k)-1 {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
 // nearest returns the one of known that word was probably meant to be, or "".
 func nearest(word string, known []string) string {
 	if len(word) > 64 {

@@ -43,7 +43,7 @@ func run(t testing.TB, a Attempt) (Result, error) {
 }
 
 func TestRunReturnsWhatTheProgramWrote(t *testing.T) {
-	a := attempt(t, spec(t, `cat; echo; echo "$AGENTOS_AGENT $AGENTOS_JOB_ID $AGENTOS_ARG_PATH"; pwd; ls -d "$AGENTOS_DATA"; echo hello >&2`))
+	a := attempt(t, spec(t, `cat; echo; echo "$AGENTOS_AGENT $AGENTOS_JOB_ID $AGENTOS_ARG_PATH"; pwd; ls -d "$AGENTOS_AGENT_DATA"; echo hello >&2`))
 	a.Args = []byte(`{"path":"a b"}`)
 	a.WorkDir += "/made/here"
 	var lines []string

@@ -25,7 +25,7 @@ func runCheck(_ context.Context, c *call, args []string) error {
 	if cfg != nil {
 		path = cfg.File
 	}
-	fleet, err := agent.Load(path)
+	fleet, err := loadAgents(path)
 	if err := errors.Join(faults, err); err != nil {
 		return joinFaults(faults, err)
 	}

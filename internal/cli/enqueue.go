@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/config"
@@ -14,10 +18,10 @@ import (
 func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 	set := newFlags(c, "enqueue")
 	loader := config.Register(set, "config", "data", "database", "log-level", "log-format")
-	jobArgs := set.String("args", "{}", "the job's arguments, a JSON object")
+	jobArgs := set.String("args", "{}", "the job's arguments, a JSON object; @FILE reads it from a file, - from standard input")
 	priority := set.Int("priority", 0, "1 (first) to 4 (default: the agent's)")
 	delay := set.Duration("delay", 0, "how long to wait before the job is due")
-	wait := set.Bool("wait", false, "wait for the end, print the log and the result, fail if the job fails")
+	wait := set.Bool("wait", false, "wait for the end, print the log and the result, fail if the job fails or no worker runs it")
 	rest, err := parse(set, args)
 	if err != nil {
 		return err
@@ -25,40 +29,153 @@ func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 	if len(rest) != 1 {
 		return usagef("name one agent")
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(*jobArgs), &object); err != nil {
-		return usagef("--args is not a JSON object: %v; write for example --args '{\"path\":\"/tmp\"}'", err)
-	}
-	cfg, err := loader.Load(c.getenv, nil)
+	object, err := readArgs(c, *jobArgs)
 	if err != nil {
 		return err
 	}
-	service, database, err := openJobs(ctx, cfg, newLogger(c.stderr, cfg))
+	cfg, err := loader.Load(clientEnv(c.getenv), nil)
+	if err != nil {
+		return err
+	}
+	service, database, err := openJobs(ctx, c, cfg, newLogger(c.stderr, cfg))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
 
-	params := jobs.EnqueueParams{Agent: rest[0], Args: json.RawMessage(*jobArgs), Priority: *priority}
+	params := jobs.EnqueueParams{Agent: rest[0], Args: object, Priority: *priority}
 	if *delay > 0 {
 		due := time.Now().Add(*delay)
 		params.ScheduledAt = &due
 	}
 	job, err := service.Enqueue(ctx, params)
 	if err != nil {
+		return notInTheFile(ctx, service, cfg, err)
+	}
+	if *wait {
+		return (&follower{call: c, service: service, patience: workerPatience}).follow(ctx, job.ID)
+	}
+	fmt.Fprintln(c.stdout, job.ID)
+	if why, err := unserved(ctx, service, job); err == nil && why != "" {
+		fmt.Fprintf(c.stderr, "agentos enqueue: job %d waits, because %s: start `agentos serve` or `agentos work` with it\n", job.ID, why)
+	}
+	return nil
+}
+
+// maxArgsRead is more than a job may have, so that what is too long is told as such.
+const maxArgsRead = 2 << 20
+
+// readArgs gives the JSON object of --args, of a file or of standard input.
+func readArgs(c *call, text string) (json.RawMessage, error) {
+	from := "--args"
+	data := []byte(text)
+	var err error
+	switch path, isFile := strings.CutPrefix(text, "@"); {
+	case isFile:
+		from = path
+		var file *os.File
+		if file, err = os.Open(path); err == nil {
+			data, err = io.ReadAll(io.LimitReader(file, maxArgsRead))
+			err = errors.Join(err, file.Close())
+		}
+	case text == "-":
+		from = "standard input"
+		data, err = io.ReadAll(io.LimitReader(c.stdin, maxArgsRead))
+	}
+	if err != nil {
+		return nil, usagef("--args: %v", err)
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(data, &object); err != nil {
+		return nil, usagef("%s is not a JSON object: %v; write for example --args '{\"path\":\"/tmp\"}', --args @file.json or --args -", from, err)
+	}
+	if object == nil {
+		return nil, usagef("%s is null and not a JSON object: write {} for no arguments", from)
+	}
+	return data, nil
+}
+
+// notInTheFile adds to an agent that the file does not name that some worker runs it all the same.
+func notInTheFile(ctx context.Context, service *jobs.Service, cfg *config.Config, err error) error {
+	var unknown *jobs.UnknownAgentError
+	if !errors.As(err, &unknown) {
 		return err
 	}
-	if !*wait {
-		fmt.Fprintln(c.stdout, job.ID)
+	if runs, _, served := service.Served(ctx, unknown.Agent, ""); served == nil && runs {
+		return fmt.Errorf("%w; a worker runs one of that name: %s is not the file of the fleet, name that with --config", err, cfg.File)
+	}
+	return fmt.Errorf("%w (in %s)", err, cfg.File)
+}
+
+// unserved tells why no live worker would run a job; "" when one would.
+func unserved(ctx context.Context, service *jobs.Service, job jobs.Job) (string, error) {
+	runs, serves, err := service.Served(ctx, job.Agent, job.Queue)
+	switch {
+	case err != nil || runs && serves:
+		return "", err
+	case runs:
+		return fmt.Sprintf("no live worker serves its queue %s", job.Queue), nil
+	}
+	return fmt.Sprintf("no live worker runs the agent %s", job.Agent), nil
+}
+
+// workerPatience is how long enqueue --wait waits for a worker that would run its job: one may be starting.
+const workerPatience = 20 * time.Second
+
+// follower waits for the end of a job.
+type follower struct {
+	*call
+	service  *jobs.Service
+	patience time.Duration // with no worker that would run it
+
+	looked   time.Time // when workers were last looked for
+	unserved time.Time // since when there is none; zero when there is one
+	paused   bool      // it was told that the queue is paused
+}
+
+// look tells on standard error why a job that is due waits, and fails when no worker has been there for too long.
+func (f *follower) look(ctx context.Context, job jobs.Job) error {
+	due := job.State == "available" || job.State == "retryable" && time.Now().After(job.ScheduledAt)
+	if !due || time.Since(f.looked) < time.Second {
 		return nil
 	}
-	return follow(ctx, c, service, job.ID)
+	f.looked = time.Now()
+	why, err := unserved(ctx, f.service, job)
+	if err != nil {
+		return err
+	}
+	if why == "" {
+		f.unserved = time.Time{}
+		return f.lookAtQueue(ctx, job)
+	}
+	if f.unserved.IsZero() {
+		f.unserved = time.Now()
+		fmt.Fprintf(f.stderr, "agentos enqueue: job %d waits, because %s\n", job.ID, why)
+	}
+	if time.Since(f.unserved) >= f.patience {
+		return fmt.Errorf("job %d stays in the queue: %s, for %s now: start `agentos serve` or `agentos work` with it", job.ID, why, f.patience)
+	}
+	return nil
+}
+
+func (f *follower) lookAtQueue(ctx context.Context, job jobs.Job) error {
+	if f.paused {
+		return nil
+	}
+	queues, err := f.service.PausedQueues(ctx)
+	if err == nil && queues[job.Queue] != nil {
+		f.paused = true
+		fmt.Fprintf(f.stderr, "agentos enqueue: job %d waits, because its queue %s is paused\n", job.ID, job.Queue)
+	}
+	return err
 }
 
 // follow prints the log lines of a job to standard error as they come and its result to standard output. Its error
 // tells how the job failed.
-func follow(ctx context.Context, c *call, service *jobs.Service, id int64) error {
+func (f *follower) follow(ctx context.Context, id int64) error {
 	const poll = 200 * time.Millisecond
+	c, service := f.call, f.service
 	var after int64
 	for {
 		detail, err := service.Get(ctx, id)
@@ -90,6 +207,9 @@ func follow(ctx context.Context, c *call, service *jobs.Service, id int64) error
 				reason = *detail.Error
 			}
 			return fmt.Errorf("job %d was %s: %s", id, detail.State, reason)
+		}
+		if err := f.look(ctx, detail.Job); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():

@@ -27,7 +27,7 @@ type fleetKeeper struct {
 }
 
 func loadFleet(path string, log *slog.Logger) (*fleetKeeper, error) {
-	fleet, err := agent.Load(path)
+	fleet, err := loadAgents(path)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/jobs"
 )
 
 // Exit statuses.
@@ -40,7 +41,7 @@ func commands() []command {
 		{"demo", "", "serve the example fleet, at work on a real folder", runDemo},
 		{"serve", "", "run the fleet and its dashboard", runServe},
 		{"work", "", "run the fleet's agents without a dashboard", runWork},
-		{"enqueue", "AGENT [--args JSON] [--wait]", "add a job", runEnqueue},
+		{"enqueue", "AGENT [--args JSON|@FILE|-] [--wait]", "add a job", runEnqueue},
 		{"status", "[--json]", "show the fleet on the terminal", runStatus},
 		{"health", "[--ready]", "ask the server on this machine whether it lives", runHealth},
 		{"check", "", "validate agentos.yaml", runCheck},
@@ -95,6 +96,9 @@ func exitStatus(cmd command, err error, stderr io.Writer) int {
 		return exitUsage
 	case errors.As(err, &settings), errors.As(err, &agents):
 		fmt.Fprintln(stderr, err)
+		return exitUsage
+	case errors.As(err, new(*jobs.UnknownAgentError)):
+		fmt.Fprintf(stderr, "agentos %s: %v\n", cmd.name, err)
 		return exitUsage
 	default:
 		fmt.Fprintf(stderr, "agentos %s: %v\n", cmd.name, err)

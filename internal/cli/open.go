@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -28,12 +30,44 @@ func settingsOf(c *call, name string, args []string, flags ...string) (*config.C
 	return cfg, rest, err
 }
 
-// openDatabase opens and migrates the database of the settings, making the data folder first.
-func openDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+// What agents are told of their fleet, see docs/agents.md.
+const (
+	fleetData     = "AGENTOS_FLEET_DATA"
+	fleetDatabase = "AGENTOS_FLEET_DATABASE"
+)
+
+// clientEnv is the environment of commands that reach a fleet. In that of an agent, AGENTOS_DATA still names the agent's own
+// folder, as it did before AGENTOS_AGENT_DATA: there the fleet's own data and database are meant.
+func clientEnv(getenv func(string) string) func(string) string {
+	own := getenv("AGENTOS_AGENT_DATA")
+	if own == "" {
+		return getenv
 	}
-	database, err := db.Open(ctx, cfg.DatabaseURL(), log)
+	return func(name string) string {
+		value := getenv(name)
+		switch {
+		case name == "AGENTOS_DATA" && value == own:
+			return getenv(fleetData)
+		case name == "AGENTOS_DATABASE_URL" && value == "" && getenv(fleetDatabase) != "postgres":
+			return getenv(fleetDatabase)
+		}
+		return value
+	}
+}
+
+// openExisting opens the database of the settings for a command beside a server. It makes none: a folder that was mistyped, or another
+// than the server's, would get one of its own, where nothing ever runs.
+func openExisting(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
+	if inAgent := c.getenv(fleetDatabase) == "postgres"; inAgent && cfg.Database == "" {
+		return nil, config.Faults{"this fleet's jobs are in Postgres, and its address is not given to agents: to add work from an agent " +
+			`write a line such as {"enqueue": {"agent": "hash", "args": {}}} to standard error; ` +
+			"what must call agentos needs AGENTOS_DATABASE_URL under pass_env"}
+	}
+	database, err := db.OpenExisting(ctx, cfg.DatabaseURL(), log)
+	if errors.Is(err, db.ErrNoDatabase) {
+		return nil, config.Faults{fmt.Sprintf("%v, so that nothing was done: name the server's data folder with --data or AGENTOS_DATA, "+
+			"or its database with --database or AGENTOS_DATABASE_URL; `agentos serve`, `work` and `migrate` make a new one", err)}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +137,25 @@ func (s *schema) migrate(ctx context.Context) error {
 // closing closes what cannot be used and gives back the reason.
 func closing(database *db.DB, reason error) error { return errors.Join(reason, database.Close()) }
 
+// loadAgents reads the fleet's file. That there is none is wrong usage, and says where it was looked for.
+func loadAgents(path string) (*agent.Fleet, error) {
+	fleet, err := agent.Load(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if abs, err := filepath.Abs(path); err == nil {
+			path = abs
+		}
+		return nil, config.Faults{fmt.Sprintf("there is no agents' file at %s: run this in the folder of agentos.yaml, or name it with --config or AGENTOS_CONFIG", path)}
+	}
+	return fleet, err
+}
+
 // openJobs gives a job service that inserts and reads but runs nothing, for commands beside a server.
-func openJobs(ctx context.Context, cfg *config.Config, log *slog.Logger) (*jobs.Service, *db.DB, error) {
-	fleet, err := agent.Load(cfg.File)
+func openJobs(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger) (*jobs.Service, *db.DB, error) {
+	fleet, err := loadAgents(cfg.File)
 	if err != nil {
 		return nil, nil, err
 	}
-	database, err := openDatabase(ctx, cfg, log)
+	database, err := openExisting(ctx, c, cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -30,7 +30,7 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 	if err := noArguments(rest); err != nil {
 		return err
 	}
-	cfg, err := loader.Load(c.getenv, nil)
+	cfg, err := loader.Load(clientEnv(c.getenv), nil)
 	if err != nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Sna
 	}
 	stored := cache.Current()
 	if stored == nil || time.Since(stored.At) > freshFor(cfg) {
-		if err := collectStatus(ctx, cfg, log, cache); err != nil {
+		if err := collectStatus(ctx, c, cfg, log, cache); err != nil {
 			if stored == nil {
 				return nil, snapshot.Served{}, err
 			}
@@ -69,8 +69,8 @@ func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Sna
 }
 
 // collectStatus collects the document from the database, because no server on this data folder keeps it fresh.
-func collectStatus(ctx context.Context, cfg *config.Config, log *slog.Logger, cache *snapshot.Cache) (err error) {
-	service, database, err := openJobs(ctx, cfg, log)
+func collectStatus(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger, cache *snapshot.Cache) (err error) {
+	service, database, err := openJobs(ctx, c, cfg, log)
 	if err != nil {
 		return err
 	}

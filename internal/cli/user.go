@@ -75,12 +75,12 @@ func manage(ctx context.Context, c *call, name string, args []string,
 	if err != nil {
 		return usagef("%v", err)
 	}
-	cfg, err := loader.Load(c.getenv, nil)
+	cfg, err := loader.Load(clientEnv(c.getenv), nil)
 	if err != nil {
 		return err
 	}
 	log := newLogger(c.stderr, cfg)
-	database, err := openDatabase(ctx, cfg, log)
+	database, err := openExisting(ctx, c, cfg, log)
 	if err != nil {
 		return err
 	}

@@ -45,10 +45,18 @@ type UnknownAgentError struct {
 }
 
 func (e *UnknownAgentError) Error() string {
-	if len(e.Known) == 0 {
-		return fmt.Sprintf("there is no agent %q", e.Agent)
+	const listed = 30
+	text := fmt.Sprintf("there is no agent %q", Clip(e.Agent, 80))
+	if near := agent.Nearest(e.Agent, e.Known); near != "" {
+		text += fmt.Sprintf(", did you mean %s?", near)
 	}
-	return fmt.Sprintf("there is no agent %q; there are: %s", e.Agent, strings.Join(e.Known, ", "))
+	switch more := len(e.Known) - listed; {
+	case more > 0:
+		return fmt.Sprintf("%s; there are: %s and %d more", text, strings.Join(e.Known[:listed], ", "), more)
+	case len(e.Known) > 0:
+		return fmt.Sprintf("%s; there are: %s", text, strings.Join(e.Known, ", "))
+	}
+	return text
 }
 
 func (e *UnknownAgentError) Unwrap() error { return ErrNotFound }

@@ -98,6 +98,16 @@ func (t *Table) PausedQueues(ctx context.Context) (map[string]*Time, error) {
 	return paused, err
 }
 
+// Served tells whether some live worker runs an agent, and whether one serves a queue.
+func (s *Service) Served(ctx context.Context, agent, queue string) (runs, serves bool, err error) {
+	agents, err := s.offered(ctx, "agents")
+	if err != nil {
+		return false, false, Explain("look for workers", err)
+	}
+	queues, err := s.offered(ctx, "queues")
+	return agents[agent] > 0, queues[queue] > 0, Explain("look for workers", err)
+}
+
 // offered sums up what the live workers offer, by "queues" or by "agents". Most of them offer the same.
 func (s *Service) offered(ctx context.Context, by string) (map[string]int, error) {
 	same := map[string]int{} // how many workers have this text

@@ -138,13 +138,27 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 	}()
 	return s.run(ctx, agent.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
-		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim,
+		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim, FleetEnv: s.fleetEnv(),
 		Fence: s.fence(), Hold: s.lock.file,
 		OnLine: func(line agent.Line) {
 			line.Msg = a.said.Line(line.Msg)
 			s.logs.add(a.runID, line)
 		},
 	})
+}
+
+// fleetEnv is how an attempt's program finds its fleet when it calls agentos. The address of a Postgres is not for it: an agent
+// that wants more work writes an enqueue line.
+func (s *Service) fleetEnv() map[string]string {
+	fleet := s.Fleet()
+	env := map[string]string{"AGENTOS_FLEET_DATA": s.dataDir, "AGENTOS_FLEET_DATABASE": "postgres"}
+	if fleet.Path != "" {
+		env["AGENTOS_CONFIG"] = filepath.Join(fleet.Dir, filepath.Base(fleet.Path))
+	}
+	if s.db.Kind == db.SQLite {
+		env["AGENTOS_FLEET_DATABASE"] = s.db.URL
+	}
+	return env
 }
 
 // interrupted is what River is told of a job whose process never ran: it was cancelled, or it goes back to the queue

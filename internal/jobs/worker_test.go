@@ -225,7 +225,7 @@ func TestJobsOfOtherProgramsWithStrangeArguments(t *testing.T) {
 
 func TestWorkFoldersAreTheAgentsOwn(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
-		s := start(t, database, agents(sh("where", `printf %s "$AGENTOS_DATA"`)))
+		s := start(t, database, agents(sh("where", `printf %s "$AGENTOS_AGENT_DATA"`)))
 		d := untilState(t, s, enqueue(t, s, "where").ID, "completed")
 		if want := filepath.Join(s.dataDir, "work", "where"); *d.Result != want {
 			t.Errorf("%s, want %s", *d.Result, want)

@@ -12,7 +12,7 @@ import (
 
 // nest leaves processes behind in every way a shell knows, at its first attempt; at the next it works for two seconds.
 const nest = `
-mkdir "$AGENTOS_DATA/job-$AGENTOS_JOB_ID" 2>/dev/null || { sleep 2; exit 0; }
+mkdir "$AGENTOS_AGENT_DATA/job-$AGENTOS_JOB_ID" 2>/dev/null || { sleep 2; exit 0; }
 sleep $MARK &
 ( sleep $MARK & )
 nohup sleep $MARK >/dev/null 2>&1 &
