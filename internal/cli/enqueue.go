@@ -136,7 +136,7 @@ type follower struct {
 
 // look tells on standard error why a job that is due waits, and fails when no worker has been there for too long.
 func (f *follower) look(ctx context.Context, job jobs.Job) error {
-	due := job.State == "available" || job.State == "retryable" && time.Now().After(job.ScheduledAt)
+	due := job.State == "available" || job.State == "retryable" && time.Now().After(job.ScheduledAt.Time)
 	if !due || time.Since(f.looked) < time.Second {
 		return nil
 	}
