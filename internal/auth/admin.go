@@ -59,13 +59,13 @@ func (s *Service) newFirstAdmin(ctx context.Context, password string) (*firstAdm
 		password = first.generated
 	}
 	var err error
-	first.hash, err = s.newPassword(ctx, password)
+	first.hash, err = s.newPassword(ctx, "admin", password)
 	return first, err
 }
 
 // insertFirstAdmin succeeds also when an earlier call did.
 func (s *Service) insertFirstAdmin(ctx context.Context, first *firstAdmin) error {
-	err := s.change(ctx, Entry{Action: "user.create", Target: "admin", Detail: "first start"}, func(tx *db.Tx) error {
+	err := s.change(ctx, &Entry{Action: "user.create", Target: "admin", Detail: "first start"}, func(tx *db.Tx) error {
 		done, err := tx.ExecContext(ctx, `insert into auth_user (name, role, password_hash, created_at, password_at)
 			select 'admin', 'admin', $1, $2, $2 where not exists (select 1 from auth_user)`, first.hash, time.Now().UnixMilli())
 		return oneRow(done, err, errNotFirst)

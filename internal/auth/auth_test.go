@@ -60,7 +60,7 @@ func addUser(t testing.TB, s *Service, name string, role Role) {
 
 func addToken(t testing.TB, s *Service, name string, role Role, ttl time.Duration) (Token, string) {
 	t.Helper()
-	token, secret, err := s.CreateToken(t.Context(), name, role, ttl)
+	token, secret, err := s.CreateToken(t.Context(), TokenParams{Name: name, Role: role, TTL: ttl})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 
 func auditActions(t testing.TB, s *Service) []string {
 	t.Helper()
-	entries, err := s.ListAudit(t.Context(), 0, 100)
+	entries, err := s.ListAudit(t.Context(), 0, 100, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,7 +242,7 @@ func TestMissingTableIsNoOutage(t *testing.T) {
 		if _, err := d.Write.ExecContext(t.Context(), `alter table audit rename to away`); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.ListAudit(t.Context(), 0, 1); err == nil || errors.Is(err, ErrUnavailable) {
+		if _, err := s.ListAudit(t.Context(), 0, 1, ""); err == nil || errors.Is(err, ErrUnavailable) {
 			t.Errorf("%v: waiting for the database would not help", err)
 		}
 	})

@@ -19,7 +19,10 @@ const countChange = `update auth_change set n = case when n < $1 then $1 else n 
 // change is inTx for what alters rights: it counts the change, records it in the audit log, and makes it effective in
 // this process at once. Other processes follow within 2 s. Changes are made one after the other, in all processes: fn
 // sees all that were made before.
-func (s *Service) change(ctx context.Context, entry Entry, fn func(*db.Tx) error) error {
+//
+// fn may add to the entry.
+func (s *Service) change(ctx context.Context, entry *Entry, fn func(*db.Tx) error) error {
+	var counted bool
 	err := s.inTx(ctx, entry.Action+" "+entry.Target, func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(ctx, countChange, time.Now().UnixMilli()); err != nil {
 			return err
@@ -27,10 +30,18 @@ func (s *Service) change(ctx context.Context, entry Entry, fn func(*db.Tx) error
 		if err := fn(tx); err != nil {
 			return err
 		}
-		return s.insertEntry(ctx, tx, entry.by(ActorFrom(ctx)))
+		*entry = entry.by(ActorFrom(ctx))
+		if counted = !s.tally.own(*entry); counted {
+			return nil
+		}
+		_, err := s.insertEntry(ctx, tx, *entry)
+		return err
 	})
 	if err != nil {
 		return err
+	}
+	if counted {
+		s.tally.add(*entry)
 	}
 	// Whoever hangs up after the change does not keep it from taking effect.
 	if err := s.refresh(context.WithoutCancel(ctx)); err != nil {

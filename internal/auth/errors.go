@@ -19,6 +19,8 @@ var (
 	ErrBadCredentials = errors.New("wrong name or password")
 	// ErrNoAccounts: nobody can log in, because no user exists yet. On the first start that lasts a moment.
 	ErrNoAccounts = errors.New("there is no account yet")
+	// ErrNotASession: only a person who signed in may do this, not a token.
+	ErrNotASession = errors.New("a token has no password: sign in in a browser to change yours")
 	// ErrNotFound: no such user or token.
 	ErrNotFound = errors.New("not found")
 	// ErrConflict is wrapped by errors whose text says what stands in the way.
@@ -57,6 +59,7 @@ func conflict(text string) error {
 // isKind tells whether err already says what callers act on.
 func isKind(err error) bool {
 	var invalid *InvalidError
+	var limited *RateLimitedError
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || errors.Is(err, ErrBadCredentials) ||
-		errors.Is(err, ErrUnavailable) || errors.As(err, &invalid)
+		errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotASession) || errors.As(err, &invalid) || errors.As(err, &limited)
 }

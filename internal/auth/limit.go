@@ -135,6 +135,14 @@ func (l *loginLimit) isFamiliar(name, address string) bool {
 	return ok
 }
 
+// hostOf is the host of "host:port", or all of it when it is none.
+func hostOf(remote string) string {
+	if address, err := netip.ParseAddrPort(remote); err == nil {
+		return address.Addr().Unmap().String()
+	}
+	return remote
+}
+
 // addressKey is the host of "host:port"; an IPv6 host counts as its /64, which one customer has for himself.
 func addressKey(remote string) string {
 	address, err := netip.ParseAddrPort(remote)

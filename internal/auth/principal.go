@@ -15,8 +15,9 @@ const (
 // Principal is who makes a request. It never changes: when its role or its rights end, Done is closed and the next
 // request gets another Principal or none.
 type Principal struct {
-	Name      string // the user, or the token's name
-	Role      Role
+	Name      string    // the user, or the token's name
+	Role      Role      // never more than the user's
+	User      string    // whose rights it has: it ends with him; empty: a service token, which stands for itself
 	Kind      string    // KindSession or KindToken
 	ID        string    // of the session or token
 	ExpiresAt time.Time // zero: never
@@ -70,6 +71,6 @@ func (p *Principal) prefix() string {
 
 // same tells whether a row just read describes the principal that is already known.
 func (p *Principal) same(other *Principal) bool {
-	return p.ID == other.ID && p.Name == other.Name && p.Role == other.Role && p.Kind == other.Kind &&
+	return p.ID == other.ID && p.Name == other.Name && p.Role == other.Role && p.User == other.User && p.Kind == other.Kind &&
 		p.ExpiresAt.Equal(other.ExpiresAt)
 }

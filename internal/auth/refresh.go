@@ -22,17 +22,21 @@ type knownSet struct {
 }
 
 // Run keeps the known credentials like the database's, ends the expired ones, and does the upkeep of the tables. It
-// returns nil when ctx ends, after storing when credentials were last used.
+// returns nil when ctx ends, after storing when credentials were last used and what the audit log counted.
 func (s *Service) Run(ctx context.Context) error {
-	var both sync.WaitGroup
-	both.Go(func() { s.keepFresh(ctx) })
-	both.Go(func() { s.keepUp(ctx) }) // may have to wait for a lock, which must not make changes late
-	both.Wait()
+	var all sync.WaitGroup
+	all.Go(func() { s.keepFresh(ctx) })
+	all.Go(func() { s.keepUp(ctx) }) // may have to wait for a lock, which must not make changes late
+	all.Go(func() { s.keepTally(ctx) })
+	all.Wait()
 	if !s.down.Load() {
 		_ = s.remember() // with the latest times of use; that the file is older is no fault
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
 	defer cancel()
+	if err := s.storeSums(last); err != nil {
+		s.log.Warn("sums of the audit log not stored", "err", err)
+	}
 	if err := s.storeLast(last); err != nil {
 		s.log.Warn("times of last use not stored", "err", err)
 	}
@@ -212,17 +216,17 @@ func (s *Service) expire(now time.Time) {
 	s.drop(over...)
 }
 
-// liveCredentials has one row a credential. $1 is now, $2 the time before which an unused session is over, both in unix
-// milliseconds.
+// liveCredentials has one row a credential, with the user whose rights it has, if any. $1 is now, $2 the time before which an
+// unused session is over, both in unix milliseconds.
 const liveCredentials = `
 select * from (
-    select s.hash, s.id, 'session' as kind, u.name, u.role, s.expires_at, s.seen_at
+    select s.hash, s.id, 'session' as kind, u.name, u.role, u.name as user_name, u.role as user_role, s.expires_at, s.seen_at
     from auth_session s join auth_user u on u.name = s.user_name
     where s.expires_at > $1 and s.seen_at > $2
     union all
-    select hash, id, 'token' as kind, name, role, expires_at, seen_at
-    from auth_token
-    where expires_at is null or expires_at > $1
+    select t.hash, t.id, 'token' as kind, t.name, t.role, u.name as user_name, u.role as user_role, t.expires_at, t.seen_at
+    from auth_token t left join auth_user u on u.name = t.owner
+    where (t.expires_at is null or t.expires_at > $1) and (t.owner is null or u.name is not null)
 ) live`
 
 func (s *Service) loadLive(ctx context.Context, now time.Time) (map[digest]*Principal, error) {
@@ -279,11 +283,15 @@ func (s *Service) scanPrincipal(row interface{ Scan(...any) error }) (digest, *P
 		hash          string
 		key           digest
 		expires, seen sql.NullInt64
+		user, limit   sql.NullString
 		p             = new(Principal)
 	)
 	p.life, p.end = context.WithCancel(context.Background())
-	if err := row.Scan(&hash, &p.ID, &p.Kind, &p.Name, &p.Role, &expires, &seen); err != nil {
+	if err := row.Scan(&hash, &p.ID, &p.Kind, &p.Name, &p.Role, &user, &limit, &expires, &seen); err != nil {
 		return key, nil, err
+	}
+	if p.User = user.String; user.Valid {
+		p.Role = p.Role.within(Role(limit.String))
 	}
 	if n, err := hex.Decode(key[:], []byte(hash)); err != nil || n != len(key) {
 		return key, nil, fmt.Errorf("%s %q has a damaged hash", p.Kind, p.ID)

@@ -23,6 +23,7 @@ type remembered struct {
 	Kind      string `json:"kind"`
 	Name      string `json:"name"`
 	Role      Role   `json:"role"`
+	User      string `json:"user,omitempty"`
 	ExpiresAt int64  `json:"expires_at,omitempty"` // unix ms; 0 = never
 	SeenAt    int64  `json:"seen_at,omitempty"`
 }
@@ -45,7 +46,7 @@ func (s *Service) remember() error {
 		m.Fleet = *fleet
 	}
 	for key, p := range s.known.Load().principals {
-		r := remembered{Hash: key.String(), ID: p.ID, Kind: p.Kind, Name: p.Name, Role: p.Role, SeenAt: p.seen.Load()}
+		r := remembered{Hash: key.String(), ID: p.ID, Kind: p.Kind, Name: p.Name, Role: p.Role, User: p.User, SeenAt: p.seen.Load()}
 		if !p.ExpiresAt.IsZero() {
 			r.ExpiresAt = p.ExpiresAt.UnixMilli()
 		}
@@ -136,7 +137,7 @@ func (s *Service) recalled(r remembered) (key digest, p *Principal) {
 	if n, err := hex.Decode(key[:], []byte(r.Hash)); len(r.Hash) != hex.EncodedLen(len(key)) || err != nil || n != len(key) {
 		return key, nil
 	}
-	p = &Principal{ID: r.ID, Kind: r.Kind, Name: r.Name, Role: r.Role}
+	p = &Principal{ID: r.ID, Kind: r.Kind, Name: r.Name, Role: r.Role, User: r.User}
 	p.life, p.end = context.WithCancel(context.Background())
 	if r.ExpiresAt != 0 {
 		p.ExpiresAt = time.UnixMilli(r.ExpiresAt).UTC()

@@ -170,7 +170,7 @@ func TestChangeThatCommitsLateIsNotMissed(t *testing.T) {
 		}
 		other := make(chan string, 1)
 		go func() {
-			_, secret, err := services[1].CreateToken(t.Context(), "other", RoleViewer, 0)
+			_, secret, err := services[1].CreateToken(t.Context(), TokenParams{Name: "other", Role: RoleViewer})
 			if err != nil {
 				t.Error(err)
 			}
@@ -203,7 +203,7 @@ func TestReplicasAgreeAfterManyChangesAtOnce(t *testing.T) {
 		for i, err := range together(replicas, func(i int) error {
 			s := services[i]
 			for n := range 15 {
-				token, _, err := s.CreateToken(t.Context(), fmt.Sprintf("t%d-%d", i, n), RoleViewer, 0)
+				token, _, err := s.CreateToken(t.Context(), TokenParams{Name: fmt.Sprintf("t%d-%d", i, n), Role: RoleViewer})
 				if err == nil && n%2 == 0 {
 					err = s.RevokeToken(t.Context(), token.ID)
 				}

@@ -25,6 +25,14 @@ func (r Role) Allows(need Role) bool {
 	return need.rank() > 0 && r.rank() >= need.rank()
 }
 
+// within is r, or limit when that is less.
+func (r Role) within(limit Role) Role {
+	if limit.rank() < r.rank() {
+		return limit
+	}
+	return r
+}
+
 func (r Role) rank() int {
 	switch r {
 	case RoleViewer:

@@ -20,6 +20,12 @@ import (
 	"github.com/agentos/agentos/internal/db"
 )
 
+// Lines in the log about failed sign-ins: more at once than an address has free attempts.
+const (
+	failuresPerSecond = 10
+	failuresAtOnce    = 100
+)
+
 // Options configure a Service. The zero value is right for production over plain HTTP on loopback.
 type Options struct {
 	Log            *slog.Logger  // nil: discard
@@ -27,6 +33,7 @@ type Options struct {
 	SessionMax     time.Duration // a session ends after this in any case; zero: 30 days
 	RefreshEvery   time.Duration // pace of looking for changes; zero: 1 s
 	AuditRetention time.Duration // older audit entries are deleted; zero: 90 days
+	AuditRows      int           // of each class at most; zero: 500,000
 	HashMemoryKiB  uint32        // memory of one password hash; zero: 64 MiB
 
 	// File is where the live credentials are remembered, as hashes, so that a server which starts while the database does
@@ -51,6 +58,9 @@ func (o Options) withDefaults() Options {
 	if o.AuditRetention == 0 {
 		o.AuditRetention = 90 * 24 * time.Hour
 	}
+	if o.AuditRows == 0 {
+		o.AuditRows = 500_000
+	}
 	if o.HashMemoryKiB == 0 {
 		o.HashMemoryKiB = 64 << 10
 	}
@@ -74,10 +84,14 @@ type Service struct {
 	loading  chan struct{} // held while reading rows that will be published; see refresh.go
 	publish  sync.Mutex    // held while replacing known and closing the principals that left
 	writing  sync.Mutex    // held while writing Options.File
+	storing  sync.Mutex    // held while storing sums
+	tally    *tally
 	flight   singleflight.Group
 	misses   *rate.Limiter
 	rejected *rejections
-	first    *firstAdmin // of EnsureAdmin, until its outcome is known
+	failures *rate.Limiter // of lines in the log about sign-ins
+	unlogged atomic.Int64  // that it kept out
+	first    *firstAdmin   // of EnsureAdmin, until its outcome is known
 }
 
 // Open prepares a Service and loads all live credentials. A database that does not answer is not an error: until it does,
@@ -96,6 +110,8 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 		loading:  make(chan struct{}, 1),
 		misses:   rate.NewLimiter(missesPerSecond, missesPerSecond),
 		rejected: newRejections(),
+		tally:    newTally(),
+		failures: rate.NewLimiter(failuresPerSecond, failuresAtOnce),
 	}
 	s.known.Store(&knownSet{change: -1})
 	s.cookies.Store(cookieNamesOf(""))

@@ -23,7 +23,9 @@ func (s *Service) Login(ctx context.Context, name, password, remote string) (tok
 	name = strings.ToLower(strings.TrimSpace(name))
 	address := addressKey(remote)
 	if wait := s.logins.take(name, address, time.Now()); wait > 0 {
-		return "", nil, &RateLimitedError{RetryAfter: max(wait, time.Second)}
+		err := &RateLimitedError{RetryAfter: max(wait, time.Second)}
+		s.failedLogin(ctx, "login.throttled", name, remote, err)
+		return "", nil, err
 	}
 	hash, err := s.checkLogin(ctx, name, password)
 	if err == nil {
@@ -34,9 +36,13 @@ func (s *Service) Login(ctx context.Context, name, password, remote string) (tok
 		s.logins.succeeded(name, address, time.Now())
 		return token, p, nil
 	case errors.Is(err, ErrBadCredentials):
-		s.recordFailedLogin(ctx, name, remote)
+		s.failedLogin(ctx, "login", name, remote, err)
 	default:
 		s.logins.giveBack(name, address, time.Now())
+		var busy *RateLimitedError
+		if errors.As(err, &busy) {
+			s.failedLogin(ctx, "login.throttled", name, remote, err)
+		}
 	}
 	return "", nil, err
 }
@@ -75,15 +81,25 @@ func (s *Service) anyUser(ctx context.Context) error {
 	return nil
 }
 
-// recordFailedLogin keeps names that do not look like one out of the log: people type passwords into the wrong field.
-func (s *Service) recordFailedLogin(ctx context.Context, name, remote string) {
+// failedLogin tells the log of operators and the audit log. It keeps names that do not look like one out of both: people type
+// passwords into the wrong field. The line in the log is for programs such as fail2ban too: SECURITY.md has its form.
+func (s *Service) failedLogin(ctx context.Context, action, name, remote string, reason error) {
 	if checkName(name) != nil {
 		name = "?"
+	}
+	if s.failures.Allow() {
+		s.log.Warn("sign-in failed", "name", name, "address", hostOf(remote), "reason", reason.Error(), "more", s.unlogged.Swap(0))
+	} else {
+		s.unlogged.Add(1)
 	}
 	// Hanging up does not keep the attempt out of the log.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upkeepDeadline)
 	defer cancel()
-	entry := Entry{Actor: name, Kind: KindSession, Action: "login", Target: name, Outcome: "failed", Remote: remote}
+	outcome := "failed"
+	if action != "login" {
+		outcome = "refused" // nobody looked at the password
+	}
+	entry := Entry{Actor: name, Kind: KindSession, Action: action, Target: name, Outcome: outcome, Detail: reason.Error(), Remote: remote}
 	if err := s.Record(ctx, entry); err != nil {
 		s.log.Warn("a failed login is missing in the audit log", "name", name, "err", err)
 	}
@@ -95,8 +111,8 @@ func (s *Service) beginSession(ctx context.Context, name, hash, remote string) (
 	token, id := newSecret(sessionPrefix)
 	key := hashSecret(token)
 	now := time.Now()
-	entry := Entry{Actor: name, Kind: KindSession, Action: "login", Target: name, Remote: remote}
-	ctx = WithActor(ctx, Actor{Name: name, Kind: KindSession, Remote: remote})
+	entry := &Entry{Actor: name, Kind: KindSession, Action: "login", Target: name, Remote: remote}
+	ctx = WithActor(ctx, Actor{Name: name, Kind: KindSession, Remote: remote, User: name})
 	err := s.change(ctx, entry, func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from auth_session where user_name = $1 and id not in
 			(select id from auth_session where user_name = $1 order by created_at desc, id limit $2)`,
@@ -125,7 +141,7 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 		return ErrNoCredential
 	}
 	key := hashSecret(token)
-	entry := Entry{Action: "logout"}
+	entry := &Entry{Action: "logout"}
 	if p, ok := s.known.Load().principals[key]; ok {
 		entry.Target = p.Name
 	}

@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -155,7 +157,7 @@ func TestActionsAreAudited(t *testing.T) {
 			t.Fatal(err)
 		}
 		session, _ := login(t, s, "ada")
-		token, _, err := s.CreateToken(ctx, "ci", RoleViewer, 0)
+		token, _, err := s.CreateToken(ctx, TokenParams{Name: "ci", Role: RoleViewer})
 		if err != nil || token.CreatedBy != "ada" {
 			t.Fatalf("%+v, %v", token, err)
 		}
@@ -166,17 +168,17 @@ func TestActionsAreAudited(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{
-			"ada logout ada ok", "ada token.revoke " + token.ID + " ok", "ada token.create ci ok", "ada login ada ok",
+			"ada logout ada ok", "ada token.revoke ci (" + token.ID + ") ok", "ada token.create ci ok", "ada login ada ok",
 			"? login ? failed", "ada login ada failed", "local user.create ada ok",
 		}
 		if got := auditActions(t, s); !slices.Equal(got, want) {
 			t.Errorf("audit log:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
-		entries, err := s.ListAudit(t.Context(), 0, 1)
+		entries, err := s.ListAudit(t.Context(), 0, 1, "")
 		if err != nil || entries[0].Remote != "192.0.2.7:9" {
 			t.Errorf("%+v, %v", entries, err)
 		}
-		older, err := s.ListAudit(t.Context(), entries[0].ID, 1)
+		older, err := s.ListAudit(t.Context(), entries[0].ID, 1, "")
 		if err != nil || older[0].ID >= entries[0].ID {
 			t.Errorf("%+v, %v", older, err)
 		}
@@ -239,4 +241,41 @@ func TestSessionCookieIsTheFleets(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Sign-ins that come together take the memory of two hashes, not of all of them: what one used is given back before the next begins.
+func TestSignInsTogetherAreBoundedInMemory(t *testing.T) {
+	const each = 32 << 10 // KiB
+	h := newHasher(each)
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var all sync.WaitGroup
+	done := make(chan struct{})
+	for range 12 {
+		all.Go(func() {
+			_, err := h.matches(t.Context(), password, "")
+			var busy *RateLimitedError
+			if err != nil && !errors.As(err, &busy) {
+				t.Error(err)
+			}
+		})
+	}
+	go func() { all.Wait(); close(done) }()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	var peak uint64
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		case <-tick.C:
+		}
+		runtime.ReadMemStats(&now)
+		peak = max(peak, now.HeapInuse)
+	}
+	used := (int64(peak) - int64(before.HeapInuse)) >> 10
+	if most := int64(hashesAtOnce*each + 16<<10); used > most {
+		t.Errorf("12 sign-ins took %d KiB together, want at most %d", used, most)
+	}
 }

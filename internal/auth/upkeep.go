@@ -2,7 +2,9 @@ package auth
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
@@ -10,8 +12,6 @@ import (
 
 const (
 	upkeepDeadline = 5 * time.Second
-	// auditRows caps the audit log whatever its retention, so that it cannot fill the disk.
-	auditRows = 200_000
 	// purgeRows at a time: SQLite has one writer, which jobs need too.
 	purgeRows = 500
 )
@@ -42,23 +42,72 @@ func (s *Service) upkeep(ctx context.Context) error {
 	defer cancel()
 	now := time.Now()
 	uses := s.uses(now)
-	err := s.inTx(ctx, "upkeep of accounts", func(tx *db.Tx) error {
-		// Servers that store uses of the same credentials would otherwise lock the rows in different orders.
-		if _, err := tx.ExecContext(ctx, lockAccounts); err != nil {
-			return err
-		}
-		if err := storeSeen(ctx, tx, uses); err != nil {
-			return err
-		}
-		if err := s.purgeSessions(ctx, tx, now); err != nil {
-			return err
-		}
-		return s.purgeAudit(ctx, tx, now)
-	})
-	if err == nil {
-		uses.stored()
+	surplus, err := s.auditSurplus(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	for more := true; more; { // with room for others between the steps
+		err := s.inTx(ctx, "upkeep of accounts", func(tx *db.Tx) (err error) {
+			// Servers that store uses of the same credentials would otherwise lock the rows in different orders.
+			if _, err := tx.ExecContext(ctx, lockAccounts); err != nil {
+				return err
+			}
+			if err := storeSeen(ctx, tx, uses); err != nil {
+				return err
+			}
+			more, err = s.purge(ctx, tx, now, surplus)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		uses.stored()
+		uses = nil
+	}
+	return nil
+}
+
+// purge deletes some of what is over, and tells whether there may be more.
+func (s *Service) purge(ctx context.Context, tx *db.Tx, now time.Time, surplus map[string]int64) (more bool, err error) {
+	remove := func(query string, args ...any) {
+		if err != nil {
+			return
+		}
+		var done sql.Result
+		if done, err = tx.ExecContext(ctx, query, append(args, purgeRows)...); err != nil {
+			return
+		}
+		var n int64
+		n, err = done.RowsAffected()
+		more = more || n == purgeRows
+	}
+	// Needs no change count: what it deletes is no longer valid anywhere.
+	remove(`delete from auth_session where id in (select id from auth_session where expires_at <= $1 or seen_at <= $2 limit $3)`,
+		now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli())
+	remove(`delete from audit where id in (select id from audit where at < $1 and coalesce(last_at, at) < $1 order by at limit $2)`,
+		now.Add(-s.opts.AuditRetention).UnixMilli())
+	for class, id := range surplus {
+		remove(`delete from audit where id in (select id from audit where class = $1 and id <= $2 order by id limit $3)`, class, id)
+	}
+	return more, err
+}
+
+// auditSurplus is the newest entry beyond Options.AuditRows of each class that has so many: the log cannot fill the disk, and
+// many entries of one class push out none of another. It asks the pool for reading: nobody waits for it.
+func (s *Service) auditSurplus(ctx context.Context) (map[string]int64, error) {
+	surplus := map[string]int64{}
+	for _, class := range []string{ClassAccount, ClassRefused, ClassAct} {
+		var id int64
+		err := s.db.Read.QueryRowContext(ctx, `select id from audit where class = $1 order by id desc limit 1 offset $2`,
+			class, s.opts.AuditRows).Scan(&id)
+		switch {
+		case err == nil:
+			surplus[class] = id
+		case !errors.Is(err, sql.ErrNoRows):
+			return nil, unavailable("count audit entries", err)
+		}
+	}
+	return surplus, nil
 }
 
 // storeLast is what upkeep does for the uses since the last one, when the service ends.
@@ -129,19 +178,4 @@ func storeSeen(ctx context.Context, tx *db.Tx, uses lastUses) error {
 		}
 	}
 	return nil
-}
-
-// purgeSessions needs no change count: what it deletes is no longer valid anywhere.
-func (s *Service) purgeSessions(ctx context.Context, tx *db.Tx, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `delete from auth_session where id in
-		(select id from auth_session where expires_at <= $1 or seen_at <= $2 limit $3)`,
-		now.UnixMilli(), now.Add(-s.opts.SessionIdle).UnixMilli(), purgeRows)
-	return err
-}
-
-func (s *Service) purgeAudit(ctx context.Context, tx *db.Tx, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `delete from audit where id in
-		(select id from audit where at < $1 or id <= (select coalesce(max(id), 0) from audit) - $2 order by id limit $3)`,
-		now.Add(-s.opts.AuditRetention).UnixMilli(), auditRows, purgeRows)
-	return err
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -30,19 +31,20 @@ func checkName(name string) error {
 }
 
 // CreateUser adds a user. Names are lower case. ErrConflict when the name is taken.
-func (s *Service) CreateUser(ctx context.Context, name, password string, role Role) error {
+func (s *Service) CreateUser(ctx context.Context, name, password string, role Role) (err error) {
 	name = strings.ToLower(strings.TrimSpace(name))
+	entry := &Entry{Action: "user.create", Target: name, Detail: "role " + string(role)}
+	defer s.recordRefusal(ctx, entry, &err)
 	if err := checkName(name); err != nil {
 		return err
 	}
 	if _, err := ParseRole(string(role)); err != nil {
 		return err
 	}
-	hash, err := s.newPassword(ctx, password)
+	hash, err := s.newPassword(ctx, name, password)
 	if err != nil {
 		return err
 	}
-	entry := Entry{Action: "user.create", Target: name, Detail: "role " + string(role)}
 	return s.change(ctx, entry, func(tx *db.Tx) error {
 		now := time.Now().UnixMilli()
 		done, err := tx.ExecContext(ctx, `insert into auth_user (name, role, password_hash, created_at, password_at)
@@ -51,23 +53,25 @@ func (s *Service) CreateUser(ctx context.Context, name, password string, role Ro
 	})
 }
 
-func (s *Service) newPassword(ctx context.Context, password string) (hash string, err error) {
-	if err := checkPassword(password); err != nil {
+func (s *Service) newPassword(ctx context.Context, name, password string) (hash string, err error) {
+	if err := checkPassword(name, password); err != nil {
 		return "", err
 	}
 	return s.hasher.hash(ctx, password)
 }
 
 // SetPassword replaces the password and ends all sessions of the user.
-func (s *Service) SetPassword(ctx context.Context, name, password string) error {
+func (s *Service) SetPassword(ctx context.Context, name, password string) (err error) {
+	entry := &Entry{Action: "user.password", Target: name}
+	defer s.recordRefusal(ctx, entry, &err)
 	if checkName(name) != nil {
 		return noUser(name)
 	}
-	hash, err := s.newPassword(ctx, password)
+	hash, err := s.newPassword(ctx, name, password)
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, Entry{Action: "user.password", Target: name}, func(tx *db.Tx) error {
+	return s.change(ctx, entry, func(tx *db.Tx) error {
 		done, err := tx.ExecContext(ctx, `update auth_user set password_hash = $2, password_at = $3 where name = $1`,
 			name, hash, time.Now().UnixMilli())
 		if err := oneRow(done, err, noUser(name)); err != nil {
@@ -78,17 +82,63 @@ func (s *Service) SetPassword(ctx context.Context, name, password string) error 
 	})
 }
 
-// SetRole changes what a user may do. Sessions stay, streams are ended so that they begin anew with the new role.
-// ErrConflict for the last admin.
-func (s *Service) SetRole(ctx context.Context, name string, role Role) error {
+// ChangePassword replaces the password of the user whose session p is, who must know the present one. His other sessions end.
+// Wrong guesses count like failed sign-ins.
+func (s *Service) ChangePassword(ctx context.Context, p *Principal, present, next, remote string) (err error) {
+	entry := &Entry{Action: "user.password", Target: p.Name, Detail: "his own"}
+	defer s.recordRefusal(ctx, entry, &err)
+	if p.Kind != KindSession {
+		return ErrNotASession
+	}
+	address := addressKey(remote)
+	if wait := s.logins.take(p.Name, address, time.Now()); wait > 0 {
+		return &RateLimitedError{RetryAfter: max(wait, time.Second)}
+	}
+	before, err := s.checkLogin(ctx, p.Name, present)
+	if errors.Is(err, ErrBadCredentials) {
+		return &InvalidError{Text: "the present password is wrong"}
+	}
+	s.logins.giveBack(p.Name, address, time.Now())
+	if err != nil {
+		return err
+	}
+	if present == next {
+		return &InvalidError{Text: "the new password is the present one: choose another"}
+	}
+	hash, err := s.newPassword(ctx, p.Name, next)
+	if err != nil {
+		return err
+	}
+	return s.change(ctx, entry, func(tx *db.Tx) error {
+		done, err := tx.ExecContext(ctx, `update auth_user set password_hash = $2, password_at = $3 where name = $1 and password_hash = $4`,
+			p.Name, hash, time.Now().UnixMilli(), before)
+		if err := oneRow(done, err, conflict("somebody else has just set this password: sign in again")); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `delete from auth_session where user_name = $1 and id <> $2`, p.Name, p.ID)
+		return err
+	})
+}
+
+// SetRole changes what a user may do, and with him what his tokens may do. Sessions stay, streams are ended so that they
+// begin anew with the new role. ErrConflict for the last admin.
+func (s *Service) SetRole(ctx context.Context, name string, role Role) (err error) {
+	entry := &Entry{Action: "user.role", Target: name, Detail: "role " + string(role)}
+	defer s.recordRefusal(ctx, entry, &err)
 	if _, err := ParseRole(string(role)); err != nil {
 		return err
 	}
 	if checkName(name) != nil {
 		return noUser(name)
 	}
-	entry := Entry{Action: "user.role", Target: name, Detail: "role " + string(role)}
 	return s.change(ctx, entry, func(tx *db.Tx) error {
+		var before Role
+		if err := tx.QueryRowContext(ctx, `select role from auth_user where name = $1`, name).Scan(&before); errors.Is(err, sql.ErrNoRows) {
+			return noUser(name)
+		} else if err != nil {
+			return err
+		}
+		entry.Detail = "role " + string(role) + ", before " + string(before)
 		done, err := tx.ExecContext(ctx, `update auth_user set role = $2 where name = $1`, name, role)
 		if err := oneRow(done, err, noUser(name)); err != nil {
 			return err
@@ -97,16 +147,26 @@ func (s *Service) SetRole(ctx context.Context, name string, role Role) error {
 	})
 }
 
-// DeleteUser removes a user and ends all his sessions. Tokens he created stay. ErrConflict for the last admin.
-func (s *Service) DeleteUser(ctx context.Context, name string) error {
+// DeleteUser removes a user and ends all his sessions and tokens. Service tokens he created stay. ErrConflict for the last
+// admin.
+func (s *Service) DeleteUser(ctx context.Context, name string) (err error) {
+	entry := &Entry{Action: "user.delete", Target: name}
+	defer s.recordRefusal(ctx, entry, &err)
 	if checkName(name) != nil {
 		return noUser(name)
 	}
-	return s.change(ctx, Entry{Action: "user.delete", Target: name}, func(tx *db.Tx) error {
+	return s.change(ctx, entry, func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from auth_session where user_name = $1`, name); err != nil {
 			return err
 		}
-		done, err := tx.ExecContext(ctx, `delete from auth_user where name = $1`, name)
+		done, err := tx.ExecContext(ctx, `delete from auth_token where owner = $1`, name)
+		if err != nil {
+			return err
+		}
+		if tokens, err := done.RowsAffected(); err == nil && tokens > 0 {
+			entry.Detail = fmt.Sprintf("with %d tokens", tokens)
+		}
+		done, err = tx.ExecContext(ctx, `delete from auth_user where name = $1`, name)
 		if err := oneRow(done, err, noUser(name)); err != nil {
 			return err
 		}

@@ -97,14 +97,14 @@ func TestTokenNamesAreUniqueWhileTheyLive(t *testing.T) {
 		s := open(t, d, Options{})
 		addToken(t, s, "ci", RoleViewer, 20*time.Millisecond)
 		eventually(t, 2*time.Second, "the name of an expired token is free", func() bool {
-			_, _, err := s.CreateToken(t.Context(), "ci", RoleViewer, 0)
+			_, _, err := s.CreateToken(t.Context(), TokenParams{Name: "ci", Role: RoleViewer})
 			return err == nil
 		})
-		if _, _, err := s.CreateToken(t.Context(), "ci", RoleViewer, 0); !errors.Is(err, ErrConflict) {
+		if _, _, err := s.CreateToken(t.Context(), TokenParams{Name: "ci", Role: RoleViewer}); !errors.Is(err, ErrConflict) {
 			t.Errorf("second token of the name: %v", err)
 		}
 		var invalid *InvalidError
-		if _, _, err := s.CreateToken(t.Context(), "x", RoleViewer, -time.Second); !errors.As(err, &invalid) {
+		if _, _, err := s.CreateToken(t.Context(), TokenParams{Name: "x", Role: RoleViewer, TTL: -time.Second}); !errors.As(err, &invalid) {
 			t.Errorf("negative ttl: %v", err)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/jobs"
 )
@@ -51,6 +52,11 @@ func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 	job, err := service.Enqueue(ctx, params)
 	if err != nil {
 		return notInTheFile(ctx, service, cfg, err)
+	}
+	if err := auth.RecordCommand(withOperator(ctx), database, auth.Entry{
+		Action: "job.enqueue", Target: fmt.Sprintf("job %d of %s", job.ID, job.Agent),
+	}); err != nil {
+		fmt.Fprintf(c.stderr, "agentos enqueue: job %d is enqueued, but the audit log does not say so: %v\n", job.ID, err)
 	}
 	if *wait {
 		return (&follower{call: c, service: service, patience: workerPatience}).follow(ctx, job.ID)

@@ -46,7 +46,7 @@ func commands() []command {
 		{"health", "[--ready]", "ask the server on this machine whether it lives", runHealth},
 		{"check", "", "validate agentos.yaml", runCheck},
 		{"migrate", "", "bring the database's schema up to date", runMigrate},
-		{"user", "add|passwd|list NAME [--role ROLE]", "manage who may log in", runUser},
+		{"user", "add|passwd|role|remove NAME [--role ROLE]", "manage who may log in", runUser},
 		{"token", "create|list|revoke NAME [--role ROLE]", "manage the tokens of API clients", runToken},
 		{"openapi", "", "print the API's description", runOpenAPI},
 		{"version", "", "print the version", runVersion},

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -13,7 +15,10 @@ import (
 )
 
 func runUser(ctx context.Context, c *call, args []string) error {
-	return manage(ctx, c, "user", args, func(accounts *auth.Service, rest []string, role auth.Role) error {
+	ctx = withOperator(ctx)
+	set := newFlags(c, "user")
+	role := roleFlag(set)
+	return manage(ctx, c, set, args, func(accounts *auth.Service, rest []string) error {
 		switch {
 		case len(rest) == 1 && rest[0] == "list":
 			return listUsers(ctx, c, accounts)
@@ -22,18 +27,30 @@ func runUser(ctx context.Context, c *call, args []string) error {
 			if err != nil {
 				return err
 			}
-			return accounts.CreateUser(ctx, rest[1], password, role)
+			return accounts.CreateUser(ctx, rest[1], password, cmp.Or(*role, auth.RoleViewer))
 		case len(rest) == 2 && rest[0] == "passwd":
 			password, err := readPassword(c)
 			if err != nil {
 				return err
 			}
 			return accounts.SetPassword(ctx, rest[1], password)
+		case len(rest) == 2 && rest[0] == "role" && *role != "":
+			return accounts.SetRole(ctx, rest[1], *role)
 		case len(rest) == 2 && rest[0] == "remove":
 			return accounts.DeleteUser(ctx, rest[1])
 		}
-		return usagef("write: user list, user add NAME --role ROLE, user passwd NAME or user remove NAME")
+		return usagef("write: user list, user add NAME --role ROLE, user passwd NAME, user role NAME --role ROLE or user remove NAME")
 	})
+}
+
+// roleFlag adds --role; nobody gave it when it stays empty.
+func roleFlag(set *flag.FlagSet) *auth.Role {
+	role := new(auth.Role)
+	set.Func("role", "viewer, operator or admin (default: viewer)", func(text string) (err error) {
+		*role, err = auth.ParseRole(text)
+		return err
+	})
+	return role
 }
 
 func listUsers(ctx context.Context, c *call, accounts *auth.Service) error {
@@ -61,19 +78,13 @@ func readPassword(c *call) (string, error) {
 }
 
 // manage opens the accounts of a data folder for one change beside a server that may be running.
-func manage(ctx context.Context, c *call, name string, args []string,
-	change func(accounts *auth.Service, rest []string, role auth.Role) error,
+func manage(ctx context.Context, c *call, set *flag.FlagSet, args []string,
+	change func(accounts *auth.Service, rest []string) error,
 ) (err error) {
-	set := newFlags(c, name)
 	loader := config.Register(set, "config", "data", "database", "log-level", "log-format")
-	roleText := set.String("role", string(auth.RoleViewer), "viewer, operator or admin")
 	rest, err := parse(set, args)
 	if err != nil {
 		return err
-	}
-	role, err := auth.ParseRole(*roleText)
-	if err != nil {
-		return usagef("%v", err)
 	}
 	cfg, err := loader.Load(clientEnv(c.getenv), nil)
 	if err != nil {
@@ -89,5 +100,5 @@ func manage(ctx context.Context, c *call, name string, args []string,
 	if err != nil {
 		return err
 	}
-	return change(accounts, rest, role)
+	return change(accounts, rest)
 }

@@ -18,7 +18,7 @@ func TestMe(t *testing.T) {
 		f.login(browser, "ada")
 		var who Me
 		f.get(browser, "/api/me").json(t, &who)
-		if who != (Me{"ada", auth.RoleOperator, "session"}) {
+		if who != (Me{"ada", auth.RoleOperator, "session", "ada"}) {
 			t.Errorf("session: %+v", who)
 		}
 		f.as(f.token(auth.RoleViewer), "GET", "/api/me", "").json(t, &who)

@@ -25,8 +25,12 @@ func (s *server) acted(ctx context.Context, action, target string, err error, se
 	} else {
 		s.Nudge(sections...)
 	}
+	s.record(ctx, entry)
+}
+
+func (s *server) record(ctx context.Context, entry auth.Entry) {
 	if failed := s.Auth.Record(ctx, entry); failed != nil {
-		s.log.Warn("an action is missing in the audit log", "actor", auth.ActorFrom(ctx).Name, "action", action,
-			"target", target, "err", failed)
+		s.log.Warn("an action is missing in the audit log", "actor", auth.ActorFrom(ctx).Name, "action", entry.Action,
+			"target", entry.Target, "err", failed)
 	}
 }

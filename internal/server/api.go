@@ -133,7 +133,7 @@ func deadlineOf(id string) time.Duration {
 }
 
 func (c *call) actor() auth.Actor {
-	return auth.Actor{Name: c.principal.Name, Kind: c.principal.Kind, Remote: c.request.RemoteAddr}
+	return auth.Actor{Name: c.principal.Name, Kind: c.principal.Kind, Remote: c.request.RemoteAddr, User: c.principal.User}
 }
 
 // describe finishes the description once all operations are registered.

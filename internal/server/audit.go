@@ -13,11 +13,12 @@ type AuditLog struct {
 }
 
 func (s *server) listAudit(ctx context.Context, in *struct {
-	Before int64 `query:"before" minimum:"0" default:"0" doc:"Only entries with a smaller id"`
-	Limit  int   `query:"limit" minimum:"1" maximum:"500" default:"100"`
+	Before int64  `query:"before" minimum:"0" default:"0" doc:"Only entries with a smaller id"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"100"`
+	Class  string `query:"class" enum:"account,refused,act" doc:"Only these: account for users, tokens and sign-ins, refused for what was refused of these, act for jobs, queues and agents"`
 },
 ) (*body[AuditLog], error) {
-	entries, err := s.Auth.ListAudit(ctx, in.Before, in.Limit)
+	entries, err := s.Auth.ListAudit(ctx, in.Before, in.Limit, in.Class)
 	if err != nil {
 		return nil, err
 	}

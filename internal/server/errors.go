@@ -94,6 +94,8 @@ func problemOf(err error) (p *Problem, report bool) {
 		return p, false
 	case errors.Is(err, auth.ErrBadCredentials):
 		return problem(http.StatusUnauthorized, "Name and password do not belong together."), false
+	case errors.Is(err, auth.ErrNotASession):
+		return problem(http.StatusForbidden, sentence(err.Error())), false
 	case errors.Is(err, auth.ErrNoAccounts):
 		p = problem(http.StatusServiceUnavailable, "There is no account yet. The first start makes one in a moment: try again. Or make one with \"agentos user add\".")
 		p.retryAfter = time.Second

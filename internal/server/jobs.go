@@ -96,7 +96,7 @@ func (s *server) enqueueJob(ctx context.Context, in *struct{ Body NewJob }) (*bo
 	job, err := s.Fleet.Enqueue(ctx, params)
 	target := b.Agent
 	if err == nil {
-		target = jobName(job.ID)
+		target = s.jobName(ctx, job.ID, job.Agent)
 	}
 	s.acted(ctx, "job.enqueue", target, err, "queue", "jobs", "agents")
 	var unknown *jobs.UnknownAgentError
@@ -113,7 +113,19 @@ func answerOr[T any](v T, err error) (*body[T], error) {
 	return answerWith(v), nil
 }
 
-func jobName(id int64) string { return "job " + strconv.FormatInt(id, 10) }
+// jobName names a job for the audit log, also when it is gone. An empty agent is asked for, and left out when there is no such job.
+func (s *server) jobName(ctx context.Context, id int64, agent string) string {
+	name := "job " + strconv.FormatInt(id, 10)
+	if agent == "" {
+		if detail, err := s.Jobs.Get(ctx, id); err == nil {
+			agent = detail.Agent
+		}
+	}
+	if agent != "" {
+		name += " of " + agent
+	}
+	return name
+}
 
 type jobInput struct {
 	ID int64 `path:"id" minimum:"1" doc:"The job's id"`
@@ -125,18 +137,19 @@ func (s *server) getJob(ctx context.Context, in *jobInput) (*body[jobs.Detail], 
 
 func (s *server) retryJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
 	job, err := s.Actions.Retry(ctx, in.ID)
-	s.acted(ctx, "job.retry", jobName(in.ID), err, "queue", "jobs", "agents")
+	s.acted(ctx, "job.retry", s.jobName(ctx, in.ID, job.Agent), err, "queue", "jobs", "agents")
 	return answerOr(job, err)
 }
 
 func (s *server) cancelJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
 	job, err := s.Actions.Cancel(ctx, in.ID)
-	s.acted(ctx, "job.cancel", jobName(in.ID), err, "queue", "jobs", "agents")
+	s.acted(ctx, "job.cancel", s.jobName(ctx, in.ID, job.Agent), err, "queue", "jobs", "agents")
 	return answerOr(job, err)
 }
 
 func (s *server) deleteJob(ctx context.Context, in *jobInput) (*struct{}, error) {
+	target := s.jobName(ctx, in.ID, "")
 	err := s.Actions.Delete(ctx, in.ID)
-	s.acted(ctx, "job.delete", jobName(in.ID), err, "queue", "jobs", "agents")
+	s.acted(ctx, "job.delete", target, err, "queue", "jobs", "agents")
 	return nil, err
 }

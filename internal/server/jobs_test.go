@@ -326,7 +326,7 @@ func TestDatabaseDownIsSaid(t *testing.T) {
 // audit returns actions and outcomes, newest first.
 func (f *fixture) audit() []string {
 	f.t.Helper()
-	entries, err := f.auth.ListAudit(f.t.Context(), 0, 100)
+	entries, err := f.auth.ListAudit(f.t.Context(), 0, 100, "")
 	must(f.t, err)
 	var out []string
 	for _, e := range entries {

@@ -155,7 +155,13 @@ func (s *server) refuse(c *call, err error) {
 	}
 }
 
+// forbid answers who may not do what he asks for, and records it.
 func (s *server) forbid(c *call, p *auth.Principal, need auth.Role) {
+	c.principal = p
+	ctx, cancel := context.WithTimeout(auth.WithActor(context.WithoutCancel(c.request.Context()), c.actor()), recordDeadline)
+	defer cancel()
+	s.record(ctx, auth.Entry{Action: "access.denied", Target: c.request.Method + " " + c.request.URL.Path, Outcome: "refused",
+		Detail: "needs the role " + string(need) + ", has " + string(p.Role)})
 	s.answer(c, problem(http.StatusForbidden, "This needs the role "+string(need)+"; "+p.Name+" has the role "+string(p.Role)+
 		". Ask an administrator for another role or token."))
 }

@@ -33,6 +33,7 @@ func (s *server) routes() []route {
 
 		// The JSON API.
 		{get, "/api/me", viewer, operation("get-me", "Account", "Who I am", s.getMe)},
+		{post, "/api/me/password", viewer, operation("change-password", "Account", "Change my password; my other sessions end", s.changePassword)},
 		{get, "/api/jobs", viewer, operation("list-jobs", "Jobs", "List jobs, newest first", s.listJobs)},
 		{get, "/api/jobs/{id}", viewer, operation("get-job", "Jobs", "Show a job with every attempt", s.getJob)},
 		{get, "/api/runs/{id}/logs", viewer, operation("list-run-logs", "Jobs", "Read or follow the log of one attempt", s.listRunLogs)},

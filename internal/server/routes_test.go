@@ -57,7 +57,7 @@ func TestNothingAnswersWithoutACredential(t *testing.T) {
 		for _, r := range f.table() {
 			paths = append(paths, example(r.path))
 		}
-		forged, _, err := f.auth.CreateToken(t.Context(), "gone", auth.RoleAdmin, 0)
+		forged, _, err := f.auth.CreateToken(t.Context(), auth.TokenParams{Name: "gone", Role: auth.RoleAdmin})
 		must(t, err)
 		must(t, f.auth.RevokeToken(t.Context(), forged.ID))
 		for _, token := range []string{"", "aos_nonsense", "aos_" + forged.ID + "_" + strings.Repeat("a", 52)} {

@@ -145,7 +145,7 @@ func (f *fixture) token(role auth.Role) string {
 	f.t.Helper()
 	tokens, err := f.auth.ListTokens(f.t.Context())
 	must(f.t, err)
-	_, secret, err := f.auth.CreateToken(f.t.Context(), string(role)+"-"+strings.Repeat("x", len(tokens)+1), role, 0)
+	_, secret, err := f.auth.CreateToken(f.t.Context(), auth.TokenParams{Name: string(role) + "-" + strings.Repeat("x", len(tokens)+1), Role: role})
 	must(f.t, err)
 	return secret
 }

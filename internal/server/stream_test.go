@@ -121,7 +121,7 @@ func TestStreamEndsWithItsCredential(t *testing.T) {
 func TestStreamEndsWhenATokenIsRevoked(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		f := newFixture(t, d)
-		token, secret, err := f.auth.CreateToken(t.Context(), "wall", auth.RoleViewer, 0)
+		token, secret, err := f.auth.CreateToken(t.Context(), auth.TokenParams{Name: "wall", Role: auth.RoleViewer})
 		must(t, err)
 		events := f.events(http.DefaultClient, secret)
 		await(t, events, "snapshot")

@@ -22,6 +22,9 @@ type NewToken struct {
 	Name string    `json:"name" minLength:"1" maxLength:"63" doc:"a-z 0-9 . _ @ -"`
 	Role auth.Role `json:"role" enum:"viewer,operator,admin"`
 	TTLS int64     `json:"ttl_s,omitempty" minimum:"1" maximum:"315360000" doc:"Seconds until it expires; left out: never"`
+
+	Owner   string `json:"owner,omitempty" maxLength:"63" doc:"The user whose rights it has, never more, and with whom it ends; left out: who makes it"`
+	Service bool   `json:"service,omitempty" doc:"It stands for itself and outlives whoever makes it; what a service token makes does in any case"`
 }
 
 // CreatedToken is a new token with its secret, which is shown this once.
@@ -31,7 +34,9 @@ type CreatedToken struct {
 }
 
 func (s *server) createToken(ctx context.Context, in *struct{ Body NewToken }) (*body[CreatedToken], error) {
-	token, secret, err := s.Auth.CreateToken(ctx, in.Body.Name, in.Body.Role, time.Duration(in.Body.TTLS)*time.Second)
+	token, secret, err := s.Auth.CreateToken(ctx, auth.TokenParams{
+		Name: in.Body.Name, Role: in.Body.Role, TTL: time.Duration(in.Body.TTLS) * time.Second, Owner: in.Body.Owner, Service: in.Body.Service,
+	})
 	return answerOr(CreatedToken{Token: token, Secret: secret}, err)
 }
 

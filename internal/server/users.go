@@ -19,7 +19,7 @@ func (s *server) listUsers(ctx context.Context, _ *struct{}) (*body[UserList], e
 // NewUser asks for a user.
 type NewUser struct {
 	Name     string    `json:"name" minLength:"1" maxLength:"63" doc:"a-z 0-9 . _ @ -"`
-	Password string    `json:"password" minLength:"8" maxLength:"1024"`
+	Password string    `json:"password" minLength:"10" maxLength:"1024" doc:"Not a common one, and not the user's name"`
 	Role     auth.Role `json:"role" enum:"viewer,operator,admin"`
 }
 
@@ -36,7 +36,7 @@ func (s *server) deleteUser(ctx context.Context, in *nameInput) (*struct{}, erro
 
 // NewPassword replaces a password; all sessions of the user end.
 type NewPassword struct {
-	Password string `json:"password" minLength:"8" maxLength:"1024"`
+	Password string `json:"password" minLength:"10" maxLength:"1024"`
 }
 
 func (s *server) setUserPassword(ctx context.Context, in *struct {

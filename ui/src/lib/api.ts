@@ -3,8 +3,8 @@ import { to } from './base'
 import { memberText, parseJson } from './exact'
 import { toQuery, type JobFilters } from './filters'
 import { toLogin } from './session.svelte'
-import type { AgentConfig, AuditEntry, JobDetail, JobPage, LogPage, NewJob, Problem, Token, User } from './types/api'
-import type { Job, Role } from './types/document'
+import type { AgentConfig, JobDetail, JobPage, LogPage, NewJob, Problem } from './types/api'
+import type { Job } from './types/document'
 
 /** What the server said went wrong (RFC 9457), or that it could not be asked. */
 export class ApiError extends Error {
@@ -60,35 +60,6 @@ export function setPaused(kind: 'agents' | 'queues', name: string, paused: boole
   return ask('POST', `/api/${kind}/${encodeURIComponent(name)}/${paused ? 'pause' : 'resume'}`)
 }
 
-export async function listTokens(signal?: AbortSignal): Promise<Token[]> {
-  return (await ask<{ tokens: Token[] }>('GET', '/api/tokens', { signal })).tokens
-}
-/** The secret is in the answer, this once. */
-export function createToken(name: string, role: Role): Promise<{ token: string }> {
-  return ask('POST', '/api/tokens', { body: { name, role } })
-}
-export function revokeToken(id: string): Promise<void> {
-  return ask('DELETE', `/api/tokens/${encodeURIComponent(id)}`)
-}
-export async function listUsers(signal?: AbortSignal): Promise<User[]> {
-  return (await ask<{ users: User[] }>('GET', '/api/users', { signal })).users
-}
-export function createUser(name: string, password: string, role: Role): Promise<User> {
-  return ask('POST', '/api/users', { body: { name, password, role } })
-}
-export function setUserPassword(name: string, password: string): Promise<void> {
-  return ask('PUT', `/api/users/${encodeURIComponent(name)}/password`, { body: { password } })
-}
-export function setUserRole(name: string, role: Role): Promise<void> {
-  return ask('PUT', `/api/users/${encodeURIComponent(name)}/role`, { body: { role } })
-}
-export function deleteUser(name: string): Promise<void> {
-  return ask('DELETE', `/api/users/${encodeURIComponent(name)}`)
-}
-export async function listAudit(signal?: AbortSignal): Promise<AuditEntry[]> {
-  return (await ask<{ entries: AuditEntry[] }>('GET', '/api/audit?limit=100', { signal })).entries
-}
-
 interface Options {
   body?: unknown
   /** The body as text. */
@@ -99,7 +70,7 @@ interface Options {
   timeoutMs?: number
 }
 
-async function ask<T>(
+export async function ask<T>(
   method: string,
   path: string,
   { body, json = JSON.stringify(body), asText, signal, timeoutMs = 15_000 }: Options = {},

@@ -18,7 +18,11 @@ for (const javaScriptEnabled of [true, false]) {
       await fillIn(page, 'admin', password)
       await page.waitForURL('**/jobs?state=running')
       const [cookie] = await page.context().cookies()
-      expect(cookie).toMatchObject({ name: expect.stringMatching(/^agentos_session_[0-9a-f]{8}$/), httpOnly: true, sameSite: 'Lax' })
+      expect(cookie).toMatchObject({
+        name: expect.stringMatching(/^agentos_session_[0-9a-f]{8}$/),
+        httpOnly: true,
+        sameSite: 'Lax',
+      })
     })
 
     test('a wrong name and a wrong password get the same answer', async ({ visitor }) => {

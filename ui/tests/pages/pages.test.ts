@@ -366,3 +366,41 @@ test('a section that is collected rarely tells its age on its card', async () =>
   expect(await page.locator('.band').count()).toBe(0)
   expect(await page.locator('.freshness').innerText()).toMatch(/^as of [0-5]/)
 })
+
+test('anybody changes their own password', async () => {
+  const page = await open('/')
+  await page.getByRole('button', { name: 'Account' }).click()
+  await page.getByRole('link', { name: 'Change password…' }).click()
+  await page.getByRole('button', { name: 'Change password…' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Change your password' })
+  const fill = async (present: string, again: string) => {
+    await dialog.getByLabel('Current password').fill(present)
+    await dialog.getByLabel('New password', { exact: true }).fill('another fine password')
+    await dialog.getByLabel('New password again').fill(again)
+    await dialog.getByRole('button', { name: 'Change password' }).click()
+  }
+  await fill('right', 'another fine pasword')
+  await dialog.getByText('The two new passwords differ.').waitFor()
+  await fill('wrong', 'another fine password')
+  await dialog.getByText('The present password is wrong.').waitFor()
+  await fill('right', 'another fine password')
+  await page.waitForSelector('.toasts:has-text("Your password is changed.")')
+  expect(await dialog.count()).toBe(0)
+})
+
+test("a token is its maker's unless it is made for a service, and the audit log counts what is repeated", async () => {
+  const page = await open('/settings')
+  await page.getByRole('button', { name: 'New token' }).click()
+  const dialog = page.getByRole('dialog', { name: 'New token' })
+  await dialog.getByLabel('Name').fill('deploy')
+  await dialog.getByText('ends with your account').waitFor()
+  await dialog.getByLabel('Service token').check()
+  await dialog.getByText('goes on working when you are gone').waitFor()
+  await dialog.getByRole('button', { name: 'Create' }).click()
+  await page.getByRole('button', { name: 'Done' }).click()
+  await page.getByRole('row').filter({ hasText: 'deploy' }).filter({ hasText: 'service token' }).waitFor()
+  await page.getByText('×2,781').waitFor()
+  const asked = page.waitForRequest((request) => request.url().includes('class=refused'))
+  await page.click('label:has-text("Refused")')
+  await asked
+})

@@ -32,3 +32,18 @@ create table agent_queue (
 -- The sums of some agents are found by time without reading those of all. It serves what rollup_start did.
 create index rollup_start_agent on rollup (step_s, start_s, agent);
 drop index rollup_start;
+-- Whose rights a token has: it may never do more than its owner, and ends with him. Null: a service's, which stands for itself.
+alter table auth_token add column owner text references auth_user (name) on delete cascade;
+create index auth_token_owner on auth_token (owner);
+update auth_token set owner = created_by where created_by in (select name from auth_user);
+delete from auth_token where owner is null and exists (select 1 from audit where action = 'token.create' and kind = 'session'
+    and outcome = 'ok' and actor = auth_token.created_by and detail like '%id ' || auth_token.id);
+
+-- A row of the audit log stands for so many acts, from at until last_at (null: at). Those that change who may do what are kept
+-- apart from all others, which may be many.
+alter table audit add column count bigint not null default 1;
+alter table audit add column last_at bigint;
+alter table audit add column class text not null default 'act';
+update audit set class = 'account' where outcome = 'ok' and
+    (action in ('login', 'logout') or action like 'user.%' or action like 'token.%');
+create index audit_class on audit (class, id);

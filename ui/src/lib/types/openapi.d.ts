@@ -212,6 +212,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change my password; my other sessions end
+         * @description Role: viewer.
+         */
+        post: operations["change-password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/queues": {
         parameters: {
             query?: never;
@@ -498,26 +518,44 @@ export interface components {
         AuditEntry: {
             /** @description Such as job.cancel */
             action: string;
-            /** @description The user or token that acted */
+            /** @description The user or token that acted, or the system's user who ran a command */
             actor: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When, or when first
+             */
             at: string;
+            /**
+             * @description account: users, tokens and sign-ins; refused: of these and of roles; act: jobs, queues and agents
+             * @enum {string}
+             */
+            class: "account" | "refused" | "act";
+            /**
+             * Format: int64
+             * @description How many times. With more than one, target, detail and remote are of the last time
+             */
+            count: number;
             detail: string;
             /** Format: int64 */
             id: number;
             /**
-             * @description local: a command on the server's machine
+             * @description local: a command on the server's machine; empty: several actors
              * @enum {string}
              */
-            kind: "session" | "token" | "local";
+            kind: "session" | "token" | "local" | "";
             /**
-             * @description refused: it could not be done to this target, or not then; nothing was changed
+             * Format: date-time
+             * @description When last; the same as at when count is 1
+             */
+            last_at: string;
+            /**
+             * @description refused: it may or could not be done to this target, or not then; nothing was changed
              * @enum {string}
              */
             outcome: "ok" | "refused" | "failed";
             /** @description The client's address */
             remote: string;
-            /** @description What was acted on: a job's id, a queue's or user's name */
+            /** @description What was acted on: a job's id and agent, a queue's or user's name, a token's name and id */
             target: string;
         };
         AuditLog: {
@@ -534,6 +572,11 @@ export interface components {
             created_at: string;
             created_by: string;
             /**
+             * @description What it may do now: never more than its owner
+             * @enum {string}
+             */
+            effective_role: "viewer" | "operator" | "admin";
+            /**
              * Format: date-time
              * @description Null: never
              */
@@ -541,7 +584,12 @@ export interface components {
             /** @description The part of the secret between the underscores */
             id: string;
             name: string;
-            /** @enum {string} */
+            /** @description The user whose rights it has and with whom it ends; null: a service token, which stands for itself */
+            owner: string | null;
+            /**
+             * @description What it may do at most
+             * @enum {string}
+             */
             role: "viewer" | "operator" | "admin";
             /**
              * Format: date-time
@@ -688,6 +736,8 @@ export interface components {
             name: string;
             /** @enum {string} */
             role: "viewer" | "operator" | "admin";
+            /** @description The user whose rights these are; empty: a service token's own */
+            user: string;
         };
         NewJob: {
             /** @description The agent that shall run it */
@@ -721,8 +771,12 @@ export interface components {
         NewToken: {
             /** @description a-z 0-9 . _ @ - */
             name: string;
+            /** @description The user whose rights it has, never more, and with whom it ends; left out: who makes it */
+            owner?: string;
             /** @enum {string} */
             role: "viewer" | "operator" | "admin";
+            /** @description It stands for itself and outlives whoever makes it; what a service token makes does in any case */
+            service?: boolean;
             /**
              * Format: int64
              * @description Seconds until it expires; left out: never
@@ -732,9 +786,16 @@ export interface components {
         NewUser: {
             /** @description a-z 0-9 . _ @ - */
             name: string;
+            /** @description Not a common one, and not the user's name */
             password: string;
             /** @enum {string} */
             role: "viewer" | "operator" | "admin";
+        };
+        OwnPassword: {
+            /** @description The new one, of at least 10 characters */
+            password?: string;
+            /** @description The password until now */
+            present?: string;
         };
         Problem: {
             /** @description What is wrong and what to do next */
@@ -853,6 +914,11 @@ export interface components {
             created_at: string;
             created_by: string;
             /**
+             * @description What it may do now: never more than its owner
+             * @enum {string}
+             */
+            effective_role: "viewer" | "operator" | "admin";
+            /**
              * Format: date-time
              * @description Null: never
              */
@@ -860,7 +926,12 @@ export interface components {
             /** @description The part of the secret between the underscores */
             id: string;
             name: string;
-            /** @enum {string} */
+            /** @description The user whose rights it has and with whom it ends; null: a service token, which stands for itself */
+            owner: string | null;
+            /**
+             * @description What it may do at most
+             * @enum {string}
+             */
             role: "viewer" | "operator" | "admin";
             /**
              * Format: date-time
@@ -1073,6 +1144,8 @@ export interface operations {
                 /** @description Only entries with a smaller id */
                 before?: number;
                 limit?: number;
+                /** @description Only these: account for users, tokens and sign-ins, refused for what was refused of these, act for jobs, queues and agents */
+                class?: "account" | "refused" | "act";
             };
             header?: never;
             path?: never;
@@ -1319,6 +1392,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnPassword"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
