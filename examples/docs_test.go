@@ -30,11 +30,15 @@ func TestTheManualsAgentsWork(t *testing.T) {
 		}
 	}
 	fleet, err := agent.Load(filepath.Join(dir, "agentos.yaml"))
-	if _, missing := exec.LookPath("python3"); missing != nil {
+	if _, missing := exec.LookPath("python3"); err == nil && missing != nil {
+		err = fleet.Missing()
 		if err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), `no program "python3" in PATH`) {
 			t.Errorf("without Python the only fault must be that: %v", err)
 		}
 		return
+	}
+	if err == nil {
+		err = fleet.Missing()
 	}
 	if err != nil {
 		t.Fatal(err)

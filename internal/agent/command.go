@@ -11,12 +11,13 @@ import (
 	"syscall"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
 )
 
 // interpreters run a script named by their first argument that is not an option.
 var interpreters = []string{"sh", "bash", "dash", "zsh", "ksh", "python", "python3", "node", "bun", "ruby", "perl", "lua", "php"}
 
-// command reads an agent's argv and checks that it can be started.
+// command reads an agent's argv. Whether it can be started is for the host to see that is to run it, see Missing.
 func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 	if n == nil {
 		d.fault(at, "agent %s has no command: write %s", s.Name, commandExample)
@@ -41,31 +42,35 @@ func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 	if strings.Contains(argv[0], "/") {
 		argv[0] = d.absolute(argv[0])
 	}
-	if _, err := findProgram(argv[0], s.Dir, searchPath(s)); err != nil {
-		d.fault(n, "command of %s: %s", s.Name, err)
+	if script(argv) {
+		argv[1] = d.absolute(argv[1])
 	}
-	d.script(n, argv)
 	return argv
 }
 
-// script makes the path of an interpreter's script absolute and checks that it is there: "sh: 0: cannot open" at the
-// first attempt would be the poorer report.
-func (d *decoder) script(n *yaml.Node, argv []string) {
-	if !slices.Contains(interpreters, filepath.Base(argv[0])) || len(argv) < 2 {
-		return
+// script tells whether argv is an interpreter and the path of a script.
+func script(argv []string) bool {
+	if len(argv) < 2 || !slices.Contains(interpreters, filepath.Base(argv[0])) {
+		return false
 	}
-	path := argv[1]
-	if strings.HasPrefix(path, "-") || !strings.Contains(path, "/") && filepath.Ext(path) == "" {
-		return // options may have arguments of their own: what follows is not ours to judge
+	path := argv[1] // options may have arguments of their own: what follows one is not ours to judge
+	return !strings.HasPrefix(path, "-") && (strings.Contains(path, "/") || filepath.Ext(path) != "")
+}
+
+// checkScript tells why an interpreter could not run a script: "sh: 0: cannot open" in an attempt's log would be the
+// poorer report.
+func checkScript(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.IsDir() && !isPackage(path) {
+		return fmt.Errorf("the script %s is a directory", path)
 	}
-	argv[1] = d.absolute(path)
-	info, err := os.Stat(argv[1])
-	switch {
-	case err != nil:
-		d.fault(n, "the script %s cannot be read (%s): paths are relative to the folder of this file", argv[1], reason(err))
-	case info.IsDir() && !isPackage(argv[1]):
-		d.fault(n, "the script %s is a directory", argv[1])
+	if err == nil {
+		err = unix.Access(path, unix.R_OK)
 	}
+	if err != nil {
+		return fmt.Errorf("the script %s cannot be read (%s): paths are relative to the folder of this file", path, reason(err))
+	}
+	return nil
 }
 
 // isPackage tells a directory that an interpreter can run.
@@ -114,6 +119,8 @@ func checkProgram(path string) error {
 		return fmt.Errorf("the program %s is a directory", path)
 	case info.Mode().Perm()&0o111 == 0:
 		return fmt.Errorf("the program %s is not executable: run chmod +x on it, or name its interpreter, [sh, %s]: %w", path, filepath.Base(path), fs.ErrPermission)
+	case unix.Access(path, unix.X_OK) != nil:
+		return fmt.Errorf("the program %s may not be executed by the user that agentos runs as: %w", path, fs.ErrPermission)
 	}
 	return nil
 }
@@ -125,6 +132,8 @@ func checkDir(dir string) error {
 		return fmt.Errorf("the working directory %s cannot be used: %w", dir, shortError(err))
 	case !info.IsDir():
 		return fmt.Errorf("the working directory %s is not a directory: %w", dir, syscall.ENOTDIR)
+	case unix.Access(dir, unix.X_OK) != nil:
+		return fmt.Errorf("the working directory %s may not be entered by the user that agentos runs as: %w", dir, fs.ErrPermission)
 	}
 	return nil
 }

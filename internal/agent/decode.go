@@ -23,6 +23,7 @@ type decoder struct {
 	faults    Faults
 	budget    int // of nodes still to be visited
 	depth     int
+	places    map[string]places // by agent
 }
 
 func (d *decoder) fault(n *yaml.Node, format string, args ...any) {
@@ -142,6 +143,9 @@ func (d *decoder) onlyKnown(fs fields, what string, known []string) fields {
 	return slices.DeleteFunc(fs, func(f field) bool {
 		if slices.Contains(known, f.key.Value) {
 			return false
+		}
+		if strings.HasPrefix(f.key.Value, "x-") { // the file's own: anchors, notes
+			return true
 		}
 		if near := nearest(f.key.Value, known); near != "" {
 			d.fault(f.key, "unknown key %q in %s: did you mean %s?", clip(f.key.Value), what, near)

@@ -41,7 +41,8 @@ func (d *decoder) fleet(root *yaml.Node) *Fleet {
 	if !ok {
 		return nil
 	}
-	f := &Fleet{Path: d.file, Dir: d.dir}
+	d.places = map[string]places{}
+	f := &Fleet{Path: d.file, Dir: d.dir, places: d.places}
 	shared := d.sharedQueues(top.get("queues"))
 	agents := top.get("agents")
 	if agents == nil {
@@ -119,6 +120,7 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 	}
 	s.Queue, s.Concurrency = d.queue(name, set, shared, own)
 	s.Command = d.command(e.key, set.get("command"), s)
+	d.places[name] = placesOf(e.key, set)
 	return s
 }
 
@@ -302,11 +304,7 @@ func (d *decoder) workingDir(n *yaml.Node) string {
 	if !ok {
 		return d.dir
 	}
-	dir := d.absolute(text)
-	if err := checkDir(dir); err != nil {
-		d.fault(n, "dir: %s", err)
-	}
-	return dir
+	return d.absolute(text)
 }
 
 // absolute makes a path of the file absolute.

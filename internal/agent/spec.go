@@ -27,6 +27,8 @@ type Fleet struct {
 	// ModTime is when the file was written; zero when it was not read from one.
 	ModTime time.Time
 	Hash    string // equal for two files that describe the same fleet
+
+	places map[string]places // of the agents' settings in the file, by agent
 }
 
 // Agent returns the agent of that name, or nil.

@@ -26,8 +26,14 @@ func runCheck(_ context.Context, c *call, args []string) error {
 		path = cfg.File
 	}
 	fleet, err := loadAgents(path)
+	if err == nil {
+		err = fleet.Missing() // on this host; a server or worker would run the others
+	}
 	if err := errors.Join(faults, err); err != nil {
 		return joinFaults(faults, err)
+	}
+	for _, note := range fleet.Notes(func(string) bool { return true }) {
+		fmt.Fprintf(c.stderr, "warning: %s\n", note)
 	}
 	fmt.Fprintf(c.stdout, "%s is fine: %s\n", path, describeFleet(fleet))
 	return nil

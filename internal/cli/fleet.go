@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/source"
 )
@@ -23,17 +26,38 @@ import (
 type fleetKeeper struct {
 	path    string
 	log     *slog.Logger
+	runs    []string // names of the agents that this process runs; nil: all
 	current atomic.Pointer[source.Fleet]
 }
 
-func loadFleet(path string, log *slog.Logger) (*fleetKeeper, error) {
-	fleet, err := loadAgents(path)
+func loadFleet(cfg *config.Config, log *slog.Logger) (*fleetKeeper, error) {
+	fleet, err := loadAgents(cfg.File)
 	if err != nil {
 		return nil, err
 	}
-	k := &fleetKeeper{path: path, log: log}
-	k.current.Store(&source.Fleet{Fleet: fleet, LoadedAt: time.Now()})
+	runs, err := cfg.AgentNames()
+	if err != nil {
+		return nil, err
+	}
+	k := &fleetKeeper{path: cfg.File, log: log, runs: runs}
+	k.store(fleet)
 	return k, nil
+}
+
+// maxNotes bounds what is shown of the notes on a file, each of which is cut to a few hundred bytes.
+const maxNotes = 10
+
+// store puts a fleet in force for those who ask, with what is to be noted about it.
+func (k *fleetKeeper) store(fleet *agent.Fleet) {
+	notes := fleet.Notes(func(name string) bool { return k.runs == nil || slices.Contains(k.runs, name) })
+	if more := len(notes) - maxNotes; more > 0 {
+		notes = append(notes[:maxNotes:maxNotes], fmt.Sprintf("and %d more: run agentos check", more))
+	}
+	for i, note := range notes {
+		notes[i] = jobs.Clip(note, 300)
+		k.log.Warn("the agents' file is probably not meant so", "note", notes[i])
+	}
+	k.current.Store(&source.Fleet{Fleet: fleet, LoadedAt: time.Now(), Notes: notes})
 }
 
 // Fleet is the fleet in force, with the faults of a newer file.
@@ -104,7 +128,7 @@ func (k *fleetKeeper) reload(ctx context.Context, service *jobs.Service) {
 		return
 	}
 	k.log.Info("the fleet was loaded again", "file", k.path, "agents", len(fleet.Agents))
-	k.current.Store(&source.Fleet{Fleet: fleet, LoadedAt: time.Now()})
+	k.store(fleet)
 }
 
 func problemsOf(err error) []string {

@@ -41,7 +41,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 
 	var keeper *fleetKeeper
 	if cfg.Attach == "" {
-		if keeper, err = loadFleet(cfg.File, log); err != nil {
+		if keeper, err = loadFleet(cfg, log); err != nil {
 			return err
 		}
 	}
@@ -91,7 +91,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		Cache: cache, Stream: stream, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
 		Agents: func() server.AgentsState {
 			f := show.agents()
-			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems}
+			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems, Notes: f.Notes}
 		},
 		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), BasePath: cfg.BasePath,
 		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB),

@@ -25,7 +25,7 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 		return err
 	}
 	log := newLogger(c.stderr, cfg)
-	keeper, err := loadFleet(cfg.File, log)
+	keeper, err := loadFleet(cfg, log)
 	if err != nil {
 		return err
 	}

@@ -137,6 +137,7 @@ func settings(path string, server *yaml.Node) (map[string]located, Faults) {
 		key, value := server.Content[i], server.Content[i+1]
 		at := fmt.Sprintf("%s:%d: server.%s", path, key.Line, key.Value)
 		switch _, twice := values[key.Value]; {
+		case strings.HasPrefix(key.Value, "x-"): // the file's own
 		case !known[key.Value]:
 			faults = append(faults, fmt.Sprintf("%s: unknown setting: the settings are %s", at, strings.Join(names, ", ")))
 		case twice:

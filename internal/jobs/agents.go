@@ -39,8 +39,12 @@ func (s *Service) Agents(ctx context.Context) (map[string]*AgentStats, error) {
 	if err != nil {
 		return nil, Explain("read the agents", err)
 	}
+	absent, err := s.absentSomewhere(ctx)
+	if err != nil {
+		return nil, Explain("read the agents", err)
+	}
 	for name, a := range stats {
-		a.Slots = slots[name]
+		a.Slots, a.Problem = slots[name], absent[name]
 	}
 	return stats, nil
 }

@@ -143,6 +143,7 @@ type generation struct {
 	fleet   *agent.Fleet
 	number  int
 	client  queueClient
+	idle    bool // no agent can run here: River starts no client that has nothing to do
 }
 
 func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, error) {
@@ -169,15 +170,23 @@ func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, err
 	if err != nil {
 		return nil, fmt.Errorf("set up the job queue for %s: %w", fleet.Path, err)
 	}
-	g.client = client
+	g.client, g.idle = client, len(part.Agents) == 0
 	return g, nil
 }
 
-func (g *generation) start() error { return g.client.Start(context.Background()) }
+func (g *generation) start() error {
+	if g.idle {
+		return nil
+	}
+	return g.client.Start(context.Background())
+}
 
 // stop fetches nothing more and waits for the attempts under way: patiently as long as the service is, then it tells
 // them to end and waits as long as the service lives.
 func (g *generation) stop() {
+	if g.idle {
+		return
+	}
 	if g.client.Stop(g.service.patient) != nil {
 		_ = g.client.StopAndCancel(g.service.life) // its error is that of life
 	}

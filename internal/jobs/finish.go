@@ -160,6 +160,8 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 		return "timeout"
 	case errors.Is(failure, rivertype.ErrJobCancelledRemotely):
 		return "cancelled"
+	case errors.As(failure, new(*absentError)):
+		return "lost"
 	case errors.Is(failure, agent.ErrFenced), ctx.Err() != nil && errors.Is(failure, context.Cause(ctx)):
 		return "lost"
 	}
@@ -301,6 +303,9 @@ func lostText(failure error) string {
 		if errors.Is(failure, known) {
 			return known.Error()
 		}
+	}
+	if absent := new(absentError); errors.As(failure, &absent) {
+		return absent.Error()
 	}
 	return "the worker was stopped"
 }

@@ -183,6 +183,7 @@ type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
 	Capped                                 bool       // these four are at least so many
 	Slots                                  int        // attempts that all live workers together may run at once; 0 when none runs it, -1 when that is not known
+	Problem                                string     // why a worker cannot run it; empty when none says so
 	CountedAt                              *time.Time // when waiting jobs were counted, if that is done less often than the rest
 	LastRunAt                              *time.Time
 	LastOutcome                            string // of the run that ended last; empty when none did

@@ -26,14 +26,18 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 	if err := s.loadSchedule(ctx, fleet); err != nil {
 		return Explain("load the schedule", err)
 	}
+	absentBefore, absent := s.absent(), s.absentHere(fleet)
+	s.lacks.Store(&absent)
 	if s.id != "" {
 		if err := s.nextGeneration(fleet); err != nil {
+			s.lacks.Store(&absentBefore)
 			return Explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, before)))
 		}
 	}
 	s.fleet.Store(fleet)
 	if s.id != "" {
-		s.health.report(beating, s.beat(ctx, "active"))
+		s.logAbsent(absentBefore, absent)
+		s.health.report(beating, errors.Join(s.beat(ctx, "active"), s.showAbsent(ctx)))
 	}
 	s.log.Info("agents reloaded", "agents", len(fleet.Agents))
 	s.onChange("agents", "queue", "workers")

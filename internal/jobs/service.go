@@ -56,6 +56,7 @@ type Service struct {
 	ready    func(context.Context) error
 	cutOff   func(context.Context) bool
 	run      func(context.Context, agent.Attempt) (agent.Result, error)
+	ownRun   bool // run is agent.Run
 
 	queue   queueClient // inserts and acts; runs nothing
 	actor   *Actor
@@ -68,6 +69,7 @@ type Service struct {
 	next    timetable
 	health  health
 
+	lacks     atomic.Pointer[map[string]string] // why agents cannot run here, by agent
 	successes successes
 	pulse     pulse
 	watch     watch // used by the upkeep loop alone, once it runs
@@ -116,7 +118,8 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	if opts.Shim == nil {
 		opts.Shim = agent.SelfShim()
 	}
-	if opts.Run == nil {
+	ownRun := opts.Run == nil
+	if ownRun {
 		opts.Run = agent.Run
 	}
 	if opts.OnChange == nil {
@@ -130,7 +133,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	}
 	s := &Service{
 		Table: NewTable(opts.DB, opts.Redact), Rollups: NewRollups(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
-		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run,
+		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun,
 		limiter: newLimiter(), active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
 	s.began, s.process = time.Now(), newWorkerID()

@@ -109,10 +109,13 @@ func (s *Service) begin(ctx context.Context) error {
 	var generation *generation
 	if s.id != "" {
 		var err error
+		absent := s.absentHere(fleet)
+		s.lacks.Store(&absent)
+		s.logAbsent(nil, absent)
 		if generation, err = newGeneration(s, fleet, 1); err != nil {
 			return err
 		}
-		if err := s.beat(ctx, "active"); err != nil {
+		if err := errors.Join(s.beat(ctx, "active"), s.showAbsent(ctx)); err != nil {
 			return Explain("register this worker", err)
 		}
 	}
@@ -147,6 +150,7 @@ func (s *Service) startLoops() {
 	}
 	s.loops.Go(s.logs.run)
 	s.loops.Go(s.beats)
+	s.loops.Go(s.lookForAbsent)
 	if s.db.Kind == db.Postgres {
 		s.loops.Go(s.guard)
 		s.loops.Go(func() { s.journal.run(s.tending) })

@@ -7,16 +7,20 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 )
 
-// mine returns the part of a fleet that this worker runs: the agents of Options.Agents and the queues their jobs go to.
+// mine returns the part of a fleet that this worker runs: the agents of Options.Agents that can run here, and the queues
+// their jobs go to.
 func (s *Service) mine(fleet *agent.Fleet) *agent.Fleet {
-	if s.only == nil {
+	absent := s.absent()
+	if s.only == nil && len(absent) == 0 {
 		return fleet
 	}
+	runs := func(name string) bool {
+		_, missing := absent[name]
+		return !missing && (s.only == nil || slices.Contains(s.only, name))
+	}
 	part := *fleet
-	part.Agents = slices.DeleteFunc(slices.Clone(fleet.Agents), func(spec *agent.Spec) bool { return !slices.Contains(s.only, spec.Name) })
-	part.Queues = slices.DeleteFunc(slices.Clone(fleet.Queues), func(q agent.QueueSpec) bool {
-		return !slices.ContainsFunc(q.Agents, func(name string) bool { return slices.Contains(s.only, name) })
-	})
+	part.Agents = slices.DeleteFunc(slices.Clone(fleet.Agents), func(spec *agent.Spec) bool { return !runs(spec.Name) })
+	part.Queues = slices.DeleteFunc(slices.Clone(fleet.Queues), func(q agent.QueueSpec) bool { return !slices.ContainsFunc(q.Agents, runs) })
 	return &part
 }
 

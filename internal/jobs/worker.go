@@ -72,7 +72,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	result, err := a.run(ctx)
 	s.active.over()
 	s.done.Add(1)
-	err = a.finish(ctx, result, err)
+	err = a.finish(ctx, result, a.ifAbsent(err))
 	if !a.handedOver {
 		a.ended()
 	}

@@ -17,6 +17,7 @@ type AgentList struct {
 	Agents   []AgentSpec `json:"agents" doc:"In the order of agentos.yaml"`
 	LoadedAt time.Time   `json:"loaded_at"`
 	Problems []string    `json:"problems" doc:"What is wrong with the file on disk; the fleet shown is then the last good one"`
+	Notes    []string    `json:"notes" doc:"What in the file in force is probably not meant as it is written, such as a variable to pass on that is not set"`
 }
 
 // AgentSpec is one agent as agentos.yaml describes it.
@@ -65,7 +66,7 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 
 func (s *server) listAgents(context.Context, *struct{}) (*body[AgentList], error) {
 	state := s.Agents()
-	list := AgentList{Agents: []AgentSpec{}, LoadedAt: state.LoadedAt.UTC().Truncate(time.Millisecond), Problems: listed(state.Problems)}
+	list := AgentList{Agents: []AgentSpec{}, LoadedAt: state.LoadedAt.UTC().Truncate(time.Millisecond), Problems: listed(state.Problems), Notes: listed(state.Notes)}
 	for _, spec := range state.Fleet.Agents {
 		list.Agents = append(list.Agents, s.describeAgent(spec))
 	}

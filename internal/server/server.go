@@ -79,6 +79,7 @@ type AgentsState struct {
 	Fleet    *agent.Fleet
 	LoadedAt time.Time
 	Problems []string // what is wrong with the file on disk; the fleet shown is then the last good one
+	Notes    []string // what in the file in force is probably not meant so
 }
 
 type server struct {

@@ -27,6 +27,7 @@ type configValue struct {
 	LoadedAt time.Time `json:"loaded_at"`
 	Error    *string   `json:"error"`
 	Problems []string  `json:"problems"`
+	Notes    []string  `json:"notes,omitempty"` // what in the file in force is probably not meant so
 }
 
 type agentValue struct {
@@ -39,7 +40,8 @@ type agentValue struct {
 	Concurrency int         `json:"concurrency"`
 	TimeoutS    float64     `json:"timeout_s"`
 	MaxAttempts int         `json:"max_attempts"`
-	State       string      `json:"state"` // running, waiting, idle, paused, failing or offline
+	State       string      `json:"state"`             // running, waiting, idle, paused, failing or offline
+	Problem     string      `json:"problem,omitempty"` // why a worker cannot run it
 	Running     int64       `json:"running"`
 	Waiting     int64       `json:"waiting"`
 	Scheduled   int64       `json:"scheduled"`
@@ -173,6 +175,7 @@ func describeConfig(fleet Fleet) configValue {
 	if c.Problems == nil {
 		c.Problems = []string{}
 	}
+	c.Notes = fleet.Notes
 	if len(fleet.Problems) > 0 {
 		text := "the newest file has faults and is not in force"
 		c.Error = &text
@@ -194,6 +197,7 @@ func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool)
 	if spec.Schedule != "" {
 		v.Schedule = &spec.Schedule
 	}
+	v.Problem = s.Problem
 	if s.LastError != nil {
 		v.LastError = &errorValue{At: s.LastError.At, Message: clip(s.LastError.Error, 200), JobID: s.LastError.JobID}
 	}

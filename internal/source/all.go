@@ -16,6 +16,7 @@ type Fleet struct {
 	*agent.Fleet
 	LoadedAt time.Time
 	Problems []string // why the newest file is not the one in force; empty when it is
+	Notes    []string // what in the file in force is probably not meant so; a few
 }
 
 // Health is how one component fares, in words for the screen.

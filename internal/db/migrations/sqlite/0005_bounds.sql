@@ -44,3 +44,5 @@ alter table audit add column class text not null default 'act';
 update audit set class = 'account' where outcome = 'ok' and
     (action in ('login', 'logout') or action like 'user.%' or action like 'token.%');
 create index audit_class on audit (class, id);
+-- Why a worker cannot run agents of the fleet, by agent: a JSON object.
+alter table worker add column absent text not null default '{}';

@@ -236,7 +236,7 @@ export interface Agents {
   states?: Maybe<Record<string, number>>
   /** How many of them items has, the most important. */
   listed?: Maybe<number>
-  config: { path: string; loaded_at: string; error: Maybe<string>; problems: Maybe<string[]> }
+  config: { path: string; loaded_at: string; error: Maybe<string>; problems: Maybe<string[]>; notes?: Maybe<string[]> }
   items: Keyed<Agent>
 }
 
@@ -251,6 +251,8 @@ export interface Agent {
   timeout_s: number
   max_attempts: number
   state: 'running' | 'waiting' | 'idle' | 'paused' | 'failing' | 'offline'
+  /** Why a worker cannot run it. */
+  problem?: Maybe<string>
   running: number
   waiting: number
   scheduled: number

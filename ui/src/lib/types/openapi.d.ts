@@ -477,6 +477,8 @@ export interface components {
             agents: components["schemas"]["AgentSpec"][];
             /** Format: date-time */
             loaded_at: string;
+            /** @description What in the file in force is probably not meant as it is written, such as a variable to pass on that is not set */
+            notes: string[];
             /** @description What is wrong with the file on disk; the fleet shown is then the last good one */
             problems: string[];
         };
