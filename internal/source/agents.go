@@ -151,7 +151,7 @@ func agentRank(s *jobs.AgentStats, paused bool, now time.Time) int {
 	switch {
 	case s.Slots == 0 && backlog > 0:
 		return 0
-	case s.Failing() && since < 24*time.Hour:
+	case s.Failing() && since < 24*time.Hour, s.Slots == 0 && s.Problem != "":
 		return 1
 	case paused && backlog > 0:
 		return 2
@@ -175,7 +175,7 @@ func describeConfig(fleet Fleet) configValue {
 	if c.Problems == nil {
 		c.Problems = []string{}
 	}
-	c.Notes = fleet.Notes
+	c.Notes = clipList(fleet.Notes, 1<<10)
 	if len(fleet.Problems) > 0 {
 		text := "the newest file has faults and is not in force"
 		c.Error = &text
@@ -197,7 +197,7 @@ func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool)
 	if spec.Schedule != "" {
 		v.Schedule = &spec.Schedule
 	}
-	v.Problem = s.Problem
+	v.Problem = clip(s.Problem, 300)
 	if s.LastError != nil {
 		v.LastError = &errorValue{At: s.LastError.At, Message: clip(s.LastError.Error, 200), JobID: s.LastError.JobID}
 	}
