@@ -90,7 +90,7 @@ func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int6
 	return s.kinds.waiting.get(ctx, s.askers, s.fresh(), shareKinds, func(ctx context.Context) (map[string]map[string]int64, error) {
 		counts := map[string]map[string]int64{}
 		rows, err := s.foreign.Read.QueryContext(ctx, `select kind, state, count(*) from (select kind, state from river_job
-			where state in ('available', 'retryable', 'scheduled') limit $1) picked group by kind, state`, maxByKind)
+			where state in ('available', 'pending', 'retryable', 'scheduled') limit $1) picked group by kind, state`, maxByKind)
 		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var kind, state string
 			var n int64
@@ -129,6 +129,7 @@ func (s *Service) Agents(ctx context.Context) (map[string]*jobs.AgentStats, erro
 	for kind, one := range stats {
 		one.Running = now.byKind[kind]
 		one.Waiting, one.Scheduled, one.Retryable = waiting[kind]["available"], waiting[kind]["scheduled"], waiting[kind]["retryable"]
+		one.Parked = waiting[kind]["pending"]
 		one.CountedAt, one.Capped = &countedAt, capped
 		s.kinds.describe(kind, one, known[kind])
 	}

@@ -70,6 +70,8 @@ func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
 			q.Scheduled = active.N
 		case "retryable":
 			q.Retryable = active.N
+		case "pending":
+			q.Parked = active.N
 		}
 	}
 	for name, n := range now.byQueue {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -72,6 +73,7 @@ var (
 	descAgentOK     = describe("agent_last_success_timestamp_seconds", "When an agent succeeded last, of the agents that the document lists.", "agent")
 	descQueues      = describe("queues", "Queues, as the document shows them.", "state")
 	descPending     = describe("queue_pending", "Jobs that are due and wait, as the document shows them.")
+	descParked      = describe("queue_parked", "Jobs in River's state pending, which wait until a program releases them, as the document shows them.")
 	descRunning     = describe("queue_running", "Jobs that run, as the document shows them.")
 	descOldest      = describe("queue_oldest_seconds", "How long the oldest due job has waited, as the document shows it.")
 	descAttached    = describe("attached_up", "1 while the attached database can be read, as the document shows it.")
@@ -159,9 +161,10 @@ type fleetDocument struct {
 			States map[string]int
 		}
 		Queue *struct {
-			Pending, Processing int64
-			Total, Paused       int
-			Oldest              *time.Time `json:"oldest_at"`
+			Pending, Processing, Parked int64
+
+			Total, Paused int
+			Oldest        *jobs.Time `json:"oldest_at"`
 		}
 		System *struct {
 			Components map[string]struct{ Status string }
@@ -204,10 +207,11 @@ func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
 	if queue := d.Dashboard.Queue; queue != nil {
 		gauge(out, descPending, float64(queue.Pending))
 		gauge(out, descRunning, float64(queue.Processing))
+		gauge(out, descParked, float64(queue.Parked))
 		byState(out, descQueues, map[string]int{"paused": queue.Paused, "open": queue.Total - queue.Paused})
 		oldest := 0.0
-		if queue.Oldest != nil {
-			oldest = max(0, time.Since(*queue.Oldest).Seconds())
+		if queue.Oldest != nil && queue.Oldest.Known() {
+			oldest = max(0, time.Since(queue.Oldest.Time).Seconds())
 		}
 		gauge(out, descOldest, oldest)
 	}

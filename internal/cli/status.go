@@ -97,7 +97,7 @@ type statusDocument struct {
 			Total, Active, Slots, Busy int
 		} `json:"workers"`
 		Queue *struct {
-			Pending, Processing, Scheduled, Retryable int64
+			Pending, Processing, Scheduled, Retryable, Parked int64
 		} `json:"queue"`
 		Jobs *struct {
 			Total     int64 `json:"total_today"`
@@ -150,7 +150,11 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		fmt.Fprintf(out, "workers  %d of %d active, %d of %d slots busy\n", w.Active, w.Total, w.Busy, w.Slots)
 	}
 	if q := d.Dashboard.Queue; q != nil {
-		fmt.Fprintf(out, "queue    %d waiting, %d running, %d scheduled, %d to be retried\n", q.Pending, q.Processing, q.Scheduled, q.Retryable)
+		fmt.Fprintf(out, "queue    %d waiting, %d running, %d scheduled, %d to be retried", q.Pending, q.Processing, q.Scheduled, q.Retryable)
+		if q.Parked > 0 {
+			fmt.Fprintf(out, ", %d pending in River's sense", q.Parked)
+		}
+		fmt.Fprintln(out)
 	}
 	if j := d.Dashboard.Jobs; j != nil {
 		fmt.Fprintf(out, "today    %d jobs, %d completed, %d failed attempts\n", j.Total, j.Completed, j.Failed)

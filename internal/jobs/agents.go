@@ -142,6 +142,8 @@ func (a *AgentStats) count(state string, n int64) {
 		a.Scheduled += n
 	case "retryable":
 		a.Retryable += n
+	case "pending":
+		a.Parked += n
 	}
 }
 

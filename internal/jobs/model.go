@@ -120,6 +120,7 @@ type Queue struct {
 	Processing int64      `json:"processing" doc:"Running now"`
 	Scheduled  int64      `json:"scheduled" doc:"Due later"`
 	Retryable  int64      `json:"retryable" doc:"Failed, to be tried again later"`
+	Parked     int64      `json:"parked" doc:"In River's state pending: they wait until a program releases them"`
 	PausedAt   *Time      `json:"paused_at" format:"date-time"`
 	OldestAt   *Time      `json:"oldest_at" format:"date-time" doc:"Since when the oldest waiting job is due"`
 	Slots      int        `json:"slots" doc:"Attempts that all live workers together may run at once"`
@@ -181,7 +182,8 @@ type Series struct {
 // AgentStats is what the queue and the rollups know of one agent. What follows LastOutcome is there once it was described.
 type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
-	Capped                                 bool       // these four are at least so many
+	Parked                                 int64      // in River's state pending
+	Capped                                 bool       // these five are at least so many
 	Slots                                  int        // attempts that all live workers together may run at once; 0 when none runs it, -1 when that is not known
 	Problem                                string     // why a worker cannot run it; empty when none says so
 	CountedAt                              *time.Time // when waiting jobs were counted, if that is done less often than the rest

@@ -46,6 +46,7 @@ type agentValue struct {
 	Waiting     int64       `json:"waiting"`
 	Scheduled   int64       `json:"scheduled"`
 	Retryable   int64       `json:"retryable"`
+	Parked      int64       `json:"parked,omitempty"` // in River's state pending
 	Capped      bool        `json:"capped,omitempty"` // these four are at least so many
 	Runs1h      int64       `json:"runs_1h"`
 	Failed1h    int64       `json:"failed_1h"`
@@ -188,7 +189,7 @@ func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool)
 		Order: order, Name: spec.Name, Description: clip(spec.Description, 160), Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), MaxAttempts: spec.MaxAttempts,
 		State:   s.State(paused),
-		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable, Capped: s.Capped,
+		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable, Parked: s.Parked, Capped: s.Capped,
 		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Cancelled1h: s.LastHour.Cancelled, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
 		LastRunAt: s.LastRunAt, LastOKAt: s.LastSuccessAt, CountedAt: s.CountedAt,

@@ -16,6 +16,7 @@ type queueValue struct {
 	Processing int64                 `json:"processing"`
 	Scheduled  int64                 `json:"scheduled"`
 	Retryable  int64                 `json:"retryable"`
+	Parked     int64                 `json:"parked"` // in River's state pending
 	Paused     int                   `json:"paused"` // queues
 	OldestAt   *jobs.Time            `json:"oldest_at"`
 	Total      int                   `json:"total"` // queues
@@ -59,6 +60,7 @@ func (v *queueValue) add(q jobs.Queue) {
 	v.Processing += q.Processing
 	v.Scheduled += q.Scheduled
 	v.Retryable += q.Retryable
+	v.Parked += q.Parked
 	if q.PausedAt != nil {
 		v.Paused++
 	}
@@ -78,7 +80,7 @@ func queueRank(q jobs.Queue, attached bool) int {
 		return 12 - min(bits.Len64(uint64(q.Pending))/2, 8) // four times as many are clearly more
 	case q.Processing > 0:
 		return 13
-	case q.Scheduled+q.Retryable > 0:
+	case q.Scheduled+q.Retryable+q.Parked > 0:
 		return 14
 	case q.PausedAt != nil:
 		return 15

@@ -129,6 +129,8 @@ export interface Queue {
   processing: number
   scheduled: number
   retryable: number
+  /** In River's state pending: not yet released. */
+  parked?: Maybe<number>
   paused: number
   oldest_at: Maybe<string>
   /** Queues. */
@@ -145,6 +147,8 @@ export interface QueueItem {
   processing: number
   scheduled: number
   retryable: number
+  /** In River's state pending: not yet released. */
+  parked?: Maybe<number>
   paused_at: Maybe<string>
   oldest_at: Maybe<string>
   /** 0: none, or unknown. */
@@ -257,6 +261,8 @@ export interface Agent {
   waiting: number
   scheduled: number
   retryable: number
+  /** In River's state pending: not yet released. */
+  parked?: Maybe<number>
   /** At least so many run, wait, are scheduled or to be tried again: a shared queue is too long to look at each job. */
   capped?: Maybe<boolean>
   runs_1h: number

@@ -1,0 +1,30 @@
+package attach
+
+import (
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/jobs"
+)
+
+func TestPendingJobsAreCounted(t *testing.T) {
+	eachSite(t, func(t *testing.T, site *site) {
+		for range 20 {
+			site.insert(t, job{kind: "gate", queue: "held", state: "pending", created: time.Now()})
+		}
+		site.insert(t, job{kind: "gate", queue: "held", state: "available"})
+		s := site.begun(t, nil)
+		queues, err := s.Queues(t.Context())
+		if err != nil || len(queues) != 1 || queues[0].Parked != 20 || queues[0].Pending != 1 {
+			t.Errorf("queues: %+v, %v", queues, err)
+		}
+		agents, err := s.Agents(t.Context())
+		if err != nil || agents["gate"] == nil || agents["gate"].Parked != 20 || agents["gate"].Waiting != 1 {
+			t.Errorf("agents: %+v, %v", agents["gate"], err)
+		}
+		page, err := s.List(t.Context(), jobs.Filter{States: []string{"pending"}, Limit: 30})
+		if err != nil || len(page.Jobs) != 20 {
+			t.Errorf("the list has %d jobs, %v", len(page.Jobs), err)
+		}
+	})
+}
