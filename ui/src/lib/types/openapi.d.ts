@@ -832,6 +832,11 @@ export interface components {
             oldest_at: string | null;
             /** Format: int64 */
             order: number;
+            /**
+             * Format: int64
+             * @description In River's state pending: they wait until a program releases them
+             */
+            parked: number;
             /** Format: date-time */
             paused_at: string | null;
             /**
