@@ -5,16 +5,24 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
 )
 
 // runMigrate makes the database when there is none: it is how one is prepared before anything runs.
 func runMigrate(ctx context.Context, c *call, args []string) error {
-	cfg, rest, err := settingsOf(c, "migrate", args, "config", "data", "database", "log-level", "log-format")
+	set := newFlags(c, "migrate")
+	loader := config.Register(set, "config", "data", "database", "log-level", "log-format")
+	compact := set.Bool("compact", false, "rewrite a SQLite file without what it does not use; nothing else may use it meanwhile")
+	rest, err := parse(set, args)
 	if err != nil {
 		return err
 	}
 	if err := noArguments(rest); err != nil {
+		return err
+	}
+	cfg, err := loader.Load(c.getenv, nil)
+	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
@@ -26,6 +34,11 @@ func runMigrate(ctx context.Context, c *call, args []string) error {
 	}
 	if err := database.Migrate(ctx); err != nil {
 		return fmt.Errorf("migrate %s: %w", database.URL, closing(database, err))
+	}
+	if *compact {
+		if _, err := database.Compact(ctx, true); err != nil {
+			return fmt.Errorf("compact %s: %w", database.URL, closing(database, err))
+		}
 	}
 	fmt.Fprintf(c.stdout, "%s is up to date\n", database.URL)
 	return database.Close()

@@ -80,6 +80,7 @@ func openExisting(ctx context.Context, c *call, cfg *config.Config, log *slog.Lo
 // schema is a database whose tables are brought up to date as soon as it answers.
 type schema struct {
 	*db.DB
+	log  *slog.Logger
 	life context.Context // of the process: a migration may take longer than whoever asks for it waits
 	done chan struct{}   // closed when the tables are up to date
 	once sync.Once
@@ -99,7 +100,7 @@ func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	s := &schema{DB: database, life: ctx, done: make(chan struct{})}
+	s := &schema{DB: database, log: log, life: ctx, done: make(chan struct{})}
 	first, cancel := context.WithTimeout(ctx, firstPatience)
 	defer cancel()
 	err = s.migrate(first)
@@ -130,8 +131,21 @@ func (s *schema) migrate(ctx context.Context) error {
 	if err := s.Migrate(s.life); err != nil {
 		return err
 	}
-	s.once.Do(func() { close(s.done) })
+	s.once.Do(func() {
+		s.compact()
+		close(s.done)
+	})
 	return nil
+}
+
+// compact makes a file of an earlier version one that shrinks, if that takes no more than seconds.
+func (s *schema) compact() {
+	switch done, err := s.Compact(s.life, false); {
+	case err != nil:
+		s.log.Warn("the database file cannot be compacted now; the next start tries again", "error", err)
+	case !done:
+		s.log.Info("the database file does not shrink: stop all processes and run `agentos migrate --compact` once", "file", s.Path)
+	}
 }
 
 // closing closes what cannot be used and gives back the reason.
@@ -160,7 +174,7 @@ func openJobs(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger
 		return nil, nil, err
 	}
 	service, err := jobs.New(ctx, jobs.Options{
-		DB: database, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), Log: log, Redact: redact.New(cfg.Redact), NoWork: true,
+		DB: database, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), NoWork: true,
 	})
 	if err != nil {
 		return nil, nil, closing(database, err)

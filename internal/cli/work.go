@@ -78,6 +78,6 @@ func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database
 	}
 	return jobs.New(ctx, jobs.Options{
 		DB: database.DB, Ready: database.migrate, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(), Agents: agents,
-		Shim: agent.SelfShim(), Log: log, Redact: redact.New(cfg.Redact), OnChange: nudge, CutOff: links.cutOff(freshFor(cfg)),
+		Shim: agent.SelfShim(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: links.cutOff(freshFor(cfg)),
 	})
 }

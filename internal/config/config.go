@@ -5,11 +5,13 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -77,6 +79,11 @@ type Config struct {
 	LogLevel  string `yaml:"log_level" env:"AGENTOS_LOG_LEVEL" flag:"log-level" default:"info" usage:"debug, info, warn or error"`
 	LogFormat string `yaml:"log_format" env:"AGENTOS_LOG_FORMAT" flag:"log-format" default:"text" usage:"text or json"`
 
+	// How much of log lines, and of runs with their results, is kept in the database at most. The oldest go first, whatever
+	// their age.
+	KeepLogs Size `yaml:"keep_logs" env:"AGENTOS_KEEP_LOGS" flag:"keep-logs" default:"512MB" usage:"how much of log lines is kept, such as 512MB or 4GB"`
+	KeepRuns Size `yaml:"keep_runs" env:"AGENTOS_KEEP_RUNS" flag:"keep-runs" default:"2GB" usage:"how much of runs with their results is kept"`
+
 	// Names whose values are never shown, in arguments, results, errors and logs, on top of password, token and their like:
 	// iban hides customerIban and CUSTOMER_IBAN too.
 	Redact []string `yaml:"redact" env:"AGENTOS_REDACT" flag:"redact" usage:"further names of values never to show, a,b,c"`
@@ -138,6 +145,11 @@ func (c *Config) Validate() error {
 	if !oneOf(c.LogLevel, "debug", "info", "warn", "error") {
 		fault("log_level: %q is unknown: write debug, info, warn or error", c.LogLevel)
 	}
+	for name, size := range map[string]Size{"keep_logs": c.KeepLogs, "keep_runs": c.KeepRuns} {
+		if size < minKept {
+			fault("%s: %d bytes are too few: write at least 10MB", name, size)
+		}
+	}
 	if !oneOf(c.LogFormat, "text", "json") {
 		fault("log_format: %q is unknown: write text or json", c.LogFormat)
 	}
@@ -155,6 +167,25 @@ func (c *Config) Validate() error {
 }
 
 var basePath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+// Size is a number of bytes. It is written as 512MB or 4GB, of 1024 each step; KiB, MiB, GiB and TiB mean the same.
+type Size int64
+
+const minKept = 10 << 20
+
+func parseSize(text string) (Size, error) {
+	number := strings.TrimRight(text, "KMGTBikmgtb ")
+	value, err := strconv.ParseFloat(number, 64)
+	unit := strings.ToUpper(strings.ReplaceAll(strings.TrimSpace(text[len(number):]), "i", ""))
+	step := strings.Index("BKMGT", strings.TrimSuffix(unit, "B"))
+	if unit == "" || unit == "B" {
+		step = 0
+	}
+	if bytes := math.Ldexp(value, 10*max(step, 0)); err == nil && step >= 0 && len(unit) <= 2 && bytes >= 0 && bytes < 1<<50 {
+		return Size(bytes), nil
+	}
+	return 0, fmt.Errorf("%q is not a size: write a number with its unit, such as 512MB or 4GB", text)
+}
 
 // isLoopback tells whether only this machine can reach the address. "localhost" counts: it is resolved by us alone.
 func isLoopback(listen string) (bool, error) {

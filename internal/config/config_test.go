@@ -165,6 +165,23 @@ func TestListsAreYAMLListsOrNamesWithCommas(t *testing.T) {
 	}
 }
 
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]Size{"512MB": 512 << 20, "4GB": 4 << 30, "1.5GiB": 3 << 29, "10485760": 10 << 20, "20480 KB": 20 << 20, "1TB": 1 << 40, "64m": 64 << 20} {
+		c, err := load(t, "server:\n  keep_logs: "+text+"\n", nil)
+		if err != nil || c.KeepLogs != want {
+			t.Errorf("%s: %v, %v", text, c, err)
+		}
+	}
+	for _, text := range []string{"a lot", "12XB", "-1GB", "9MB", "1e30TB", "MB", "NaN", "5 MB KB"} {
+		if c, err := load(t, "server:\n  keep_runs: "+text+"\n", nil); err == nil {
+			t.Errorf("%s passed as %d", text, c.KeepRuns)
+		}
+	}
+	if c, err := load(t, "", nil); err != nil || c.KeepLogs != 512<<20 || c.KeepRuns != 2<<30 {
+		t.Errorf("defaults: %v, %v", c, err)
+	}
+}
+
 func TestAgentNames(t *testing.T) {
 	for text, want := range map[string][]string{"all": nil, "none": {}, "a": {"a"}, "a, b": {"a", "b"}} {
 		got, err := (&Config{Agents: text}).AgentNames()

@@ -211,6 +211,12 @@ func assign(c *Config, field reflect.StructField, text string) error {
 			return fmt.Errorf("%q is not a yes or no: write true or false", text)
 		}
 		*p = v
+	case *Size:
+		v, err := parseSize(text)
+		if err != nil {
+			return err
+		}
+		*p = v
 	case *time.Duration:
 		v, err := time.ParseDuration(text)
 		if err != nil {

@@ -125,7 +125,7 @@ func ensureFile(path string) error {
 }
 
 func writerDSN(path string) string {
-	return dsn(path, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=journal_size_limit(67108864)")
+	return dsn(path, "_txlock=immediate", "_pragma=auto_vacuum(2)", "_pragma=journal_mode(WAL)", "_pragma=journal_size_limit(67108864)")
 }
 
 func readerDSN(path string) string { return dsn(path, "_pragma=query_only(1)") }

@@ -276,7 +276,7 @@ func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams
 // writeEnd ends the run row, unless the reaper did.
 func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 	if end.pending != nil {
-		if err := end.pending.write(ctx, tx); err != nil {
+		if _, err := end.pending.write(ctx, tx); err != nil {
 			return err
 		}
 	}

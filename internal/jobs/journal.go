@@ -406,7 +406,7 @@ func (j *journal) insertEnds(ctx context.Context, tx *db.Tx, ends []*entry) (map
 				run: e.end.ended.Sub(a.begun).Milliseconds(), wait: max(a.begun.Sub(a.job.ScheduledAt), 0).Milliseconds(),
 			})
 		default:
-			if err := e.end.pending.write(ctx, tx); err != nil {
+			if _, err := e.end.pending.write(ctx, tx); err != nil {
 				return nil, err
 			}
 		}

@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -13,41 +15,72 @@ import (
 )
 
 const (
-	flushEvery    = 100 * time.Millisecond
-	maxLinesOfRun = 10_000
-	maxPending    = 5_000 // lines of one run that wait for the database
-	maxMessage    = 160   // bytes of the last line shown beside a running job
-	linesAtOnce   = 100   // rows of one insert
+	flushEvery  = 100 * time.Millisecond
+	maxMessage  = 160 // bytes of the last line shown beside a running job
+	linesAtOnce = 100 // rows of one insert
+	// linesOfRunAtOnce and linesOfFlush bound a transaction.
+	linesOfRunAtOnce = 1_000
+	bytesOfRunAtOnce = 512 << 10
+	bytesAtOnce      = 128 << 10 // of one insert
+	linesOfFlush     = 5_000
+	// lineCost is what a line takes in memory and in the database beside its text, in bytes.
+	lineCost = 100
 )
 
+// logLimits say how much of a log is kept.
+type logLimits struct {
+	headLines, headBytes int // the beginning of a run, which is kept whatever follows
+	lines, bytes         int // of a run in all: beyond, lines between the beginning and the end are left out
+	waiting              int // bytes of all runs that wait for the database; then the agents wait too
+}
+
+var defaultLogLimits = logLimits{headLines: 2_000, headBytes: 1 << 20, lines: 10_000, bytes: 8 << 20, waiting: 32 << 20}
+
 // logBook gathers what the attempts of this process say and writes it in one transaction ten times a second.
+//
+// Of a run that says more than it may keep, the beginning and the end stay, and a line of its own tells how much is missing between
+// them. Nothing else is lost while the database can be written: when too much waits for it, add waits, and with it the agent's pipe.
+// While the database cannot be written, agents go on, and the oldest lines that find no room are left out in the same way.
 type logBook struct {
 	service *Service
+	limits  logLimits
 	dirty   chan struct{} // capacity 1
 
 	mu      sync.Mutex
 	runs    map[int64]*runLog
-	settled *sync.Cond // of mu: a write has ended
+	waiting int        // bytes of lines that are not written yet
+	failing bool       // the last write failed
+	closed  bool       // nothing writes any more
+	next    int64      // the run to begin the next write with
+	settled *sync.Cond // of mu: a write has ended, or closed
 
 	waitMu  sync.Mutex
 	waiters map[int64]map[chan struct{}]struct{}
 }
 
-// runLog is what one run has said and is not written yet. Lines and usage are what is new; the rest is the latest state.
+// runLog is what one run has said and is not written yet, and what must be known to leave out what is too much.
 type runLog struct {
 	runID, jobID int64
 	agent        string
-	lines        []logged
-	taken        int // lines accepted since the beginning
-	dropped      int
-	progress     *float64
-	message      string
-	usage        agent.Usage // since the last write
-	changed      bool        // progress, message or usage
-	closing      bool
-	unwritten    bool // its run has no row yet
-	spoke        bool // it said anything at all
-	underWay     bool // a part of it is being written
+	limits       logLimits
+
+	head, tail []logged // not written yet, in order; lines go to the tail once the head is full
+	headFull   bool
+	headSize   size // with what is written
+	tailSize   size // with what is written and is being written
+	written    rows
+	left       size // left out, between head and tail
+	lost       bool // some of these because the database could not be written
+	leftNews   bool // the row that tells so is to be written anew
+
+	progress  *float64
+	message   string
+	usage     agent.Usage // since the last write
+	changed   bool        // progress, message or usage
+	unwritten bool        // its run has no row yet
+	spoke     bool        // it said anything at all
+	underWay  *runLog     // the part that is being written
+	leaveOut  bool        // of the part that is being written: its lines of the tail are too much already
 }
 
 type logged struct {
@@ -55,9 +88,29 @@ type logged struct {
 	level, msg string
 }
 
+func (l logged) size() size { return size{1, len(l.msg) + lineCost} }
+
+type size struct{ lines, bytes int }
+
+func (s *size) add(o size) { s.lines, s.bytes = s.lines+o.lines, s.bytes+o.bytes }
+func (s *size) sub(o size) { s.lines, s.bytes = s.lines-o.lines, s.bytes-o.bytes }
+
+// rows is what of a run is in the database.
+type rows struct {
+	first, head int64     // ids of the first line, and of the last of the head; 0 when there is none
+	tail        []segment // in order
+	deleteTo    int64     // those of the tail up to this id are to be deleted
+}
+
+// segment is some lines of the tail, up to the one of an id.
+type segment struct {
+	last int64
+	size
+}
+
 func newLogBook(s *Service) *logBook {
 	b := &logBook{
-		service: s, dirty: make(chan struct{}, 1), runs: map[int64]*runLog{}, waiters: map[int64]map[chan struct{}]struct{}{},
+		service: s, limits: defaultLogLimits, dirty: make(chan struct{}, 1), runs: map[int64]*runLog{}, waiters: map[int64]map[chan struct{}]struct{}{},
 	}
 	b.settled = sync.NewCond(&b.mu)
 	return b
@@ -67,14 +120,14 @@ func newLogBook(s *Service) *logBook {
 func (b *logBook) open(run, job int64, agent string, written bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.runs[run] = &runLog{runID: run, jobID: job, agent: agent, unwritten: !written}
+	b.runs[run] = &runLog{runID: run, jobID: job, agent: agent, limits: b.limits, unwritten: !written}
 }
 
 // written tells that a run has its row.
 func (b *logBook) written(run int64) {
 	b.mu.Lock()
 	r := b.runs[run]
-	waits := r != nil && (len(r.lines) > 0 || r.changed)
+	waits := r != nil && r.hasNews()
 	if r != nil {
 		r.unwritten = false
 	}
@@ -92,29 +145,28 @@ func (b *logBook) stir() {
 	}
 }
 
-// add takes a line. It never waits for the database: lines that find no room are counted and dropped.
+// add takes a line. It waits while too much waits for a database that can be written.
 func (b *logBook) add(run int64, line agent.Line) {
 	b.mu.Lock()
-	r := b.runs[run]
-	if r != nil {
-		r.add(line)
+	for b.waiting >= b.limits.waiting && !b.failing && !b.closed {
+		b.stir()
+		b.settled.Wait()
+	}
+	if r := b.runs[run]; r != nil {
+		b.waiting += r.add(line, b.waiting >= b.limits.waiting)
 	}
 	b.mu.Unlock()
 	b.stir()
 }
 
-func (r *runLog) add(line agent.Line) {
+// add takes a line, in place of an older one when there is no room, and returns by how many bytes more waits.
+func (r *runLog) add(line agent.Line, full bool) (more int) {
 	r.spoke = true
 	if line.Live {
 		r.message, r.changed = Clip(line.Msg, maxMessage), true
 	}
 	if line.HasMsg {
-		if r.taken < maxLinesOfRun && len(r.lines) < maxPending {
-			r.lines = append(r.lines, logged{line.At, line.Level, line.Msg})
-			r.taken++
-		} else {
-			r.dropped++
-		}
+		more = r.take(logged{line.At, line.Level, line.Msg}, full)
 		r.message, r.changed = Clip(line.Msg, maxMessage), true
 	}
 	if line.Progress != nil {
@@ -126,7 +178,65 @@ func (r *runLog) add(line agent.Line) {
 		r.usage.CostUSD += line.Usage.CostUSD
 		r.changed = true
 	}
+	return more
 }
+
+func (r *runLog) take(l logged, full bool) (more int) {
+	more = l.size().bytes
+	if full {
+		r.headFull, r.lost = true, true // what comes from now on is the end
+	}
+	if !r.headFull {
+		r.head = append(r.head, l)
+		r.headSize.add(l.size())
+		r.headFull = r.headSize.lines >= r.limits.headLines || r.headSize.bytes >= r.limits.headBytes
+		return more
+	}
+	r.tail = append(r.tail, l)
+	r.tailSize.add(l.size())
+	for drop := full; drop || r.headSize.lines+r.tailSize.lines > r.limits.lines || r.headSize.bytes+r.tailSize.bytes > r.limits.bytes; drop = false {
+		more -= r.dropOldest(full)
+	}
+	return more
+}
+
+// dropOldest leaves out the oldest lines of the tail. When there is no room for what waits, one of those goes, and all that is older:
+// there is one gap. It returns how many bytes of these waited.
+func (r *runLog) dropOldest(noRoom bool) (bytes int) {
+	var gone size
+	written, underWay := r.written.tail, r.underWay != nil && !r.leaveOut && len(r.underWay.tail) > 0
+	if n := len(written); n > 0 {
+		if !noRoom {
+			n = 1
+		}
+		for _, s := range written[:n] {
+			gone.add(s.size)
+		}
+		r.written.deleteTo, r.written.tail = written[n-1].last, written[n:]
+	}
+	if underWay && (noRoom || len(written) == 0) {
+		r.leaveOut = true
+		gone.add(sizeOf(r.underWay.tail))
+	}
+	if noRoom || len(written) == 0 && !underWay {
+		oldest := r.tail[0].size()
+		r.tail, bytes = r.tail[1:], oldest.bytes
+		gone.add(oldest)
+	}
+	r.tailSize.sub(gone)
+	r.left.add(gone)
+	r.leftNews = true
+	return bytes
+}
+
+func sizeOf(lines []logged) (all size) {
+	for _, l := range lines {
+		all.add(l.size())
+	}
+	return all
+}
+
+func (r *runLog) hasNews() bool { return len(r.head)+len(r.tail) > 0 || r.changed || r.leftNews }
 
 // close takes a run out of the book and returns what is not written yet, for the transaction that ends the run. What is being
 // written comes first: nothing of a run is to appear after its end.
@@ -137,11 +247,12 @@ func (b *logBook) close(run int64) *runLog {
 	if r == nil {
 		return nil
 	}
-	for r.underWay {
+	for r.underWay != nil {
 		b.settled.Wait()
 	}
 	delete(b.runs, run)
-	r.closing = true
+	b.waiting -= sizeOf(r.head).bytes + sizeOf(r.tail).bytes
+	b.settled.Broadcast()
 	return r
 }
 
@@ -152,51 +263,82 @@ func (b *logBook) reopen(run int64, r *runLog) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r.closing = false
 	b.runs[run] = r
+	b.waiting += sizeOf(r.head).bytes + sizeOf(r.tail).bytes
 }
 
 // run writes until the service stops tending.
 func (b *logBook) run() {
 	s := b.service
+	defer b.stopWaiting()
 	for {
 		select {
 		case <-s.tending.Done():
 			return
 		case <-b.dirty:
 		}
-		select { // let more come together
-		case <-s.tending.Done():
-			return
-		case <-time.After(flushEvery):
+		if !b.muchWaits() {
+			select { // let more come together
+			case <-s.tending.Done():
+				return
+			case <-time.After(flushEvery):
+			}
 		}
 		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
-		s.health.report("write log lines", b.flush(ctx))
+		err := b.flush(ctx)
 		cancel()
+		s.health.report("write log lines", err)
+		if err != nil {
+			select {
+			case <-s.tending.Done():
+				return
+			case <-time.After(flushEvery):
+			}
+			b.stir()
+		}
 	}
 }
 
-// flush writes everything that waits.
+// muchWaits tells whether a write is worth it at once.
+func (b *logBook) muchWaits() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiting > b.limits.waiting/8
+}
+
+// stopWaiting lets agents go on that nobody will write for.
+func (b *logBook) stopWaiting() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	b.settled.Broadcast()
+}
+
+// flush writes what waits, as much as fits into one transaction.
 func (b *logBook) flush(ctx context.Context) error {
-	batch := b.take()
+	batch, more := b.take()
 	if len(batch) == 0 {
 		return nil
 	}
-	err := b.service.inTx(ctx, func(tx *db.Tx) error {
-		for _, r := range batch {
-			if err := r.write(ctx, tx); err != nil {
+	written := make([]rows, len(batch))
+	err := b.service.inTx(ctx, func(tx *db.Tx) (err error) {
+		for i, r := range batch {
+			if written[i], err = r.write(ctx, tx); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	b.settle(batch, err != nil)
+	b.settle(batch, written, err)
+	if more {
+		b.stir()
+	}
 	if err != nil {
 		return err
 	}
 	sections := []string{"jobs"}
 	for _, r := range batch {
-		if len(r.lines) > 0 {
+		if len(r.head)+len(r.tail) > 0 {
 			sections = []string{"jobs", "logs"}
 		}
 		b.wake(r.runID)
@@ -205,66 +347,169 @@ func (b *logBook) flush(ctx context.Context) error {
 	return nil
 }
 
-// take moves what is new out of the book.
-func (b *logBook) take() []*runLog {
+// take moves what is new out of the book, up to what one transaction may write; more tells that there is more.
+func (b *logBook) take() (batch []*runLog, more bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var batch []*runLog
-	for _, run := range slices.Sorted(maps.Keys(b.runs)) {
+	runs := slices.Sorted(maps.Keys(b.runs))
+	from, _ := slices.BinarySearch(runs, b.next)
+	lines := 0
+	for _, run := range slices.Concat(runs[from:], runs[:from]) {
 		r := b.runs[run]
-		if r.unwritten || len(r.lines) == 0 && !r.changed {
+		if r.unwritten || !r.hasNews() {
 			continue
 		}
+		if lines >= linesOfFlush {
+			b.next = run
+			return batch, true
+		}
 		part := *r
-		part.dropped = 0 // told at the end
+		room := size{linesOfRunAtOnce, bytesOfRunAtOnce}
+		part.head, r.head = split(r.head, &room)
+		part.tail, r.tail = split(r.tail, &room)
 		batch = append(batch, &part)
-		r.lines, r.usage, r.changed, r.underWay = nil, agent.Usage{}, false, true
+		r.usage, r.changed, r.leftNews, r.underWay, r.leaveOut = agent.Usage{}, false, false, &part, false
+		lines += len(part.head) + len(part.tail)
+		more = more || r.hasNews()
 	}
-	return batch
+	return batch, more
+}
+
+// split takes as many lines as there is room for, and that room.
+func split(lines []logged, room *size) (first, rest []logged) {
+	n := 0
+	for ; n < len(lines) && room.lines > 0 && room.bytes > 0; n++ {
+		room.sub(lines[n].size())
+	}
+	return lines[:n:n], lines[n:]
 }
 
 // settle is the end of a write. What could not be written is put in front of what came since.
-func (b *logBook) settle(batch []*runLog, failed bool) {
+func (b *logBook) settle(batch []*runLog, written []rows, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	defer b.settled.Broadcast()
-	for _, part := range batch {
+	b.failing = err != nil
+	for i, part := range batch {
 		r := b.runs[part.runID]
-		r.underWay = false
-		if !failed {
+		r.underWay = nil
+		size := sizeOf(part.head).bytes + sizeOf(part.tail).bytes
+		if err == nil {
+			b.waiting -= size
+			r.wrote(part, written[i])
 			continue
 		}
-		r.lines = append(part.lines, r.lines...)
+		if r.leaveOut { // they are counted as such
+			b.waiting -= sizeOf(part.tail).bytes
+			part.tail = nil
+		}
+		r.head = slices.Concat(part.head, r.head)
+		r.tail = slices.Concat(part.tail, r.tail)
 		r.usage.InputTokens += part.usage.InputTokens
 		r.usage.OutputTokens += part.usage.OutputTokens
 		r.usage.CostUSD += part.usage.CostUSD
-		r.changed = true
+		r.changed, r.leftNews = true, r.leftNews || part.leftNews
 	}
 }
 
-// write puts the lines and the latest state into the database. The first write after close also tells what was dropped.
-func (r *runLog) write(ctx context.Context, tx *db.Tx) error {
-	lines := r.lines
-	if r.closing && r.dropped > 0 {
-		lines = append(slices.Clone(lines), logged{time.Now(), "warn", fmt.Sprintf("%d lines dropped: a run keeps %d", r.dropped, maxLinesOfRun)})
+// wrote notes what of a part is in the database. Meanwhile more of it may have become too much.
+func (r *runLog) wrote(part *runLog, now rows) {
+	deleteTo := int64(0)
+	if r.written.deleteTo > part.written.deleteTo {
+		deleteTo = r.written.deleteTo
 	}
-	for chunk := range slices.Chunk(lines, linesAtOnce) {
-		args := make([]any, 0, 7*len(chunk))
+	if n := len(now.tail); n > 0 && r.leaveOut {
+		deleteTo = now.tail[n-1].last
+	}
+	r.written = now
+	r.written.tail = slices.DeleteFunc(now.tail, func(s segment) bool { return s.last <= deleteTo })
+	r.written.deleteTo = deleteTo
+	r.leaveOut = false
+}
+
+// write puts the lines and the latest state into the database, and returns what of the run is there then. It changes nothing else:
+// it may be tried again.
+func (r *runLog) write(ctx context.Context, tx *db.Tx) (rows, error) {
+	now := rows{first: r.written.first, head: r.written.head, tail: slices.Clone(r.written.tail)}
+	head, err := r.insert(ctx, tx, r.head, &now.first)
+	if err != nil {
+		return now, err
+	}
+	if len(head) > 0 {
+		now.head = head[len(head)-1].last
+	}
+	if r.leftNews {
+		if err := r.writeGap(ctx, tx, now.head); err != nil {
+			return now, err
+		}
+	}
+	tail, err := r.insert(ctx, tx, r.tail, &now.first)
+	if err != nil {
+		return now, err
+	}
+	now.tail = append(now.tail, tail...)
+	if !r.changed && len(r.head)+len(r.tail) == 0 {
+		return now, nil
+	}
+	_, err = tx.ExecContext(ctx, `update run set progress = $2, message = $3, input_tokens = input_tokens + $4,
+		output_tokens = output_tokens + $5, cost_usd = cost_usd + $6, first_log = coalesce(first_log, $7) where id = $1`,
+		r.runID, r.progress, nullable(r.message), r.usage.InputTokens, r.usage.OutputTokens, r.usage.CostUSD, sql.NullInt64{Int64: now.first, Valid: now.first > 0})
+	return now, err
+}
+
+// insert writes lines and returns them as segments. First gets the id of the first line of the run, if that is among them.
+func (r *runLog) insert(ctx context.Context, tx *db.Tx, lines []logged, first *int64) (all []segment, err error) {
+	for len(lines) > 0 {
+		var chunk []logged
+		chunk, lines = split(lines, &size{linesAtOnce, bytesAtOnce})
+		args := make([]any, 0, 6*len(chunk))
 		for _, l := range chunk {
 			args = append(args, r.runID, r.jobID, r.agent, l.at.UnixMilli(), l.level, l.msg)
 		}
-		_, err := tx.ExecContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) values `+tuples(len(chunk), 6), args...)
+		rows, err := tx.QueryContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) values `+tuples(len(chunk), 6)+` returning id`, args...)
+		ids, err := Collect(rows, err, scanID)
 		if err != nil {
-			return err
+			return nil, err
 		}
+		if *first == 0 {
+			*first = slices.Min(ids)
+		}
+		all = append(all, segment{slices.Max(ids), sizeOf(chunk)})
 	}
-	if !r.changed {
-		return nil
+	return all, nil
+}
+
+// writeGap deletes the lines that are too much, and puts one in their place that tells how many are missing. If older lines of the
+// tail are left, it has the id of the last that was deleted, else one of its own: so those who follow the log see it.
+func (r *runLog) writeGap(ctx context.Context, tx *db.Tx, head int64) error {
+	deleteTo, id := int64(math.MaxInt64), any(nil)
+	columns, values := "", ""
+	if len(r.written.tail) > 0 {
+		deleteTo, id = r.written.deleteTo, r.written.deleteTo
+		columns, values = ", id", ", $8"
 	}
-	_, err := tx.ExecContext(ctx, `update run set progress = $2, message = $3, input_tokens = input_tokens + $4,
-		output_tokens = output_tokens + $5, cost_usd = cost_usd + $6 where id = $1`,
-		r.runID, r.progress, nullable(r.message), r.usage.InputTokens, r.usage.OutputTokens, r.usage.CostUSD)
+	_, err := tx.ExecContext(ctx, `delete from run_log where run_id = $1 and id > $2 and id <= $3`, r.runID, head, deleteTo)
+	if err != nil {
+		return err
+	}
+	args := []any{r.runID, r.jobID, r.agent, time.Now().UnixMilli(), r.gapText(), r.left.lines, r.leftBytes()}
+	if id != nil {
+		args = append(args, id)
+	}
+	_, err = tx.ExecContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg, left_lines, left_bytes`+columns+`)
+		values ($1, $2, $3, $4, 'warn', $5, $6, $7`+values+`)`, args...)
 	return err
+}
+
+func (r *runLog) leftBytes() int { return r.left.bytes - r.left.lines*lineCost }
+
+func (r *runLog) gapText() string {
+	text := fmt.Sprintf("%d lines (%s) are missing here: ", r.left.lines, sizeText(int64(r.leftBytes())))
+	if r.lost {
+		return text + "the database could not be written for a while"
+	}
+	return text + fmt.Sprintf("the log of a run keeps its first %d lines and its last, %d or %s in all",
+		r.limits.headLines, r.limits.lines, sizeText(int64(r.limits.bytes)))
 }
 
 // wake tells those who wait for lines of a run.

@@ -110,6 +110,13 @@ type LogLine struct {
 	JobID int64     `json:"job_id"`
 	RunID int64     `json:"run_id"`
 	Msg   string    `json:"msg"`
+	Gap   *LogGap   `json:"gap,omitempty" doc:"The line stands for others that are not kept"`
+}
+
+// LogGap is what is missing at a place of a log.
+type LogGap struct {
+	Lines *int64 `json:"lines" doc:"How many; null when that is not known"`
+	Bytes *int64 `json:"bytes"`
 }
 
 // Queue is one queue with what waits and runs in it.

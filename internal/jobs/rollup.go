@@ -71,12 +71,10 @@ func (s *sums) add(r endedRun) {
 	s.usage.CostUSD += r.usage.CostUSD
 }
 
-// runRollups sums up what ended: soon after an attempt of this process, and once a second for those of others. Now and
-// then it deletes what is old.
+// runRollups sums up what ended: soon after an attempt of this process, and once a second for those of others.
 func (s *Service) runRollups() {
 	ticker := time.NewTicker(rollupEvery)
 	defer ticker.Stop()
-	var swept time.Time
 	for {
 		select {
 		case <-s.tending.Done():
@@ -91,10 +89,6 @@ func (s *Service) runRollups() {
 		}
 		ctx, cancel := context.WithTimeout(s.tending, 3*persistTimeout)
 		s.health.report("sum up ended runs", s.rollUpAll(ctx))
-		if time.Since(swept) > sweepEvery {
-			s.health.report("delete old rows", s.sweep(ctx))
-			swept = time.Now()
-		}
 		cancel()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
 	"time"
 )
@@ -132,10 +133,14 @@ func (s *Service) LatestLogs(ctx context.Context, n int) ([]LogLine, error) {
 const maxShownLine = 300 // bytes of a line among the latest
 
 func (s *Service) logLines(ctx context.Context, condition string, args ...any) ([]LogLine, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select id, run_id, job_id, agent, at_ms, level, msg from run_log `+condition, args...)
+	rows, err := s.db.Read.QueryContext(ctx, `select id, run_id, job_id, agent, at_ms, level, msg, left_lines, left_bytes from run_log `+condition, args...)
 	return Collect(rows, err, func(rows *sql.Rows) (l LogLine, err error) {
 		var at int64
-		err = rows.Scan(&l.ID, &l.RunID, &l.JobID, &l.Agent, &at, &l.Level, &l.Msg)
+		var lines, bytes sql.Null[int64]
+		err = rows.Scan(&l.ID, &l.RunID, &l.JobID, &l.Agent, &at, &l.Level, &l.Msg, &lines, &bytes)
+		if lines.Valid {
+			l.Gap = &LogGap{ptr(lines), ptr(bytes)}
+		}
 		l.Msg = s.redact.Text(l.Msg)
 		l.At, l.Order = fromMS(at), l.ID
 		return l, err
@@ -145,6 +150,7 @@ func (s *Service) logLines(ctx context.Context, condition string, args ...any) (
 const (
 	logsDefault = 500
 	logsMax     = 5000
+	logsBytes   = 1 << 20 // of the lines of one answer
 	// logsPoll is how often the lines of another process's run are looked for.
 	logsPoll = 200 * time.Millisecond
 	// logsCheck is for a run of this process, which tells by itself.
@@ -152,19 +158,47 @@ const (
 )
 
 // RunLogs returns at most limit lines of a run that come after a line's id, oldest first, and whether these are the last:
-// the run has ended and nothing follows.
+// the run has ended and nothing follows. An answer has a megabyte of lines at most. If the first lines were deleted because of their
+// age or because logs take too much, a line in their place says so.
 func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []LogLine, done bool, err error) {
 	limit = min(cmp.Or(max(limit, 0), logsDefault), logsMax)
-	var ended sql.NullInt64 // before the lines: what is written with the end is then among them
-	err = s.db.Read.QueryRowContext(ctx, `select ended_ms from run where id = $1`, run).Scan(&ended)
+	var ended, first sql.NullInt64 // before the lines: what is written with the end is then among them
+	var job, began int64
+	var agent string
+	err = s.db.Read.QueryRowContext(ctx, `select ended_ms, first_log, job_id, agent, started_ms from run where id = $1`, run).Scan(&ended, &first, &job, &agent, &began)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, ErrorOf(ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
 	}
 	if err != nil {
 		return nil, false, Explain("read the run", err)
 	}
-	lines, err = s.logLines(ctx, `where run_id = $1 and id > $2 order by id limit $3`, run, after, limit)
-	return lines, ended.Valid && len(lines) < limit, Explain("read the log", err)
+	lines, err = s.logLines(ctx, `where id in (select id from (
+			select id, coalesce(sum(bytes) over (order by id rows between unbounded preceding and 1 preceding), 0) earlier
+			from (select id, octet_length(msg) bytes from run_log where run_id = $1 and id > $2 order by id limit $3) next) sized
+			where earlier < $4) order by id`, run, after, limit+1, logsBytes)
+	if err != nil {
+		return nil, false, Explain("read the log", err)
+	}
+	size := 0
+	for i := range lines {
+		size += len(lines[i].Msg)
+	}
+	done = ended.Valid && len(lines) <= limit && size < logsBytes
+	lines = lines[:min(len(lines), limit)]
+	if first.Valid && after < first.Int64 {
+		var kept int64
+		if err := s.db.Read.QueryRowContext(ctx, `select coalesce(min(id), $1) from run_log`, int64(math.MaxInt64)).Scan(&kept); err != nil {
+			return nil, false, Explain("read the log", err)
+		}
+		if kept > first.Int64 {
+			removed := LogLine{
+				ID: first.Int64, Order: first.Int64, At: fromMS(began), Level: "warn", Agent: agent, JobID: job, RunID: run, Gap: &LogGap{},
+				Msg: "older lines were removed: " + s.keep.logs.String(),
+			}
+			lines = slices.Insert(lines, 0, removed)
+		}
+	}
+	return lines, done, nil
 }
 
 // WaitRunLogs is RunLogs that waits for a line or the end of the run, until ctx is done; then it returns no lines and no

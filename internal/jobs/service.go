@@ -28,7 +28,9 @@ type Options struct {
 	// Agents names those of the fleet whose attempts this process runs. Nil means all. Empty means none: the process then is
 	// no worker, but keeps the schedule, sums up what ended, and gives the jobs of dead workers back.
 	Agents []string
-	NoWork bool // insert, act and read only; Start then does nothing
+	// KeepLogs and KeepRuns are how many bytes of log lines, and of runs with their results, are kept at most. Zero means the defaults.
+	KeepLogs, KeepRuns int64
+	NoWork             bool // insert, act and read only; Start then does nothing
 	// Ready is called before the database is used by Start, again until it succeeds: it may migrate. Nil means that the
 	// database is ready.
 	Ready func(context.Context) error
@@ -65,6 +67,8 @@ type Service struct {
 	limiter *limiter
 	active  *activeSet
 	logs    *logBook
+	keep    keeping
+	holder  string   // of leases, in the database
 	journal *journal // Postgres only
 	next    timetable
 	health  health
@@ -141,6 +145,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		s.id = newWorkerID()
 	}
 	s.logs = newLogBook(s)
+	s.keep, s.holder = newKeeping(opts.KeepLogs, opts.KeepRuns), newWorkerID()
 	if s.db.Kind == db.Postgres {
 		s.journal = newJournal(s)
 	}

@@ -142,6 +142,7 @@ func (s *Service) startLoops() {
 	s.loops.Go(s.upkeep)
 	s.loops.Go(s.runSchedule)
 	s.loops.Go(s.runRollups)
+	s.loops.Go(s.retain)
 	if s.db.Kind == db.Postgres {
 		s.loops.Go(s.listen)
 	}

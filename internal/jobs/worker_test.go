@@ -150,26 +150,6 @@ func TestSharedAndDefaultQueuesKeepTheAgentsConcurrency(t *testing.T) {
 	})
 }
 
-func TestALogIsBounded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
-		s := start(t, database, agents(sh("loud", `seq 1 10050 >&2`)))
-		d := untilState(t, s, enqueue(t, s, "loud").ID, "completed")
-		lines, done, err := s.RunLogs(t.Context(), d.Runs[0].ID, 0, 20000)
-		for err == nil && !done {
-			var more []LogLine
-			more, done, err = s.RunLogs(t.Context(), d.Runs[0].ID, lines[len(lines)-1].ID, 5000)
-			lines = append(lines, more...)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := lines[len(lines)-1]
-		if len(lines) > maxLinesOfRun+1 || lines[0].Msg != "1" || !strings.Contains(last.Msg, "lines dropped") || last.Level != "warn" {
-			t.Errorf("%d lines, the last is %+v", len(lines), last)
-		}
-	})
-}
-
 // The result of a long run must survive that the database cannot be used when it ends.
 func TestTheEndWaitsForTheDatabase(t *testing.T) {
 	eachOutage(t, func(t *testing.T, database *db.DB, away, back func()) {
@@ -209,7 +189,7 @@ func TestJobsOfOtherProgramsWithStrangeArguments(t *testing.T) {
 			if len(malformed.Runs) != 1 || malformed.Runs[0].Outcome != "failed" || !strings.Contains(*malformed.Runs[0].Error, "decoded") {
 				t.Errorf("runs %+v", malformed.Runs)
 			}
-			if malformed.Args != "(5 bytes of JSON)" || !json.Valid(malformed.ArgsJSON) {
+			if malformed.Args != `{"a":` || !json.Valid(malformed.ArgsJSON) {
 				t.Errorf("args %q, %s", malformed.Args, malformed.ArgsJSON)
 			}
 		}

@@ -49,3 +49,18 @@ update audit set class = 'account' where outcome = 'ok' and
 create index audit_class on audit (class, id);
 -- Why a worker cannot run agents of the fleet, by agent: a JSON object.
 alter table worker add column absent text not null default '{}';
+-- Lines of a log that are not kept, told by a line in their place; and the first line that a run wrote, which may be deleted by now.
+alter table run_log add column left_lines bigint;
+alter table run_log add column left_bytes bigint;
+alter table run add column first_log bigint;
+
+-- Which process does what only one needs to do.
+create table task_lease (
+    task     text primary key,
+    holder   text not null,
+    until_ms bigint not null -- by the database's clock
+);
+
+-- Rows are deleted as fast as they come: what they took is to be free again before the tables grow.
+alter table run_log set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
+alter table run set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);

@@ -335,6 +335,8 @@ export interface Logs {
 }
 
 export interface LogLine {
+  /** The line stands for others that are not kept. */
+  gap?: { lines: number | null; bytes: number | null }
   order: number
   id: number
   at: string

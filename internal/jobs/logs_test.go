@@ -1,0 +1,198 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+)
+
+// wholeLog reads the log of a run by small answers.
+func wholeLog(t testing.TB, s *Service, run int64) (all []LogLine) {
+	t.Helper()
+	for after := int64(0); ; {
+		lines, done, err := s.RunLogs(t.Context(), run, after, 1_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, lines...)
+		if done {
+			return all
+		}
+		if len(lines) == 0 {
+			t.Fatal("the log of a run that has ended goes on")
+		}
+		after = lines[len(lines)-1].ID
+	}
+}
+
+func TestALongLogKeepsItsBeginningAndItsEnd(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := start(t, database, agents(
+			sh("long", `seq -f "line %.0f" 12000 >&2; echo "fatal: the end" >&2; exit 1`, "max_attempts: 1"),
+			sh("burst", `seq 9000 >&2`),
+			sh("wide", `x=$(head -c 15000 /dev/zero | tr '\0' x); for i in $(seq 1500); do echo "$i $x"; done >&2`, "timeout: 60s"),
+		))
+		long, burst, wide := enqueue(t, s, "long"), enqueue(t, s, "burst"), enqueue(t, s, "wide")
+
+		lines := wholeLog(t, s, *untilState(t, s, long.ID, "discarded").LogRunID)
+		gaps, last := 0, 0
+		for _, l := range lines {
+			var n int
+			switch _, err := fmt.Sscanf(l.Msg, "line %d", &n); {
+			case l.Gap != nil:
+				gaps++
+				last += int(*l.Gap.Lines)
+				if !strings.Contains(l.Msg, fmt.Sprintf("%d lines (", *l.Gap.Lines)) || *l.Gap.Bytes < *l.Gap.Lines*6 {
+					t.Errorf("gap %q of %d bytes", l.Msg, *l.Gap.Bytes)
+				}
+			case err != nil:
+			case n != last+1:
+				t.Fatalf("line %d follows %d", n, last)
+			default:
+				last = n
+			}
+		}
+		if gaps != 1 || last != 12_000 || len(lines) < 9_000 || len(lines) > 10_001 || lines[len(lines)-1].Msg != "fatal: the end" {
+			t.Errorf("%d lines to %d with %d gaps, the last %q", len(lines), last, gaps, lines[len(lines)-1].Msg)
+		}
+
+		lines = wholeLog(t, s, *untilState(t, s, burst.ID, "completed").LogRunID)
+		if len(lines) != 9_000 || lines[8_999].Msg != "9000" {
+			t.Errorf("%d lines of a burst of 9000", len(lines))
+		}
+
+		lines = wholeLog(t, s, *untilState(t, s, wide.ID, "completed").LogRunID)
+		bytes := 0
+		for _, l := range lines {
+			bytes += len(l.Msg)
+		}
+		if bytes > 9<<20 || bytes < 5<<20 || !strings.HasPrefix(lines[len(lines)-1].Msg, "1500 ") {
+			t.Errorf("%d lines of %d bytes", len(lines), bytes)
+		}
+		answer, done, err := s.RunLogs(t.Context(), lines[0].RunID, 0, 5_000)
+		if err != nil || done || len(answer) < 50 || len(answer) > 80 {
+			t.Errorf("an answer of %d lines of 15 KB, %v, %v", len(answer), done, err)
+		}
+	})
+}
+
+// runOfTests is a run that goes on, with the id 1.
+func runOfTests(t testing.TB, s *Service, limits logLimits) {
+	exec1(t, s, `insert into run (id, job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
+		values (1, 1, 1, 1, 'agent0', 'agent0', 'w', 'running', 1, 1, 0)`)
+	s.logs.limits = limits
+	s.logs.open(1, 1, "agent0", true)
+}
+
+// Who follows a log sees every line once, and who comes late one gap.
+func TestFollowersSeeAllLines(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
+		runOfTests(t, s, logLimits{headLines: 10, headBytes: 1 << 20, lines: 1_000, bytes: 1 << 20, waiting: 1 << 20})
+		said, seen, after := 0, 0, int64(0)
+		for range 30 {
+			for range 190 {
+				said++
+				s.logs.add(1, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprint(said), HasMsg: true})
+			}
+			for more := true; more; {
+				if err := s.logs.flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				s.logs.mu.Lock()
+				more = s.logs.runs[1].hasNews()
+				s.logs.mu.Unlock()
+			}
+			lines, _, err := s.RunLogs(t.Context(), 1, after, 5_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range lines {
+				if l.Gap == nil {
+					var n int
+					fmt.Sscan(l.Msg, &n)
+					if n != seen+1 {
+						t.Fatalf("%d follows %d", n, seen)
+					}
+					seen = n
+				}
+				after = l.ID
+			}
+		}
+		if seen != said {
+			t.Errorf("seen %d of %d", seen, said)
+		}
+		late, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+		if err != nil || len(late) > 1_001 || len(late) < 850 || late[9].Msg != "10" || late[10].Gap == nil ||
+			*late[10].Gap.Lines != int64(said-len(late)+1) || late[len(late)-1].Msg != fmt.Sprint(said) {
+			t.Errorf("%d lines, gap %+v, %v", len(late), late[10], err)
+		}
+		if n := one[int](t, s, `select count(*) from run_log where left_lines is not null`); n != 1 {
+			t.Errorf("%d gaps", n)
+		}
+	})
+}
+
+// While the database can be written agents wait for room; while it cannot, they go on, and what is missing is told.
+func TestLinesWaitForTheDatabase(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		s := newService(t, d.DB, "", fleetOf(t, agents(sh("agent0", "true"))))
+		runOfTests(t, s, logLimits{headLines: 10, headBytes: 1 << 20, lines: 1_000, bytes: 1 << 20, waiting: 50 * (lineCost + 10)})
+		say := func(from, to int) <-chan struct{} {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for n := from; n <= to; n++ {
+					s.logs.add(1, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprintf("line %05d", n), HasMsg: true})
+				}
+			}()
+			return done
+		}
+		flush := func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			return s.logs.flush(ctx)
+		}
+		said := say(1, 200)
+		for waits := true; waits; {
+			select {
+			case <-said:
+				waits = false
+			default:
+				if err := flush(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := flush(); err != nil {
+			t.Fatal(err)
+		}
+		if lines, _, err := s.RunLogs(t.Context(), 1, 0, 5_000); err != nil || len(lines) != 200 {
+			t.Fatalf("%d of 200 lines, %v", len(lines), err)
+		}
+		d.Break()
+		<-say(201, 220)
+		if err := flush(); err == nil {
+			t.Fatal("it wrote into a broken database")
+		}
+		<-say(221, 500) // nobody waits for a database that cannot be written
+		d.Mend()
+		until(t, "the lines are written", func() bool { return flush() == nil })
+		var lines []LogLine
+		until(t, "the lines can be read", func() bool {
+			var err error
+			lines, _, err = s.RunLogs(t.Context(), 1, 0, 5_000)
+			return err == nil
+		})
+		if len(lines) < 50 || lines[9].Msg != "line 00010" || lines[10].Gap == nil || lines[len(lines)-1].Msg != "line 00500" ||
+			int(*lines[10].Gap.Lines) != 500-len(lines)+1 || !strings.Contains(lines[10].Msg, "could not be written") {
+			t.Errorf("%d lines, %+v", len(lines), lines)
+		}
+	})
+}
