@@ -87,6 +87,8 @@ type Config struct {
 	// Names whose values are never shown, in arguments, results, errors and logs, on top of password, token and their like:
 	// iban hides customerIban and CUSTOMER_IBAN too.
 	Redact []string `yaml:"redact" env:"AGENTOS_REDACT" flag:"redact" usage:"further names of values never to show, a,b,c"`
+
+	again func(path string) (*Config, error) // see Reload
 }
 
 // Faults are all the things wrong with a configuration.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -44,11 +45,47 @@ func Register(set *flag.FlagSet, only ...string) *Loader {
 // Load gives the settings, validated. The error is Faults. Defaults given here stand in for those of the tags, by
 // flag name. A missing file is no fault here: whoever needs its agents says so.
 func (l *Loader) Load(getenv func(string) string, defaults map[string]string) (*Config, error) {
+	return l.load("", remember(getenv), defaults)
+}
+
+// remember gives the environment as it is now, later too: secrets may be taken out of it.
+func remember(getenv func(string) string) func(string) string {
+	values := map[string]string{}
+	for field := range fields() {
+		name := field.Tag.Get("env")
+		values[name] = getenv(name)
+	}
+	return func(name string) string { return values[name] }
+}
+
+// Reload reads the settings anew, by the same flags and environment, with the file at a path. The error is Faults.
+func (c *Config) Reload(path string) (*Config, error) {
+	if c.again == nil { // not made by Load
+		return c, nil
+	}
+	return c.again(path)
+}
+
+// Changed names the settings of the file that differ from those of another one, as "server.listen".
+func (c *Config) Changed(other *Config) []string {
+	var names []string
+	own, others := reflect.ValueOf(c).Elem(), reflect.ValueOf(other).Elem()
+	for field := range fields() {
+		key := field.Tag.Get("yaml")
+		if key != "" && !reflect.DeepEqual(own.FieldByIndex(field.Index).Interface(), others.FieldByIndex(field.Index).Interface()) {
+			names = append(names, "server."+key)
+		}
+	}
+	return names
+}
+
+// load is Load, with the file at a path unless that is empty.
+func (l *Loader) load(path string, getenv func(string) string, defaults map[string]string) (*Config, error) {
 	given := map[string]bool{}
 	l.set.Visit(func(f *flag.Flag) { given[f.Name] = true })
 
 	var faults Faults
-	c := &Config{}
+	c := &Config{again: func(path string) (*Config, error) { return l.load(path, getenv, defaults) }}
 	apply := func(field reflect.StructField, text, from string) {
 		if err := assign(c, field, text); err != nil {
 			faults = append(faults, fmt.Sprintf("%s: %v", from, err))
@@ -80,6 +117,7 @@ func (l *Loader) Load(getenv func(string) string, defaults map[string]string) (*
 			}
 		}
 		if pass == 0 {
+			c.File = cmp.Or(path, c.File)
 			var fileFaults Faults
 			fromFile, fileFaults = readFile(c.File)
 			faults = append(faults, fileFaults...)
@@ -183,7 +221,7 @@ func fields() func(yield func(reflect.StructField) bool) {
 	return func(yield func(reflect.StructField) bool) {
 		t := reflect.TypeFor[Config]()
 		for i := range t.NumField() {
-			if !yield(t.Field(i)) {
+			if t.Field(i).IsExported() && !yield(t.Field(i)) {
 				return
 			}
 		}
