@@ -40,6 +40,7 @@ type section struct {
 // A call is one attempt to collect a section.
 type call struct {
 	started time.Time
+	asOf    time.Time // of what it yielded
 	batch   *batch
 	settled bool // its outcome is known: it has returned or its deadline is over
 }
@@ -101,21 +102,24 @@ func (w *Warmer) collect(ctx context.Context, s *section, c *call) {
 	})
 	go func() {
 		defer cancel()
-		value, err := json.RawMessage(nil), errGone
+		value, asOf, err := json.RawMessage(nil), time.Time{}, errGone
 		defer func() {
 			expire()
 			w.mu.Lock()
 			defer w.mu.Unlock()
+			if c.asOf = c.started; !asOf.IsZero() {
+				c.asOf = earlier(c.started, asOf)
+			}
 			w.settle(ctx, s, c, value, err)
 			s.call = nil // it may be called again: whoever sees it settled must see that too
 			w.announce()
 		}()
-		value, err = attempt(ctx, s.Source, s.MaxBytes)
+		value, asOf, err = attempt(ctx, s.Source, s.MaxBytes)
 	}()
 }
 
 // attempt calls a source and encodes what it returns. One that panics has failed.
-func attempt(ctx context.Context, source Source, maxBytes int) (value json.RawMessage, err error) {
+func attempt(ctx context.Context, source Source, maxBytes int) (value json.RawMessage, asOf time.Time, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicError{p, debug.Stack()}
@@ -123,9 +127,13 @@ func attempt(ctx context.Context, source Source, maxBytes int) (value json.RawMe
 	}()
 	found, err := source.Collect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, asOf, err
 	}
-	return encodeValue(found, maxBytes)
+	if aged, some := found.(Aged); some {
+		found, asOf = aged.Value, aged.AsOf
+	}
+	value, err = encodeValue(found, maxBytes)
+	return value, asOf, err
 }
 
 // A panicError is a source's panic.
@@ -177,7 +185,7 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 		count(&s.timeouts, hung)
 		count(&s.panics, errors.As(err, new(*panicError)))
 	} else {
-		s.asOf = c.started // no part of the value is older
+		s.asOf = c.asOf // no part of the value is older
 		if !bytes.Equal(s.value, value) {
 			s.value = value
 		}

@@ -17,6 +17,13 @@ type Source interface {
 	Collect(ctx context.Context) (any, error)
 }
 
+// Aged is what Collect returns for a value that is older than its collection: one that was read from a replica, or kept. The
+// section's as_of is then AsOf, and it is overdue when that is too old.
+type Aged struct {
+	Value any
+	AsOf  time.Time // zero = it is as old as its collection
+}
+
 // SourceFunc makes a function a Source.
 type SourceFunc func(ctx context.Context) (any, error)
 

@@ -68,7 +68,10 @@ func (s *Service) step(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	now := s.now()
+	now, err := s.present(ctx)
+	if err != nil {
+		return err
+	}
 	l, err := s.liveAt(ctx, now)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Foreign  *db.DB        // as db.Attach opens it, maybe a replica
 	Own      *db.DB        // migrated before Run is called; holds the sums
+	Primary  *db.DB        // of Foreign, when that is a replica; it is asked how far its log is, and nothing else; nil: nobody is
 	Interval time.Duration // how often what is new is read
 
 	OnChange func(sections ...string) // is told what changed; nil: nobody is
@@ -32,6 +33,7 @@ type Service struct {
 	*jobs.Rollups
 
 	foreign  *db.DB
+	primary  *db.DB // or nil
 	redact   *redact.Rules
 	sql      *dialect
 	ledger   *ledger
@@ -41,14 +43,15 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time // time.Now, but in tests
 
-	askers  *askers
-	waiting waiting
-	running running
-	kinds   kinds
-	created created
-	clients clients
-	latest  latest
-	fails   failures
+	askers   *askers
+	standing standing
+	waiting  waiting
+	running  running
+	kinds    kinds
+	created  created
+	clients  clients
+	latest   latest
+	fails    failures
 
 	mu       sync.Mutex // guards the rest
 	source   Source
@@ -77,7 +80,7 @@ func New(opts Options) (*Service, error) {
 	rollups := jobs.NewRollups(opts.Own)
 	return &Service{
 		Table: jobs.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Rollups: rollups,
-		foreign: opts.Foreign, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
+		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
 		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
 	}, nil
 }

@@ -44,7 +44,7 @@ func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, l
 ) (*collector, error) {
 	c := &collector{cache: cache}
 	deps := source.Deps{
-		Jobs: show.jobs, Fleet: show.agents, Attached: show.attached, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
+		Jobs: show.jobs, Fleet: show.agents, Attached: show.attached, DataAt: show.dataAt, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
 		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, show.writeError) },
 		Cache:    func(context.Context) source.Health { return cacheHealth(cache, links) },
 		Warmer:   func(context.Context) source.Health { return warmerHealth(c.warmer) },

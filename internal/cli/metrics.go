@@ -78,6 +78,7 @@ var (
 	descOldest      = describe("queue_oldest_seconds", "How long the oldest due job has waited, as the document shows it.")
 	descAttached    = describe("attached_up", "1 while the attached database can be read, as the document shows it.")
 	descComplete    = describe("attached_behind_seconds", "How long ago the ended jobs were read that are in the sums.")
+	descReplica     = describe("attached_replica_behind_seconds", "How old the data of the replica is that is read; absent when none is.")
 	descHistory     = describe("attached_history_ratio", "Share of the attached history that is read.")
 	descSubscribers = describe("stream_subscribers", "Open streams.")
 	descStreamBytes = describe("stream_bytes_total", "Bytes sent to streams.")
@@ -170,6 +171,7 @@ type fleetDocument struct {
 			Components map[string]struct{ Status string }
 			Attached   *struct {
 				History struct{ Percent float64 }
+				Behind  *float64 `json:"behind_s"`
 			}
 		}
 	}
@@ -200,6 +202,9 @@ func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
 	if system := d.Dashboard.System; system != nil && system.Attached != nil {
 		gauge(out, descAttached, oneIf(system.Components["attached"].Status == "ok"))
 		gauge(out, descHistory, system.Attached.History.Percent/100)
+		if behind := system.Attached.Behind; behind != nil {
+			gauge(out, descReplica, *behind)
+		}
 		if d.Analytics != nil {
 			gauge(out, descComplete, max(0, time.Since(d.Analytics.CompleteTo).Seconds()))
 		}

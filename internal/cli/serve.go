@@ -72,7 +72,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	if keeper != nil {
 		show, err = ownFleet(ctx, cfg, log, keeper, database, links, nudge)
 	} else {
-		show, err = attachedJobs(ctx, cfg, log, database, func() bool { return collector.leads() }, nudge)
+		show, err = attachedJobs(cfg, log, database, func() bool { return collector.leads() }, nudge)
 	}
 	if err != nil {
 		return err

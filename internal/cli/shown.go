@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,7 @@ type shown struct {
 	fleet      server.Fleet   // nil: the agents are not ours
 	agents     func() source.Fleet
 	attached   func() *source.Attached         // nil: the jobs are our own
+	dataAt     func(context.Context) time.Time // see source.Deps; nil: what is read is of the present
 	components func() map[string]source.Health // nil: none but those every server has
 	writeError func() error                    // why our own database takes no writes; nil when it does
 	start      func(context.Context, *errgroup.Group) error
@@ -55,7 +57,7 @@ func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper 
 }
 
 // attachedJobs shows another program's River database.
-func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, nudge func(...string)) (*shown, error) {
+func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, nudge func(...string)) (*shown, error) {
 	reads := cfg.Attach
 	if cfg.AttachReplica != "" {
 		reads = cfg.AttachReplica
@@ -64,9 +66,17 @@ func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, dat
 	if err != nil {
 		return nil, config.Faults{fmt.Sprintf("attach: %v", err)}
 	}
-	service, err := attach.New(attach.Options{Foreign: foreign, Own: database.DB, Interval: cfg.Interval, OnChange: nudge, Lead: lead, Log: log, Redact: redact.New(cfg.Redact)})
+	closeAll := foreign.Close
+	var primary *db.DB
+	if cfg.AttachReplica != "" {
+		if primary, err = db.Attach(cfg.Attach, cfg.AttachSchema, log); err != nil {
+			return nil, config.Faults{fmt.Sprintf("attach: %v", errors.Join(err, foreign.Close()))}
+		}
+		closeAll = func() error { return errors.Join(foreign.Close(), primary.Close()) }
+	}
+	service, err := attach.New(attach.Options{Foreign: foreign, Primary: primary, Own: database.DB, Interval: cfg.Interval, OnChange: nudge, Lead: lead, Log: log, Redact: redact.New(cfg.Redact)})
 	if err != nil {
-		return nil, errors.Join(err, foreign.Close())
+		return nil, errors.Join(err, closeAll())
 	}
 	began := time.Now()
 	s := &shown{
@@ -90,17 +100,18 @@ func attachedJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, dat
 			})
 			return nil
 		},
-		drain: func() error { return nil },
-		close: func() error { service.Close(); return foreign.Close() },
-		title: "attached to " + foreign.URL + ", which is only read",
+		drain:  func() error { return nil },
+		dataAt: service.DataAt,
+		close:  func() error { service.Close(); return closeAll() },
+		title:  "attached to " + foreign.URL + ", which is only read",
 	}
 	if cfg.AttachActions {
 		actions, err := attach.NewActions(service, cfg.Attach, cfg.AttachSchema, log)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("attach: %w", err), foreign.Close())
+			return nil, errors.Join(fmt.Errorf("attach: %w", err), closeAll())
 		}
 		s.actions = actions
-		s.close = func() error { service.Close(); return errors.Join(actions.Close(), foreign.Close()) }
+		s.close = func() error { service.Close(); return errors.Join(actions.Close(), closeAll()) }
 		s.title = "attached to " + foreign.URL + ", where users may retry, cancel, delete and pause"
 	}
 	return s, nil
@@ -114,6 +125,12 @@ func describeAttached(service *attach.Service, url string, actions bool) *source
 	}
 	if a.Missing == nil {
 		a.Missing = []string{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), databasePatience)
+	defer cancel()
+	if standing, err := service.Standing(ctx); err == nil && standing.Replica {
+		behind := math.Round(standing.Behind(time.Now()).Seconds()*10) / 10
+		a.BehindS = &behind
 	}
 	a.History.KnownFrom, a.History.Oldest = known(progress.KnownFrom), known(progress.Oldest)
 	if err := service.Trouble(); err != nil {
@@ -142,8 +159,28 @@ func attachedHealth(service *attach.Service, foreign *db.DB) source.Health {
 	if err := service.Trouble(); err != nil {
 		return source.Health{Status: "degraded", Detail: err.Error()}
 	}
+	if standing, err := service.Standing(ctx); err == nil {
+		if late := lateReplica(standing, time.Now()); late != "" {
+			return source.Health{Status: "degraded", Detail: late}
+		}
+	}
 	took := float64(time.Since(began).Microseconds()) / 1000
 	return source.Health{Status: "ok", Detail: foreign.Describe(), TookMS: &took}
+}
+
+// replicaLate is how far a replica may be behind before that is news.
+const replicaLate = 10 * time.Second
+
+// lateReplica tells how far a replica is behind and why; empty when it follows, or is none.
+func lateReplica(s attach.Standing, now time.Time) string {
+	behind := s.Behind(now)
+	switch {
+	case !s.Replica || behind < replicaLate && !s.Paused:
+		return ""
+	case !s.Known:
+		return fmt.Sprintf("the replica may be %v behind: %s", behind.Round(time.Second), s.Reason)
+	}
+	return fmt.Sprintf("the replica is %v behind: %s", behind.Round(time.Second), s.Reason)
 }
 
 // drain stops fetching jobs and waits for the running attempts; what has not ended by then goes back to the queue.

@@ -148,6 +148,12 @@ func (e *openError) temporary() bool {
 	return !isDisagreement(e.cause) && (!errors.As(e.cause, &name) || !name.IsNotFound)
 }
 
+// ReadOnly tells whether Postgres refused to write because it is a standby.
+func ReadOnly(err error) bool {
+	var told *pgconn.PgError
+	return errors.As(err, &told) && told.Code == readOnlyTransaction
+}
+
 // Refused tells whether Postgres is there and will not have whoever connects, for a reason that trying again does not mend:
 // a wrong password, a database that does not exist.
 func Refused(err error) bool {

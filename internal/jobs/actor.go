@@ -141,6 +141,8 @@ func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, 
 		return Job{}, err
 	case errors.Is(err, rivertype.ErrJobRunning):
 		return Job{}, ErrorOf(ErrConflict, "job %d is running: cancel it first", id)
+	case db.ReadOnly(err):
+		return Job{}, ErrorOf(ErrConflict, "the database takes no writes: it is a replica, or failing over; where it is a replica, name its primary with --attach and the replica with --attach-replica")
 	case isUniqueConflict(err):
 		return Job{}, a.twinned(ctx, id)
 	case isUnreadable(err):

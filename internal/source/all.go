@@ -37,6 +37,10 @@ type Deps struct {
 	// Attached tells of the other program's database that is shown; nil when the jobs are our own.
 	Attached func() *Attached
 
+	// DataAt returns the time of the data that the sections of jobs are read from, when that may be older than their collection: in
+	// a replica. Zero: it is of the present. Nil: it always is.
+	DataAt func(context.Context) time.Time
+
 	// Each asks one component how it fares. They answer within the context's deadline.
 	Database, Cache, Warmer func(context.Context) Health
 
@@ -71,6 +75,7 @@ type Attached struct {
 	Missing       []string `json:"missing"`        // what cannot be shown, and why
 	Error         *string  `json:"error"`          // why nothing new can be read at the moment
 	Kinds         int      `json:"kinds"`          // of jobs, shown or not
+	BehindS       *float64 `json:"behind_s"`       // how old the data of a replica is; null: that is none
 	History       History  `json:"history"`
 }
 
@@ -85,7 +90,7 @@ type History struct {
 
 // All lists the sections in the order of the document.
 func All(d Deps) []snapshot.Section {
-	return []snapshot.Section{
+	sections := []snapshot.Section{
 		{Name: "system", Path: "dashboard.system", Source: newSystem(d), MaxBytes: systemBytes, Unmetered: true},
 		{Name: "workers", Path: "dashboard.workers", Source: workers(d), MaxBytes: workersBytes},
 		{Name: "queue", Path: "dashboard.queue", Source: queue(d), MaxBytes: queueBytes},
@@ -94,4 +99,20 @@ func All(d Deps) []snapshot.Section {
 		{Name: "analytics", Path: "analytics", Source: analytics(d), MaxBytes: analyticsBytes},
 		{Name: "logs", Path: "logs", Source: logs(d), MaxBytes: logsBytes},
 	}
+	for i := range sections[1:] { // all but the host's own
+		sections[i+1].Source = d.aged(sections[i+1].Source)
+	}
+	return sections
+}
+
+// aged makes a section as old as the data that it is read from.
+func (d Deps) aged(of snapshot.Source) snapshot.Source {
+	if d.DataAt == nil {
+		return of
+	}
+	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+		at := d.DataAt(ctx) // what is read afterwards is not older
+		value, err := of.Collect(ctx)
+		return snapshot.Aged{Value: value, AsOf: at}, err
+	})
 }

@@ -77,6 +77,8 @@ export interface Attached {
   /** Why nothing new can be read at the moment. */
   error?: Maybe<string>
   kinds: number
+  /** How old the data of a replica is, in seconds; null: that is none. */
+  behind_s?: Maybe<number>
   /** How far what ended before the first start is read. */
   history: { done: boolean; known_from?: Maybe<string>; oldest?: Maybe<string>; jobs: number; percent: number }
 }
