@@ -10,8 +10,10 @@ import (
 	"time"
 )
 
+// SparkStep is how many seconds a bucket of an agent's spark line has.
+const SparkStep = 120
+
 const (
-	sparkStep    = 120 // seconds
 	sparkBuckets = 30
 	// settling is for how many seconds the sums of a minute still grow as a rule: these are read each time.
 	settling = 2 * minuteStep
@@ -61,7 +63,7 @@ func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[strin
 	for name, a := range stats {
 		a.LastHour, a.LastDay = sumsOf(hours, name).window(hourSpan), sumsOf(days, name).window(daySpan)
 	}
-	fillSparks(stats, floorTo(now.Unix(), sparkStep)-(sparkBuckets-1)*sparkStep, read, hour)
+	fillSparks(stats, floorTo(now.Unix(), SparkStep)-(sparkBuckets-1)*SparkStep, read, hour)
 	return nil
 }
 
@@ -103,7 +105,7 @@ func fillSparks(stats map[string]*AgentStats, start int64, read map[part]partSum
 	for _, p := range parts {
 		for of, n := range read[p].byMinute {
 			if a := stats[of.agent]; a != nil && of.start >= start {
-				i := (of.start - start) / sparkStep
+				i := (of.start - start) / SparkStep
 				a.SparkOK[i] += n.ok
 				a.SparkFailed[i] += n.failed
 			}

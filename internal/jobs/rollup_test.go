@@ -146,8 +146,8 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 			want, ran := exact(t, one, name, from, to)
 			checkWindow(t, name+"'s hour", a.LastHour, want, ran)
 			for i := range a.SparkOK {
-				start := a.SparkStart.Unix() + int64(i)*sparkStep
-				want, _ := exact(t, one, name, start, start+sparkStep)
+				start := a.SparkStart.Unix() + int64(i)*SparkStep
+				want, _ := exact(t, one, name, start, start+SparkStep)
 				if a.SparkOK[i] != want.OK || a.SparkFailed[i] != want.Failed {
 					t.Errorf("%s's spark line, %d: %d and %d, want %+v", name, i, a.SparkOK[i], a.SparkFailed[i], want)
 				}

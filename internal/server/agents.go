@@ -10,18 +10,63 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/jobs"
 )
 
-// AgentList is the fleet as loaded last.
+// AgentList is a page of the fleet as loaded last.
 type AgentList struct {
-	Agents   []AgentSpec `json:"agents" doc:"In the order of agentos.yaml"`
-	LoadedAt time.Time   `json:"loaded_at"`
-	Problems []string    `json:"problems" doc:"What is wrong with the file on disk; the fleet shown is then the last good one"`
-	Notes    []string    `json:"notes" doc:"What in the file in force is probably not meant as it is written, such as a variable to pass on that is not set"`
+	Agents      []AgentSpec `json:"agents" doc:"In the order of agentos.yaml"`
+	LoadedAt    time.Time   `json:"loaded_at"`
+	Problems    []string    `json:"problems" doc:"What is wrong with the file on disk; the fleet shown is then the last good one"`
+	Notes       []string    `json:"notes" doc:"What in the file in force is probably not meant as it is written, such as a variable to pass on that is not set"`
+	StatusError *string     `json:"status_error" doc:"Why it is not known how the agents stand; null when it is"`
+	PageInfo
 }
 
-// AgentSpec is one agent as agentos.yaml describes it.
+type listAgentsInput struct {
+	ListInput
+	State string `query:"state" doc:"Only agents in this state" enum:"running,waiting,idle,paused,failing,offline"`
+}
+
+// AgentStatus is how an agent stands. Its counts are at least so many if they are capped.
+type AgentStatus struct {
+	State         string          `json:"state" enum:"running,waiting,idle,paused,failing,offline"`
+	Running       int64           `json:"running"`
+	Waiting       int64           `json:"waiting"`
+	Scheduled     int64           `json:"scheduled"`
+	Retryable     int64           `json:"retryable"`
+	Capped        bool            `json:"capped"`
+	Runs1h        int64           `json:"runs_1h" doc:"Attempts that ended in the last hour"`
+	Failed1h      int64           `json:"failed_1h"`
+	Runs24h       int64           `json:"runs_24h"`
+	SuccessRate   *float64        `json:"success_rate" doc:"Percent over 24 h; null when nothing ended"`
+	P50MS         *float64        `json:"p50_ms" doc:"Run time over 24 h"`
+	P95MS         *float64        `json:"p95_ms"`
+	LastRunAt     *time.Time      `json:"last_run_at"`
+	LastSuccessAt *time.Time      `json:"last_success_at" doc:"To the minute, or the hour, if that was long ago"`
+	LastError     *AgentLastError `json:"last_error"`
+	Spark         AgentSpark      `json:"spark"`
+	CountedAt     *time.Time      `json:"counted_at" doc:"When waiting jobs were counted, if that is done less often than the rest"`
+}
+
+// AgentLastError is the failure of an agent that came last.
+type AgentLastError struct {
+	At      jobs.Time `json:"at"`
+	Message string    `json:"message"`
+	JobID   int64     `json:"job_id"`
+}
+
+// AgentSpark is what ended in the last hour, in buckets of StepS seconds.
+type AgentSpark struct {
+	Start  time.Time `json:"start"`
+	StepS  int       `json:"step_s"`
+	OK     []int64   `json:"ok"`
+	Failed []int64   `json:"failed"`
+}
+
+// AgentSpec is one agent as agentos.yaml describes it, and how it stands.
 type AgentSpec struct {
+	Order       int             `json:"order" doc:"Sort ascending by this"`
 	Name        string          `json:"name"`
 	Description string          `json:"description"`
 	Command     []string        `json:"command"`
@@ -37,6 +82,7 @@ type AgentSpec struct {
 	NextRunAt   *time.Time      `json:"next_run_at"`
 	Args        json.RawMessage `json:"args" doc:"The arguments of scheduled runs, secrets redacted by key name"`
 	Priority    int             `json:"priority"`
+	Status      *AgentStatus    `json:"status" doc:"null when it is not known"`
 }
 
 // AgentBackoff is the wait between attempts.
@@ -64,21 +110,118 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 	return described
 }
 
-func (s *server) listAgents(context.Context, *struct{}) (*body[AgentList], error) {
-	state := s.Agents()
-	list := AgentList{Agents: []AgentSpec{}, LoadedAt: state.LoadedAt.UTC().Truncate(time.Millisecond), Problems: listed(state.Problems), Notes: listed(state.Notes)}
-	for _, spec := range state.Fleet.Agents {
-		list.Agents = append(list.Agents, s.describeAgent(spec))
+// standing is how the agents stand.
+type standing struct {
+	stats  map[string]*jobs.AgentStats
+	paused map[string]*jobs.Time // queues
+}
+
+// standingWithin is how long a request waits to know how the agents stand: what is configured is known without a database.
+const standingWithin = 3 * time.Second
+
+func (s *server) standing(ctx context.Context) (*standing, error) {
+	stats, err := s.Jobs.Agents(ctx)
+	if err != nil {
+		return nil, err
 	}
+	paused, err := s.Jobs.PausedQueues(ctx)
+	return &standing{stats, paused}, err
+}
+
+// state is empty when it is not known.
+func (a *standing) state(spec *agent.Spec) string {
+	if a == nil || a.stats[spec.Name] == nil {
+		return ""
+	}
+	return a.stats[spec.Name].State(a.paused[spec.Queue] != nil)
+}
+
+// listAgents shows what is configured also while it is not known how the agents stand.
+func (s *server) listAgents(ctx context.Context, in *listAgentsInput) (*body[AgentList], error) {
+	ctx, cancel := context.WithTimeout(ctx, standingWithin)
+	defer cancel()
+	now, err := s.standing(ctx)
+	if err != nil && in.State != "" {
+		return nil, err
+	}
+	state := s.Agents()
+	list := AgentList{LoadedAt: state.LoadedAt.UTC().Truncate(time.Millisecond), Problems: listed(state.Problems), Notes: listed(state.Notes)}
+	order := map[string]int{}
+	for i, spec := range state.Fleet.Agents {
+		order[spec.Name] = i
+	}
+	specs, info, invalid := pageOf(in.ListInput, state.Fleet.Agents, func(i int) place { return place{int64(i), state.Fleet.Agents[i].Name} }, func(i int) bool {
+		spec := state.Fleet.Agents[i]
+		return (in.State == "" || now.state(spec) == in.State) && in.has(spec.Name, spec.Description, spec.Queue, now.state(spec))
+	})
+	if invalid != nil {
+		return nil, invalid
+	}
+	if err == nil {
+		err = s.describeStanding(ctx, now, specs...)
+	}
+	if err != nil {
+		p, _ := problemOf(err)
+		list.StatusError = &p.Detail
+		now = nil
+	}
+	for _, spec := range specs {
+		list.Agents = append(list.Agents, s.describeStatus(order[spec.Name], spec, now))
+	}
+	list.PageInfo = info
+	list.Agents = fitPage(listed(list.Agents), &list.PageInfo, func(a AgentSpec) place { return place{int64(a.Order), a.Name} })
 	return answerWith(list), nil
 }
 
-func (s *server) getAgent(_ context.Context, in *nameInput) (*body[AgentSpec], error) {
-	spec := s.Agents().Fleet.Agent(in.Name)
-	if spec == nil {
+// describeStanding reads what is shown of these agents alone.
+func (s *server) describeStanding(ctx context.Context, now *standing, specs ...*agent.Spec) error {
+	some := map[string]*jobs.AgentStats{}
+	for _, spec := range specs {
+		if stats := now.stats[spec.Name]; stats != nil {
+			some[spec.Name] = stats
+		}
+	}
+	return s.Jobs.DescribeAgents(ctx, some)
+}
+
+func (s *server) describeStatus(order int, spec *agent.Spec, now *standing) AgentSpec {
+	described := s.describeAgent(spec)
+	described.Order = order
+	if now == nil || now.stats[spec.Name] == nil {
+		return described
+	}
+	a := now.stats[spec.Name]
+	described.Status = &AgentStatus{
+		State: now.state(spec), Running: a.Running, Waiting: a.Waiting, Scheduled: a.Scheduled, Retryable: a.Retryable, Capped: a.Capped,
+		Runs1h: a.LastHour.Runs, Failed1h: a.LastHour.Failed, Runs24h: a.LastDay.Runs, SuccessRate: a.LastDay.SuccessRate,
+		P50MS: a.LastDay.Run.P50MS, P95MS: a.LastDay.Run.P95MS, LastRunAt: a.LastRunAt, LastSuccessAt: a.LastSuccessAt,
+		Spark:     AgentSpark{Start: a.SparkStart, StepS: jobs.SparkStep, OK: listed(a.SparkOK), Failed: listed(a.SparkFailed)},
+		CountedAt: a.CountedAt,
+	}
+	if f := a.LastError; f != nil {
+		described.Status.LastError = &AgentLastError{At: f.At, Message: f.Error, JobID: f.JobID}
+	}
+	return described
+}
+
+func (s *server) getAgent(ctx context.Context, in *nameInput) (*body[AgentSpec], error) {
+	state := s.Agents()
+	order := slices.IndexFunc(state.Fleet.Agents, func(spec *agent.Spec) bool { return spec.Name == in.Name })
+	if order < 0 {
 		return nil, problem(http.StatusNotFound, fmt.Sprintf("There is no agent %q in agentos.yaml. GET /api/agents lists those there are.", in.Name))
 	}
-	return answerWith(s.describeAgent(spec)), nil
+	spec := state.Fleet.Agents[order]
+	ctx, cancel := context.WithTimeout(ctx, standingWithin)
+	defer cancel()
+	now, err := s.standing(ctx)
+	if err == nil {
+		err = s.describeStanding(ctx, now, spec)
+	}
+	if err != nil { // what is configured is known all the same
+		s.log.Debug("it is not known how an agent stands", "agent", spec.Name, "error", err)
+		now = nil
+	}
+	return answerWith(s.describeStatus(order, spec, now)), nil
 }
 
 func (s *server) pauseAgent(ctx context.Context, in *nameInput) (*struct{}, error) {

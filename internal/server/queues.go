@@ -2,32 +2,76 @@ package server
 
 import (
 	"context"
+	"slices"
 
 	"github.com/agentos/agentos/internal/jobs"
 )
 
-// QueueList is all queues.
+// QueueList is a page of the queues.
 type QueueList struct {
 	Queues []jobs.Queue `json:"queues"`
+	PageInfo
 }
 
-// WorkerList is all workers that live or were lost a short time ago.
+// WorkerList is a page of the workers that live or were lost a short time ago.
 type WorkerList struct {
 	Workers []jobs.Worker `json:"workers"`
+	PageInfo
+}
+
+type listQueuesInput struct {
+	ListInput
+	State string `query:"state" doc:"Only queues in this state" enum:"paused,running,waiting,idle"`
+}
+
+type listWorkersInput struct {
+	ListInput
+	State string `query:"state" doc:"Only workers in this state" enum:"active,draining,lost,quiet"`
 }
 
 type nameInput struct {
 	Name string `path:"name" minLength:"1" maxLength:"128"`
 }
 
-func (s *server) listQueues(ctx context.Context, _ *struct{}) (*body[QueueList], error) {
+func (s *server) listQueues(ctx context.Context, in *listQueuesInput) (*body[QueueList], error) {
 	queues, err := s.Jobs.Queues(ctx)
-	return answerOr(QueueList{Queues: listed(queues)}, err)
+	if err != nil {
+		return nil, err
+	}
+	at := func(q jobs.Queue) place { return place{q.Order, q.Name} }
+	part, info, err := pageOf(in.ListInput, queues, func(i int) place { return at(queues[i]) }, func(i int) bool {
+		q := queues[i]
+		return (in.State == "" || queueState(q) == in.State) && (in.has(q.Name) || in.has(q.Agents...))
+	})
+	part = fitPage(part, &info, at)
+	return answerOr(QueueList{part, info}, err)
 }
 
-func (s *server) listWorkers(ctx context.Context, _ *struct{}) (*body[WorkerList], error) {
+// queueState is the state of a queue as the dashboard shows it.
+func queueState(q jobs.Queue) string {
+	switch {
+	case q.PausedAt != nil:
+		return "paused"
+	case q.Processing > 0:
+		return "running"
+	case q.Pending > 0:
+		return "waiting"
+	}
+	return "idle"
+}
+
+func (s *server) listWorkers(ctx context.Context, in *listWorkersInput) (*body[WorkerList], error) {
 	workers, err := s.Jobs.Workers(ctx)
-	return answerOr(WorkerList{Workers: listed(workers)}, err)
+	if err != nil {
+		return nil, err
+	}
+	at := func(w jobs.Worker) place { return place{w.Order, w.ID} }
+	part, info, err := pageOf(in.ListInput, workers, func(i int) place { return at(workers[i]) }, func(i int) bool {
+		w := workers[i]
+		return (in.State == "" || w.State == in.State) && in.has(append(slices.Concat(w.AgentNames, w.Queues), w.ID, w.Host)...)
+	})
+	part = fitPage(part, &info, at)
+	return answerOr(WorkerList{part, info}, err)
 }
 
 func (s *server) pauseQueue(ctx context.Context, in *nameInput) (*struct{}, error) {

@@ -55,6 +55,9 @@ type Jobs interface {
 	WaitRunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error)
 	Queues(ctx context.Context) ([]jobs.Queue, error)
 	Workers(ctx context.Context) ([]jobs.Worker, error)
+	Agents(ctx context.Context) (map[string]*jobs.AgentStats, error)
+	DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error
+	PausedQueues(ctx context.Context) (map[string]*jobs.Time, error)
 	NextRun(agent string) *time.Time
 }
 

@@ -76,8 +76,6 @@ type sparkValue struct {
 	Failed []int64   `json:"failed"`
 }
 
-const sparkStep = 120 // seconds
-
 // agentsChosen is of how many agents at most the sums are read.
 const agentsChosen = 60
 
@@ -193,7 +191,7 @@ func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool)
 		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Cancelled1h: s.LastHour.Cancelled, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
 		LastRunAt: s.LastRunAt, LastOKAt: s.LastSuccessAt, CountedAt: s.CountedAt,
-		Spark: sparkValue{Start: s.SparkStart, StepS: sparkStep, OK: s.SparkOK, Failed: s.SparkFailed},
+		Spark: sparkValue{Start: s.SparkStart, StepS: jobs.SparkStep, OK: s.SparkOK, Failed: s.SparkFailed},
 	}
 	if spec.Schedule != "" {
 		v.Schedule = &spec.Schedule
