@@ -50,10 +50,16 @@ func joinFaults(settings, agents error) error {
 	return config.Faults{settings.Error(), agents.Error()}
 }
 
+// namesShown is how many agents a line names.
+const namesShown = 20
+
 func describeFleet(f *agent.Fleet) string {
-	names := make([]string, len(f.Agents))
-	for i, a := range f.Agents {
-		names[i] = a.Name
+	var names []string
+	for _, a := range f.Agents[:min(len(f.Agents), namesShown)] {
+		names = append(names, a.Name)
 	}
-	return fmt.Sprintf("%d agents (%s)", len(names), strings.Join(names, ", "))
+	if more := len(f.Agents) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%d agents (%s)", len(f.Agents), strings.Join(names, ", "))
 }

@@ -77,7 +77,7 @@ type sparkValue struct {
 }
 
 // agentsChosen is of how many agents at most the sums are read.
-const agentsChosen = 60
+const agentsChosen = 40
 
 func agents(d Deps) snapshot.Source {
 	chosen := &choice{most: agentsChosen, room: agentsBytes - 5<<10}

@@ -314,6 +314,40 @@ test('agents that nobody runs are told on the workers’ page', async () => {
   await page.waitForSelector('text=No worker runs walk, report: their jobs wait until one does.')
 })
 
+test('what the document does not list is found by asking the server', async () => {
+  fixture.fleet.mostListed = 3
+  fixture.publish()
+  const page = await open('/')
+  const all = fixture.fleet.agents.length
+  await page.waitForSelector(`section:has(> header h2:text-is("Agents")) >> text=3 of ${all} shown`)
+  await page.waitForSelector(`section:has(> header h2:text-is("Queues")) >> text=3 of ${all} shown`)
+  const last = fixture.fleet.agents.at(-1)!.name
+
+  await page.goto(fixture.url + '/agents')
+  await page.waitForSelector(`text=${all} of ${all} agents`)
+  await page.fill('[aria-label="Filter agents"]', last)
+  await page.waitForSelector('text=1 of 1 agents')
+  await page.click(`main a:text-is("${last}")`)
+  await page.waitForSelector(`h1:text-is("${last}")`)
+  await page.waitForSelector('dl.figures dd:text-matches("[0-9] %")')
+
+  await page.goto(fixture.url + '/workers')
+  const queues = page.locator('section:has(> header h2:text-is("Queues"))')
+  await queues.locator(`text=${all} of ${all} queues`).waitFor()
+  await queues.locator('input').fill(last)
+  await queues.locator('text=1 of 1 queues').waitFor()
+  await page.fill('[aria-label^="Find a worker"]', 'web-02')
+  await page.waitForSelector('text=1 of 1 workers')
+
+  await page.goto(fixture.url + '/jobs')
+  await page.fill('input[aria-label="Agent"]', last.slice(0, 3))
+  await page.waitForSelector(`datalist option[value="${last}"]`, { state: 'attached' })
+  await page.fill('input[aria-label="Agent"]', last)
+  await page.press('input[aria-label="Agent"]', 'Enter')
+  await page.waitForURL(`**/jobs?agent=${last}`)
+  expect(faults).toEqual([])
+})
+
 test('of several servers: who collects, where jobs run, and what connects them', async () => {
   Object.assign(fixture.fleet.links, { redis: 'down', 'postgres link': 'degraded' })
   fixture.publish()
