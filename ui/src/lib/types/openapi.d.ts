@@ -472,15 +472,43 @@ export interface components {
             /** Format: int64 */
             max_ms: number;
         };
+        AgentLastError: {
+            at: string;
+            /** Format: int64 */
+            job_id: number;
+            message: string;
+        };
         AgentList: {
             /** @description In the order of agentos.yaml */
             agents: components["schemas"]["AgentSpec"][];
             /** Format: date-time */
             loaded_at: string;
+            /**
+             * Format: int64
+             * @description How many of them pass the filter, on all pages together
+             */
+            matched: number;
+            /** @description The cursor of the next page; null at the end */
+            next: string | null;
             /** @description What in the file in force is probably not meant as it is written, such as a variable to pass on that is not set */
             notes: string[];
             /** @description What is wrong with the file on disk; the fleet shown is then the last good one */
             problems: string[];
+            /** @description Why it is not known how the agents stand; null when it is */
+            status_error: string | null;
+            /**
+             * Format: int64
+             * @description How many there are
+             */
+            total: number;
+        };
+        AgentSpark: {
+            failed: number[];
+            ok: number[];
+            /** Format: date-time */
+            start: string;
+            /** Format: int64 */
+            step_s: number;
         };
         AgentSpec: {
             /** @description The arguments of scheduled runs, secrets redacted by key name */
@@ -503,12 +531,67 @@ export interface components {
             name: string;
             /** Format: date-time */
             next_run_at: string | null;
+            /**
+             * Format: int64
+             * @description Sort ascending by this
+             */
+            order: number;
             /** Format: int64 */
             priority: number;
             queue: string;
             schedule: string | null;
+            /** @description null when it is not known */
+            status: components["schemas"]["AgentStatus"];
             /** Format: double */
             timeout_s: number;
+        };
+        AgentStatus: {
+            capped: boolean;
+            /**
+             * Format: date-time
+             * @description When waiting jobs were counted, if that is done less often than the rest
+             */
+            counted_at: string | null;
+            /** Format: int64 */
+            failed_1h: number;
+            last_error: components["schemas"]["AgentLastError"];
+            /** Format: date-time */
+            last_run_at: string | null;
+            /**
+             * Format: date-time
+             * @description To the minute, or the hour, if that was long ago
+             */
+            last_success_at: string | null;
+            /**
+             * Format: double
+             * @description Run time over 24 h
+             */
+            p50_ms: number | null;
+            /** Format: double */
+            p95_ms: number | null;
+            /** Format: int64 */
+            retryable: number;
+            /** Format: int64 */
+            running: number;
+            /**
+             * Format: int64
+             * @description Attempts that ended in the last hour
+             */
+            runs_1h: number;
+            /** Format: int64 */
+            runs_24h: number;
+            /** Format: int64 */
+            scheduled: number;
+            spark: components["schemas"]["AgentSpark"];
+            /** @enum {string} */
+            state: "running" | "waiting" | "idle" | "paused" | "failing" | "offline";
+            /**
+             * Format: double
+             * @description Percent over 24 h; null when nothing ended
+             */
+            success_rate: number | null;
+            /** Format: int64 */
+            waiting: number;
         };
         AttemptError: {
             /** Format: date-time */
@@ -716,10 +799,21 @@ export interface components {
              */
             searched: number;
         };
+        LogGap: {
+            /** Format: int64 */
+            bytes: number | null;
+            /**
+             * Format: int64
+             * @description How many; null when that is not known
+             */
+            lines: number | null;
+        };
         LogLine: {
             agent: string;
             /** Format: date-time */
             at: string;
+            /** @description The line stands for others that are not kept */
+            gap?: components["schemas"]["LogGap"];
             /** Format: int64 */
             id: number;
             /** Format: int64 */
@@ -866,7 +960,19 @@ export interface components {
             slots: number;
         };
         QueueList: {
+            /**
+             * Format: int64
+             * @description How many of them pass the filter, on all pages together
+             */
+            matched: number;
+            /** @description The cursor of the next page; null at the end */
+            next: string | null;
             queues: components["schemas"]["Queue"][];
+            /**
+             * Format: int64
+             * @description How many there are
+             */
+            total: number;
         };
         Run: {
             agent: string;
@@ -1016,6 +1122,18 @@ export interface components {
             version: string;
         };
         WorkerList: {
+            /**
+             * Format: int64
+             * @description How many of them pass the filter, on all pages together
+             */
+            matched: number;
+            /** @description The cursor of the next page; null at the end */
+            next: string | null;
+            /**
+             * Format: int64
+             * @description How many there are
+             */
+            total: number;
             workers: components["schemas"]["Worker"][];
         };
     };
@@ -1029,7 +1147,15 @@ export type $defs = Record<string, never>;
 export interface operations {
     "list-agents": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only those whose name, or what else is said here, has this text */
+                q?: string;
+                limit?: number;
+                /** @description From next of the page before */
+                cursor?: string;
+                /** @description Only agents in this state */
+                state?: "running" | "waiting" | "idle" | "paused" | "failing" | "offline";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1444,7 +1570,15 @@ export interface operations {
     };
     "list-queues": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only those whose name, or what else is said here, has this text */
+                q?: string;
+                limit?: number;
+                /** @description From next of the page before */
+                cursor?: string;
+                /** @description Only queues in this state */
+                state?: "paused" | "running" | "waiting" | "idle";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1818,7 +1952,15 @@ export interface operations {
     };
     "list-workers": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only those whose name, or what else is said here, has this text */
+                q?: string;
+                limit?: number;
+                /** @description From next of the page before */
+                cursor?: string;
+                /** @description Only workers in this state */
+                state?: "active" | "draining" | "lost" | "quiet";
+            };
             header?: never;
             path?: never;
             cookie?: never;
