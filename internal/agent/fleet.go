@@ -14,7 +14,7 @@ var (
 	fleetKeys = []string{"agents", "queues", "server"}
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
-		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off",
+		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit",
 	}
 	backoffKeys = []string{"initial", "factor", "max"}
 	queueKeys   = []string{"concurrency"}
@@ -30,6 +30,7 @@ const (
 	nameRule       = "names have 2 to 63 characters, a-z and 0-9, with single - or _ between"
 	maxDescription = 500
 	maxConcurrency = 1000
+	maxLimit       = 10_000
 	commandExample = "command: [sh, agents/hash.sh]"
 )
 
@@ -117,6 +118,9 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 		Args:        d.args(set.get("args")),
 		Priority:    d.number(set.get("priority"), "priority", 4, 1),
 		CutOff:      d.cutOff(set.get("cut_off")),
+	}
+	if n := set.get("limit"); n != nil {
+		s.Limit = d.number(n, "limit", maxLimit, 1)
 	}
 	s.Queue, s.Concurrency = d.queue(name, set, shared, own)
 	s.Command = d.command(e.key, set.get("command"), s)

@@ -55,7 +55,8 @@ type Spec struct {
 	Command     []string // argv; the first is an absolute path, or a name that is looked up in PATH at each attempt
 	Dir         string   // working directory, absolute
 	Queue       string
-	Concurrency int           // of its queue
+	Concurrency int           // attempts at once in one worker process
+	Limit       int           // attempts at once in all worker processes together; zero means no bound
 	Timeout     time.Duration // of one attempt; zero in a Spec not made by Load means none
 	KillGrace   time.Duration // between SIGTERM and SIGKILL
 	MaxAttempts int

@@ -17,7 +17,7 @@ import (
 
 // runWork runs agents beside a server on the same database: more hands, no dashboard of its own.
 func runWork(ctx context.Context, c *call, args []string) (err error) {
-	cfg, rest, err := settingsOf(c, "work", args, "config", "data", "database", "redis", "agents", "interval", "drain", "log-level", "log-format")
+	cfg, rest, err := settingsOf(c, "work", args, "config", "data", "database", "redis", "agents", "max-processes", "interval", "drain", "log-level", "log-format")
 	if err != nil {
 		return err
 	}
@@ -78,6 +78,6 @@ func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database
 	}
 	return jobs.New(ctx, jobs.Options{
 		DB: database.DB, Ready: database.migrate, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(), Agents: agents,
-		Shim: agent.SelfShim(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: links.cutOff(freshFor(cfg)),
+		MaxProcesses: cfg.MaxProcesses, Shim: agent.SelfShim(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: links.cutOff(freshFor(cfg)),
 	})
 }

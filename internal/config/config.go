@@ -57,6 +57,10 @@ type Config struct {
 	// Which agents this process runs: all, none, or names with commas between them.
 	Agents string `yaml:"agents" env:"AGENTOS_AGENTS" flag:"agents" default:"all" usage:"agents this process runs: all, none or a,b,c"`
 
+	// How many attempts of all agents together this process runs at once, as far as the machine can bear. 0: as many as the
+	// agents' concurrency adds up to.
+	MaxProcesses int `yaml:"max_processes" env:"AGENTOS_MAX_PROCESSES" flag:"max-processes" default:"0" usage:"attempts of all agents together that run at once (default: no bound of its own)"`
+
 	// Certificate and key in PEM form; both or none. They are read again when the files change.
 	TLSCert string `yaml:"tls_cert" env:"AGENTOS_TLS_CERT" flag:"tls-cert" usage:"TLS certificate file (PEM)"`
 	TLSKey  string `yaml:"tls_key" env:"AGENTOS_TLS_KEY" flag:"tls-key" usage:"TLS key file (PEM)"`
@@ -137,6 +141,9 @@ func (c *Config) Validate() error {
 	c.checkAttach(fault)
 	if _, err := c.AgentNames(); err != nil {
 		fault("agents: %v", err)
+	}
+	if c.MaxProcesses < 0 || c.MaxProcesses > 100_000 {
+		fault("max_processes: %d is out of range: write a number up to 100000, or 0 for no bound", c.MaxProcesses)
 	}
 	if c.Interval < 500*time.Millisecond || c.Interval > time.Minute {
 		fault("interval: %v is out of range: write a duration between 500ms and 1m, such as 5s", c.Interval)

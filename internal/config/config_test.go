@@ -206,3 +206,14 @@ func TestBasePathIsAPath(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbersAreWholeAndWithinBounds(t *testing.T) {
+	if c, err := load(t, "server: {max_processes: 7}\n", nil); err != nil || c.MaxProcesses != 7 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, wrong := range []string{"-1", "1.5", "many", "1000000"} {
+		if _, err := load(t, "agents: {}\n", map[string]string{"AGENTOS_MAX_PROCESSES": wrong}); err == nil {
+			t.Errorf("%s is accepted", wrong)
+		}
+	}
+}

@@ -255,6 +255,12 @@ func assign(c *Config, field reflect.StructField, text string) error {
 			return err
 		}
 		*p = v
+	case *int:
+		v, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("%q is not a whole number: write one such as 8", text)
+		}
+		*p = v
 	case *time.Duration:
 		v, err := time.ParseDuration(text)
 		if err != nil {

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,7 +34,7 @@ type Actor struct {
 // NewActor makes what acts on the jobs of a database that takes writes; schema is where River's tables are, if that is not the
 // first that the connections search.
 func NewActor(d *db.DB, schema string, rules *redact.Rules, log *slog.Logger) (*Actor, error) {
-	client, err := newQueueClient(d, &river.Config{FetchCooldown: river.FetchCooldownMin, Logger: log, Schema: schema})
+	client, err := newQueueClient(d, nil, &river.Config{FetchCooldown: river.FetchCooldownMin, Logger: log, Schema: schema})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
@@ -174,11 +173,7 @@ func (a *Actor) forgetCancel(ctx context.Context, tx *db.Tx, id int64) error {
 
 // announce tells the workers that a queue has a job that did not come by an insert.
 func (a *Actor) announce(ctx context.Context, tx *db.Tx, queue string) error {
-	payload, err := json.Marshal(map[string]string{"queue": queue})
-	if err != nil {
-		return err
-	}
-	return a.queue.NotifyTx(ctx, tx, "river_insert", []string{string(payload)})
+	return a.queue.NotifyTx(ctx, tx, insertTopic, []string{insertPayload(queue)})
 }
 
 // isUniqueConflict tells whether the database refused a second job of one unique key.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 )
 
@@ -26,8 +27,9 @@ const (
 
 // pulse is this worker's heartbeat.
 type pulse struct {
-	beating sync.Mutex // one beat at a time
-	conn    *sql.Conn  // Postgres: kept, so that a heartbeat never waits for other statements
+	beating sync.Mutex   // one beat at a time
+	conn    *sql.Conn    // Postgres: kept, so that a heartbeat never waits for other statements
+	fleet   *agent.Fleet // whose agents the row names; nil before it is written
 
 	mu   sync.Mutex
 	last time.Time // when the last heartbeat that was written began
@@ -59,9 +61,35 @@ func (s *Service) beatState() string {
 	return "active"
 }
 
-// beat writes this worker's row.
+// beat writes this worker's row. What it runs is written when that changes: it may be long.
 func (s *Service) beat(ctx context.Context, state string) error {
-	fleet := s.mine(s.Fleet())
+	s.pulse.beating.Lock()
+	defer s.pulse.beating.Unlock()
+	began := time.Now()
+	patience := persistTimeout
+	if s.db.Kind == db.Postgres {
+		patience = beatPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	whole := s.Fleet()
+	there := int64(0)
+	var err error
+	if whole == s.pulse.fleet {
+		there, err = s.pulse.exec(ctx, s.db, `update worker set state = $2, beat_ms = `+s.sql.nowMS+`, done = $3 where id = $1`, s.id, state, s.done.Load())
+	}
+	if err == nil && there == 0 {
+		err = s.beatWhole(ctx, state, whole)
+	}
+	if err == nil {
+		s.pulse.note(began)
+	}
+	return err
+}
+
+// beatWhole writes all of this worker's row.
+func (s *Service) beatWhole(ctx context.Context, state string, whole *agent.Fleet) error {
+	fleet := s.mine(whole)
 	queues, agents := map[string]int{}, limitsOf(fleet)
 	for name, q := range queuesOf(fleet) {
 		queues[name] = q.MaxWorkers
@@ -74,23 +102,14 @@ func (s *Service) beat(ctx context.Context, state string) error {
 	if err != nil {
 		return err
 	}
-	s.pulse.beating.Lock()
-	defer s.pulse.beating.Unlock()
-	began := time.Now()
-	patience := persistTimeout
-	if s.db.Kind == db.Postgres {
-		patience = beatPatience
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	err = s.pulse.exec(ctx, s.db, `insert into worker
+	_, err = s.pulse.exec(ctx, s.db, `insert into worker
 		(id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents)
 		values ($1, $2, $3, $4, $5, `+s.sql.nowMS+`, `+s.sql.nowMS+`, $6, $7, $8, $9)
 		on conflict (id) do update set state = excluded.state, beat_ms = excluded.beat_ms, slots = excluded.slots,
 			done = excluded.done, queues = excluded.queues, agents = excluded.agents`,
-		s.id, hostName(), os.Getpid(), s.version, state, slotsOf(fleet), s.done.Load(), string(queuesJSON), string(agentsJSON))
+		s.id, hostName(), os.Getpid(), s.version, state, s.slots(fleet), s.done.Load(), string(queuesJSON), string(agentsJSON))
 	if err == nil {
-		s.pulse.note(began)
+		s.pulse.fleet = whole
 	}
 	return err
 }
@@ -112,23 +131,27 @@ func (p *pulse) silence() time.Duration {
 // lately tells whether the last heartbeat is so fresh that nobody can have held this worker for dead since.
 func (s *Service) lately() bool { return s.pulse.silence() < doubtAfter }
 
-func (p *pulse) exec(ctx context.Context, d *db.DB, query string, args ...any) error {
+// exec returns how many rows there were.
+func (p *pulse) exec(ctx context.Context, d *db.DB, query string, args ...any) (int64, error) {
 	if d.Kind != db.Postgres {
-		_, err := d.Write.ExecContext(ctx, query, args...)
-		return err
+		result, err := d.Write.ExecContext(ctx, query, args...)
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
 	}
 	if p.conn == nil {
 		conn, err := d.Write.Conn(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		p.conn = conn
 	}
-	_, err := p.conn.ExecContext(ctx, query, args...)
+	result, err := p.conn.ExecContext(ctx, query, args...)
 	if err != nil {
-		err = errors.Join(err, p.drop())
+		return 0, errors.Join(err, p.drop())
 	}
-	return err
+	return result.RowsAffected()
 }
 
 // drop gives the connection back.

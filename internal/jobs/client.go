@@ -19,7 +19,7 @@ import (
 
 const (
 	fetchCooldown = 10 * time.Millisecond // bounds a queue to concurrency / cooldown jobs a second
-	// fetchPoll is how late a job is noticed whose insert was not announced: by other programs, or due after a short wait.
+	// fetchPoll is how late a job is noticed whose insert was not announced, see lookForJobs.
 	fetchPoll = 500 * time.Millisecond
 	// defaultSlots bounds River's "default" queue, where other River clients put jobs that name no queue.
 	defaultSlots = 32
@@ -43,6 +43,8 @@ type queueClient interface {
 	NotifyTx(ctx context.Context, tx *db.Tx, topic string, payloads []string) error
 	// SetStateTx moves jobs that run to another state.
 	SetStateTx(ctx context.Context, tx *db.Tx, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error)
+	// FetchTx moves available jobs of a queue to a worker.
+	FetchTx(ctx context.Context, tx *db.Tx, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error)
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
 	StopAndCancel(ctx context.Context) error
@@ -50,12 +52,12 @@ type queueClient interface {
 	ID() string
 }
 
-// newQueueClient makes River's client for a database.
-func newQueueClient(d *db.DB, config *river.Config) (queueClient, error) {
+// newQueueClient makes River's client for a database. The pilot is for one that runs jobs; nil for others.
+func newQueueClient(d *db.DB, p *pilot, config *river.Config) (queueClient, error) {
 	if d.Kind == db.Postgres {
-		return newClientOn(riverpgxv5.New(d.Pool), (*db.Tx).Postgres, config)
+		return newClientOn(riverpgxv5.New(d.Pool), p, (*db.Tx).Postgres, config)
 	}
-	return newClientOn(riversqlite.New(d.Write), (*db.Tx).SQLite, config)
+	return newClientOn(riversqlite.New(d.Write), p, (*db.Tx).SQLite, config)
 }
 
 // clientOn is the queueClient of a database whose transactions are of type T.
@@ -64,8 +66,11 @@ type clientOn[T any] struct {
 	river func(*db.Tx) T
 }
 
-func newClientOn[T any](driver riverdriver.Driver[T], rivers func(*db.Tx) T, config *river.Config) (queueClient, error) {
-	client, err := river.NewClient(driver, config)
+func newClientOn[T any](on riverdriver.Driver[T], p *pilot, rivers func(*db.Tx) T, config *river.Config) (queueClient, error) {
+	if p != nil {
+		on = &riverDriver[T]{on, p}
+	}
+	client, err := river.NewClient(on, config)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +117,10 @@ func (c *clientOn[T]) SetStateTx(ctx context.Context, tx *db.Tx, params *riverdr
 	return c.Pilot().JobSetStateIfRunningMany(ctx, c.Driver().UnwrapExecutor(c.river(tx)), params)
 }
 
+func (c *clientOn[T]) FetchTx(ctx context.Context, tx *db.Tx, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	return c.Driver().UnwrapExecutor(c.river(tx)).JobGetAvailable(ctx, params)
+}
+
 // jobArgs are a job's arguments as they are: the agent reads them, not we.
 type jobArgs struct {
 	kind string
@@ -128,7 +137,7 @@ func (a *jobArgs) UnmarshalJSON(b []byte) error {
 // newInserter makes the client for everything but running jobs. Its cooldown bounds nothing but how often it announces
 // inserts into one queue.
 func newInserter(s *Service) (queueClient, error) {
-	client, err := newQueueClient(s.db, &river.Config{
+	client, err := newQueueClient(s.db, nil, &river.Config{
 		FetchCooldown: river.FetchCooldownMin, Logger: riverLogger(s.log),
 	})
 	if err != nil {
@@ -144,21 +153,27 @@ type generation struct {
 	number  int
 	client  queueClient
 	idle    bool // no agent can run here: River starts no client that has nothing to do
+	pilot   *pilot
+	serves  map[string]bool // its queues
 }
 
 func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, error) {
-	g := &generation{service: s, fleet: fleet, number: number}
+	g := &generation{service: s, fleet: fleet, number: number, pilot: &pilot{service: s}, serves: map[string]bool{}}
 	workers := river.NewWorkers()
 	part := s.mine(fleet)
 	for _, spec := range part.Agents {
 		river.AddWorkerArgs(workers, jobArgs{kind: spec.Name}, &worker{service: s, spec: spec, client: clientID(s.id, number)})
 	}
-	client, err := newQueueClient(s.db, &river.Config{
+	queues := queuesOf(part)
+	for name := range queues {
+		g.serves[name] = true
+	}
+	client, err := newQueueClient(s.db, g.pilot, &river.Config{
 		ID:                   clientID(s.id, number),
-		Queues:               queuesOf(part),
+		Queues:               queues,
 		Workers:              workers,
 		FetchCooldown:        fetchCooldown,
-		FetchPollInterval:    fetchPoll,
+		FetchPollInterval:    ownPoll,
 		FetchOnlyKnownKinds:  true,
 		JobTimeout:           -1, // agent.Run keeps the agent's own
 		RescueStuckJobsAfter: never,

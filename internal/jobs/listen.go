@@ -42,7 +42,7 @@ func (s *Service) hear() (err error) {
 		defer cancel()
 		err = errors.Join(err, listener.Close(closing))
 	}()
-	if err := listener.Listen(connecting, "river_insert"); err != nil {
+	if err := listener.Listen(connecting, insertTopic); err != nil {
 		return err
 	}
 	s.health.report("listen for inserted jobs", nil)

@@ -51,9 +51,9 @@ func (s *Service) nextGeneration(fleet *agent.Fleet) error {
 	if err != nil {
 		return err
 	}
-	s.limiter.setLimits(limitsOf(s.mine(fleet)))
+	s.gate.setLimits(s.mine(fleet))
 	if err := next.start(); err != nil {
-		s.limiter.setLimits(limitsOf(s.mine(current.fleet)))
+		s.gate.setLimits(s.mine(current.fleet))
 		return err
 	}
 	s.generations.Go(current.stop)
@@ -61,11 +61,14 @@ func (s *Service) nextGeneration(fleet *agent.Fleet) error {
 	return nil
 }
 
-// slotsOf is how many attempts a worker may run at once: the concurrency of each queue once.
-func slotsOf(fleet *agent.Fleet) int {
+// slots is how many attempts this worker may run at once: the concurrency of each queue once, up to its own bound.
+func (s *Service) slots(fleet *agent.Fleet) int {
 	slots := 0
 	for _, q := range fleet.Queues {
 		slots += q.Concurrency
+	}
+	if s.gate.most > 0 {
+		slots = min(slots, s.gate.most)
 	}
 	return slots
 }

@@ -30,7 +30,9 @@ type Options struct {
 	Agents []string
 	// KeepLogs and KeepRuns are how many bytes of log lines, and of runs with their results, are kept at most. Zero means the defaults.
 	KeepLogs, KeepRuns int64
-	NoWork             bool // insert, act and read only; Start then does nothing
+	// MaxProcesses is how many attempts of all agents together this process may run at once. Zero: as many as their queues allow.
+	MaxProcesses int
+	NoWork       bool // insert, act and read only; Start then does nothing
 	// Ready is called before the database is used by Start, again until it succeeds: it may migrate. Nil means that the
 	// database is ready.
 	Ready func(context.Context) error
@@ -64,7 +66,7 @@ type Service struct {
 	actor   *Actor
 	fleet   atomic.Pointer[agent.Fleet]
 	current atomic.Pointer[generation] // nil until attempts can run
-	limiter *limiter
+	gate    *gate
 	active  *activeSet
 	logs    *logBook
 	keep    keeping
@@ -138,12 +140,13 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	s := &Service{
 		Table: NewTable(opts.DB, opts.Redact), Rollups: NewRollups(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun,
-		limiter: newLimiter(), active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
+		active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
 	s.began, s.process = time.Now(), newWorkerID()
 	if !opts.NoWork && (opts.Agents == nil || len(opts.Agents) > 0) {
 		s.id = newWorkerID()
 	}
+	s.gate = newGate(opts.MaxProcesses, s.wake)
 	s.logs = newLogBook(s)
 	s.keep, s.holder = newKeeping(opts.KeepLogs, opts.KeepRuns), newWorkerID()
 	if s.db.Kind == db.Postgres {

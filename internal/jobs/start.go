@@ -126,7 +126,7 @@ func (s *Service) begin(ctx context.Context) error {
 		return Explain("load the schedule", err)
 	}
 	if generation != nil {
-		s.limiter.setLimits(limitsOf(s.mine(fleet)))
+		s.gate.setLimits(s.mine(fleet))
 		if err := generation.start(); err != nil {
 			return Explain("start the job queue", err)
 		}
@@ -152,6 +152,7 @@ func (s *Service) startLoops() {
 	s.loops.Go(s.logs.run)
 	s.loops.Go(s.beats)
 	s.loops.Go(s.lookForAbsent)
+	s.loops.Go(s.lookForJobs)
 	if s.db.Kind == db.Postgres {
 		s.loops.Go(s.guard)
 		s.loops.Go(func() { s.journal.run(s.tending) })

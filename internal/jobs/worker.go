@@ -60,10 +60,6 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 			letGo()
 		}
 	}()
-	if err := s.limiter.acquire(ctx, w.spec.Name); err != nil {
-		return a.interrupted(ctx)
-	}
-	defer s.limiter.release(w.spec.Name)
 	if err := a.begin(ctx); err != nil {
 		return err
 	}

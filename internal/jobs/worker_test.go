@@ -252,10 +252,10 @@ func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
 		job := enqueue(t, s, "slow")
 		until(t, "it began", func() bool { return exists(dir + "/began") })
 		var inDefault []int64
-		for range 2 { // one runs, the other waits for its slot
+		for range 2 { // one runs, the other waits in its queue
 			inDefault = append(inDefault, enqueueWith(t, s, EnqueueParams{Agent: "blocked", Queue: "default"}).ID)
 		}
-		until(t, "all are in hand", func() bool { return len(s.active.held()) == 3 })
+		until(t, "both agents run", func() bool { return len(s.active.held()) == 2 })
 		stop(t, s)
 		for _, id := range append(inDefault, job.ID) {
 			if d := get(t, s, id); d.State != "available" || d.Attempt != 0 || len(d.Errors) != 0 {
