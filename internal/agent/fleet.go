@@ -14,7 +14,7 @@ var (
 	fleetKeys = []string{"agents", "queues", "server"}
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
-		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit",
+		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit", "max_losses",
 	}
 	backoffKeys = []string{"initial", "factor", "max"}
 	queueKeys   = []string{"concurrency"}
@@ -109,6 +109,7 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 		Timeout:     d.duration(set.get("timeout"), "timeout", time.Millisecond, MaxTimeout, DefaultTimeout),
 		KillGrace:   d.duration(set.get("kill_grace"), "kill_grace", 0, 5*time.Minute, DefaultKillGrace),
 		MaxAttempts: d.number(set.get("max_attempts"), "max_attempts", 1000, DefaultMaxAttempts),
+		MaxLosses:   d.number(set.get("max_losses"), "max_losses", 1000, DefaultMaxLosses),
 		Backoff:     d.backoff(set.get("backoff")),
 		Env:         d.env(set.get("env")),
 		PassEnv:     d.passEnv(set.get("pass_env")),

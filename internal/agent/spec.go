@@ -13,6 +13,7 @@ const (
 	MaxTimeout         = 24 * time.Hour
 	DefaultMaxAttempts = 3
 	DefaultKillGrace   = 5 * time.Second
+	DefaultMaxLosses   = 3
 )
 
 // DefaultBackoff is the wait between attempts where agentos.yaml names none.
@@ -60,6 +61,7 @@ type Spec struct {
 	Timeout     time.Duration // of one attempt; zero in a Spec not made by Load means none
 	KillGrace   time.Duration // between SIGTERM and SIGKILL
 	MaxAttempts int
+	MaxLosses   int // workers that may die while they run one job; then the job is discarded
 	Backoff     Backoff
 	Env         map[string]string // added to the few variables every agent gets
 	PassEnv     []string          // names of variables handed on from the host's environment: the place for secrets

@@ -48,12 +48,13 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 // Row returns what River knows of a job, without runs. That there is none is sql.ErrNoRows.
 func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
 	var args, tags, failures sql.NullString
-	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`
-		from river_job j where j.id = $1`, id), &args, &tags, &failures)
+	var losses int
+	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`, `+t.sql.losses+`
+		from river_job j where j.id = $1`, id), &args, &tags, &failures, &losses)
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{Job: r.Job, ArgsJSON: t.argsJSON(args, r.size), Tags: []string{}, Errors: t.attemptErrors(failures), Runs: []Run{}}
+	d := Detail{Job: r.Job, ArgsJSON: t.argsJSON(args, r.size), Tags: []string{}, Errors: t.attemptErrors(failures), Runs: []Run{}, Losses: losses}
 	var some []json.RawMessage
 	if tags.Valid && json.Unmarshal([]byte(tags.String), &some) == nil {
 		for _, tag := range some {

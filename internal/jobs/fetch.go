@@ -61,9 +61,10 @@ func (p *pilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, 
 	defer cancel()
 	f := &fetch{pilot: p, exec: exec, state: state, params: *params, permit: permit, claimed: map[string]int{}}
 	err := f.run(ctx)
-	kept, surplus := s.gate.settle(permit, f.claimed, f.result.Jobs)
+	kept, surplus, suspects := s.gate.settle(permit, f.claimed, f.result.Jobs)
 	f.result.Jobs = kept
-	s.putBack(ctx, surplus, params.ClientID)
+	s.putBack(ctx, surplus, params.ClientID, 0)
+	s.putBack(ctx, suspects, params.ClientID, suspectLater)
 	if err != nil && len(kept) > 0 { // what was fetched before the failure is run
 		s.health.report("fetch jobs", err)
 		err = nil
@@ -221,13 +222,17 @@ func (f *fetch) peek(ctx context.Context, kinds []string, n int) ([]string, erro
 	return Collect(rows, err, func(rows *sql.Rows) (kind string, err error) { return kind, rows.Scan(&kind) })
 }
 
-// putBack returns jobs that were fetched beyond a limit to their places. One that cannot be put back is an
+// putBack returns jobs that were fetched beyond a limit to their places, or to later ones. One that cannot be put back is an
 // orphan, see reap.go.
-func (s *Service) putBack(ctx context.Context, jobs []*rivertype.JobRow, client string) {
+func (s *Service) putBack(ctx context.Context, jobs []*rivertype.JobRow, client string, later time.Duration) {
 	for _, job := range jobs {
-		_, err := s.db.Write.ExecContext(ctx, `update river_job as j set state = 'available', attempt = case when attempt > 0 then attempt - 1 else 0 end, scheduled_at = $5
+		at := job.ScheduledAt
+		if later > 0 {
+			at = time.Now().Add(later)
+		}
+		_, err := s.db.Write.ExecContext(ctx, `update river_job as j set `+backChange+`
 			where id = $1 and state = 'running' and attempt = $2 and `+s.sql.lastClient+` = $3 and queue = $4`,
-			job.ID, job.Attempt, client, job.Queue, s.db.Stamp(job.ScheduledAt))
+			job.ID, job.Attempt, client, job.Queue, s.db.Stamp(at))
 		s.health.report("put a job back", err)
 	}
 }

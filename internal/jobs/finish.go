@@ -145,7 +145,7 @@ func (a *attempt) endSuperseded() {
 	s := a.service
 	err := s.persist(s.life, "end a run that lost its job", func(ctx context.Context) error {
 		return s.inTx(ctx, func(tx *db.Tx) error {
-			_, err := s.endRuns(ctx, tx, s.id, `id = $1`, a.runID)
+			_, err := s.endRuns(ctx, tx, lostWorker(s.id)+backText, `id = $1`, a.runID)
 			return err
 		})
 	})
@@ -322,7 +322,7 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 	case "cancelled":
 		return cancelledText
 	case "lost":
-		return lostText(failure) + "; the job went back to the queue"
+		return lostText(failure) + backText
 	}
 	return failure.Error()
 }

@@ -23,6 +23,7 @@ type gate struct {
 	lanes    map[string]*lane
 	taken    map[*rivertype.JobRow]string // the agent of each job in River's hands
 	reserved int                          // of fetches under way
+	suspect  *rivertype.JobRow            // the one in hand that has lost several workers, see losses.go
 	blocked  []string                     // queues that all slots together kept from jobs, the longest waiting first
 	restTill time.Time                    // nothing is fetched before
 	failures int                          // of this host, in a row
@@ -128,8 +129,8 @@ func (g *gate) denied(kind, queue string) {
 }
 
 // settle ends a fetch: the jobs take their slots, and what was reserved beyond is free again. It returns those that have
-// none, because two queues were asked for jobs of one agent at the same moment.
-func (g *gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow) (kept, surplus []*rivertype.JobRow) {
+// none, because two queues were asked for jobs of one agent at the same moment, and suspects that may not run beside another.
+func (g *gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow) (kept, surplus, suspects []*rivertype.JobRow) {
 	g.mu.Lock()
 	g.reserved -= p.most
 	for kind, n := range claimed {
@@ -142,6 +143,13 @@ func (g *gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow
 			l.blocked = with(l.blocked, p.queue)
 			continue
 		}
+		if isSuspect(job) {
+			if g.suspect != nil {
+				suspects = append(suspects, job)
+				continue
+			}
+			g.suspect = job
+		}
 		l.held++
 		g.taken[job] = job.Kind
 		kept = append(kept, job)
@@ -152,7 +160,7 @@ func (g *gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow
 	next := g.next()
 	g.mu.Unlock()
 	g.wakeAll(next)
-	return kept, surplus
+	return kept, surplus, suspects
 }
 
 // release ends a job's hold of its slot.
@@ -164,6 +172,9 @@ func (g *gate) release(job *rivertype.JobRow) {
 		return
 	}
 	delete(g.taken, job)
+	if g.suspect == job {
+		g.suspect = nil
+	}
 	l := g.lane(kind)
 	l.held--
 	woken := l.blocked

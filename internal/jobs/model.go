@@ -79,6 +79,7 @@ type Detail struct {
 	Errors   []AttemptError  `json:"errors"`
 	Runs     []Run           `json:"runs" doc:"Newest first"`
 	Result   *string         `json:"result" doc:"Standard output of the last successful attempt"`
+	Losses   int             `json:"losses" doc:"Workers that died while they ran this job, since it was last retried by hand; at its agent's max_losses it is discarded"`
 	LogRunID *int64          `json:"log_run_id" doc:"The run whose log is the one to show"`
 }
 

@@ -113,23 +113,32 @@ func (s *Service) workersOfRuns(ctx context.Context) ([]string, error) {
 // bury makes a dead worker's jobs available, or cancelled when that had been asked for, ends its runs and marks it as
 // lost.
 func (s *Service) bury(ctx context.Context, worker string, jobs []running) error {
-	back := 0
+	back, discarded := 0, 0
 	var ended int64
 	err := s.inTx(ctx, func(tx *db.Tx) error {
+		back, discarded = 0, 0
 		if err := s.stillAsSeen(ctx, tx, worker); err != nil {
 			return err
 		}
 		slices.SortFunc(jobs, func(a, b running) int { return int(a.id - b.id) }) // all lock in this order
 		for _, j := range jobs {
-			moved, err := s.giveBack(ctx, tx, j)
+			f, err := s.lose(ctx, tx, j)
 			if err != nil {
 				return fmt.Errorf("job %d: %w", j.id, err)
 			}
-			if moved {
+			switch {
+			case f.discarded:
+				discarded++
+			case f.moved:
 				back++
 			}
+			if f.text != "" {
+				if _, err := s.endRuns(ctx, tx, f.text, `worker = $1 and job_id = $2`, worker, j.id); err != nil {
+					return err
+				}
+			}
 		}
-		result, err := s.endRuns(ctx, tx, worker, `worker = $1`, worker)
+		result, err := s.endRuns(ctx, tx, lostWorker(worker)+backText, `worker = $1`, worker)
 		if err != nil {
 			return err
 		}
@@ -149,10 +158,10 @@ func (s *Service) bury(ctx context.Context, worker string, jobs []running) error
 	if row != nil {
 		row.state = "lost"
 	}
-	if row != nil || back > 0 { // else it had signed off, and left nothing but a run
-		s.log.Warn("a worker was lost: its jobs are back", "worker", worker, "jobs", back)
+	if row != nil || back+discarded > 0 { // else it had signed off, and left nothing but a run
+		s.log.Warn("a worker was lost: its jobs are back", "worker", worker, "jobs", back, "discarded", discarded)
 	}
-	if ended > 0 {
+	if ended > 0 || discarded > 0 {
 		s.signalEnded()
 	}
 	s.onChange("workers", "queue", "jobs", "agents")
@@ -177,29 +186,41 @@ func (s *Service) stillAsSeen(ctx context.Context, tx *db.Tx, worker string) err
 	return nil
 }
 
-// giveBack makes a lost job available, or cancelled when that had been asked for, unless its attempt has ended.
+// giveBack makes a job available whose attempt is nobody's, or cancelled when that had been asked for, unless its attempt has
+// ended. It does not use up an attempt.
 func (s *Service) giveBack(ctx context.Context, tx *db.Tx, j running) (moved bool, err error) {
-	change := `state = 'available', attempt = case when attempt > 0 then attempt - 1 else 0 end, scheduled_at = $5`
+	return s.move(ctx, tx, j, backChange, time.Now(), true)
+}
+
+const backChange = `state = 'available', attempt = case when attempt > 0 then attempt - 1 else 0 end, scheduled_at = $5`
+
+// move changes a job that still runs as it was seen, or cancels it when that had been asked for. The change has a time as $5, and
+// more from $6 on.
+func (s *Service) move(ctx context.Context, tx *db.Tx, j running, change string, at time.Time, announce bool, more ...any) (moved bool, err error) {
 	if j.cancelled {
-		change = `state = 'cancelled', finalized_at = $5`
+		change, at, more = `state = 'cancelled', finalized_at = $5`, time.Now(), nil
 	}
 	result, err := tx.ExecContext(ctx, `update river_job as j set `+change+`
 		where id = $1 and state = 'running' and attempt = $2 and `+s.sql.lastClient+` = $3 and queue = $4`,
-		j.id, j.attempt, j.client, j.queue, s.db.Stamp(time.Now()))
+		append([]any{j.id, j.attempt, j.client, j.queue, s.db.Stamp(at)}, more...)...)
 	if err != nil {
 		return false, err
 	}
 	n, err := result.RowsAffected()
-	if err != nil || n == 0 || j.cancelled {
+	if err != nil || n == 0 || j.cancelled || !announce {
 		return n > 0, err
 	}
 	return true, s.actor.announce(ctx, tx, j.queue)
 }
 
-// endRuns ends the runs of a worker that nobody is at any more.
-func (s *Service) endRuns(ctx context.Context, tx *db.Tx, worker, which string, args ...any) (sql.Result, error) {
+func lostWorker(worker string) string { return fmt.Sprintf("the worker %s was lost", worker) }
+
+// backText is what became of the job of most attempts that were lost.
+const backText = "; the job went back to the queue"
+
+// endRuns ends runs that nobody is at any more.
+func (s *Service) endRuns(ctx context.Context, tx *db.Tx, text, which string, args ...any) (sql.Result, error) {
 	n := len(args)
-	text := fmt.Sprintf("the worker %s was lost; the job went back to the queue", worker)
 	return tx.ExecContext(ctx, fmt.Sprintf(`update run set ended_ms = $%[1]d, run_ms = case when started_ms < $%[1]d then $%[1]d - started_ms else 0 end,
 		error = $%[2]d,
 		outcome = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then 'cancelled' else 'lost' end,
@@ -258,7 +279,7 @@ func (s *Service) giveOrphansBack(ctx context.Context, mine []running) error {
 			if err != nil || !moved {
 				return err
 			}
-			_, err = s.endRuns(ctx, tx, j.worker, `worker = $1 and job_id = $2`, j.worker, j.id)
+			_, err = s.endRuns(ctx, tx, lostWorker(j.worker)+backText, `worker = $1 and job_id = $2`, j.worker, j.id)
 			return err
 		})
 		if err != nil {

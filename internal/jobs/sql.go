@@ -30,8 +30,11 @@ type dialect struct {
 	errorsJSON string
 	// cancelNote is when the attempt was asked to end, as text of some form of RFC 3339, or null.
 	cancelNote    string
-	withoutCancel string // metadata without that note
-	cancelled     string // whether there is such a note
+	withoutCancel string // metadata without that note, and without losses
+	losses        string // workers that died while they ran the job, see losses.go
+	withLosses    string // metadata with parameter %[1]d as their number
+	withError     string // errors with parameter %[1]d, an object, as the last
+	cancelled     string // whether there is anything of it
 	holdsKey      string // whether a job with a unique key keeps others with that key out, in its state
 	orFresh       string // whether there are sums in rollup_fresh
 	andFresh      string // when the attempts of those ended
@@ -60,9 +63,9 @@ var sqliteDialect = &dialect{
 	tagsJSON:   `case when json_valid(j.tags, 9) then json(j.tags) end`,
 	errorsJSON: `case when json_valid(j.errors, 9) then json(j.errors) end`,
 	cancelNote: `case when json_valid(j.metadata, 9) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
-	withoutCancel: `case when json_valid(metadata, 9) then jsonb_remove(metadata, '$.cancel_attempted_at')
+	withoutCancel: `case when json_valid(metadata, 9) then jsonb_remove(metadata, '$.cancel_attempted_at', '$.agentos_losses')
 		else metadata end`,
-	cancelled: `json_valid(metadata, 9) and json_extract(metadata, '$.cancel_attempted_at') is not null`,
+	cancelled: `json_valid(metadata, 9) and coalesce(json_extract(metadata, '$.cancel_attempted_at'), json_extract(metadata, '$.agentos_losses')) is not null`,
 	holdsKey: `case j.state when 'available' then j.unique_states & 1 when 'cancelled' then j.unique_states & 2 when 'completed' then j.unique_states & 4
 		when 'discarded' then j.unique_states & 8 when 'pending' then j.unique_states & 16 when 'retryable' then j.unique_states & 32
 		when 'running' then j.unique_states & 64 when 'scheduled' then j.unique_states & 128 else 0 end >= 1`,
@@ -75,6 +78,12 @@ var sqliteDialect = &dialect{
 	amongNames: `+agent in (select value from json_each($4))`,
 	oldestMS:   `cast(unixepoch(min(case when state = 'available' then scheduled_at end), 'subsec') * 1000 as integer)`,
 	endText:    `cast(finalized_at as text)`, endIsText: ` and typeof(finalized_at) = 'text' and length(finalized_at) <= 100`,
+	losses: `case when json_valid(j.metadata, 9) and json_type(j.metadata, '$.agentos_losses') = 'integer'
+		then json_extract(j.metadata, '$.agentos_losses') else 0 end`,
+	withLosses: `jsonb_set(case when json_valid(metadata, 9) and json_type(metadata) = 'object' then metadata else jsonb('{}') end,
+		'$.agentos_losses', $%[1]d)`,
+	withError: `jsonb_insert(case when json_valid(errors, 9) and json_type(errors) = 'array' then errors else jsonb('[]') end,
+		'$[#]', jsonb($%[1]d))`,
 	nowMS: `cast(unixepoch('subsec') * 1000 as integer)`,
 }
 
@@ -99,8 +108,8 @@ var postgresDialect = &dialect{
 	tagsJSON:      `array_to_json(j.tags)::text`,
 	errorsJSON:    `array_to_json(j.errors)::text`,
 	cancelNote:    `j.metadata ->> 'cancel_attempted_at'`,
-	withoutCancel: `metadata - 'cancel_attempted_at'`,
-	cancelled:     `metadata ? 'cancel_attempted_at'`,
+	withoutCancel: `metadata - array['cancel_attempted_at', 'agentos_losses']`,
+	cancelled:     `metadata ?| array['cancel_attempted_at', 'agentos_losses']`,
 	holdsKey:      `river_job_state_in_bitmask(j.unique_states, j.state)`,
 	orFresh:       ` or exists (select 1 from rollup_fresh)`,
 	andFresh:      ` union all select ended_ms from rollup_fresh`,
@@ -116,6 +125,10 @@ var postgresDialect = &dialect{
 	oldestMS:   `(extract(epoch from min(scheduled_at) filter (where state = 'available' and isfinite(scheduled_at))) * 1000)::bigint`,
 	endText:    `finalized_at`,
 	nowMS:      `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
+	losses: `case when jsonb_typeof(j.metadata -> 'agentos_losses') = 'number'
+		then least((j.metadata ->> 'agentos_losses')::numeric, 1000000)::int else 0 end`,
+	withLosses: `case when jsonb_typeof(metadata) = 'object' then metadata else '{}' end || jsonb_build_object('agentos_losses', $%[1]d::int)`,
+	withError:  `array_append(errors, $%[1]d::jsonb)`,
 }
 
 const (
