@@ -38,6 +38,8 @@ agents:
     timeout: 30s
     kill_grace: 1s
     max_attempts: 5
+    max_losses: 7
+    limit: 9
     backoff: {initial: 2s, factor: 1.5, max: 1m}
     env: {PORT: 8080, DEBUG: true, WHEN: 2026-01-02, EMPTY: ""}
     pass_env: [API_KEY]
@@ -59,14 +61,14 @@ queues:
 		Path: "agentos.yaml", Dir: dir, Hash: f.Hash,
 		Agents: []*Spec{{
 			Name: "hash", Description: "Hashes one file", Command: []string{"sh", dir + "/hash.sh", "8"}, Dir: dir, Queue: "hash",
-			Concurrency: 2, Timeout: 30 * time.Second, KillGrace: time.Second, MaxAttempts: 5,
+			Concurrency: 2, Limit: 9, Timeout: 30 * time.Second, KillGrace: time.Second, MaxAttempts: 5, MaxLosses: 7,
 			Backoff: Backoff{Initial: 2 * time.Second, Factor: 1.5, Max: time.Minute},
 			Env:     map[string]string{"PORT": "8080", "DEBUG": "true", "WHEN": "2026-01-02", "EMPTY": ""},
 			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", CatchUp: -1, Spread: 5 * time.Minute, Priority: 2, CutOff: CutOffContinue,
 			Args: []byte(`{"big":12345678901234567890123,"deep":{"list":[1,2.5,null,true,16]},"exact":[1.10,1e400,3.14159265358979323846],"path":"."}`),
 		}, {
 			Name: "count", Command: []string{dir + "/run"}, Dir: "/", Queue: "shared", Concurrency: 4, Timeout: DefaultTimeout,
-			KillGrace: DefaultKillGrace, MaxAttempts: DefaultMaxAttempts, Backoff: DefaultBackoff, Env: map[string]string{},
+			KillGrace: DefaultKillGrace, MaxAttempts: DefaultMaxAttempts, MaxLosses: DefaultMaxLosses, Backoff: DefaultBackoff, Env: map[string]string{},
 			Args: []byte("{}"), Priority: 1, CutOff: CutOffStop,
 		}},
 		Queues: []QueueSpec{
