@@ -14,9 +14,9 @@ var (
 	fleetKeys = []string{"agents", "queues", "server"}
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
-		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit", "max_losses",
+		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit", "max_losses", "overlap",
 	}
-	backoffKeys = []string{"initial", "factor", "max"}
+	backoffKeys = []string{"initial", "factor", "max", "jitter"}
 	queueKeys   = []string{"concurrency"}
 )
 
@@ -116,9 +116,10 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 		Schedule:    d.schedule(set.get("schedule")),
 		CatchUp:     d.catchUp(set),
 		Spread:      d.spread(set),
+		Overlap:     choice(d, set.get("overlap"), "overlap", OverlapAllow, OverlapSkip),
 		Args:        d.args(set.get("args")),
 		Priority:    d.number(set.get("priority"), "priority", 4, 1),
-		CutOff:      d.cutOff(set.get("cut_off")),
+		CutOff:      choice(d, set.get("cut_off"), "cut_off", CutOffStop, CutOffContinue),
 	}
 	if n := set.get("limit"); n != nil {
 		s.Limit = d.number(n, "limit", maxLimit, 1)
@@ -203,25 +204,27 @@ func (d *decoder) backoff(n *yaml.Node) Backoff {
 	b.Initial = d.duration(set.get("initial"), "initial", time.Millisecond, MaxTimeout, b.Initial)
 	b.Factor = d.factor(set.get("factor"), "factor", 1, 100, b.Factor)
 	b.Max = d.duration(set.get("max"), "max", time.Millisecond, 30*MaxTimeout, max(b.Max, b.Initial))
+	b.Jitter = d.factor(set.get("jitter"), "jitter", 0, 1, b.Jitter)
 	if b.Max < b.Initial {
 		d.fault(n, "backoff: max (%s) is shorter than initial (%s): swap them", short(b.Max), short(b.Initial))
 	}
 	return b
 }
 
-func (d *decoder) cutOff(n *yaml.Node) CutOff {
+// choice returns one of two words, the first when it is not given or wrong.
+func choice[T ~string](d *decoder, n *yaml.Node, what string, usual, other T) T {
 	if n == nil {
-		return CutOffStop
+		return usual
 	}
-	text, ok := d.text(n, "cut_off", "cut_off: continue")
-	switch choice := CutOff(text); {
+	text, ok := d.text(n, what, what+": "+string(other))
+	switch given := T(text); {
 	case !ok:
-	case choice == CutOffStop || choice == CutOffContinue:
-		return choice
+	case given == usual || given == other:
+		return given
 	default:
-		d.fault(n, "cut_off is %q: write cut_off: stop, or cut_off: continue", clip(text))
+		d.fault(n, "%s is %q: write %s: %s, or %s: %s", what, clip(text), what, usual, what, other)
 	}
-	return CutOffStop
+	return usual
 }
 
 func (d *decoder) env(n *yaml.Node) map[string]string {

@@ -40,7 +40,7 @@ agents:
     max_attempts: 5
     max_losses: 7
     limit: 9
-    backoff: {initial: 2s, factor: 1.5, max: 1m}
+    backoff: {initial: 2s, factor: 1.5, max: 1m, jitter: 0.5}
     env: {PORT: 8080, DEBUG: true, WHEN: 2026-01-02, EMPTY: ""}
     pass_env: [API_KEY]
     schedule: "@every 20s"
@@ -49,6 +49,7 @@ agents:
     args: {path: ., deep: {list: [1, 2.5, null, true, 0x10]}, big: 12345678901234567890123, exact: [1.10, 1e400, 3.14159265358979323846]}
     priority: 2
     cut_off: continue
+    overlap: skip
   count: {command: [./run], queue: shared, dir: /}
 queues:
   shared: {concurrency: 4}
@@ -62,14 +63,14 @@ queues:
 		Agents: []*Spec{{
 			Name: "hash", Description: "Hashes one file", Command: []string{"sh", dir + "/hash.sh", "8"}, Dir: dir, Queue: "hash",
 			Concurrency: 2, Limit: 9, Timeout: 30 * time.Second, KillGrace: time.Second, MaxAttempts: 5, MaxLosses: 7,
-			Backoff: Backoff{Initial: 2 * time.Second, Factor: 1.5, Max: time.Minute},
+			Backoff: Backoff{Initial: 2 * time.Second, Factor: 1.5, Max: time.Minute, Jitter: 0.5},
 			Env:     map[string]string{"PORT": "8080", "DEBUG": "true", "WHEN": "2026-01-02", "EMPTY": ""},
-			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", CatchUp: -1, Spread: 5 * time.Minute, Priority: 2, CutOff: CutOffContinue,
+			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", CatchUp: -1, Spread: 5 * time.Minute, Priority: 2, CutOff: CutOffContinue, Overlap: OverlapSkip,
 			Args: []byte(`{"big":12345678901234567890123,"deep":{"list":[1,2.5,null,true,16]},"exact":[1.10,1e400,3.14159265358979323846],"path":"."}`),
 		}, {
 			Name: "count", Command: []string{dir + "/run"}, Dir: "/", Queue: "shared", Concurrency: 4, Timeout: DefaultTimeout,
 			KillGrace: DefaultKillGrace, MaxAttempts: DefaultMaxAttempts, MaxLosses: DefaultMaxLosses, Backoff: DefaultBackoff, Env: map[string]string{},
-			Args: []byte("{}"), Priority: 1, CutOff: CutOffStop,
+			Args: []byte("{}"), Priority: 1, CutOff: CutOffStop, Overlap: OverlapAllow,
 		}},
 		Queues: []QueueSpec{
 			{Name: "hash", Concurrency: 2, Agents: []string{"hash"}},
@@ -154,6 +155,10 @@ func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 		{"number too big", agent("max_attempts: 99999999999999999999"), `2: max_attempts must be a whole number from 1 to 1000 and is 99999999999999999999: write max_attempts: 3`},
 		{"fraction", agent("priority: 1.5"), `2: priority must be a whole number from 1 to 4 and is 1.5: write priority: 1`},
 		{"cut off", agent("cut_off: never"), `2: cut_off is "never": write cut_off: stop, or cut_off: continue`},
+		{"overlap", agent("overlap: never"), `2: overlap is "never": write overlap: allow, or overlap: skip`},
+		{"limit", agent("limit: 0"), `2: limit must be a whole number from 1 to 10000 and is 0: write limit: 1`},
+		{"losses", agent("max_losses: none"), `2: max_losses must be a whole number from 1 to 1000 and is "none": write max_losses: 3`},
+		{"jitter", agent("backoff: {jitter: 2}"), `2: jitter must be a number from 0 to 1 and is 2: write jitter: 0.1`},
 		{"cut off as a yes", agent("cut_off: [stop]"), `2: cut_off must be text and is a list: write cut_off: continue`},
 		{"backoff factor", agent("backoff: {factor: .nan}"), `2: factor must be a number from 1 to 100 and is .nan: write factor: 2`},
 		{"backoff order", agent("backoff: {initial: 2m, max: 1m}"), `2: backoff: max (1m) is shorter than initial (2m): swap them`},

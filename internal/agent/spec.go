@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"time"
 )
 
@@ -17,7 +18,7 @@ const (
 )
 
 // DefaultBackoff is the wait between attempts where agentos.yaml names none.
-var DefaultBackoff = Backoff{Initial: time.Second, Factor: 2, Max: 5 * time.Minute}
+var DefaultBackoff = Backoff{Initial: time.Second, Factor: 2, Max: 5 * time.Minute, Jitter: 0.1}
 
 // Fleet is a valid agentos.yaml. It is not changed after loading.
 type Fleet struct {
@@ -68,6 +69,7 @@ type Spec struct {
 	Schedule    string            // for ParseSchedule; empty means none
 	CatchUp     time.Duration     // how late a missed time of the schedule is made up for; zero means however late, negative not at all
 	Spread      time.Duration     // within which the schedule's times are put off, by the agent's name
+	Overlap     Overlap           // of scheduled runs
 	Args        json.RawMessage   // a JSON object: the arguments of scheduled runs; never nil
 	Priority    int               // 1 (first) to 4
 	CutOff      CutOff            // what becomes of its attempts when their worker cannot reach the database
@@ -85,6 +87,15 @@ func (s *Spec) Due() (*Schedule, error) {
 	return schedule.Spread(s.Name, s.Spread), nil
 }
 
+// Overlap says what becomes of a tick of an agent's schedule while an earlier job of the agent has not ended.
+type Overlap string
+
+// The values of Overlap. A tick whose predecessor's job still waits is skipped in any case.
+const (
+	OverlapAllow Overlap = "allow" // its job waits, or runs beside the other; the default
+	OverlapSkip  Overlap = "skip"  // the tick is left out
+)
+
 // CutOff says what a worker does with an agent's attempts while it cannot reach the database and others can: their jobs
 // are about to be given to other workers.
 type CutOff string
@@ -100,9 +111,16 @@ type Backoff struct {
 	Initial time.Duration // after the first failed attempt
 	Factor  float64       // by which each further wait grows
 	Max     time.Duration // no wait is longer
+	Jitter  float64       // the share of each wait, 0 to 1, that chance may take off it: what failed together is not to come back together
 }
 
-// Delay returns the wait after the given attempt failed; the first attempt is 1.
+// Wait returns the wait after the given attempt failed, with its jitter.
+func (b Backoff) Wait(attempt int) time.Duration {
+	delay := b.Delay(attempt)
+	return delay - time.Duration(b.Jitter*rand.Float64()*float64(delay))
+}
+
+// Delay returns the longest wait after the given attempt failed; the first attempt is 1.
 func (b Backoff) Delay(attempt int) time.Duration {
 	delay := float64(b.Initial) * math.Pow(b.Factor, float64(max(attempt, 1)-1))
 	if delay >= float64(b.Max) || math.IsNaN(delay) { // infinite when it overflows

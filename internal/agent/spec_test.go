@@ -26,3 +26,22 @@ func TestDelayGrowsAndStaysWithinBounds(t *testing.T) {
 		t.Errorf("zero backoff: %s", got)
 	}
 }
+
+func TestWaitsAreSpread(t *testing.T) {
+	b := Backoff{Initial: time.Minute, Factor: 2, Max: time.Hour, Jitter: 0.25}
+	different := map[time.Duration]bool{}
+	for range 100 {
+		wait := b.Wait(2)
+		different[wait] = true
+		if wait > 2*time.Minute || wait < 90*time.Second {
+			t.Errorf("wait %v", wait)
+		}
+	}
+	if len(different) < 50 {
+		t.Errorf("only %d different waits", len(different))
+	}
+	b.Jitter = 0
+	if got := b.Wait(3); got != 4*time.Minute {
+		t.Errorf("without jitter: %v", got)
+	}
+}

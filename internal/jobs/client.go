@@ -213,7 +213,7 @@ func (g *generation) NextRetry(job *rivertype.JobRow) time.Time {
 	if spec := g.fleet.Agent(job.Kind); spec != nil {
 		backoff = spec.Backoff
 	}
-	return time.Now().Add(backoff.Delay(job.Attempt))
+	return time.Now().Add(backoff.Wait(job.Attempt))
 }
 
 func queuesOf(fleet *agent.Fleet) map[string]river.QueueConfig {

@@ -261,7 +261,7 @@ func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams
 	if err != nil {
 		return nil, err
 	}
-	delay := max(a.spec.Backoff.Delay(a.job.Attempt), retryLeast)
+	delay := max(a.spec.Backoff.Wait(a.job.Attempt), retryLeast)
 	switch {
 	case end.outcome == "cancelled":
 		return riverdriver.JobSetStateCancelled(id, end.ended, failure, nil), nil

@@ -284,6 +284,15 @@ func (s *Service) insertOne(ctx context.Context, p *fleetPlan, schedule *agent.S
 			s.log.Info("skipping a scheduled run: the one before still waits", "agent", spec.Name, "job", row.jobID.Int64, "state", state)
 			return nil
 		}
+		if spec.Overlap == agent.OverlapSkip {
+			switch busy, err := s.isBusy(ctx, tx, spec.Name); {
+			case err != nil:
+				return err
+			case busy:
+				s.log.Info("skipping a scheduled run: an earlier job of the agent has not ended", "agent", spec.Name)
+				return nil
+			}
+		}
 		job, err := s.queue.InsertTx(ctx, tx, params.Args, params.InsertOpts)
 		if err != nil {
 			return err
@@ -310,4 +319,13 @@ func following(schedule *agent.Schedule, due, now time.Time) time.Time {
 func missed(spec *agent.Spec, due, now time.Time) bool {
 	late := now.Sub(due)
 	return spec.CatchUp != 0 && late > max(cmp.Or(spec.CatchUp, 0), onTime)
+}
+
+// isBusy tells whether an agent has a job that runs, waits, or is to be tried again. Jobs that were enqueued for a later time do
+// not count before it.
+func (s *Service) isBusy(ctx context.Context, tx *db.Tx, name string) (busy bool, err error) {
+	err = tx.QueryRowContext(ctx, `select exists (select 1 from river_job where kind = $1
+		and (state in ('available', 'retryable', 'running') or state = 'scheduled' and (scheduled_at <= $2 or attempted_at is not null)))`,
+		name, s.db.Stamp(time.Now())).Scan(&busy)
+	return busy, err
 }

@@ -101,3 +101,53 @@ func TestAChangedScheduleBeginsAnew(t *testing.T) {
 		}
 	})
 }
+
+func TestATickIsLeftOutWhileTheAgentIsBusy(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		dir := t.TempDir()
+		s := start(t, database, agents(
+			sh("tick", gated(dir), "schedule: '@every 1s'", "overlap: skip", "concurrency: 2"),
+			sh("beside", "true", "schedule: '@every 1s'")))
+		later := time.Now().Add(time.Hour)
+		enqueueWith(t, s, EnqueueParams{Agent: "tick", ScheduledAt: &later}) // does not count before it is due
+		until(t, "the first tick runs", func() bool { return exists(dir + "/began") })
+		jobs := func(name string) int { return one[int](t, s, `select count(*) from river_job where kind = $1`, name) }
+		before := jobs("beside")
+		until(t, "further ticks pass", func() bool { return jobs("beside") >= before+2 })
+		if n := jobs("tick"); n != 2 {
+			t.Errorf("%d jobs of an agent that is busy", n)
+		}
+		touch(t, dir+"/gate")
+		until(t, "the next tick comes", func() bool { return jobs("tick") > 2 })
+	})
+}
+
+// What failed at the same moment must not come back at the same moment.
+func TestRetriesOfJobsThatFailedTogetherAreSpread(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		dir := t.TempDir()
+		s := start(t, database, agents(sh("bad", gated(dir)+"; exit 1", "concurrency: 6", "backoff: {initial: 1h, max: 1h, jitter: 0.5}")))
+		for range 6 {
+			enqueue(t, s, "bad")
+		}
+		until(t, "all run", func() bool { return s.active.count() == 6 })
+		touch(t, dir+"/gate")
+		until(t, "all failed", func() bool { return count(t, s, "retryable") == 6 })
+		page, err := s.List(t.Context(), Filter{Agent: "bad"})
+		if err != nil || len(page.Jobs) != 6 {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		soonest, latest := page.Jobs[0].ScheduledAt.Time, page.Jobs[0].ScheduledAt.Time
+		for _, j := range page.Jobs {
+			if j.ScheduledAt.Time.Before(soonest) {
+				soonest = j.ScheduledAt.Time
+			}
+			if j.ScheduledAt.Time.After(latest) {
+				latest = j.ScheduledAt.Time
+			}
+		}
+		if spread := latest.Sub(soonest); spread < 30*time.Second || time.Until(latest) > time.Hour {
+			t.Errorf("the retries are due within %v, the last in %v", spread, time.Until(latest))
+		}
+	})
+}

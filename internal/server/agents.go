@@ -72,13 +72,16 @@ type AgentSpec struct {
 	Command     []string        `json:"command"`
 	Dir         string          `json:"dir"`
 	Queue       string          `json:"queue"`
-	Concurrency int             `json:"concurrency"`
+	Concurrency int             `json:"concurrency" doc:"Attempts at once in each worker"`
+	Limit       *int            `json:"limit" doc:"Attempts at once in all workers together; null means no bound"`
 	TimeoutS    float64         `json:"timeout_s"`
 	KillGraceS  float64         `json:"kill_grace_s" doc:"Between SIGTERM and SIGKILL"`
 	MaxAttempts int             `json:"max_attempts"`
+	MaxLosses   int             `json:"max_losses" doc:"Workers that may die while they run one job before it is discarded"`
 	Backoff     AgentBackoff    `json:"backoff"`
 	Env         []string        `json:"env" doc:"Names of the variables it gets; values may be secret and are not shown"`
 	Schedule    *string         `json:"schedule"`
+	Overlap     string          `json:"overlap" enum:"allow,skip" doc:"Whether a tick is left out while an earlier job of the agent has not ended"`
 	NextRunAt   *time.Time      `json:"next_run_at"`
 	Args        json.RawMessage `json:"args" doc:"The arguments of scheduled runs, secrets redacted by key name"`
 	Priority    int             `json:"priority"`
@@ -90,6 +93,7 @@ type AgentBackoff struct {
 	InitialMS int64   `json:"initial_ms"`
 	Factor    float64 `json:"factor"`
 	MaxMS     int64   `json:"max_ms"`
+	Jitter    float64 `json:"jitter" doc:"The share of each wait, 0 to 1, that chance may take off it"`
 }
 
 func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
@@ -98,11 +102,14 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 	described := AgentSpec{
 		Name: spec.Name, Description: spec.Description, Command: s.Redact.List(spec.Command), Dir: spec.Dir, Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), KillGraceS: spec.KillGrace.Seconds(),
-		MaxAttempts: spec.MaxAttempts, Priority: spec.Priority,
+		MaxAttempts: spec.MaxAttempts, MaxLosses: spec.MaxLosses, Overlap: string(spec.Overlap), Priority: spec.Priority,
 		Backoff: AgentBackoff{
-			InitialMS: spec.Backoff.Initial.Milliseconds(), Factor: spec.Backoff.Factor, MaxMS: spec.Backoff.Max.Milliseconds(),
+			InitialMS: spec.Backoff.Initial.Milliseconds(), Factor: spec.Backoff.Factor, MaxMS: spec.Backoff.Max.Milliseconds(), Jitter: spec.Backoff.Jitter,
 		},
 		Env: listed(names), NextRunAt: s.Jobs.NextRun(spec.Name), Args: json.RawMessage(s.Redact.Any(string(spec.Args))),
+	}
+	if spec.Limit > 0 {
+		described.Limit = &spec.Limit
 	}
 	if spec.Schedule != "" {
 		described.Schedule = &spec.Schedule
