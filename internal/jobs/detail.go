@@ -30,6 +30,10 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
+	err = s.db.Read.QueryRowContext(ctx, `select `+s.sql.losses+` from river_job j where j.id = $1`, id).Scan(&d.Losses)
+	if err != nil {
+		return Detail{}, err
+	}
 	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 order by attempt desc, started_ms desc, id desc limit $2`, id, maxDetailRuns)
 	if d.Runs, err = Collect(rows, err, s.scanRun); err != nil {
 		return Detail{}, err
@@ -48,13 +52,12 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 // Row returns what River knows of a job, without runs. That there is none is sql.ErrNoRows.
 func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
 	var args, tags, failures sql.NullString
-	var losses int
-	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`, `+t.sql.losses+`
-		from river_job j where j.id = $1`, id), &args, &tags, &failures, &losses)
+	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`
+		from river_job j where j.id = $1`, id), &args, &tags, &failures)
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{Job: r.Job, ArgsJSON: t.argsJSON(args, r.size), Tags: []string{}, Errors: t.attemptErrors(failures), Runs: []Run{}, Losses: losses}
+	d := Detail{Job: r.Job, ArgsJSON: t.argsJSON(args, r.size), Tags: []string{}, Errors: t.attemptErrors(failures), Runs: []Run{}}
 	var some []json.RawMessage
 	if tags.Valid && json.Unmarshal([]byte(tags.String), &some) == nil {
 		for _, tag := range some {

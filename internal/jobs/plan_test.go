@@ -84,7 +84,7 @@ func statements(t *testing.T, s *Service) []statement {
 			continue
 		}
 		all = append(all, st)
-		if strings.Contains(st.query, "metadata") && !strings.Contains(st.query, "j.state = 'running'") {
+		if strings.Contains(st.query, "metadata") && !strings.Contains(st.query, "j.state = 'running'") && !strings.Contains(st.query, lossesKey) {
 			t.Errorf("reads metadata, which can be huge:\n%s", st.query)
 		}
 	}

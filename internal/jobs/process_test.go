@@ -225,7 +225,7 @@ func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 
 func TestManyReapersGiveAJobBackOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
-		s := start(t, database, agents(sh("quick", "true")))
+		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("quick", "true"))))
 		other := newService(t, s.db, s.dataDir, s.Fleet())
 		for i := range 20 {
 			insertRunning(t, s, fmt.Sprintf("%sdead-%d@1", workerPrefix, i))
