@@ -78,12 +78,12 @@ func (a *Actions) Delete(ctx context.Context, id int64) error {
 
 // PauseQueue starts no more jobs of a queue.
 func (a *Actions) PauseQueue(ctx context.Context, name string) error {
-	return a.acted(a.actor.PauseQueue(ctx, name), "queue", "agents")
+	return a.acted(a.actor.PauseQueue(ctx, name, nil), "queue", "agents")
 }
 
 // ResumeQueue starts jobs of a queue again.
 func (a *Actions) ResumeQueue(ctx context.Context, name string) error {
-	return a.acted(a.actor.ResumeQueue(ctx, name), "queue", "agents")
+	return a.acted(a.actor.ResumeQueue(ctx, name, nil), "queue", "agents")
 }
 
 // acted has the sections read anew that an act changed.

@@ -54,9 +54,10 @@ func (s *Service) acted(job Job, err error) (Job, error) {
 func (s *Service) PauseQueue(ctx context.Context, name string) error {
 	wait, stop := s.expectPause(ctx, name)
 	defer stop()
-	if err := s.turned(name, s.actor.PauseQueue(ctx, name)); err != nil {
+	if err := s.turned(name, s.actor.PauseQueue(ctx, name, func(tx *db.Tx) error { return s.keep(ctx, tx, name, true) })); err != nil {
 		return err
 	}
+	s.gate.shut(name)
 	wait()
 	return nil
 }
@@ -94,7 +95,11 @@ func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func
 
 // ResumeQueue ends a pause.
 func (s *Service) ResumeQueue(ctx context.Context, name string) error {
-	return s.turned(name, s.actor.ResumeQueue(ctx, name))
+	err := s.actor.ResumeQueue(ctx, name, func(tx *db.Tx) error { return s.keep(ctx, tx, name, false) })
+	if err == nil {
+		s.gate.open(name)
+	}
+	return s.turned(name, err)
 }
 
 // turned is the end of an action on a queue.

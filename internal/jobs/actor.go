@@ -99,21 +99,28 @@ func (a *Actor) Delete(ctx context.Context, id int64, also func(*db.Tx) error) e
 	return err
 }
 
-// PauseQueue lets no further job of a queue begin.
-func (a *Actor) PauseQueue(ctx context.Context, name string) error {
-	return a.turnQueue(ctx, name, "pause", a.queue.QueuePauseTx)
+// PauseQueue lets no further job of a queue begin, and does what comes first in the same transaction; nil: nothing.
+func (a *Actor) PauseQueue(ctx context.Context, name string, first func(*db.Tx) error) error {
+	return a.turnQueue(ctx, name, "pause", first, a.queue.QueuePauseTx)
 }
 
-// ResumeQueue ends a pause.
-func (a *Actor) ResumeQueue(ctx context.Context, name string) error {
-	return a.turnQueue(ctx, name, "resume", a.queue.QueueResumeTx)
+// ResumeQueue ends a pause, as PauseQueue begins one.
+func (a *Actor) ResumeQueue(ctx context.Context, name string, first func(*db.Tx) error) error {
+	return a.turnQueue(ctx, name, "resume", first, a.queue.QueueResumeTx)
 }
 
-func (a *Actor) turnQueue(ctx context.Context, name, what string, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
+func (a *Actor) turnQueue(ctx context.Context, name, what string, first func(*db.Tx) error, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
 	if name == "*" { // River takes it for all queues
 		return ErrorOf(ErrNotFound, "there is no queue %q", name)
 	}
-	err := inTx(ctx, a.db, func(tx *db.Tx) error { return turn(ctx, tx, name, nil) })
+	err := inTx(ctx, a.db, func(tx *db.Tx) error {
+		if first != nil {
+			if err := first(tx); err != nil {
+				return err
+			}
+		}
+		return turn(ctx, tx, name, nil)
+	})
 	if errors.Is(err, rivertype.ErrNotFound) {
 		return ErrorOf(ErrNotFound, "there is no queue %q: River knows those that a client has worked", name)
 	}

@@ -5,10 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
@@ -37,7 +35,11 @@ func (d *riverDriver[T]) PluginInit(*baseservice.Archetype) {}
 func (d *riverDriver[T]) PluginPilot() riverpilot.Pilot     { return d.pilot }
 
 func (d *riverDriver[T]) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
-	return &listener{Listener: d.Driver.GetListener(params), wakes: &d.pilot.wakes}
+	s := d.pilot.service
+	return &listener{
+		Listener: d.Driver.GetListener(params), wakes: &d.pilot.wakes, reconnect: s.lookForPauses,
+		log: func(err error) { s.health.report(listening, db.Explain(err)) },
+	}
 }
 
 // ProducerInit gives River what it tells of the end of each job that it was given.
@@ -243,83 +245,6 @@ func (g *gate) fleetLimit(kind string) int {
 	return g.lane(kind).fleet
 }
 
-// wakes are the queues that River is to look at now.
-type wakes struct {
-	mu      sync.Mutex
-	queues  []string
-	waiting func() // ends a wait for notifications
-}
-
-func (w *wakes) add(queue string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.queues = with(w.queues, queue)
-	if w.waiting != nil {
-		w.waiting()
-	}
-}
-
-// take returns the first of them, as the notification of an insert.
-func (w *wakes) take() *riverdriver.Notification {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.queues) == 0 {
-		return nil
-	}
-	payload := insertPayload(w.queues[0])
-	w.queues = w.queues[1:]
-	return &riverdriver.Notification{Topic: insertTopic, Payload: payload}
-}
-
-// begin makes cancel end the wait that begins, and returns what ends that. With something to take it is cancelled at once.
-func (w *wakes) begin(cancel func()) (end func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.waiting = cancel
-	if len(w.queues) > 0 {
-		cancel()
-	}
-	return func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.waiting = nil
-	}
-}
-
-// listener hears the notifications of the database and our wakes.
-type listener struct {
-	riverdriver.Listener
-	wakes *wakes
-}
-
-func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notification, error) {
-	if woken := l.wakes.take(); woken != nil && ctx.Err() == nil {
-		return woken, nil
-	}
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	end := l.wakes.begin(cancel)
-	heard, err := l.Listener.WaitForNotification(waiting)
-	end()
-	if err != nil && ctx.Err() == nil && waiting.Err() != nil {
-		if woken := l.wakes.take(); woken != nil {
-			return woken, nil
-		}
-	}
-	return heard, err
-}
-
-// insertTopic is where River announces inserted jobs.
-const insertTopic = "river_insert"
-
-func insertPayload(queue string) string {
-	text, err := json.Marshal(map[string]string{"queue": queue})
-	if err != nil {
-		panic(fmt.Sprintf("a queue's name cannot be JSON: %v", err)) // a string always can
-	}
-	return string(text)
-}
-
 // wake lets River look at a queue again, in the generation that fetches.
 func (s *Service) wake(queue string) {
 	if g := s.current.Load(); g != nil {
@@ -342,11 +267,18 @@ func (s *Service) lookForJobs() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
-		queues, err := s.waitingQueues(ctx)
+		waiting, paused, err := s.waitingQueues(ctx)
 		cancel()
 		s.health.report("look for waiting jobs", err)
+		if err != nil {
+			continue
+		}
+		s.gate.setPaused(paused)
 		g := s.current.Load()
-		for _, queue := range queues {
+		if s.missed.Swap(false) {
+			g.tellPauses(paused)
+		}
+		for _, queue := range waiting {
 			if g.serves[queue] {
 				g.pilot.wakes.add(queue)
 			}
@@ -354,16 +286,28 @@ func (s *Service) lookForJobs() {
 	}
 }
 
-// waitingQueues returns the queues with waiting jobs that are not paused, by one step down River's index for each.
-func (s *Service) waitingQueues(ctx context.Context) ([]string, error) {
+// waitingQueues returns the queues with waiting jobs that are not paused, by one step down River's index for each, and those that
+// are paused.
+func (s *Service) waitingQueues(ctx context.Context) (waiting, paused []string, err error) {
 	rows, err := s.db.Read.QueryContext(ctx, `with recursive waiting(queue) as (
 			select (select queue from river_job where state = 'available' order by queue limit 1)
 			union all
 			select (select j.queue from river_job j where j.state = 'available' and j.queue > waiting.queue order by j.queue limit 1)
 			from waiting where waiting.queue is not null)
-		select queue from waiting where queue is not null
-			and not exists (select 1 from river_queue q where q.name = waiting.queue and q.paused_at is not null)`)
-	return Collect(rows, err, func(rows *sql.Rows) (queue string, err error) { return queue, rows.Scan(&queue) })
+		select queue, 0 from waiting where queue is not null
+			and not exists (select 1 from river_queue q where q.name = waiting.queue and q.paused_at is not null)
+		union all select name, 1 from river_queue where paused_at is not null`)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (queue string, err error) {
+		var isPaused int
+		err = rows.Scan(&queue, &isPaused)
+		if isPaused == 1 {
+			paused = append(paused, queue)
+		} else {
+			waiting = append(waiting, queue)
+		}
+		return queue, err
+	})
+	return waiting, paused, err
 }
 
 // ownPoll is how often River looks at a queue by itself, which lookForJobs does for it.

@@ -25,6 +25,7 @@ type gate struct {
 	reserved int                          // of fetches under way
 	suspect  *rivertype.JobRow            // the one in hand that has lost several workers, see losses.go
 	blocked  []string                     // queues that all slots together kept from jobs, the longest waiting first
+	paused   map[string]bool              // queues of which nothing is fetched, whether River was told or not
 	restTill time.Time                    // nothing is fetched before
 	failures int                          // of this host, in a row
 }
@@ -79,7 +80,7 @@ func (g *gate) ask(queue string, kinds []string, want int) permit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := permit{queue: queue, most: want, tight: map[string]int{}}
-	if time.Now().Before(g.restTill) {
+	if g.paused[queue] || time.Now().Before(g.restTill) {
 		p.most = 0
 		return p
 	}
@@ -108,6 +109,35 @@ func (g *gate) ask(queue string, kinds []string, want int) permit {
 	}
 	g.reserved += p.most
 	return p
+}
+
+// setPaused says which queues are paused.
+func (g *gate) setPaused(queues []string) {
+	paused := map[string]bool{}
+	for _, queue := range queues {
+		paused[queue] = true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paused = paused
+}
+
+// shut pauses a queue.
+func (g *gate) shut(queue string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.paused == nil {
+		g.paused = map[string]bool{}
+	}
+	g.paused[queue] = true
+}
+
+// open ends the pause of a queue.
+func (g *gate) open(queue string) {
+	g.mu.Lock()
+	delete(g.paused, queue)
+	g.mu.Unlock()
+	g.wake(queue)
 }
 
 // claim reserves slots of one agent, at most n, and returns how many. The caller returns them by settle.

@@ -26,6 +26,9 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 	if err := s.loadSchedule(ctx, fleet); err != nil {
 		return Explain("load the schedule", err)
 	}
+	if err := s.keepPauses(ctx); err != nil { // of queues that are back
+		return Explain("keep the pauses of queues", err)
+	}
 	absentBefore, absent := s.absent(), s.absentHere(fleet)
 	s.lacks.Store(&absent)
 	if s.id != "" {

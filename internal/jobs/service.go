@@ -67,6 +67,7 @@ type Service struct {
 	fleet   atomic.Pointer[agent.Fleet]
 	current atomic.Pointer[generation] // nil until attempts can run
 	gate    *gate
+	missed  atomic.Bool // River may have missed what was announced, see pauses.go
 	active  *activeSet
 	logs    *logBook
 	keep    keeping

@@ -46,6 +46,7 @@ type dialect struct {
 	oldestMS      string // of a group of jobs: when the first of those that are available is due
 	endText       string // finalized_at, as one can compare with it
 	endIsText     string // whether one can
+	now           string // the database's clock, for a time of River's
 	nowMS         string // the database's clock: the one that all its users share
 }
 
@@ -84,6 +85,7 @@ var sqliteDialect = &dialect{
 		'$.agentos_losses', $%[1]d)`,
 	withError: `jsonb_insert(case when json_valid(errors, 9) and json_type(errors) = 'array' then errors else jsonb('[]') end,
 		'$[#]', jsonb($%[1]d))`,
+	now:   `datetime('now', 'subsec')`,
 	nowMS: `cast(unixepoch('subsec') * 1000 as integer)`,
 }
 
@@ -129,6 +131,7 @@ var postgresDialect = &dialect{
 		then least((j.metadata ->> 'agentos_losses')::numeric, 1000000)::int else 0 end`,
 	withLosses: `case when jsonb_typeof(metadata) = 'object' then metadata else '{}' end || jsonb_build_object('agentos_losses', $%[1]d::int)`,
 	withError:  `array_append(errors, $%[1]d::jsonb)`,
+	now:        `now()`,
 }
 
 const (

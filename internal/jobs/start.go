@@ -125,6 +125,9 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.loadSchedule(ctx, fleet); err != nil {
 		return Explain("load the schedule", err)
 	}
+	if err := s.keepPauses(ctx); err != nil {
+		return Explain("keep the pauses of queues", err)
+	}
 	if generation != nil {
 		s.gate.setLimits(s.mine(fleet))
 		if err := generation.start(); err != nil {

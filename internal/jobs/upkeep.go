@@ -11,10 +11,14 @@ import (
 // lookEvery is how often each worker looks at its jobs and at the other workers.
 const lookEvery = time.Second
 
+// keepEvery is how often pauses are looked after.
+const keepEvery = 5 * time.Second
+
 // upkeep watches for jobs that were cancelled or given away elsewhere, and takes over those of dead workers.
 func (s *Service) upkeep() {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	kept := time.Now() // at the start
 	for {
 		select {
 		case <-s.tending.Done():
@@ -24,6 +28,10 @@ func (s *Service) upkeep() {
 		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
 		s.health.report("look after the running jobs", s.checkHeld(ctx))
 		s.health.report("take over the jobs of dead workers", s.reap(ctx))
+		if time.Since(kept) >= keepEvery {
+			kept = time.Now()
+			s.health.report("keep the pauses of queues", s.keepPauses(ctx))
+		}
 		cancel()
 	}
 }

@@ -64,3 +64,9 @@ create table task_lease (
 -- Rows are deleted as fast as they come: what they took is to be free again before the tables grow.
 alter table run_log set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000);
 alter table run set (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
+-- The queues that somebody paused. River forgets it with the row of a queue that nobody has worked for a day.
+create table queue_pause (
+    queue     text primary key,
+    paused_ms bigint not null, -- since when
+    seen_ms   bigint not null  -- when this and the row of River's queue were made to agree
+);
