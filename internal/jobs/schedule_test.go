@@ -139,10 +139,10 @@ func TestRetriesOfJobsThatFailedTogetherAreSpread(t *testing.T) {
 		}
 		soonest, latest := page.Jobs[0].ScheduledAt.Time, page.Jobs[0].ScheduledAt.Time
 		for _, j := range page.Jobs {
-			if j.ScheduledAt.Time.Before(soonest) {
+			if j.ScheduledAt.Before(soonest) {
 				soonest = j.ScheduledAt.Time
 			}
-			if j.ScheduledAt.Time.After(latest) {
+			if j.ScheduledAt.After(latest) {
 				latest = j.ScheduledAt.Time
 			}
 		}
