@@ -54,7 +54,7 @@ func (s *Service) acted(job Job, err error) (Job, error) {
 func (s *Service) PauseQueue(ctx context.Context, name string) error {
 	wait, stop := s.expectPause(ctx, name)
 	defer stop()
-	if err := s.turned(name, s.actor.PauseQueue(ctx, name, func(tx *db.Tx) error { return s.keep(ctx, tx, name, true) })); err != nil {
+	if err := s.turned(name, s.actor.PauseQueue(ctx, name, func(tx *db.Tx) error { return s.notePause(ctx, tx, name, true) })); err != nil {
 		return err
 	}
 	s.gate.shut(name)
@@ -95,7 +95,7 @@ func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func
 
 // ResumeQueue ends a pause.
 func (s *Service) ResumeQueue(ctx context.Context, name string) error {
-	err := s.actor.ResumeQueue(ctx, name, func(tx *db.Tx) error { return s.keep(ctx, tx, name, false) })
+	err := s.actor.ResumeQueue(ctx, name, func(tx *db.Tx) error { return s.notePause(ctx, tx, name, false) })
 	if err == nil {
 		s.gate.open(name)
 	}

@@ -86,8 +86,8 @@ func (s *Service) keepPause(ctx context.Context, p pause) error {
 	})
 }
 
-// keep notes in the transaction that pauses or resumes a queue what is to hold.
-func (s *Service) keep(ctx context.Context, tx *db.Tx, queue string, paused bool) error {
+// notePause notes in the transaction that pauses or resumes a queue what is to hold.
+func (s *Service) notePause(ctx context.Context, tx *db.Tx, queue string, paused bool) error {
 	// River has no row of a queue that nobody has worked yet, or for long.
 	_, err := tx.ExecContext(ctx, `insert into river_queue (name, created_at, updated_at) select $1, `+s.sql.now+`, `+s.sql.now+`
 		where $2 or exists (select 1 from queue_pause where queue = $1) on conflict (name) do nothing`, queue, worked(s.Fleet(), queue))
