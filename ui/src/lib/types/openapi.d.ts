@@ -469,6 +469,11 @@ export interface components {
             factor: number;
             /** Format: int64 */
             initial_ms: number;
+            /**
+             * Format: double
+             * @description The share of each wait, 0 to 1, that chance may take off it
+             */
+            jitter: number;
             /** Format: int64 */
             max_ms: number;
         };
@@ -515,7 +520,10 @@ export interface components {
             args: unknown;
             backoff: components["schemas"]["AgentBackoff"];
             command: string[];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Attempts at once in each worker
+             */
             concurrency: number;
             description: string;
             dir: string;
@@ -526,8 +534,18 @@ export interface components {
              * @description Between SIGTERM and SIGKILL
              */
             kill_grace_s: number;
+            /**
+             * Format: int64
+             * @description Attempts at once in all workers together; null means no bound
+             */
+            limit: number | null;
             /** Format: int64 */
             max_attempts: number;
+            /**
+             * Format: int64
+             * @description Workers that may die while they run one job before it is discarded
+             */
+            max_losses: number;
             name: string;
             /** Format: date-time */
             next_run_at: string | null;
@@ -536,6 +554,11 @@ export interface components {
              * @description Sort ascending by this
              */
             order: number;
+            /**
+             * @description Whether a tick is left out while an earlier job of the agent has not ended
+             * @enum {string}
+             */
+            overlap: "allow" | "skip";
             /** Format: int64 */
             priority: number;
             queue: string;
@@ -754,6 +777,11 @@ export interface components {
              * @description The run whose log is the one to show
              */
             log_run_id: number | null;
+            /**
+             * Format: int64
+             * @description Workers that died while they ran this job, since it was last retried by hand; at its agent's max_losses it is discarded
+             */
+            losses: number;
             /** Format: int64 */
             max_attempts: number;
             /**
