@@ -56,6 +56,7 @@ create table task_lease (
     task     text primary key,
     holder   text not null,
     until_ms bigint not null -- by the database's clock
+);
 -- The queues that somebody paused. River forgets it with the row of a queue that nobody has worked for a day.
 create table queue_pause (
     queue     text primary key,
