@@ -22,7 +22,7 @@ type Attempt struct {
 	Args        json.RawMessage // goes to standard input; empty means {}
 	WorkDir     string          // AGENTOS_AGENT_DATA; made when it is not there
 	Shim        []string        // argv that runs ShimMain, see SelfShim
-	OnLine      func(Line)      // called for each line, in order, from one goroutine; nil drops them. While it blocks, so may the program
+	OnLine      func(Line)      // called for each line, in order, never two at once; nil drops them. While it blocks, so may the program
 
 	// FleetEnv are variables by which the commands of agentos find the fleet: no secrets.
 	FleetEnv map[string]string
@@ -31,6 +31,10 @@ type Attempt struct {
 	// or swapped out, keeps its pipes open, and its job may be given to another. It shows life once a second, so less
 	// than a few seconds is too little. Zero = it may stand still. The attempt then ends at most a second later.
 	Fence time.Duration
+
+	// Leave ends the wait for a process of the attempt that cannot be ended, because it runs as another user. Until then, and
+	// by default for ever, Run waits for it: nothing else is to begin beside it.
+	Leave <-chan struct{}
 
 	// Hold is a file that stays open until nothing of the attempt runs any more, also when this process is killed: with
 	// its lock on it, others see by that lock when the attempt is over. It is not closed. Nil = none.
@@ -62,10 +66,10 @@ func SelfShim() []string {
 	return []string{self, "shim"}
 }
 
-// Run makes one attempt and returns when no process of it is left.
+// Run makes one attempt and returns when no process of it is left, save when [Attempt.Leave] says to leave one.
 //
 // The error is nil only for exit status 0. Otherwise it is a [*StartError], an [*ExitError], an [*EnqueueError],
-// [ErrShimLost], [ErrFenced], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
+// [ErrShimLost], [ErrFenced], [ErrLeft], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
 // ([ErrTimeout] for the timeout).
 // The result is filled in as far as it is known, in each case.
 func Run(ctx context.Context, a Attempt) (Result, error) {

@@ -20,6 +20,10 @@ func (timeoutError) Is(target error) bool { return target == context.DeadlineExc
 // come is not known.
 var ErrShimLost = errors.New("the attempt's supervisor process was killed")
 
+// ErrLeft means that a process of the attempt could not be ended and that [Attempt.Leave] said to wait for it no longer. The
+// supervisor process goes on waiting, and holds [Attempt.Hold] open.
+var ErrLeft = errors.New("a process of the attempt could not be ended and still runs")
+
 // ErrFenced means that this process stood still for longer than [Attempt.Fence], and that the attempt was ended meanwhile
 // without SIGTERM: its job may have been given to another.
 var ErrFenced = errors.New("this worker stood still for too long, so the attempt's supervisor process ended it")

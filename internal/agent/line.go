@@ -26,6 +26,7 @@ type Line struct {
 	Retry    *time.Duration // how long to wait before the next attempt at the job, if there is one
 
 	structured bool // it was an object
+	ours       bool // the agent did not write it
 }
 
 // Usage is what the agent says it consumed since its last such line: the amounts of an attempt add up.

@@ -44,11 +44,14 @@ type process struct {
 	streams sync.WaitGroup
 	result  Result
 
-	pid     int
-	refused string    // the first enqueue request that cannot be honoured
-	last    []Line    // the last messages
-	why     diagnosis // that it failed, if it did
-	queued  int       // bytes of arguments in result.Enqueue
+	pid  int
+	left bool // processes of it live, and this process has to go
+
+	lines   sync.Mutex // guards what follows: lines come from the program, and some from here
+	refused string     // the first enqueue request that cannot be honoured
+	last    []Line     // the last messages
+	why     diagnosis  // that it failed, if it did
+	queued  int        // bytes of arguments in result.Enqueue
 }
 
 // start starts the shim, which starts the program.
@@ -76,6 +79,7 @@ func (p *process) start(o shim.Order) error {
 		p.shim.ExtraFiles = append(p.shim.ExtraFiles, p.attempt.Hold)
 	}
 	p.shim.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, so that Ctrl-C reaches only the host
+	adoptOrphans()
 	err = p.shim.Start()
 	pipes.closeTheirs()
 	if err != nil {
@@ -140,10 +144,6 @@ func (p *process) finish(ctx context.Context) (Result, error) {
 		p.abandon()
 	}
 	p.drain()
-	if end.Left > 0 {
-		text := fmt.Sprintf("%d processes of this attempt could not be killed and still run", end.Left)
-		p.line(Line{At: time.Now(), Level: "error", Msg: text, HasMsg: true})
-	}
 	if end.Step != shim.Ended {
 		p.result.Ended = time.Now()
 	}
@@ -159,6 +159,8 @@ func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
 	end.Code = -1
 	cancelled := ctx.Done()
 	var hung, beat, kill <-chan time.Time
+	var leave <-chan struct{}
+	kept := false
 	if p.attempt.Fence > 0 {
 		ticker := time.NewTicker(beatEvery)
 		defer ticker.Stop()
@@ -172,9 +174,11 @@ func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
 				return end, done
 			case r.Step == shim.Ended:
 				end, p.result.Ended = r, time.Now()
+			case r.Step == shim.Kept: // the shim waits, and so do we: nothing else of the job may begin beside it
+				kept, hung, leave = true, nil, p.attempt.Leave
+				p.tellKept(r.PID, r.Errno == int(syscall.EPERM))
 			case r.Step == shim.Swept:
 				done = true
-				end.Left = r.Left
 			}
 		case <-beat:
 			p.say(shim.Beat)
@@ -185,13 +189,28 @@ func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
 			if h := new(hurry); errors.As(context.Cause(ctx), &h) && h.grace < grace {
 				grace, kill = h.grace, time.After(h.grace)
 			}
-			hung = time.After(grace + shim.SweepFor + drainFor)
+			if !kept {
+				hung = time.After(grace + shim.SweepFor + drainFor)
+			}
 		case <-kill:
 			_ = p.pipes.control.ours.Close() // the shim then kills, as if this process had died
 		case <-hung:
 			return end, false
+		case <-leave:
+			p.left = true
+			return end, true
 		}
 	}
+}
+
+// tellKept puts into the log that a process of the attempt could not be ended.
+func (p *process) tellKept(pid int, otherUser bool) {
+	why := "could not be ended"
+	if otherUser {
+		why = "runs as another user and could not be ended"
+	}
+	text := fmt.Sprintf("a process of this attempt, PID %d, %s: end it by hand. Until it ends the attempt goes on and keeps its slot, so that no other attempt runs beside it", pid, why)
+	p.line(Line{At: time.Now(), Level: "error", Msg: text, HasMsg: true, ours: true})
 }
 
 // say sends the shim a word. It fails when the shim is gone, which the reports tell, and when the shim hangs and has
@@ -209,6 +228,7 @@ func (p *process) abandon() {
 	}
 	for range p.reports { // until the shim has ended
 	}
+	p.endOrphans()
 }
 
 // drain waits for the rest of the output and closes our ends.
@@ -229,6 +249,8 @@ func (p *process) drain() {
 // outcome is the error of Run.
 func (p *process) outcome(ctx context.Context, end shim.Report) error {
 	switch {
+	case p.left:
+		return ErrLeft
 	case end.Step == shim.Ended && end.Code == 0 && !end.Stopped:
 		if p.refused != "" {
 			return &EnqueueError{Text: p.refused}
@@ -249,7 +271,7 @@ func (p *process) outcome(ctx context.Context, end shim.Report) error {
 // readReports passes on what the shim says until it ends, and collects it.
 func (p *process) readReports() {
 	defer close(p.reports)
-	for range 3 { // started, ended, swept
+	for range 4 { // started, kept perhaps, ended, swept
 		next, err := shim.ReadReport(p.pipes.reports.ours)
 		if err != nil {
 			break
@@ -278,6 +300,8 @@ func (p *process) collect() {
 }
 
 func (p *process) line(l Line) {
+	p.lines.Lock()
+	defer p.lines.Unlock()
 	if l.Retry != nil {
 		p.result.RetryAfter = l.Retry
 	}
@@ -295,7 +319,9 @@ func (p *process) line(l Line) {
 		p.refused = l.Refused
 	}
 	if l.HasMsg {
-		p.why.add(l)
+		if !l.ours {
+			p.why.add(l)
+		}
 		if len(p.last) == lastLines {
 			p.last = p.last[1:]
 		}

@@ -457,6 +457,13 @@ func hostMain(args []string) int {
 			return 2
 		}
 	}
+	a.Spec.Timeout, _ = time.ParseDuration(os.Getenv("HOST_TIMEOUT"))
+	a.OnLine = func(l Line) { fmt.Fprintln(os.Stderr, l.Level, l.Msg) }
+	if within, err := time.ParseDuration(os.Getenv("HOST_LEAVES_AFTER")); err == nil {
+		leave := make(chan struct{})
+		time.AfterFunc(within, func() { close(leave) })
+		a.Leave = leave
+	}
 	_, err := Run(context.Background(), a)
 	fmt.Fprintln(os.Stderr, "the host's Run returned:", err)
 	return 1

@@ -63,7 +63,7 @@ func shimOf(t *testing.T, parent int) int {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		stat, _ := os.ReadFile(path)
-		if fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]); len(fields) > 1 && string(fields[1]) == strconv.Itoa(parent) && bytes.Contains(stat, []byte("(shim test)")) {
+		if fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]); len(fields) > 1 && string(fields[0]) != "Z" && string(fields[1]) == strconv.Itoa(parent) && bytes.Contains(stat, []byte("(shim test)")) {
 			pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
 			return pid
 		}

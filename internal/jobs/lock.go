@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +36,22 @@ func hostOf(worker string) string {
 	return rest
 }
 
+// processGone tells whether the process of a worker of this host has ended.
+func processGone(worker string) bool {
+	rest, _, _ := cutLast(worker)
+	_, text, _ := cutLast(rest)
+	pid, err := strconv.Atoi(text)
+	return err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+}
+
+func cutLast(id string) (before, after string, found bool) {
+	at := strings.LastIndexByte(id, '-')
+	if at < 0 {
+		return id, "", false
+	}
+	return id[:at], id[at+1:], true
+}
+
 // hostName is the host's name, short and free of what would spoil an id or a file name.
 func hostName() string {
 	name, err := os.Hostname()
@@ -51,7 +69,12 @@ func hostName() string {
 
 // workerLock is a lock on a file that the kernel releases when the process dies, however it dies. Others on the host see
 // by it at once whether a worker lives.
-type workerLock struct{ file *os.File }
+//
+// The shims of its attempts hold the file open too: it is locked as long as anything of them runs.
+type workerLock struct {
+	file *os.File
+	keep atomic.Bool // the file stays when this process ends: something of an attempt still runs
+}
 
 func lockPath(dataDir, worker string) string {
 	return filepath.Join(dataDir, "workers", worker+".lock")
@@ -76,6 +99,9 @@ func lockWorker(dataDir, worker string) (*workerLock, error) {
 func (l *workerLock) release() error {
 	if l == nil {
 		return nil
+	}
+	if l.keep.Load() {
+		return l.file.Close()
 	}
 	return errors.Join(removeIfThere(l.file.Name()), l.file.Close())
 }

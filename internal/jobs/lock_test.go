@@ -1,8 +1,14 @@
 package jobs
 
 import (
+	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
 func TestALockTellsWhetherItsProcessLives(t *testing.T) {
@@ -49,4 +55,37 @@ func TestWorkerIDsAreOurs(t *testing.T) {
 			t.Errorf("%q is on host %q", foreign, host)
 		}
 	}
+}
+
+// What a worker that is gone has left running holds its lock: its jobs are given to nobody else on this host meanwhile.
+func TestAWorkerIsNotDeadWhileItsAttemptsLive(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		dir := t.TempDir()
+		s := newService(t, database, dir, fleetOf(t, agents(sh("one", "true"))))
+		gone := exec.Command("true")
+		if err := gone.Run(); err != nil {
+			t.Fatal(err)
+		}
+		id := fmt.Sprintf("%s%s-%d-abcd1234", workerPrefix, hostName(), gone.Process.Pid)
+		lock, err := lockWorker(dir, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		insertWorker(t, s, id, time.Now().Add(-time.Hour))
+		exec1(t, s, `update worker set host = $2 where id = $1`, id, hostName())
+		if err := s.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.watch.workers[id].since = time.Now().Add(-time.Hour)
+		if s.dead(id) {
+			t.Error("it is held for dead while the lock is")
+		}
+		lock.keep.Store(true)
+		if err := lock.release(); err != nil || stateOfLock(dir, id) != lockFree {
+			t.Errorf("the file is gone with the process: %v", err)
+		}
+		if !s.dead(id) {
+			t.Error("it is not held for dead when nothing holds the lock")
+		}
+	})
 }

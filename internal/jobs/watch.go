@@ -81,8 +81,15 @@ func (s *Service) dead(worker string) bool {
 		return true // it signed off, or was forgotten long ago; burying it makes sure
 	}
 	if s.db.Kind == db.Postgres {
-		return row.state == "lost" || row.host == hostName() && stateOfLock(s.dataDir, worker) == lockFree ||
-			s.watch.looked.Sub(row.since) > silentFor
+		if row.state != "lost" && row.host == hostName() {
+			switch lock := stateOfLock(s.dataDir, worker); {
+			case lock == lockFree:
+				return true
+			case lock == lockHeld && processGone(worker): // what its attempts left is not ended yet, or cannot be
+				return false
+			}
+		}
+		return row.state == "lost" || s.watch.looked.Sub(row.since) > silentFor
 	}
 	switch stateOfLock(s.dataDir, worker) {
 	case lockFree:

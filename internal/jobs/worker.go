@@ -68,6 +68,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	result, err := a.run(ctx)
 	s.active.over()
 	s.done.Add(1)
+	if errors.Is(err, agent.ErrLeft) {
+		s.lock.keep.Store(true)
+	}
 	err = a.finish(ctx, result, a.ifAbsent(err))
 	if !a.handedOver {
 		a.ended()
@@ -135,7 +138,7 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 	return s.run(ctx, agent.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim, FleetEnv: s.fleetEnv(),
-		Fence: s.fence(), Hold: s.lock.file,
+		Fence: s.fence(), Hold: s.lock.file, Leave: s.life.Done(),
 		OnLine: func(line agent.Line) {
 			line.Msg = a.said.Line(line.Msg)
 			s.logs.add(a.runID, line)

@@ -55,8 +55,6 @@ func killDescendants() {
 	}
 }
 
-func countDescendants() int { return len(descendants()) }
-
 // descendants lists the living processes below this one.
 func descendants() []int {
 	children := map[int][]int{}

@@ -16,8 +16,12 @@ const (
 
 	sweepEvery = 20 * time.Millisecond
 
-	// SweepFor is the time after which what cannot be killed is reported and left.
+	// SweepFor is the time after which what cannot be killed is reported. It is waited for, however long that takes.
 	SweepFor = 5 * time.Second
+
+	// lookEvery is how often what was killed and lives is killed again, and looked at: one that runs as another user
+	// is reported at the first look.
+	lookEvery = 500 * time.Millisecond
 
 	// secondLook is how long the host has, after the fence has passed, to be heard after all: on a machine that stood
 	// still altogether its word may be on its way.
@@ -35,6 +39,8 @@ type supervisor struct {
 	began   time.Time
 
 	stopped, fenced bool
+	killed          time.Time // when the attempt was killed first
+	kept            bool      // it is reported that something of it could not be
 }
 
 func (s *supervisor) run() int {
@@ -54,7 +60,8 @@ func (s *supervisor) run() int {
 		result.Code, result.Signal = -1, int(status.Signal())
 	}
 	_ = s.send(result)
-	return s.send(Report{Step: Swept, Left: s.sweep()})
+	s.sweep()
+	return s.send(Report{Step: Swept})
 }
 
 // start forks the child and lets go of the three standard files, so that their other ends see when the child has.
@@ -122,7 +129,11 @@ func (s *supervisor) watchHost() <-chan struct{} {
 
 // supervise waits for the child's end, bringing it about when the host says so, is silent for too long, or is gone.
 func (s *supervisor) supervise(orders <-chan struct{}, signals <-chan os.Signal) syscall.WaitStatus {
-	var grace, fence <-chan time.Time
+	var grace, fence, look <-chan time.Time
+	kill := func() {
+		s.kill()
+		look = time.After(lookEvery)
+	}
 	terminate := func() {
 		if !s.stopped {
 			s.stopped = true
@@ -144,7 +155,7 @@ func (s *supervisor) supervise(orders <-chan struct{}, signals <-chan os.Signal)
 				continue
 			}
 			orders, fence, s.stopped = nil, nil, true
-			s.kill()
+			kill()
 		case <-fence:
 			silent := time.Since(s.began) - time.Duration(s.heard.Load())
 			switch {
@@ -154,12 +165,15 @@ func (s *supervisor) supervise(orders <-chan struct{}, signals <-chan os.Signal)
 				suspect, fence = true, time.After(secondLook)
 			default:
 				fence, s.stopped, s.fenced = nil, true, true
-				s.kill()
+				kill()
 			}
 		case <-signals: // someone stops this attempt by hand
 			terminate()
 		case <-grace:
-			s.kill()
+			kill()
+		case <-look:
+			s.reportKept(s.survivors())
+			kill()
 		}
 	}
 }
@@ -169,20 +183,56 @@ func (s *supervisor) kill() {
 	_ = syscall.Kill(-s.child, syscall.SIGKILL)
 	_ = syscall.Kill(s.child, syscall.SIGKILL) // it may have left its group
 	killDescendants()
+	if s.killed.IsZero() {
+		s.killed = time.Now()
+	}
 }
 
-// sweep kills what the child left behind and returns how many processes it could not kill.
-func (s *supervisor) sweep() int {
+// survivors lists the processes of the attempt that live.
+func (s *supervisor) survivors() []int {
+	if found := descendants(); found != nil {
+		return found
+	}
+	return []int{s.child}
+}
+
+// reportKept says, once, that something of the attempt could not be killed: it runs as another user, which only root may
+// end, or the system holds it.
+func (s *supervisor) reportKept(living []int) {
+	if s.kept || len(living) == 0 {
+		return
+	}
+	r := Report{Step: Kept, PID: living[0], Left: len(living)}
+	for _, pid := range living {
+		if errors.Is(syscall.Kill(pid, 0), syscall.EPERM) {
+			r.PID, r.Errno = pid, int(syscall.EPERM)
+			break
+		}
+	}
+	if r.Errno == 0 && time.Since(s.killed) < SweepFor {
+		return
+	}
+	s.kept = true
+	_ = s.send(r)
+}
+
+// sweep kills what the child left behind, and returns when nothing is left.
+func (s *supervisor) sweep() {
 	_ = syscall.Kill(-s.child, syscall.SIGKILL)
-	deadline := time.After(SweepFor)
-	for wait := nothingLeft; ; wait = sweepEvery {
+	if s.killed.IsZero() {
+		s.killed = time.Now()
+	}
+	began := time.Now()
+	for wait := nothingLeft; ; wait = sweepEvery { // ends when the last one does
+		if time.Since(began) > lookEvery {
+			wait = lookEvery
+			s.reportKept(descendants())
+		}
 		select {
 		case <-s.alone:
-			return 0
+			return
 		case <-time.After(wait):
 			killDescendants()
-		case <-deadline:
-			return countDescendants()
 		}
 	}
 }

@@ -76,11 +76,12 @@ func ReadOrder(r io.Reader) (o Order, err error) {
 	return o, p.err
 }
 
-// A Report is one step of an attempt: started or failed to, then ended, then swept.
+// A Report is one step of an attempt: started or failed to, then ended, then swept. Between these it may be that something
+// of it is kept.
 type Report struct {
 	Step  Step
-	PID   int    // Started
-	Errno int    // Failed, by the number of a system error
+	PID   int    // Started; Kept: of one process that could not be killed
+	Errno int    // Failed, by the number of a system error; Kept: EPERM when that process runs as another user
 	Error string // Failed, for another reason
 
 	Code    int  // Ended: exit status; -1 with Signal
@@ -88,7 +89,7 @@ type Report struct {
 	Stopped bool // Ended: the shim had begun to stop it
 	Fenced  bool // Ended: the shim had begun to stop it because the host was silent
 
-	Left int // Swept: no descendant is left, except for so many that could not be killed
+	Left int // Kept: how many processes live
 }
 
 // A Step is what a report tells.
@@ -99,7 +100,8 @@ const (
 	Started Step = 'S'
 	Failed  Step = 'F'
 	Ended   Step = 'E'
-	Swept   Step = 'W'
+	Swept   Step = 'W' // nothing is left
+	Kept    Step = 'K' // what was killed still lives, and is waited for
 )
 
 const reportSize = 1 + 1 + 6*4 // step, flags, numbers; then the text
