@@ -38,18 +38,9 @@ func hostOf(worker string) string {
 
 // processGone tells whether the process of a worker of this host has ended.
 func processGone(worker string) bool {
-	rest, _, _ := cutLast(worker)
-	_, text, _ := cutLast(rest)
-	pid, err := strconv.Atoi(text)
+	parts := strings.Split(worker, "-") // ..., the pid, the random part
+	pid, err := strconv.Atoi(parts[max(len(parts)-2, 0)])
 	return err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH)
-}
-
-func cutLast(id string) (before, after string, found bool) {
-	at := strings.LastIndexByte(id, '-')
-	if at < 0 {
-		return id, "", false
-	}
-	return id[:at], id[at+1:], true
 }
 
 // hostName is the host's name, short and free of what would spoil an id or a file name.
