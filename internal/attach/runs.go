@@ -3,15 +3,16 @@ package attach
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/redact"
 )
 
 const (
@@ -19,8 +20,15 @@ const (
 	attemptBits = 15
 	// maxLogs bounds the metadata, in bytes, that is looked at for log lines in the list of the newest.
 	maxLogs = 64 << 10
-	// maxOutput bounds the metadata, in bytes, in which a job's output is looked for.
-	maxOutput = 1 << 20
+	// maxOutput bounds the metadata, in bytes as stored, in which a job's output is looked for.
+	maxOutput = 16 << 20
+	// inlineOutput is what a job's page has of an output.
+	inlineOutput = 64 << 10
+	// maxLatest is how much of a log the newest lines are taken from.
+	maxLatest = 8 << 10
+	// Of a longer log the beginning and the end are read.
+	headOfLog = 256 << 10
+	tailOfLog = 768 << 10
 	// logJobs is of how many jobs that ended last the newest log lines are shown.
 	logJobs    = 30
 	linesOfJob = 5
@@ -44,21 +52,53 @@ func (s *Service) Get(ctx context.Context, id int64) (jobs.Detail, error) {
 	case err != nil:
 		return jobs.Detail{}, jobs.Explain(fmt.Sprintf("read job %d", id), err)
 	}
-	var output sql.NullString
-	err = s.foreign.Read.QueryRowContext(ctx, `select `+s.sql.output+` from river_job j where j.id = $1`, id).Scan(&output)
+	output, some, err := s.output(ctx, id, inlineOutput)
 	switch {
 	case errors.Is(err, sql.ErrNoRows): // deleted meanwhile
 	case err != nil:
 		return jobs.Detail{}, jobs.Explain(fmt.Sprintf("read job %d", id), err)
-	case output.Valid:
-		text := s.redact.Output(output.String)
-		d.Result = &text
+	case some:
+		d.Result, d.ResultBytes, d.ResultCut = &output.Text, &output.Bytes, output.Cut
 	}
 	if run, some := lastRun(&d); some {
-		d.Runs = []jobs.Run{run}
+		d.Runs, d.RunsTotal = []jobs.Run{run}, 1
 		d.LogRunID = &run.ID
+		if d.Result != nil {
+			d.ResultRunID = &run.ID
+		}
 	}
 	return d, nil
+}
+
+// output reads the beginning of what a job's worker recorded.
+func (s *Service) output(ctx context.Context, job int64, most int) (text jobs.Text, some bool, err error) {
+	var output sql.NullString
+	var size sql.NullInt64
+	err = s.foreign.Read.QueryRowContext(ctx, `select `+s.sql.output+` from river_job j where j.id = $1`, job, most).Scan(&output, &size)
+	if size.Int64 < 0 {
+		note := fmt.Sprintf("(not shown: the job's metadata has %d MB)", -size.Int64>>20)
+		return jobs.Text{Text: note, Bytes: -size.Int64, Cut: true}, true, err
+	}
+	return s.Text(output.String, size.Int64), output.Valid, err
+}
+
+// Result returns what the worker of an attempt recorded as its output.
+func (s *Service) Result(ctx context.Context, run int64) (jobs.Text, error) {
+	job := run >> attemptBits
+	text, _, err := s.output(ctx, job, jobs.MaxText)
+	if errors.Is(err, sql.ErrNoRows) {
+		return jobs.Text{}, jobs.NoSuchJob(job)
+	}
+	return text, jobs.Explain("read the result", err)
+}
+
+// Runs returns the attempts that there is more to tell of than an error: the last one.
+func (s *Service) Runs(ctx context.Context, job int64, _ string, _ int) (jobs.RunPage, error) {
+	d, err := s.Get(ctx, job)
+	if err != nil {
+		return jobs.RunPage{}, err
+	}
+	return jobs.RunPage{Runs: d.Runs}, nil
 }
 
 // lastRun makes a run of what a job's row tells about its last attempt.
@@ -105,40 +145,101 @@ func lastRun(d *jobs.Detail) (jobs.Run, bool) {
 	return r, true
 }
 
-// logEntry is what River's log middleware writes into a job's metadata, for each attempt.
-type logEntry struct {
-	Attempt int    `json:"attempt"`
-	Log     string `json:"log"`
-}
-
 // RunLogs returns what an attempt logged, if the application keeps that by River's log middleware: whole, once the attempt is
-// over. Ids of lines are their numbers.
+// over, but of more than a megabyte the beginning and the end. Ids of lines are their numbers.
 func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error) {
 	job, attempt := run>>attemptBits, int(run&(1<<attemptBits-1))
 	var kind, state string
 	var ended jobs.Time
-	var text sql.NullString
-	err = s.foreign.Read.QueryRowContext(ctx, `select j.kind, j.state, j.finalized_at, `+strings.Replace(s.sql.logsOf, fmt.Sprint(maxLogs), fmt.Sprint(maxWholeLog), 1)+
-		` from river_job j where j.id = $1`, job).Scan(jobs.Name(&kind), &state, &ended, &text)
+	var head, tail sql.NullString
+	var size sql.NullInt64
+	err = s.foreign.Read.QueryRowContext(ctx, `select j.kind, j.state, j.finalized_at, l.size, l.head, l.tail from river_job j `+s.sql.logsOf+` where j.id = $1`,
+		job, strconv.Itoa(attempt), headOfLog, tailOfLog).Scan(jobs.Name(&kind), &state, &ended, &size, &head, &tail)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, jobs.NoSuchJob(job)
 	case err != nil:
 		return nil, false, jobs.Explain("read the log", err)
 	}
-	all := s.linesOf(job, attempt, kind, text.String, time.Time{})
 	if limit <= 0 {
 		limit = 500
 	}
-	for _, l := range all {
-		if l.ID > after && len(lines) < limit {
-			lines = append(lines, l)
+	w := lineWriter{after: after, limit: limit, like: jobs.LogLine{Agent: kind, JobID: job, RunID: run}, clean: s.redact.Attempt(nil)}
+	if left := size.Int64 - int64(len(head.String)+len(tail.String)); left > 0 {
+		first, cut := cutLast(head.String)
+		_, last, _ := strings.Cut(tail.String, "\n") // the first line has lost its beginning
+		left += int64(len(cut) + len(tail.String) - len(last))
+		w.text(first)
+		w.gap(left)
+		w.text(last)
+	} else {
+		w.text(head.String + tail.String)
+	}
+	return w.lines, state != "running" && !w.more, nil
+}
+
+// cutLast takes off the line that has no end.
+func cutLast(text string) (lines, cut string) {
+	end := strings.LastIndexByte(text, '\n') + 1
+	return text[:end], text[end:]
+}
+
+// lineWriter makes lines of a log, of those that are asked for.
+type lineWriter struct {
+	after int64
+	limit int
+	like  jobs.LogLine
+	clean *redact.Attempt
+
+	number int64
+	lines  []jobs.LogLine
+	bytes  int
+	more   bool // lines follow that were not asked for
+}
+
+const maxLines = 256 << 10 // bytes of the lines of one answer
+
+func (w *lineWriter) text(text string) {
+	for line := range strings.Lines(text) {
+		line = w.clean.Line(strings.TrimRight(line, "\r\n"))
+		if line == "" {
+			continue
+		}
+		if l := w.next(); l != nil {
+			l.Level, l.Msg = agent.CleanLine(line)
+			if told, ok := timeOf(line); ok {
+				l.At = told
+			}
+			w.bytes += len(l.Msg)
 		}
 	}
-	if lines == nil {
-		lines = []jobs.LogLine{}
+}
+
+// gap tells that some of the log is left out here.
+func (w *lineWriter) gap(bytes int64) {
+	if l := w.next(); l != nil {
+		l.Level, l.Gap = "warn", &jobs.LogGap{Bytes: &bytes}
+		l.Msg = fmt.Sprintf("%d bytes are left out here: of a log of more than a megabyte, the beginning and the end are shown", bytes)
 	}
-	return lines, state != "running" && (len(lines) == 0 || lines[len(lines)-1].ID == int64(len(all))), nil
+}
+
+// next begins a line; it returns nil for one that is not asked for.
+func (w *lineWriter) next() *jobs.LogLine {
+	if w.lines == nil {
+		w.lines = []jobs.LogLine{}
+	}
+	w.number++
+	switch {
+	case w.number <= w.after:
+		return nil
+	case len(w.lines) == w.limit || w.bytes > maxLines:
+		w.more = true
+		return nil
+	}
+	l := w.like
+	l.ID, l.Order = w.number, w.number
+	w.lines = append(w.lines, l)
+	return &w.lines[len(w.lines)-1]
 }
 
 // maxWholeLog bounds the metadata in which the log of one job is looked for: River's middleware keeps up to 8 MB.
@@ -158,35 +259,6 @@ func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) 
 			return []jobs.LogLine{}, false, nil
 		}
 	}
-}
-
-// linesOf splits the log of one attempt, or of the last one when attempt is 0. The zero time stands for the time in the line.
-func (s *Service) linesOf(job int64, attempt int, kind, text string, at time.Time) []jobs.LogLine {
-	var entries []logEntry
-	if text == "" || json.Unmarshal([]byte(text), &entries) != nil {
-		return nil
-	}
-	var lines []jobs.LogLine
-	for i, e := range entries {
-		if attempt == 0 && i < len(entries)-1 || attempt != 0 && e.Attempt != attempt {
-			continue
-		}
-		clean := s.redact.Attempt(nil)
-		for line := range strings.Lines(e.Log) {
-			line = clean.Line(strings.TrimRight(line, "\r\n"))
-			if line == "" {
-				continue
-			}
-			l := jobs.LogLine{ID: int64(len(lines) + 1), At: at, Agent: kind, JobID: job, RunID: runOf(job, e.Attempt)}
-			l.Level, l.Msg = agent.CleanLine(line)
-			if told, ok := timeOf(line); ok {
-				l.At = told
-			}
-			l.Order = l.ID
-			lines = append(lines, l)
-		}
-	}
-	return lines
 }
 
 // timeOf reads the time as slog's two handlers write it.
@@ -227,21 +299,26 @@ func (s *Service) LatestLogs(ctx context.Context, n int) ([]jobs.LogLine, error)
 func (s *Service) readLatest(ctx context.Context) ([]jobs.LogLine, error) {
 	all := []jobs.LogLine{}
 	for _, state := range []string{"completed", "discarded"} {
-		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.finalized_at, `+s.sql.logsOf+` from river_job j where j.id in (
+		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.finalized_at, `+s.sql.lastLog+` from river_job j where j.id in (
 			select id from river_job where state = '`+state+`' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1)`, logJobs, s.foreign.Stamp(s.now().Add(ahead)))
 		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var id int64
 			var kind string
 			var ended jobs.Time
-			var text sql.NullString
-			if err := rows.Scan(&id, jobs.Name(&kind), &ended, &text); err != nil {
+			var attempt, text sql.NullString
+			if err := rows.Scan(&id, jobs.Name(&kind), &ended, &attempt, &text); err != nil {
 				return struct{}{}, err
 			}
 			if !ended.Known() {
 				ended = jobs.Time{}
 			}
-			lines := s.linesOf(id, 0, kind, text.String, ended.Time)
-			all = append(all, lines[max(0, len(lines)-linesOfJob):]...)
+			number, _ := strconv.Atoi(attempt.String)
+			w := lineWriter{limit: maxLatest, like: jobs.LogLine{At: ended.Time, Agent: kind, JobID: id, RunID: runOf(id, number)}, clean: s.redact.Attempt(nil)}
+			if len(text.String) >= maxLatest { // the first line may have lost its beginning
+				_, text.String, _ = strings.Cut(text.String, "\n")
+			}
+			w.text(text.String)
+			all = append(all, w.lines[max(0, len(w.lines)-linesOfJob):]...)
 			return struct{}{}, nil
 		})
 		if err != nil {

@@ -204,7 +204,7 @@ func (f *follower) follow(ctx context.Context, id int64) error {
 		switch detail.State {
 		case "completed":
 			if detail.Result != nil {
-				fmt.Fprint(c.stdout, *detail.Result)
+				return printResult(ctx, c, service, &detail)
 			}
 			return nil
 		case "cancelled", "discarded":
@@ -223,4 +223,18 @@ func (f *follower) follow(ctx context.Context, id int64) error {
 		case <-time.After(poll):
 		}
 	}
+}
+
+// printResult prints the whole result: a job's answer has the beginning of a long one.
+func printResult(ctx context.Context, c *call, service *jobs.Service, detail *jobs.Detail) error {
+	text := *detail.Result
+	if detail.ResultCut {
+		whole, err := service.Result(ctx, *detail.ResultRunID)
+		if err != nil {
+			return err
+		}
+		text = whole.Text
+	}
+	_, err := fmt.Fprint(c.stdout, text)
+	return err
 }

@@ -1,19 +1,33 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
 )
 
 const (
-	maxDetailArgs = 1 << 20 // bytes of arguments that are shown
-	maxDetailRuns = 100
+	// What an answer has of one text at most: the beginning of a longer one, and more on request.
+	inlineArgs   = 256 << 10
+	inlineResult = 64 << 10
+	shownOfArgs  = 16 << 10 // when they are longer than inlineArgs
+	// MaxText is as much as is shown of one text at all.
+	MaxText = 1 << 20
+	// maxStored is up to which size a value is unpacked to show its beginning, as it is stored.
+	maxStored = 16 << 20
+
+	pageOfRuns   = 20
+	pageOfErrors = 20
+	maxPage      = 100 // of either
 )
 
-// Get returns everything known about a job.
+// Get returns everything known about a job, in an answer of bounded size.
 func (s *Service) Get(ctx context.Context, id int64) (Detail, error) {
 	d, err := s.detail(ctx, id)
 	switch {
@@ -34,30 +48,109 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
-	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 order by attempt desc, started_ms desc, id desc limit $2`, id, maxDetailRuns)
-	if d.Runs, err = Collect(rows, err, s.scanRun); err != nil {
+	page, err := s.runsBefore(ctx, id, math.MaxInt64, pageOfRuns)
+	if err != nil {
 		return Detail{}, err
 	}
-	for _, run := range d.Runs {
-		if d.Result == nil && run.Outcome == "ok" {
-			d.Result = run.Result
-		}
-	}
+	d.Runs, d.RunsNext = page.Runs, page.Next
 	if len(d.Runs) > 0 {
 		d.LogRunID = &d.Runs[0].ID
+	}
+	if err := s.db.Read.QueryRowContext(ctx, `select count(*) from run where job_id = $1`, id).Scan(&d.RunsTotal); err != nil {
+		return Detail{}, err
+	}
+	var run, size sql.Null[int64]
+	var result sql.NullString
+	err = s.db.Read.QueryRowContext(ctx, `select id, substr(result, 1, $2), octet_length(result) from run
+		where job_id = $1 and outcome = 'ok' order by id desc limit 1`, id, inlineResult).Scan(&run, &result, &size)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return Detail{}, err
+	}
+	d.ResultRunID, d.ResultBytes = ptr(run), ptr(size)
+	if result.Valid {
+		text := s.Text(result.String, size.V)
+		d.Result, d.ResultCut = &text.Text, text.Cut
 	}
 	return d, nil
 }
 
+// Text takes the secrets out of the beginning of a text of a size.
+func (t *Table) Text(beginning string, size int64) Text {
+	if int64(len(beginning)) < size {
+		return Text{Text: t.redact.Beginning(beginning), Bytes: size, Cut: true}
+	}
+	return Text{Text: t.redact.Output(beginning), Bytes: size}
+}
+
+// Runs returns the attempts at a job that come after the page before, whose cursor that is; empty for the newest.
+func (s *Service) Runs(ctx context.Context, job int64, cursor string, limit int) (RunPage, error) {
+	before := int64(math.MaxInt64)
+	if cursor != "" {
+		var err error
+		if before, err = strconv.ParseInt(cursor, 10, 64); err != nil || before < 1 {
+			return RunPage{}, ErrorOf(ErrInvalid, "the cursor is not one of a page of attempts: leave it out to begin with the newest")
+		}
+	}
+	page, err := s.runsBefore(ctx, job, before, min(cmp.Or(max(limit, 0), pageOfRuns), maxPage))
+	return page, Explain("read the attempts", err)
+}
+
+func (s *Service) runsBefore(ctx context.Context, job, before int64, limit int) (page RunPage, err error) {
+	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 and id < $2 order by id desc limit $3`, job, before, limit+1)
+	if page.Runs, err = Collect(rows, err, s.scanRun); err != nil {
+		return page, err
+	}
+	if len(page.Runs) > limit {
+		page.Runs = page.Runs[:limit]
+		next := strconv.FormatInt(page.Runs[limit-1].ID, 10)
+		page.Next = &next
+	}
+	return page, nil
+}
+
+// Result returns what an attempt wrote to standard output.
+func (s *Service) Result(ctx context.Context, run int64) (Text, error) {
+	var result sql.NullString
+	var size sql.NullInt64
+	err := s.db.Read.QueryRowContext(ctx, `select substr(result, 1, $2), octet_length(result) from run where id = $1`, run, MaxText).Scan(&result, &size)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Text{}, ErrorOf(ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
+	}
+	return s.Text(result.String, size.Int64), Explain("read the result", err)
+}
+
+// Args returns the arguments of a job.
+func (t *Table) Args(ctx context.Context, job int64) (Text, error) {
+	var part sql.NullString
+	var size sql.NullInt64
+	err := t.db.Read.QueryRowContext(ctx, `select `+t.sql.argsPart+` from river_job j where j.id = $1`, job, MaxText).Scan(&part, &size)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Text{}, NoSuchJob(job)
+	case err != nil:
+		return Text{}, Explain("read the arguments", err)
+	}
+	return t.Text(part.String, size.Int64), nil
+}
+
 // Row returns what River knows of a job, without runs. That there is none is sql.ErrNoRows.
 func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
-	var args, tags, failures sql.NullString
-	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsFull+`, `+t.sql.tagsJSON+`, `+t.sql.errorsJSON+`
-		from river_job j where j.id = $1`, id), &args, &tags, &failures)
+	var args, tags sql.NullString
+	var size sql.NullInt64
+	var total int64
+	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsPart+`, `+t.sql.tagsJSON+`, `+t.sql.errorsTotal+`
+		from river_job j where j.id = $1`, id, inlineArgs), &args, &size, &tags, &total)
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{Job: r.Job, ArgsJSON: t.argsJSON(args, r.size), Tags: []string{}, Errors: t.attemptErrors(failures), Runs: []Run{}}
+	d := Detail{Job: r.Job, ArgsBytes: size.Int64, Tags: []string{}, Runs: []Run{}, ErrorsTotal: total}
+	d.ArgsJSON, d.ArgsCut = t.argsJSON(args, size.Int64)
+	page, err := t.errorsBefore(ctx, id, math.MaxInt32, pageOfErrors)
+	if err != nil {
+		return Detail{}, err
+	}
+	d.Errors = page.Errors
+	slices.Reverse(d.Errors)
 	var some []json.RawMessage
 	if tags.Valid && json.Unmarshal([]byte(tags.String), &some) == nil {
 		for _, tag := range some {
@@ -67,42 +160,61 @@ func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
 	return d, nil
 }
 
-func (t *Table) argsJSON(raw sql.NullString, size int64) json.RawMessage {
+// argsJSON returns arguments as JSON. Of what is too long, or no JSON, that is a string with the beginning of its text.
+func (t *Table) argsJSON(raw sql.NullString, size int64) (shown json.RawMessage, cut bool) {
 	text := fmt.Sprintf("(%s of JSON, which cannot be shown)", sizeText(size))
-	if raw.Valid {
+	cut = raw.Valid && int64(len(raw.String)) < size || !raw.Valid && size > 0
+	switch {
+	case raw.Valid && cut:
+		text = Clip(t.redact.Beginning(raw.String), shownOfArgs)
+	case raw.Valid:
 		if args, ok := t.redact.JSON(raw.String); ok {
-			return json.RawMessage(args)
+			return json.RawMessage(args), false
 		}
 		text = t.redact.Any(raw.String)
 	}
 	note, err := json.Marshal(text)
 	if err != nil {
-		return json.RawMessage(`null`)
+		return json.RawMessage(`null`), cut
 	}
-	return note
+	return note, cut
 }
 
-// attemptErrors reads River's list; of what is malformed the text is shown.
-func (t *Table) attemptErrors(raw sql.NullString) []AttemptError {
-	var entries []json.RawMessage
-	if raw.Valid && json.Unmarshal([]byte(raw.String), &entries) != nil {
-		entries = nil
+// Errors returns the errors of a job before the one of a number, newest first; 0 for the newest.
+func (t *Table) Errors(ctx context.Context, job, before int64, limit int) (ErrorPage, error) {
+	if before <= 0 || before > math.MaxInt32 {
+		before = math.MaxInt32
 	}
-	all := make([]AttemptError, 0, len(entries))
-	for _, entry := range entries {
-		var e struct{ At, Attempt, Error json.RawMessage }
-		one := AttemptError{}
-		if json.Unmarshal(entry, &e) != nil { // no object
-			one.Error = string(entry)
-		} else {
-			_ = json.Unmarshal(e.At, &one.At) // what is malformed stays empty
-			_ = json.Unmarshal(e.Attempt, &one.Attempt)
-			one.Error = textOf(e.Error)
-		}
-		one.Error = t.redact.Text(plainError(one.Error))
-		all = append(all, one)
+	page, err := t.errorsBefore(ctx, job, before, min(cmp.Or(max(limit, 0), pageOfErrors), maxPage))
+	return page, Explain("read the errors", err)
+}
+
+func (t *Table) errorsBefore(ctx context.Context, job, before int64, limit int) (page ErrorPage, err error) {
+	var last int64
+	rows, err := t.db.Read.QueryContext(ctx, t.sql.errorsPart, job, before, limit)
+	page.Errors, err = Collect(rows, err, func(rows *sql.Rows) (AttemptError, error) {
+		var entry sql.NullString
+		err := rows.Scan(&last, &entry)
+		return t.attemptError(entry.String), err
+	})
+	if len(page.Errors) == limit && last > 1 {
+		page.Next = &last
 	}
-	return all
+	return page, err
+}
+
+// attemptError reads an entry of River's list; of what is malformed the text is shown.
+func (t *Table) attemptError(entry string) (one AttemptError) {
+	var e struct{ At, Attempt, Error json.RawMessage }
+	if json.Unmarshal([]byte(entry), &e) != nil { // no object
+		one.Error = entry
+	} else {
+		_ = json.Unmarshal(e.At, &one.At) // what is malformed stays empty
+		_ = json.Unmarshal(e.Attempt, &one.Attempt)
+		one.Error = textOf(e.Error)
+	}
+	one.Error = Clip(t.redact.Text(plainError(one.Error)), maxErrorText)
+	return one
 }
 
 // textOf is a string of JSON, or the JSON of what is none.

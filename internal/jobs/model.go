@@ -59,7 +59,8 @@ type Run struct {
 	Signal          *string  `json:"signal" doc:"The signal that ended the process, if one did"`
 	Error           *string  `json:"error"`
 	Progress        *float64 `json:"progress"`
-	Result          *string  `json:"result" doc:"What the agent wrote to standard output"`
+	Result          *string  `json:"result" doc:"What the agent wrote to standard output, or its beginning"`
+	ResultBytes     *int64   `json:"result_bytes" doc:"How much of it is kept: GET /api/runs/{id}/result has it"`
 	ResultTruncated bool     `json:"result_truncated"`
 	Usage           Usage    `json:"usage"`
 }
@@ -71,16 +72,43 @@ type AttemptError struct {
 	Error   string `json:"error"`
 }
 
+// Text is a long text, without secrets.
+type Text struct {
+	Text  string `json:"text"`
+	Bytes int64  `json:"bytes" doc:"The size of the whole"`
+	Cut   bool   `json:"cut" doc:"This is the beginning: there is more than an answer may have"`
+}
+
+// RunPage is a part of a job's attempts.
+type RunPage struct {
+	Runs []Run   `json:"runs" doc:"Newest first"`
+	Next *string `json:"next" doc:"The cursor of the next page; null at the end"`
+}
+
+// ErrorPage is a part of a job's errors.
+type ErrorPage struct {
+	Errors []AttemptError `json:"errors" doc:"Newest first"`
+	Next   *int64         `json:"next" doc:"Ask with before=next for older ones; null at the end"`
+}
+
 // Detail is everything known about one job.
 type Detail struct {
 	Job
-	ArgsJSON json.RawMessage `json:"args_json" doc:"The arguments, secrets redacted by key name"`
-	Tags     []string        `json:"tags"`
-	Errors   []AttemptError  `json:"errors"`
-	Runs     []Run           `json:"runs" doc:"Newest first"`
-	Result   *string         `json:"result" doc:"Standard output of the last successful attempt"`
-	Losses   int             `json:"losses" doc:"Workers that died while they ran this job, since it was last retried by hand; at its agent's max_losses it is discarded"`
-	LogRunID *int64          `json:"log_run_id" doc:"The run whose log is the one to show"`
+	ArgsBytes   int64           `json:"args_bytes" doc:"The size of the arguments"`
+	ArgsCut     bool            `json:"args_cut" doc:"args_json is a text, the beginning of the arguments: GET /api/jobs/{id}/args has more"`
+	ArgsJSON    json.RawMessage `json:"args_json" doc:"The arguments, secrets redacted by key name"`
+	Tags        []string        `json:"tags"`
+	Errors      []AttemptError  `json:"errors" doc:"The newest of them, in order; of each the beginning"`
+	ErrorsTotal int64           `json:"errors_total" doc:"GET /api/jobs/{id}/errors has the others"`
+	Runs        []Run           `json:"runs" doc:"The newest, newest first; of each result the beginning"`
+	RunsTotal   int64           `json:"runs_total"`
+	RunsNext    *string         `json:"runs_next" doc:"The cursor with which GET /api/jobs/{id}/runs goes on; null when all are here"`
+	Result      *string         `json:"result" doc:"Standard output of the last successful attempt, or its beginning"`
+	ResultBytes *int64          `json:"result_bytes" doc:"How much of it is kept"`
+	ResultCut   bool            `json:"result_cut" doc:"GET /api/runs/{id}/result of result_run_id has more"`
+	ResultRunID *int64          `json:"result_run_id"`
+	Losses      int             `json:"losses" doc:"Workers that died while they ran this job, since it was last retried by hand; at its agent's max_losses it is discarded"`
+	LogRunID    *int64          `json:"log_run_id" doc:"The run whose log is the one to show"`
 }
 
 // Failure is one failed attempt.

@@ -98,7 +98,7 @@ func (s *Service) failures(ctx context.Context, condition string, args ...any) (
 }
 
 const runColumns = `id, job_id, attempt, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms,
-	exit_code, signal, error, progress, result, result_dropped > 0, input_tokens, output_tokens, cost_usd`
+	exit_code, signal, error, progress, substr(result, 1, 2048), octet_length(result), result_dropped > 0, input_tokens, output_tokens, cost_usd`
 
 func (s *Service) scanRun(rows *sql.Rows) (r Run, err error) {
 	var scheduled, started int64
@@ -106,16 +106,17 @@ func (s *Service) scanRun(rows *sql.Rows) (r Run, err error) {
 	var runMS sql.Null[int64]
 	var code sql.Null[int]
 	var signal, failure, result sql.Null[string]
+	var size sql.Null[int64]
 	var progress sql.Null[float64]
 	err = rows.Scan(&r.ID, &r.JobID, &r.Attempt, &r.Agent, &r.Queue, &r.Worker, &r.Outcome, &scheduled, &started, &ended,
-		&r.WaitMS, &runMS, &code, &signal, &failure, &progress, &result, &r.ResultTruncated,
+		&r.WaitMS, &runMS, &code, &signal, &failure, &progress, &result, &size, &r.ResultTruncated,
 		&r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostUSD)
 	r.ScheduledAt, r.StartedAt, r.EndedAt = TimeOf(fromMS(scheduled)), TimeOf(fromMS(started)), msPtr(ended)
 	r.RunMS, r.ExitCode, r.Signal, r.Error = ptr(runMS), ptr(code), ptr(signal), s.redact.Maybe(ptr(failure))
 	r.Progress = ptr(progress)
 	if result.Valid {
-		text := s.redact.Output(result.V)
-		r.Result = &text
+		text := s.Text(result.V, size.V).Text
+		r.Result, r.ResultBytes = &text, ptr(size)
 	}
 	return r, err
 }
@@ -150,7 +151,7 @@ func (s *Service) logLines(ctx context.Context, condition string, args ...any) (
 const (
 	logsDefault = 500
 	logsMax     = 5000
-	logsBytes   = 1 << 20 // of the lines of one answer
+	logsBytes   = 256 << 10 // of the lines of one answer
 	// logsPoll is how often the lines of another process's run are looked for.
 	logsPoll = 200 * time.Millisecond
 	// logsCheck is for a run of this process, which tells by itself.
@@ -158,7 +159,7 @@ const (
 )
 
 // RunLogs returns at most limit lines of a run that come after a line's id, oldest first, and whether these are the last:
-// the run has ended and nothing follows. An answer has a megabyte of lines at most. If the first lines were deleted because of their
+// the run has ended and nothing follows. An answer has 256 KB of lines at most. If the first lines were deleted because of their
 // age or because logs take too much, a line in their place says so.
 func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []LogLine, done bool, err error) {
 	limit = min(cmp.Or(max(limit, 0), logsDefault), logsMax)

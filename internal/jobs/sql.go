@@ -18,16 +18,17 @@ import (
 type dialect struct {
 	kind db.Kind
 
-	lastClient string // the River client of the last attempt
-	lastError  string // the text of the last error, shortened
-	argsSize   string // bytes of the arguments
-	argsText   string // null beyond 16 KB: a list must not turn megabytes into text
-	argsFull   string // null beyond maxDetailArgs
-	argsHave   string // whether the text of the arguments may have parameter %[1]d, in lower case; it may say yes too often
-	stateOf    string // the state, where it must not lead SQLite to the index of states and to sorting all of one
-	errorHas   string // whether the last error has parameter %[1]d, in lower case
-	tagsJSON   string
-	errorsJSON string
+	lastClient  string // the River client of the last attempt
+	lastError   string // the text of the last error, shortened
+	argsSize    string // bytes of the arguments
+	argsText    string // null beyond 16 KB: a list must not turn megabytes into text
+	argsPart    string // the first $2 characters of the arguments, and how many bytes they are; null beyond maxStored
+	argsHave    string // whether the text of the arguments may have parameter %[1]d, in lower case; it may say yes too often
+	stateOf     string // the state, where it must not lead SQLite to the index of states and to sorting all of one
+	errorHas    string // whether the last error has parameter %[1]d, in lower case
+	tagsJSON    string
+	errorsTotal string // how many errors there are
+	errorsPart  string // a select of numbers from 1 and the JSON of some errors of job $1: those before $2, the newest first, at most $3
 	// cancelNote is when the attempt was asked to end, as text of some form of RFC 3339, or null.
 	cancelNote    string
 	withoutCancel string // metadata without that note, and without losses
@@ -56,13 +57,21 @@ var sqliteDialect = &dialect{
 	lastError:  sqliteLastError,
 	argsSize:   `length(j.args)`,
 	argsText:   sqliteArgsText,
-	argsFull: fmt.Sprintf(`case when length(j.args) <= %[1]d and json_valid(j.args, 9) then json(j.args)
-		when length(j.args) <= %[1]d and typeof(j.args) = 'text' then j.args end`, maxDetailArgs),
-	argsHave:   `instr(lower(` + sqliteArgsText + `), $%[1]d) > 0`,
-	stateOf:    `+j.state`,
-	errorHas:   `instr(lower(` + sqliteLastError + `), $%[1]d) > 0`,
-	tagsJSON:   `case when json_valid(j.tags, 9) then json(j.tags) end`,
-	errorsJSON: `case when json_valid(j.errors, 9) then json(j.errors) end`,
+	argsPart: fmt.Sprintf(`case when length(j.args) > %[1]d then null else substr(`+sqliteArgs+`, 1, $2) end, case when length(j.args) > %[1]d
+		then length(j.args) else octet_length(`+sqliteArgs+`) end`, maxStored),
+	argsHave:    `instr(lower(` + sqliteArgsText + `), $%[1]d) > 0`,
+	stateOf:     `+j.state`,
+	errorHas:    `instr(lower(` + sqliteLastError + `), $%[1]d) > 0`,
+	tagsJSON:    `case when length(j.tags) <= 16384 and json_valid(j.tags, 9) then json(j.tags) end`,
+	errorsTotal: `case when json_valid(j.errors, 9) and json_type(j.errors) = 'array' then json_array_length(j.errors) else 0 end`,
+	errorsPart: fmt.Sprintf(`select n, case when octet_length(entry) <= %[1]d then entry
+			when type = 'object' then json_object('at', json_extract(entry, '$.at'), 'attempt', json_extract(entry, '$.attempt'),
+				'error', substr(json_extract(entry, '$.error'), 1, %[2]d))
+			else json_quote(substr(entry, 1, %[2]d)) end
+		from (select e.key + 1 n, e.type, case when e.type in ('object', 'array') then e.value else json_quote(e.value) end entry
+			from river_job j, json_each(case when length(j.errors) <= %[3]d and json_valid(j.errors, 9) and json_type(j.errors) = 'array'
+				then j.errors else '[]' end) e
+			where j.id = $1 and e.key + 1 < $2 order by e.key desc limit $3) some_errors`, 2*maxErrorText, maxErrorText, maxStored),
 	cancelNote: `case when json_valid(j.metadata, 9) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
 	withoutCancel: `case when json_valid(metadata, 9) then jsonb_remove(metadata, '$.cancel_attempted_at', '$.agentos_losses')
 		else metadata end`,
@@ -90,6 +99,7 @@ var sqliteDialect = &dialect{
 }
 
 const (
+	sqliteArgs     = `case when json_valid(j.args, 9) then json(j.args) when typeof(j.args) = 'text' then j.args end`
 	sqliteArgsText = `case when length(j.args) > 16384 then null when json_valid(j.args, 9) then json(j.args)
 		when typeof(j.args) = 'text' then j.args end`
 	sqliteLastError = `case when json_valid(j.errors, 9) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`
@@ -102,13 +112,19 @@ var postgresDialect = &dialect{
 	// The size as stored, compressed: a list must not unpack what it does not show.
 	argsSize: `case when pg_column_size(j.args) > 16384 then pg_column_size(j.args) else octet_length(j.args::text) end`,
 	argsText: postgresArgsText,
-	argsFull: fmt.Sprintf(`case when octet_length(j.args::text) <= %d then j.args::text end`, maxDetailArgs),
+	argsPart: fmt.Sprintf(`case when pg_column_size(j.args) <= %[1]d then left(j.args::text, $2::int) end,
+		case when pg_column_size(j.args) <= %[1]d then octet_length(j.args::text) else pg_column_size(j.args) end`, maxStored),
 	// Postgres puts spaces between the parts of JSON, we show none.
-	argsHave:      `strpos(replace(lower(` + postgresArgsText + `), ' ', ''), replace($%[1]d, ' ', '')) > 0`,
-	stateOf:       `j.state`,
-	errorHas:      `strpos(lower(` + postgresLastError + `), $%[1]d) > 0`,
-	tagsJSON:      `array_to_json(j.tags)::text`,
-	errorsJSON:    `array_to_json(j.errors)::text`,
+	argsHave:    `strpos(replace(lower(` + postgresArgsText + `), ' ', ''), replace($%[1]d, ' ', '')) > 0`,
+	stateOf:     `j.state`,
+	errorHas:    `strpos(lower(` + postgresLastError + `), $%[1]d) > 0`,
+	tagsJSON:    `case when pg_column_size(j.tags) <= 16384 then left(array_to_json(j.tags)::text, 100000) end`,
+	errorsTotal: `coalesce(array_length(j.errors, 1), 0)`,
+	errorsPart: fmt.Sprintf(`select n, case when octet_length(entry::text) <= %[1]d then entry::text
+			when jsonb_typeof(entry) = 'object' then json_build_object('at', entry -> 'at', 'attempt', entry -> 'attempt', 'error', left(entry ->> 'error', %[2]d))::text
+			else to_json(left(entry::text, %[2]d))::text end
+		from (select e.n, e.entry from river_job j, unnest(j.errors) with ordinality e(entry, n)
+			where j.id = $1 and e.n < $2 and pg_column_size(j.errors) <= %[3]d order by e.n desc limit $3) some_errors`, 2*maxErrorText, maxErrorText, maxStored),
 	cancelNote:    `j.metadata ->> 'cancel_attempted_at'`,
 	withoutCancel: `metadata - array['cancel_attempted_at', 'agentos_losses']`,
 	cancelled:     `metadata ?| array['cancel_attempted_at', 'agentos_losses']`,

@@ -41,6 +41,16 @@ func (r *Rules) Output(text string) string {
 	return r.Text(text)
 }
 
+// Beginning is Output for a text that goes on.
+func (r *Rules) Beginning(text string) string {
+	if looksLikeJSON(text) {
+		if out := r.Prefix(text); len(out) > len(text)/2 { // else it only looks like it
+			return out
+		}
+	}
+	return r.Text(text)
+}
+
 // Any is JSON in its compact form, and of what is not JSON the text, or as much of it as reads like JSON.
 func (r *Rules) Any(text string) string {
 	if out, ok := r.JSON(text); ok {

@@ -68,6 +68,12 @@ func schemaName(t reflect.Type, hint string) string {
 		return "JobList"
 	case reflect.TypeFor[jobs.Detail]():
 		return "JobDetail"
+	case reflect.TypeFor[jobs.RunPage]():
+		return "RunList"
+	case reflect.TypeFor[jobs.ErrorPage]():
+		return "JobErrors"
+	case reflect.TypeFor[jobs.Text]():
+		return "LongText"
 	case reflect.TypeFor[auth.Entry]():
 		return "AuditEntry"
 	}

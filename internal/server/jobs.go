@@ -132,7 +132,45 @@ type jobInput struct {
 }
 
 func (s *server) getJob(ctx context.Context, in *jobInput) (*body[jobs.Detail], error) {
-	return answerOr(s.Jobs.Get(ctx, in.ID))
+	return inTurn(ctx, s, func() (jobs.Detail, error) { return s.Jobs.Get(ctx, in.ID) })
+}
+
+func (s *server) getJobArgs(ctx context.Context, in *jobInput) (*body[jobs.Text], error) {
+	return inTurn(ctx, s, func() (jobs.Text, error) { return s.Jobs.Args(ctx, in.ID) })
+}
+
+type listJobRunsInput struct {
+	ID     int64  `path:"id" minimum:"1" doc:"The job's id"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Cursor string `query:"cursor" maxLength:"200" doc:"From next of the page before, or runs_next of the job"`
+}
+
+func (s *server) listJobRuns(ctx context.Context, in *listJobRunsInput) (*body[jobs.RunPage], error) {
+	return inTurn(ctx, s, func() (jobs.RunPage, error) { return s.Jobs.Runs(ctx, in.ID, in.Cursor, in.Limit) })
+}
+
+type listJobErrorsInput struct {
+	ID     int64 `path:"id" minimum:"1" doc:"The job's id"`
+	Limit  int   `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Before int64 `query:"before" minimum:"0" default:"0" doc:"Only errors before the one of this number, counted from 1; 0: the newest"`
+}
+
+func (s *server) listJobErrors(ctx context.Context, in *listJobErrorsInput) (*body[jobs.ErrorPage], error) {
+	return inTurn(ctx, s, func() (jobs.ErrorPage, error) { return s.Jobs.Errors(ctx, in.ID, in.Before, in.Limit) })
+}
+
+// largeAtOnce is how many answers that may have a megabyte are made at a time: each takes some of them while it is made.
+const largeAtOnce = 8
+
+// inTurn makes an answer that may be large when it is its turn.
+func inTurn[T any](ctx context.Context, s *server, make func() (T, error)) (*body[T], error) {
+	select {
+	case s.large <- struct{}{}:
+		defer func() { <-s.large }()
+		return answerOr(make())
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 func (s *server) retryJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {

@@ -35,6 +35,14 @@ func (s *server) listRunLogs(ctx context.Context, in *listRunLogsInput) (*body[R
 	return answerWith(log), nil
 }
 
+type runInput struct {
+	ID int64 `path:"id" minimum:"1" doc:"The run's id"`
+}
+
+func (s *server) getRunResult(ctx context.Context, in *runInput) (*body[jobs.Text], error) {
+	return inTurn(ctx, s, func() (jobs.Text, error) { return s.Jobs.Result(ctx, in.ID) })
+}
+
 // readRunLogs waits when asked to. Who waits is sent away when his credential ends.
 func (s *server) readRunLogs(ctx context.Context, in *listRunLogsInput) ([]jobs.LogLine, bool, error) {
 	if in.Wait == 0 {

@@ -51,6 +51,10 @@ type Options struct {
 type Jobs interface {
 	List(ctx context.Context, f jobs.Filter) (jobs.Page, error)
 	Get(ctx context.Context, id int64) (jobs.Detail, error)
+	Args(ctx context.Context, id int64) (jobs.Text, error)
+	Runs(ctx context.Context, id int64, cursor string, limit int) (jobs.RunPage, error)
+	Errors(ctx context.Context, id, before int64, limit int) (jobs.ErrorPage, error)
+	Result(ctx context.Context, run int64) (jobs.Text, error)
 	RunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error)
 	WaitRunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error)
 	Queues(ctx context.Context) ([]jobs.Queue, error)
@@ -95,6 +99,8 @@ type server struct {
 	pages  *pages
 	origin *http.CrossOriginProtection
 
+	large chan struct{} // holds one for each answer of largeAtOnce that is being made
+
 	document   http.Handler
 	dependency dependency
 }
@@ -129,6 +135,7 @@ func newServer(opts Options) *server {
 	}
 	return &server{
 		Options: opts,
+		large:   make(chan struct{}, largeAtOnce),
 		log:     opts.Log,
 		mux:     http.NewServeMux(),
 		api:     newAPI(),

@@ -3,7 +3,7 @@ import { to } from './base'
 import { memberText, parseJson } from './exact'
 import { toQuery, type JobFilters } from './filters'
 import { toLogin } from './session.svelte'
-import type { AgentConfig, JobDetail, JobPage, LogPage, NewJob, Problem } from './types/api'
+import type { AgentConfig, ErrorPage, JobDetail, JobPage, LogPage, NewJob, Problem, RunPage, Text } from './types/api'
 import type { Job } from './types/document'
 
 /** What the server said went wrong (RFC 9457), or that it could not be asked. */
@@ -36,6 +36,19 @@ export function listJobs(
 }
 export function getJob(id: string, signal?: AbortSignal): Promise<JobDetail> {
   return ask('GET', `/api/jobs/${encodeURIComponent(id)}`, { signal, asText: 'args_json' })
+}
+/** What a job's own answer has only the beginning of. */
+export function getArgs(id: number): Promise<Text> {
+  return ask('GET', `/api/jobs/${id}/args`)
+}
+export function getResult(run: number): Promise<Text> {
+  return ask('GET', `/api/runs/${run}/result`)
+}
+export function getRuns(id: number, cursor: string): Promise<RunPage> {
+  return ask('GET', `/api/jobs/${id}/runs?cursor=${encodeURIComponent(cursor)}&limit=50`)
+}
+export function getErrors(id: number, before: number): Promise<ErrorPage> {
+  return ask('GET', `/api/jobs/${id}/errors?before=${before}&limit=50`)
 }
 /** The arguments are JSON as it was typed. */
 export function enqueue({ args, ...job }: NewJob): Promise<Job> {

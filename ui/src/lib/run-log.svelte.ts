@@ -4,7 +4,7 @@ import type { LogLine } from './types/document'
 
 const waitS = 10
 const retryMs = 3_000
-const limit = 5_000
+const limit = 10_050
 
 /** The log of one attempt, followed while it runs. */
 export class RunLog {

@@ -152,6 +152,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/{id}/args": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a job's arguments, up to a megabyte
+         * @description Role: viewer.
+         */
+        get: operations["get-job-args"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{id}/cancel": {
         parameters: {
             query?: never;
@@ -172,6 +192,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/{id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the errors of a job's attempts
+         * @description Role: viewer.
+         */
+        get: operations["list-job-errors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{id}/retry": {
         parameters: {
             query?: never;
@@ -186,6 +226,26 @@ export interface paths {
          * @description Role: operator.
          */
         post: operations["retry-job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/jobs/{id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a job's attempts
+         * @description Role: viewer.
+         */
+        get: operations["list-job-runs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -304,6 +364,26 @@ export interface paths {
          * @description Role: viewer.
          */
         get: operations["list-run-logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/runs/{id}/result": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read the result of one attempt, up to a megabyte
+         * @description Role: viewer.
+         */
+        get: operations["get-run-result"];
         put?: never;
         post?: never;
         delete?: never;
@@ -757,6 +837,13 @@ export interface components {
             agent: string;
             /** @description A preview of the arguments, secrets redacted by key name */
             args: string;
+            /**
+             * Format: int64
+             * @description The size of the arguments
+             */
+            args_bytes: number;
+            /** @description args_json is a text, the beginning of the arguments: GET /api/jobs/{id}/args has more */
+            args_cut: boolean;
             /** @description The arguments, secrets redacted by key name */
             args_json: unknown;
             /** Format: int64 */
@@ -767,7 +854,13 @@ export interface components {
             created_at: string;
             /** @description The last attempt's error, shortened */
             error: string | null;
+            /** @description The newest of them, in order; of each the beginning */
             errors: components["schemas"]["AttemptError"][];
+            /**
+             * Format: int64
+             * @description GET /api/jobs/{id}/errors has the others
+             */
+            errors_total: number;
             /** Format: date-time */
             finalized_at: string | null;
             /** Format: int64 */
@@ -795,10 +888,23 @@ export interface components {
              */
             priority: number;
             queue: string;
-            /** @description Standard output of the last successful attempt */
+            /** @description Standard output of the last successful attempt, or its beginning */
             result: string | null;
-            /** @description Newest first */
+            /**
+             * Format: int64
+             * @description How much of it is kept
+             */
+            result_bytes: number | null;
+            /** @description GET /api/runs/{id}/result of result_run_id has more */
+            result_cut: boolean;
+            /** Format: int64 */
+            result_run_id: number | null;
+            /** @description The newest, newest first; of each result the beginning */
             runs: components["schemas"]["Run"][];
+            /** @description The cursor with which GET /api/jobs/{id}/runs goes on; null when all are here */
+            runs_next: string | null;
+            /** Format: int64 */
+            runs_total: number;
             /**
              * Format: date-time
              * @description As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity
@@ -809,6 +915,15 @@ export interface components {
             tags: string[];
             /** @description The worker process of the last attempt */
             worker: string | null;
+        };
+        JobErrors: {
+            /** @description Newest first */
+            errors: components["schemas"]["AttemptError"][];
+            /**
+             * Format: int64
+             * @description Ask with before=next for older ones; null at the end
+             */
+            next: number | null;
         };
         JobList: {
             jobs: components["schemas"]["Job"][];
@@ -853,6 +968,16 @@ export interface components {
             order: number;
             /** Format: int64 */
             run_id: number;
+        };
+        LongText: {
+            /**
+             * Format: int64
+             * @description The size of the whole
+             */
+            bytes: number;
+            /** @description This is the beginning: there is more than an answer may have */
+            cut: boolean;
+            text: string;
         };
         Me: {
             /** @enum {string} */
@@ -1020,8 +1145,13 @@ export interface components {
             /** Format: double */
             progress: number | null;
             queue: string;
-            /** @description What the agent wrote to standard output */
+            /** @description What the agent wrote to standard output, or its beginning */
             result: string | null;
+            /**
+             * Format: int64
+             * @description How much of it is kept: GET /api/runs/{id}/result has it
+             */
+            result_bytes: number | null;
             result_truncated: boolean;
             /** Format: int64 */
             run_ms: number | null;
@@ -1038,6 +1168,12 @@ export interface components {
              */
             wait_ms: number;
             worker: string;
+        };
+        RunList: {
+            /** @description The cursor of the next page; null at the end */
+            next: string | null;
+            /** @description Newest first */
+            runs: components["schemas"]["Run"][];
         };
         RunLog: {
             /** @description The attempt has ended and these are its last lines */
@@ -1472,6 +1608,38 @@ export interface operations {
             };
         };
     };
+    "get-job-args": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongText"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "cancel-job": {
         parameters: {
             query?: never;
@@ -1504,6 +1672,42 @@ export interface operations {
             };
         };
     };
+    "list-job-errors": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Only errors before the one of this number, counted from 1; 0: the newest */
+                before?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobErrors"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "retry-job": {
         parameters: {
             query?: never;
@@ -1523,6 +1727,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-job-runs": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description From next of the page before, or runs_next of the job */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The job's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
                 };
             };
             /** @description Error */
@@ -1716,6 +1956,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunLog"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-run-result": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The run's id */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LongText"];
                 };
             };
             /** @description Error */
