@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -39,7 +40,7 @@ type createdNow struct {
 func (s *Service) Today(ctx context.Context) (jobs.Today, error) {
 	now := time.Now()
 	start := jobs.Midnight(now)
-	t := jobs.Today{DayStart: start}
+	t := jobs.Today{DayStart: start, Zone: agent.ZoneName()}
 	share := shareBehind
 	if last := s.created.latest.last(); last.total > 0 && !last.part {
 		share = shareCreated

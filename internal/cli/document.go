@@ -36,26 +36,26 @@ func newCache(cfg *config.Config, log *slog.Logger, links links) *snapshot.Cache
 type collector struct {
 	cache  *snapshot.Cache
 	warmer *snapshot.Warmer
+	clock  *wallClock
 	group  *snapshot.Group // nil: there are no other processes
 }
 
 // newCollector makes what collects the document's sections from the jobs, the fleet and this process itself.
 func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, links links, database *db.DB, show *shown, startedAt time.Time,
 ) (*collector, error) {
-	c := &collector{cache: cache}
+	c := &collector{cache: cache, clock: newWallClock(log)}
 	deps := source.Deps{
 		Jobs: show.jobs, Fleet: show.agents, Attached: show.attached, DataAt: show.dataAt, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
 		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, show.writeError) },
 		Cache:    func(context.Context) source.Health { return cacheHealth(cache, links) },
 		Warmer:   func(context.Context) source.Health { return warmerHealth(c.warmer) },
 		Links: func() map[string]source.Health {
-			healths := linkHealths(cache, c.group)
-			if show.components == nil {
-				return healths
+			healths := map[string]source.Health{"clock": c.clock.Health()}
+			if show.components != nil {
+				maps.Copy(healths, show.components())
 			}
-			more := show.components()
-			maps.Copy(more, healths)
-			return more
+			maps.Copy(healths, linkHealths(cache, c.group))
+			return healths
 		},
 	}
 	var err error

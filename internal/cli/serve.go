@@ -108,6 +108,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	defer stop()
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return collector.Run(running) })
+	group.Go(func() error { collector.clock.Run(running); return nil })
 	group.Go(func() error { return accounts.Run(running) })
 	group.Go(func() error { return drawer.Run(running) })
 	web := &http.Server{

@@ -100,9 +100,11 @@ type statusDocument struct {
 			Pending, Processing, Scheduled, Retryable, Parked int64
 		} `json:"queue"`
 		Jobs *struct {
-			Total     int64 `json:"total_today"`
-			Completed int64 `json:"completed_today"`
-			Failed    int64 `json:"failed_today"`
+			DayStart  time.Time `json:"day_start"`
+			DayZone   string    `json:"day_zone"`
+			Total     int64     `json:"total_today"`
+			Completed int64     `json:"completed_today"`
+			Failed    int64     `json:"failed_today"`
 		} `json:"jobs"`
 	} `json:"dashboard"`
 	AgentsWorkers struct {
@@ -134,7 +136,7 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		stale = ", stale"
 	}
 	age := max(0, time.Since(doc.At))
-	fmt.Fprintf(out, "as of %s (%s old%s)\n", doc.At.Local().Format(time.DateTime), age.Round(100*time.Millisecond), stale)
+	fmt.Fprintf(out, "as of %s (%s old%s)\n", doc.At.Local().Format(time.DateTime+" MST"), age.Round(100*time.Millisecond), stale)
 	for _, name := range slices.Sorted(maps.Keys(doc.Sections)) {
 		if s := doc.Sections[name]; s.Overdue || s.Error != "" {
 			fmt.Fprintf(out, "         %s\n", lateSection(name, s, doc.At))
@@ -157,7 +159,11 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		fmt.Fprintln(out)
 	}
 	if j := d.Dashboard.Jobs; j != nil {
-		fmt.Fprintf(out, "today    %d jobs, %d completed, %d failed attempts\n", j.Total, j.Completed, j.Failed)
+		since := ""
+		if j.DayZone != "" {
+			since = fmt.Sprintf(" since %s %s", j.DayStart.Format("15:04"), j.DayZone)
+		}
+		fmt.Fprintf(out, "today    %d jobs, %d completed, %d failed attempts%s\n", j.Total, j.Completed, j.Failed, since)
 	}
 	if d.Analytics != nil {
 		fmt.Fprintf(out, "success  %s in 24 h\n", percent(d.Analytics.SuccessRate))

@@ -51,6 +51,7 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 	defer stop()
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { teller.Run(running); return nil })
+	group.Go(func() error { newWallClock(log).Run(running); return nil })
 	group.Go(func() error { keeper.Run(running, service, nudge); return nil })
 	if err := service.Start(running); err != nil {
 		stop()

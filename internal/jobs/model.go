@@ -236,9 +236,10 @@ type AgentStats struct {
 // Today counts since the local midnight.
 type Today struct {
 	DayStart  time.Time
-	Total     int64 // created
-	Completed int64 // jobs
-	Failed    int64 // attempts that failed, timed out or were lost
+	Zone      string // in which the day began, such as Europe/Berlin: that of the process that counts
+	Total     int64  // created
+	Completed int64  // jobs
+	Failed    int64  // attempts that failed, timed out or were lost
 	Cancelled int64
 	Capped    bool // at least so many were cancelled
 	Partial   bool // some are still to be counted

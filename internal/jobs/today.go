@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/internal/agent"
 )
 
 // today remembers how many jobs of the present day were counted, so that each cycle counts only the new ones.
@@ -23,7 +25,7 @@ const maxCancelled = 100_000
 func (s *Service) Today(ctx context.Context) (Today, error) {
 	now := time.Now()
 	start := Midnight(now)
-	t := Today{DayStart: start}
+	t := Today{DayStart: start, Zone: agent.ZoneName()}
 	var err error
 	if t.Total, err = s.createdSince(ctx, start); err != nil {
 		return Today{}, Explain("count today's jobs", err)
@@ -40,11 +42,8 @@ func (s *Service) Today(ctx context.Context) (Today, error) {
 	return t, Explain("count today's cancelled jobs", err)
 }
 
-// Midnight is when the local day began.
-func Midnight(now time.Time) time.Time {
-	year, month, day := now.Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, now.Location())
-}
+// Midnight is when the local day began: its first moment, also where midnight is skipped or comes twice.
+func Midnight(now time.Time) time.Time { return agent.StartOfDay(now) }
 
 func (t *Table) createdSince(ctx context.Context, start time.Time) (int64, error) {
 	n := &t.today

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/jobs"
@@ -28,7 +29,9 @@ type jobsValue struct {
 	CancelledToday int64                     `json:"cancelled_today"`
 	CancelledCap   bool                      `json:"cancelled_capped,omitempty"` // at least so many
 	TodayPartial   bool                      `json:"today_partial"`              // some of today's are still to be counted
-	DayStart       time.Time                 `json:"day_start"`
+	DayStart       time.Time                 `json:"day_start"`                  // with the offset of the zone
+	DayZone        string                    `json:"day_zone"`                   // in which today began: that of the server that collects
+	DayLabel       string                    `json:"day_label"`                  // the same for people: 00:00 CET
 	Newest         map[int64]jobs.Job        `json:"newest"`
 	Running        map[int64]jobs.RunningJob `json:"running"`
 	Failures       map[int64]jobs.Failure    `json:"failures"`
@@ -70,6 +73,8 @@ func jobLists(d Deps) snapshot.Source {
 			CancelledCap:   today.Capped,
 			TodayPartial:   today.Partial,
 			DayStart:       today.DayStart,
+			DayZone:        today.Zone,
+			DayLabel:       dayLabel(today.DayStart),
 			Newest:         keyed(newest, newestBytes, func(j jobs.Job) int64 { return j.ID }),
 			Running:        keyed(running, runningBytes, func(j jobs.RunningJob) int64 { return j.ID }),
 			Failures:       keyed(failures, failuresBytes, func(f jobs.Failure) int64 { return f.RunID }),
@@ -79,4 +84,13 @@ func jobLists(d Deps) snapshot.Source {
 
 func clipJob(j *jobs.Job) {
 	j.Args, j.Error, j.Worker = clip(j.Args, textBytes), clipPtr(j.Error, textBytes), clipPtr(j.Worker, textBytes)
+}
+
+// dayLabel names a time of day and its zone in short. Zones without letters of their own have their distance from UTC.
+func dayLabel(start time.Time) string {
+	zone := start.Format("MST")
+	if strings.ContainsAny(zone[:1], "+-") {
+		zone = "UTC" + zone
+	}
+	return start.Format("15:04 ") + zone
 }

@@ -171,7 +171,11 @@ export interface Jobs {
   cancelled_capped?: Maybe<boolean>
   /** Some of today's are still to be counted. */
   today_partial?: boolean
+  /** When today began, with the offset of the zone that it is counted in. */
   day_start: string
+  day_zone?: Maybe<string>
+  /** The same for people: 00:00 CET. */
+  day_label?: Maybe<string>
   newest: Keyed<Job>
   running: Keyed<RunningJob>
   failures: Keyed<Failure>
