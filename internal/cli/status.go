@@ -109,6 +109,7 @@ type statusDocument struct {
 	} `json:"dashboard"`
 	AgentsWorkers struct {
 		Agents *struct {
+			Total int                    `json:"total_agents"`
 			Items map[string]statusAgent `json:"items"`
 		} `json:"agents"`
 	} `json:"agents_workers"`
@@ -171,7 +172,7 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 	if d.AgentsWorkers.Agents == nil {
 		return nil
 	}
-	return writeAgents(out, d.AgentsWorkers.Agents.Items)
+	return writeAgents(out, d.AgentsWorkers.Agents.Items, d.AgentsWorkers.Agents.Total)
 }
 
 // lateSection tells that a section is older than the document, and why.
@@ -186,7 +187,7 @@ func lateSection(name string, s snapshot.SectionMeta, now time.Time) string {
 	return text
 }
 
-func writeAgents(out io.Writer, items map[string]statusAgent) error {
+func writeAgents(out io.Writer, items map[string]statusAgent, total int) error {
 	agents := make([]statusAgent, 0, len(items))
 	for _, a := range items {
 		agents = append(agents, a)
@@ -197,7 +198,11 @@ func writeAgents(out io.Writer, items map[string]statusAgent) error {
 	for _, a := range agents {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%s\n", a.Name, a.State, a.Running, a.Waiting, a.Runs24h, percent(a.SuccessRate), millis(a.P95MS))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || total <= len(agents) {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d of %d agents: those that need attention, then the busiest. GET /api/agents has all.\n", len(agents), total)
+	return err
 }
 
 func percent(v *float64) string {
