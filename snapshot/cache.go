@@ -34,6 +34,11 @@ type CacheOptions struct {
 	// sections, once there is a warmer.
 	Paths []string
 
+	// Fleet names what the document is about, in any form: documents of another one are refused wherever they are found, such as in
+	// a Redis that two share by mistake. It is asked each time, for it may become known late: while it is empty, and of a document
+	// that names none, nothing is refused. Nil = empty.
+	Fleet func() string
+
 	// Log receives what operators should know, once per change. Nil = nothing is logged.
 	Log *slog.Logger
 }
@@ -47,6 +52,9 @@ func (o CacheOptions) withDefaults() CacheOptions {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Fleet == nil {
+		o.Fleet = func() string { return "" }
 	}
 	return o
 }
@@ -320,5 +328,12 @@ func (c *Cache) chain(old *published, snap *Snapshot) []*delta {
 }
 
 func (c *Cache) parse(doc []byte) (*Snapshot, error) {
-	return parseStored(doc, c.binding.Load().paths, time.Now(), c.zip)
+	snap, err := parseStored(doc, c.binding.Load().paths, time.Now(), c.zip)
+	if err != nil {
+		return nil, err
+	}
+	if ours := c.opts.Fleet(); ours != "" && snap.Fleet != "" && snap.Fleet != ours {
+		return nil, fmt.Errorf("%w: %w: it is of the fleet %.40s, published by %.80q", ErrCorrupt, ErrForeign, snap.Fleet, snap.Publisher)
+	}
+	return snap, nil
 }

@@ -108,7 +108,7 @@ func (w *Warmer) collect(ctx context.Context, s *section, c *call) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if c.asOf = c.started; !asOf.IsZero() {
-				c.asOf = earlier(c.started, asOf)
+				c.asOf = later(earlier(c.started, asOf), earliest) // an older document would be refused
 			}
 			w.settle(ctx, s, c, value, err)
 			s.call = nil // it may be called again: whoever sees it settled must see that too

@@ -18,6 +18,7 @@ type meta struct {
 	AsOf       string                 `json:"as_of"`
 	Stale      bool                   `json:"stale"`
 	Publisher  string                 `json:"publisher,omitempty"`
+	Fleet      string                 `json:"fleet,omitempty"`
 	IntervalMS int64                  `json:"interval_ms"`
 	FreshMS    int64                  `json:"fresh_ms"`
 	Sections   map[string]SectionMeta `json:"sections"`
@@ -32,13 +33,14 @@ type draft struct {
 	at        time.Time
 	interval  time.Duration
 	publisher string
+	fleet     string
 	sections  map[string]SectionMeta
 }
 
 // encode makes the document. The sections' values are copied as they are: an unchanged one costs nothing.
 func (d draft) encode(revision uint64, freshFor time.Duration) ([]byte, meta, error) {
 	m := meta{
-		Version: Version, Revision: revision, Publisher: d.publisher,
+		Version: Version, Revision: revision, Publisher: d.publisher, Fleet: d.fleet,
 		IntervalMS: d.interval.Milliseconds(), FreshMS: freshFor.Milliseconds(),
 		Sections: d.sections, asOf: d.at,
 	}

@@ -27,6 +27,9 @@ var (
 	// ErrCorrupt is wrapped by every error that says a stored document cannot be used.
 	ErrCorrupt = errors.New("stored document is corrupt")
 
+	// ErrForeign is wrapped by every error that says that another fleet uses what this one was given.
+	ErrForeign = errors.New("it is used by another fleet: give each fleet a place of its own")
+
 	// ErrUnavailable is wrapped by Cache.Get's error when no rung of the ladder had a document.
 	ErrUnavailable = errors.New("no document is available")
 
@@ -41,6 +44,7 @@ type Snapshot struct {
 	At       time.Time // when the document was published (its "timestamp")
 	AsOf     time.Time // the honest age of the whole: when its oldest overdue section was collected, else At
 	Stale    bool      // some section was overdue at At
+	Fleet    string    // which it is about; empty = it does not say
 
 	Publisher string // WarmerOptions.Name of the process that collected it; empty = it has none
 
@@ -145,6 +149,7 @@ func newSnapshot(doc []byte, m meta, at time.Time, z *compressor) *Snapshot {
 		Stale:    m.Stale,
 
 		Publisher: m.Publisher,
+		Fleet:     m.Fleet,
 
 		JSON:     doc,
 		Gzip:     z.gzip(doc),

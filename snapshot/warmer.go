@@ -270,7 +270,7 @@ func (w *Warmer) publish(now time.Time) error {
 		b.fresh = false
 	}
 	d := draft{
-		layout: w.layout, at: now.Round(0), interval: w.opts.Interval, publisher: w.opts.Name, // Round: a suspended host's time counts too
+		layout: w.layout, at: now.Round(0), interval: w.opts.Interval, publisher: w.opts.Name, fleet: w.cache.opts.Fleet(), // Round: a suspended host's time counts too
 		sections: make(map[string]SectionMeta, len(w.sections)),
 	}
 	some := false

@@ -143,7 +143,7 @@ func (s *standing) judge(found *Standing, primary position, primaryErr error, ha
 	case len(s.marks) > 0:
 		found.DataAt = s.marks[0].at
 	default:
-		found.DataAt = time.Unix(0, 0)
+		found.DataAt = now // nothing tells
 	}
 	if len(s.marks) > mostMarks {
 		thinned := slices.Clone(s.marks[:1])

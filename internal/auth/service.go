@@ -125,6 +125,14 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 	return s, nil
 }
 
+// Fleet returns which fleet this is, the same for all its processes; empty until the database or the remembered file told it.
+func (s *Service) Fleet() string {
+	if id := s.fleet.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
+
 // setFleet notes which fleet this is, by which its cookies are named.
 func (s *Service) setFleet(id string) {
 	s.fleet.Store(&id)

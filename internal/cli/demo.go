@@ -13,7 +13,7 @@ import (
 // runDemo serves the example fleet. The agents read a real folder and write only in the data folder.
 func runDemo(ctx context.Context, c *call, args []string) error {
 	set := newFlags(c, "demo")
-	loader := config.Register(set, "listen", "data", "database", "redis", "agents", "tls-cert", "tls-key", "insecure", "interval", "drain", "log-level", "log-format")
+	loader := config.Register(set, "listen", "data", "database", "redis", "redis-prefix", "agents", "tls-cert", "tls-key", "insecure", "interval", "drain", "log-level", "log-format")
 	folder := set.String("folder", ".", "the folder that the agents read; nothing in it is changed")
 	rest, err := parse(set, args)
 	if err != nil {

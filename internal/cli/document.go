@@ -20,7 +20,7 @@ const snapshotFile = "snapshot.json"
 func freshFor(cfg *config.Config) time.Duration { return 3 * cfg.Interval }
 
 // newCache makes the cache of the document, with the links to other processes and the last good file behind it.
-func newCache(cfg *config.Config, log *slog.Logger, links links) *snapshot.Cache {
+func newCache(cfg *config.Config, log *slog.Logger, links links, fleet func() string) *snapshot.Cache {
 	tiers := []snapshot.Tier{}
 	for _, link := range links {
 		tiers = append(tiers, link)
@@ -28,6 +28,7 @@ func newCache(cfg *config.Config, log *slog.Logger, links links) *snapshot.Cache
 	return snapshot.NewCache(snapshot.CacheOptions{
 		Tiers:    append(tiers, snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))),
 		FreshFor: freshFor(cfg),
+		Fleet:    fleet,
 		Log:      log,
 	})
 }

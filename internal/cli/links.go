@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/agentos/agentos/internal/config"
@@ -20,10 +21,14 @@ import (
 type links []snapshot.Link
 
 // openLinks opens what the settings name. The servers behind the links need not be there.
-func openLinks(ctx context.Context, cfg *config.Config) (links, error) {
+//
+// fleet tells which one this is, once that is known; nil: it never is, as in commands that read what there is.
+func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (links, error) {
 	var all links
 	if cfg.Redis != "" {
-		link, err := redistier.Open(ctx, cfg.Redis, redistier.Options{Holder: processName()})
+		link, err := redistier.Open(ctx, cfg.Redis, redistier.Options{
+			Holder: processName(), Key: cfg.RedisPrefix + "admin:dashboard:v4", Fleet: fleet,
+		})
 		if err != nil {
 			return nil, config.Faults{fmt.Sprintf("redis: %v", err)}
 		}
@@ -38,6 +43,38 @@ func openLinks(ctx context.Context, cfg *config.Config) (links, error) {
 		all = append(all, pgtier.Open(ctx, server, pgtier.Options{Holder: processName()}))
 	}
 	return all, nil
+}
+
+// fleetOf reads which fleet this is as soon as the database can be used, and returns what tells it.
+func fleetOf(ctx context.Context, database *schema) func() string {
+	var id atomic.Pointer[string]
+	go func() { // ends with the process, or as soon as it is known
+		select {
+		case <-database.done:
+		case <-ctx.Done():
+			return
+		}
+		for ctx.Err() == nil {
+			var found string
+			asking, cancel := context.WithTimeout(ctx, databasePatience)
+			err := database.Read.QueryRowContext(asking, `select id from fleet_identity where one = 1`).Scan(&found)
+			cancel()
+			if err == nil {
+				id.Store(&found)
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	}()
+	return func() string {
+		if found := id.Load(); found != nil {
+			return *found
+		}
+		return ""
+	}
 }
 
 func (l links) close() {
@@ -102,7 +139,7 @@ const cutOffPatience = time.Second
 
 // cutOff tells whether other processes reach the database, which this one does not: then they will give its jobs to
 // somebody else. Redis knows: a fresh document there says how the database is. Who reaches neither is cut off.
-func (l links) cutOff(fresh time.Duration) func(ctx context.Context) bool {
+func (l links) cutOff(fresh time.Duration, fleet func() string) func(ctx context.Context) bool {
 	if len(l) == 0 || l[0].Name() != "redis" {
 		return nil
 	}
@@ -115,6 +152,9 @@ func (l links) cutOff(fresh time.Duration) func(ctx context.Context) bool {
 		}
 		var seen struct {
 			Timestamp time.Time `json:"timestamp"`
+			Meta      struct {
+				Fleet string `json:"fleet"`
+			} `json:"meta"`
 			Dashboard struct {
 				System struct {
 					Components map[string]struct {
@@ -125,6 +165,9 @@ func (l links) cutOff(fresh time.Duration) func(ctx context.Context) bool {
 		}
 		if json.Unmarshal(doc, &seen) != nil || time.Since(seen.Timestamp) > fresh {
 			return false // nobody collects: the database is away for all
+		}
+		if ours := fleet(); ours != "" && seen.Meta.Fleet != "" && seen.Meta.Fleet != ours {
+			return false // that is how another fleet's database is
 		}
 		return seen.Dashboard.System.Components["database"].Status != "down"
 	}

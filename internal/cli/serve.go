@@ -55,12 +55,19 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
-	links, err := openLinks(ctx, cfg)
+	var accounts *auth.Service
+	fleet := func() string {
+		if accounts == nil {
+			return ""
+		}
+		return accounts.Fleet()
+	}
+	links, err := openLinks(ctx, cfg, fleet)
 	if err != nil {
 		return err
 	}
 	defer links.close()
-	accounts, err := auth.Open(ctx, database.DB, auth.Options{Log: log, File: credentialsFile(cfg)})
+	accounts, err = auth.Open(ctx, database.DB, auth.Options{Log: log, File: credentialsFile(cfg)})
 	if err != nil {
 		return err
 	}
@@ -70,7 +77,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	nudge := func(sections ...string) { collector.Nudge(sections...) }
 	var show *shown
 	if keeper != nil {
-		show, err = ownFleet(ctx, cfg, log, keeper, database, links, nudge)
+		show, err = ownFleet(ctx, cfg, log, keeper, database, links.cutOff(freshFor(cfg), fleet), nudge)
 	} else {
 		show, err = attachedJobs(cfg, log, database, func() bool { return collector.leads() }, nudge)
 	}
@@ -78,7 +85,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, show.close()) }()
-	cache := newCache(cfg, log, links)
+	cache := newCache(cfg, log, links, fleet)
 	if collector, err = newCollector(cfg, log, cache, links, database.DB, show, startedAt); err != nil {
 		return err
 	}

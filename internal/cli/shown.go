@@ -39,8 +39,8 @@ type shown struct {
 }
 
 // ownFleet runs the agents of the fleet's file.
-func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper *fleetKeeper, database *schema, links links, nudge func(...string)) (*shown, error) {
-	service, err := newJobs(ctx, cfg, log, database, keeper, links, nudge)
+func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper *fleetKeeper, database *schema, cutOff func(context.Context) bool, nudge func(...string)) (*shown, error) {
+	service, err := newJobs(ctx, cfg, log, database, keeper, cutOff, nudge)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ import (
 // link, else the database.
 func runStatus(ctx context.Context, c *call, args []string) (err error) {
 	set := newFlags(c, "status")
-	loader := config.Register(set, "config", "data", "database", "redis", "interval", "log-level", "log-format")
+	loader := config.Register(set, "config", "data", "database", "redis", "redis-prefix", "interval", "log-level", "log-format")
 	asJSON := set.Bool("json", false, "print the whole document")
 	rest, err := parse(set, args)
 	if err != nil {
@@ -47,12 +47,12 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 
 func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Snapshot, snapshot.Served, error) {
 	log := newLogger(c.stderr, cfg)
-	links, err := openLinks(ctx, cfg)
+	links, err := openLinks(ctx, cfg, nil)
 	if err != nil {
 		return nil, snapshot.Served{}, err
 	}
 	defer links.close()
-	cache := newCache(cfg, log, links)
+	cache := newCache(cfg, log, links, nil)
 	if err := cache.Restore(ctx); err != nil {
 		return nil, snapshot.Served{}, err
 	}

@@ -17,7 +17,7 @@ import (
 
 // runWork runs agents beside a server on the same database: more hands, no dashboard of its own.
 func runWork(ctx context.Context, c *call, args []string) (err error) {
-	cfg, rest, err := settingsOf(c, "work", args, "config", "data", "database", "redis", "agents", "max-processes", "interval", "drain", "log-level", "log-format")
+	cfg, rest, err := settingsOf(c, "work", args, "config", "data", "database", "redis", "redis-prefix", "agents", "max-processes", "interval", "drain", "log-level", "log-format")
 	if err != nil {
 		return err
 	}
@@ -34,14 +34,15 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
-	links, err := openLinks(ctx, cfg)
+	fleet := fleetOf(ctx, database)
+	links, err := openLinks(ctx, cfg, fleet)
 	if err != nil {
 		return err
 	}
 	defer links.close()
 	teller := snapshot.NewTeller(links, log)
 	nudge := teller.Nudge // a server collects; without links it finds changes by itself
-	service, err := newJobs(ctx, cfg, log, database, keeper, links, nudge)
+	service, err := newJobs(ctx, cfg, log, database, keeper, links.cutOff(freshFor(cfg), fleet), nudge)
 	if err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 }
 
 // newJobs makes the fleet's service of a process that runs attempts, or at least does its share of the upkeep.
-func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database *schema, keeper *fleetKeeper, links links,
-	nudge func(...string),
+func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database *schema, keeper *fleetKeeper,
+	cutOff func(context.Context) bool, nudge func(...string),
 ) (*jobs.Service, error) {
 	agents, err := cfg.AgentNames()
 	if err != nil {
@@ -79,6 +80,6 @@ func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database
 	}
 	return jobs.New(ctx, jobs.Options{
 		DB: database.DB, Ready: database.migrate, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(), Agents: agents,
-		MaxProcesses: cfg.MaxProcesses, Shim: agent.SelfShim(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: links.cutOff(freshFor(cfg)),
+		MaxProcesses: cfg.MaxProcesses, Shim: agent.SelfShim(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: cutOff,
 	})
 }

@@ -41,6 +41,9 @@ type Config struct {
 	// Empty: none; servers on one Postgres share it there.
 	Redis string `yaml:"redis" env:"AGENTOS_REDIS_URL" flag:"redis" usage:"Redis URL (default: none)"`
 
+	// What the names of all keys and channels in Redis begin with, before admin:dashboard:v4. Fleets that share a Redis need one each.
+	RedisPrefix string `yaml:"redis_prefix" env:"AGENTOS_REDIS_PREFIX" flag:"redis-prefix" usage:"what all keys in Redis begin with, such as staging: (default: nothing)"`
+
 	// URL of another program's River database, to show it instead of a fleet of our own: postgres://user:password@host/name, or
 	// the path of a SQLite file. It is only read; a user that may only read will do. What it does not keep is kept in Data.
 	Attach string `yaml:"attach" env:"AGENTOS_ATTACH_URL" flag:"attach" usage:"show another program's River database: postgres://... or a SQLite file"`
@@ -137,6 +140,9 @@ func (c *Config) Validate() error {
 	c.BasePath = strings.TrimRight(c.BasePath, "/")
 	if c.BasePath != "" && (!basePath.MatchString(c.BasePath) || path.Clean(c.BasePath) != c.BasePath) {
 		fault("base_path: %q is not a path: write one such as /ops/agentos, of letters, digits and -._~", c.BasePath)
+	}
+	if len(c.RedisPrefix) > 64 || strings.ContainsFunc(c.RedisPrefix, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`{}*?[]\\,"'`, r) }) {
+		fault("redis_prefix: %q cannot begin a key: write up to 64 letters, digits and : . - _ /, such as staging:", c.RedisPrefix)
 	}
 	c.checkAttach(fault)
 	if _, err := c.AgentNames(); err != nil {

@@ -9,11 +9,16 @@ hangs, no call takes longer than a second, and after two of them they fail at on
 
 	admin:dashboard:v4             the document, plain JSON, for 15 s:  redis-cli GET admin:dashboard:v4
 	admin:dashboard:v4:last-good   the same, for 30 days
-	admin:dashboard:v4:lease       hash: id, holder, token, rank, until (ms since 1970)
+	admin:dashboard:v4:lease       hash: id, holder, token, rank, until (ms since 1970), fleet (after the id of its holder)
 	admin:dashboard:v4:revisions   channel: revision of a document that was just stored, in decimal
 	admin:dashboard:v4:nudges      channel: names of sections to look at, separated by commas; empty = all
 
 Anybody may read and subscribe. Whatever else is found under the keys is overwritten.
+
+Two fleets must not share the keys: Options.Key gives each its own. One that finds another's lease, or a document that
+another stored less than Options.TTL ago, leaves everything as it is, shows nothing of it, and says so (snapshot.ErrForeign). That is
+known by Options.Fleet, which stands in the lease and in the document; processes of versions before that name no fleet, and
+are taken for one's own.
 
 # Who collects
 

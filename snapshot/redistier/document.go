@@ -18,6 +18,9 @@ func (l *Link) lastGoodKey() string { return l.opts.Key + ":last-good" }
 // Load returns the newer one of the document and the last good copy, which it asks for together. What cannot be a
 // document is returned only if there is nothing else: that it is garbage is for the cache to find.
 func (l *Link) Load(ctx context.Context) (doc []byte, err error) {
+	if err := l.foreign.Load().err; err != nil {
+		return nil, err
+	}
 	err = l.call(ctx, "load the document", func(ctx context.Context, client rueidis.Client) error {
 		doc, err = load(ctx, client, l.opts.Key, l.lastGoodKey())
 		return err
@@ -87,6 +90,9 @@ func (l *Link) fetch(ctx context.Context, announced uint64) (doc []byte, err err
 // when a newer document is stored. The last good copy comes first: it is still there when the document has expired, so
 // that neither ever goes back.
 func (l *Link) Store(ctx context.Context, s *snapshot.Snapshot) error {
+	if err := l.foreign.Load().err; err != nil {
+		return err
+	}
 	before := l.stored.Load()
 	raise(&l.stored, s.Revision) // before it is announced: our own Listen skips it
 	err := l.call(ctx, "store the document", func(ctx context.Context, client rueidis.Client) error {
@@ -104,10 +110,14 @@ func (l *Link) Store(ctx context.Context, s *snapshot.Snapshot) error {
 func (l *Link) keep(ctx context.Context, client rueidis.Client, s *snapshot.Snapshot, key string, ttl time.Duration, channel string) error {
 	kept, err := keepScript.Exec(ctx, client, []string{key}, []string{
 		strconv.FormatUint(s.Revision, 10), rueidis.BinaryString(s.JSON), strconv.FormatInt(ttl.Milliseconds(), 10),
-		strconv.Itoa(snapshot.MaxDocumentBytes), channel,
+		strconv.Itoa(snapshot.MaxDocumentBytes), channel, l.opts.Fleet(),
+		strconv.FormatInt(l.opts.TTL.Milliseconds(), 10),
 	}).AsInt64()
-	if err == nil && kept == 0 {
+	switch {
+	case err == nil && kept == 0:
 		return snapshot.ErrFenced
+	case err == nil && kept < 0:
+		return l.foreigner("another process")
 	}
 	return err
 }

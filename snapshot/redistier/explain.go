@@ -58,7 +58,7 @@ var advice = []struct{ prefix, text string }{
 }
 
 // neededCommands are what an ACL must allow; the last three are for Sentinel and Cluster.
-const neededCommands = "+getrange +strlen +get +set +evalsha +eval +time +hmget +hget +hset +del +pexpire +publish +subscribe +ping " +
+const neededCommands = "+getrange +strlen +get +set +pttl +evalsha +eval +time +hmget +hget +hset +del +pexpire +publish +subscribe +ping " +
 	"+role +cluster|slots +cluster|shards"
 
 // explain makes an error of what rueidis says. The result for nil is nil.

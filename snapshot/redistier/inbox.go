@@ -80,6 +80,9 @@ func (in *inbox) take() (announced uint64, told []string) {
 // handle passes on what was heard. It returns false when there is a document that could not be fetched now.
 func (in *inbox) handle(ctx context.Context) bool {
 	announced, told := in.take()
+	if in.link.foreign.Load().err != nil { // it is not for us
+		return true
+	}
 	if told != nil && in.to.Told != nil {
 		in.to.Told(told)
 	}

@@ -20,7 +20,7 @@ func (l *Link) Campaign(ctx context.Context, rank int) (grant snapshot.Grant, er
 		began := time.Now()
 		answer, err := campaignScript.Exec(ctx, client, []string{l.leaseKey()}, []string{
 			l.id, l.opts.Holder, strconv.Itoa(rank), strconv.FormatInt(l.opts.Lease.Milliseconds(), 10),
-			strconv.FormatUint(l.token.Load(), 10),
+			strconv.FormatUint(l.token.Load(), 10), l.opts.Fleet(),
 		}).ToArray()
 		if err != nil {
 			return err
@@ -33,8 +33,14 @@ func (l *Link) Campaign(ctx context.Context, rank int) (grant snapshot.Grant, er
 		if err != nil {
 			return err
 		}
-		if granted == 0 {
+		l.foreign.Store(&trouble{})
+		switch granted {
+		case 0:
 			return &snapshot.HeldError{Holder: text}
+		case 2:
+			err := l.foreigner(text)
+			l.foreign.Store(&trouble{err})
+			return err
 		}
 		token, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {

@@ -25,6 +25,10 @@ type Options struct {
 	// Key is where the document is stored; the other keys and the channels begin with it. Empty = admin:dashboard:v4.
 	Key string
 
+	// Fleet names what the document is about, as snapshot.CacheOptions.Fleet. While another fleet has the lease or has just stored
+	// its document, this link takes part in nothing: its calls fail with snapshot.ErrForeign. Nil = empty, which refuses nothing.
+	Fleet func() string
+
 	// TTL is how long the document stays at Key. Zero = 15 s. The last good copy stays 30 days.
 	TTL time.Duration
 
@@ -44,6 +48,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Key == "" {
 		o.Key = "admin:dashboard:v4"
+	}
+	if o.Fleet == nil {
+		o.Fleet = func() string { return "" }
 	}
 	o.TTL = orDefault(o.TTL, 15*time.Second)
 	o.Lease = orDefault(o.Lease, snapshot.LeaseTime)
@@ -73,6 +80,8 @@ type Link struct {
 	stored atomic.Uint64 // the newest revision that this link stores or has stored
 	errs   atomic.Uint64
 	last   atomic.Pointer[trouble]
+
+	foreign atomic.Pointer[trouble] // whose lease it is, if another fleet's; as of the last Campaign
 
 	mu    sync.Mutex      // guards end, and calls against being waited for too early
 	ctx   context.Context // ends with the link
@@ -107,6 +116,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Link, error) {
 		IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) },
 	})
 	l.last.Store(&trouble{})
+	l.foreign.Store(&trouble{})
 	return l, nil
 }
 
@@ -179,6 +189,11 @@ func (l *Link) call(ctx context.Context, op string, do func(ctx context.Context,
 	return explain(op, l.target, err)
 }
 
+// foreigner is the error of a link whose keys another fleet uses.
+func (l *Link) foreigner(holder string) error {
+	return fmt.Errorf("%s, where %s leads: %w, a server or a prefix of the keys", l.target, holder, snapshot.ErrForeign)
+}
+
 // attempt does it, and again when a connection turns out to have been closed, most likely while it was idle: that is no
 // news about the server, unless that closes new ones too. Everything that is done here can be done twice.
 func (l *Link) attempt(ctx context.Context, do func(ctx context.Context, client rueidis.Client) error) error {
@@ -199,7 +214,7 @@ func (l *Link) attempt(ctx context.Context, do func(ctx context.Context, client 
 // isOutcome tells errors that are an answer to what was asked from those that say that it could not be asked.
 func isOutcome(err error) bool {
 	var held *snapshot.HeldError
-	return errors.As(err, &held) || errors.Is(err, snapshot.ErrFenced) || errors.Is(err, snapshot.ErrNotFound)
+	return errors.As(err, &held) || errors.Is(err, snapshot.ErrForeign) || errors.Is(err, snapshot.ErrFenced) || errors.Is(err, snapshot.ErrNotFound)
 }
 
 // answered tells whether the server is there, though it may have refused. Who is refused on connecting connects again

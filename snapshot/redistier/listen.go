@@ -18,6 +18,9 @@ func (l *Link) nudgesChannel() string { return l.opts.Key + ":nudges" }
 
 // Tell implements snapshot.Link. The names travel as one message, separated by commas.
 func (l *Link) Tell(ctx context.Context, sections []string) error {
+	if err := l.foreign.Load().err; err != nil {
+		return err
+	}
 	return l.call(ctx, "pass on a nudge", func(ctx context.Context, client rueidis.Client) error {
 		return tellScript.Exec(ctx, client, []string{l.opts.Key}, []string{l.nudgesChannel(), strings.Join(sections, ",")}).Error()
 	})
