@@ -17,13 +17,14 @@ type failures struct {
 }
 
 const (
-	failuresRead = 50
+	failuresRead  = 200 // jobs that were given up
+	failuresShown = 50  // kinds of failures
 	// maxRetried bounds at how many jobs that wait for another attempt the newest failures are looked for.
 	maxRetried = 2_000
 )
 
-// Failures returns the n newest failed attempts: of jobs that were given up, and of those that wait for another attempt (of
-// these at most maxRetried are looked at).
+// Failures returns the newest failure of each of n kinds at most, those of jobs that were given up first: see jobs.GroupFailures.
+// Of the jobs that wait for another attempt at most maxRetried are looked at.
 func (s *Service) Failures(ctx context.Context, n int) ([]jobs.Failure, error) {
 	if s.noEnded() {
 		return nil, missing(endedIndex)
@@ -45,26 +46,35 @@ func (s *Service) noEnded() bool {
 }
 
 func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
-	var all []jobs.Failure
-	for _, which := range []struct {
-		ids  string
-		args []any
-	}{
-		{`select id from river_job where state = 'discarded' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1`, []any{failuresRead, s.foreign.Stamp(s.now().Add(ahead))}},
-		{`select id from river_job where state = 'retryable' order by queue, priority, scheduled_at, id limit $1`, []any{maxRetried}},
-	} {
-		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
-			s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+which.ids+`)`, which.args...)
-		some, err := jobs.Collect(rows, err, s.scanFailure)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
+	discarded, err := s.failuresIn(ctx, `select id from river_job where state = 'discarded' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1`,
+		failuresRead, s.foreign.Stamp(s.now().Add(ahead)))
+	if err != nil {
+		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(f jobs.Failure) bool { return !f.At.Known() })
-	slices.SortFunc(all, func(a, b jobs.Failure) int { return cmp.Or(b.At.Compare(a.At.Time), cmp.Compare(b.JobID, a.JobID)) })
-	all = all[:min(len(all), failuresRead)]
+	retried, err := s.failuresIn(ctx, `select id from river_job where state = 'retryable' order by queue, priority, scheduled_at, id limit $1`, maxRetried)
+	if err != nil {
+		return nil, err
+	}
+	lately := s.now().Add(-failuresKept)
+	gaveUp := slices.DeleteFunc(slices.Clone(discarded), func(f jobs.Failure) bool { return f.At.Before(lately) })
+	all := slices.Concat(discarded, retried)
+	slices.SortFunc(all, newestFirst)
+	all = jobs.GroupFailures(gaveUp, all, failuresShown)
 	return all, s.countSimilar(ctx, all)
+}
+
+// failuresIn reads the last failures of the jobs that a query names, the newest first.
+func (s *Service) failuresIn(ctx context.Context, ids string, args ...any) ([]jobs.Failure, error) {
+	rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
+		s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+ids+`)`, args...)
+	all, err := jobs.Collect(rows, err, s.scanFailure)
+	all = slices.DeleteFunc(all, func(f jobs.Failure) bool { return !f.At.Known() })
+	slices.SortFunc(all, newestFirst)
+	return all, err
+}
+
+func newestFirst(a, b jobs.Failure) int {
+	return cmp.Or(b.At.Compare(a.At.Time), cmp.Compare(b.JobID, a.JobID))
 }
 
 func (s *Service) scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {

@@ -78,11 +78,21 @@ func New(opts Options) (*Service, error) {
 		opts.Lead = func() bool { return true }
 	}
 	rollups := jobs.NewRollups(opts.Own)
-	return &Service{
+	s := &Service{
 		Table: jobs.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Rollups: rollups,
 		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
 		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
-	}, nil
+	}
+	rollups.Recorded = s.recordedFrom
+	return s, nil
+}
+
+// recordedFrom is since when every job that ended is in the sums: nothing is, before the first step.
+func (s *Service) recordedFrom(context.Context) (time.Time, error) {
+	if from := s.Progress().KnownFrom; !from.IsZero() {
+		return from, nil
+	}
+	return s.now(), nil
 }
 
 // Close ends what is asked in the background. The databases are the caller's.

@@ -58,7 +58,10 @@ func (s *Service) Today(ctx context.Context) (jobs.Today, error) {
 	if p := s.Progress(); !p.Done && (p.KnownFrom.IsZero() || p.KnownFrom.After(start)) {
 		t.Partial = true
 	}
-	return t, nil
+	if s.noEnded() {
+		return t, nil // without the index nobody knows what gave up
+	}
+	return t, s.CountGaveUp(ctx, now, &t)
 }
 
 // countCreated counts what is new since the last time. Ids are given before their jobs become visible, so that those of the

@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -76,6 +77,9 @@ var (
 	descParked      = describe("queue_parked", "Jobs in River's state pending, which wait until a program releases them, as the document shows them.")
 	descRunning     = describe("queue_running", "Jobs that run, as the document shows them.")
 	descOldest      = describe("queue_oldest_seconds", "How long the oldest due job has waited, as the document shows it.")
+	descHealth      = describe("health", "0 healthy, 1 degraded, 2 critical, as the document shows it.")
+	descCondition   = describe("condition", "1 while this reason holds why the fleet or the system is not healthy, as the document shows it.", "code")
+	descGaveUp      = describe("jobs_gave_up_recently", "Jobs that gave up in the last hour and are still there, as the document shows them.")
 	descAttached    = describe("attached_up", "1 while the attached database can be read, as the document shows it.")
 	descComplete    = describe("attached_behind_seconds", "How long ago the ended jobs were read that are in the sums.")
 	descReplica     = describe("attached_replica_behind_seconds", "How old the data of the replica is that is read; absent when none is.")
@@ -168,6 +172,11 @@ type fleetDocument struct {
 			Oldest        *jobs.Time `json:"oldest_at"`
 		}
 		System *struct {
+			Status     string
+			Conditions map[string]struct {
+				Code   string
+				Params struct{ Jobs float64 }
+			}
 			Components map[string]struct{ Status string }
 			Attached   *struct {
 				History struct{ Percent float64 }
@@ -198,6 +207,17 @@ type agentRuns struct {
 func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
 	if workers := d.Dashboard.Workers; workers != nil {
 		byState(out, descWorkers, workers.States, "active", "draining", "lost")
+	}
+	if system := d.Dashboard.System; system != nil {
+		holds := map[string]bool{}
+		for _, c := range system.Conditions {
+			holds[c.Code] = true
+		}
+		for _, code := range source.ConditionCodes {
+			gauge(out, descCondition, oneIf(holds[code]), code)
+		}
+		gauge(out, descHealth, map[string]float64{"healthy": 0, "degraded": 1, "critical": 2}[system.Status])
+		gauge(out, descGaveUp, system.Conditions["gave_up"].Params.Jobs)
 	}
 	if system := d.Dashboard.System; system != nil && system.Attached != nil {
 		gauge(out, descAttached, oneIf(system.Components["attached"].Status == "ok"))

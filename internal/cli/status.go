@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -105,6 +106,7 @@ type statusDocument struct {
 			Total     int64     `json:"total_today"`
 			Completed int64     `json:"completed_today"`
 			Failed    int64     `json:"failed_today"`
+			GaveUp    *int64    `json:"gave_up_today"`
 		} `json:"jobs"`
 	} `json:"dashboard"`
 	AgentsWorkers struct {
@@ -164,10 +166,10 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		if j.DayZone != "" {
 			since = fmt.Sprintf(" since %s %s", j.DayStart.Format("15:04"), j.DayZone)
 		}
-		fmt.Fprintf(out, "today    %d jobs, %d completed, %d failed attempts%s\n", j.Total, j.Completed, j.Failed, since)
+		fmt.Fprintf(out, "today    %d jobs enqueued, %d completed, %s gave up; %d attempts failed%s\n", j.Total, j.Completed, number(j.GaveUp), j.Failed, since)
 	}
 	if d.Analytics != nil {
-		fmt.Fprintf(out, "success  %s in 24 h\n", percent(d.Analytics.SuccessRate))
+		fmt.Fprintf(out, "success  %s of the attempts in 24 h\n", percent(d.Analytics.SuccessRate))
 	}
 	if d.AgentsWorkers.Agents == nil {
 		return nil
@@ -203,6 +205,13 @@ func writeAgents(out io.Writer, items map[string]statusAgent, total int) error {
 	}
 	_, err := fmt.Fprintf(out, "%d of %d agents: those that need attention, then the busiest. GET /api/agents has all.\n", len(agents), total)
 	return err
+}
+
+func number(n *int64) string {
+	if n == nil {
+		return "–"
+	}
+	return strconv.FormatInt(*n, 10)
 }
 
 func percent(v *float64) string {

@@ -60,10 +60,14 @@ func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[strin
 	}
 	hour, day = slices.Concat(hour, newest), slices.Concat(day, newestOfDay)
 	hours, days := addUp(read, hour, stats), addUp(read, day, stats)
-	for name, a := range stats {
-		a.LastHour, a.LastDay = sumsOf(hours, name).window(hourSpan), sumsOf(days, name).window(daySpan)
+	recorded, err := r.recordedSince(ctx)
+	if err != nil {
+		return err
 	}
-	fillSparks(stats, floorTo(now.Unix(), SparkStep)-(sparkBuckets-1)*SparkStep, read, hour)
+	for name, a := range stats {
+		a.LastHour, a.LastDay = sumsOf(hours, name).window(now, hourSpan, recorded), sumsOf(days, name).window(now, daySpan, recorded)
+	}
+	fillSparks(stats, floorTo(now.Unix(), SparkStep)-(sparkBuckets-1)*SparkStep, recorded, read, hour)
 	return nil
 }
 
@@ -97,17 +101,17 @@ func addUp(read map[part]partSums, parts []part, stats map[string]*AgentStats) m
 }
 
 // fillSparks counts what ended in minutes of these parts in small buckets.
-func fillSparks(stats map[string]*AgentStats, start int64, read map[part]partSums, parts []part) {
+func fillSparks(stats map[string]*AgentStats, start int64, recorded time.Time, read map[part]partSums, parts []part) {
 	for _, a := range stats {
 		a.SparkStart = time.Unix(start, 0).UTC()
-		a.SparkOK, a.SparkFailed = make([]int64, sparkBuckets), make([]int64, sparkBuckets)
+		a.SparkOK, a.SparkFailed = newCounts(sparkBuckets, start, SparkStep, recorded), newCounts(sparkBuckets, start, SparkStep, recorded)
 	}
 	for _, p := range parts {
 		for of, n := range read[p].byMinute {
 			if a := stats[of.agent]; a != nil && of.start >= start {
 				i := (of.start - start) / SparkStep
-				a.SparkOK[i] += n.ok
-				a.SparkFailed[i] += n.failed
+				a.SparkOK.add(i, n.ok)
+				a.SparkFailed.add(i, n.failed)
 			}
 		}
 	}

@@ -20,8 +20,10 @@ type Filter struct {
 	Text   string // in the id, the redacted arguments (up to 16 KB of them) or the last error
 	Since  *time.Time
 	Until  *time.Time // created before
-	Limit  int        // zero means 50; at most 200
-	Cursor string     // Page.Next of the page before
+	// EndedSince and EndedUntil are of lists in the order of the ends alone: only of states of jobs that have ended.
+	EndedSince, EndedUntil *time.Time
+	Limit                  int    // zero means 50; at most 200
+	Cursor                 string // Page.Next of the page before
 }
 
 // Page is a part of a list of jobs: those created last first, or, if only states of ended jobs are asked for, those that
@@ -107,8 +109,14 @@ func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
 		}
 		w.ended = w.ended && slices.Contains(endStates, state)
 	}
-	if w.ended {
+	switch {
+	case w.ended:
 		w.page.Order = "ended"
+	case f.EndedSince != nil || f.EndedUntil != nil:
+		return nil, ErrorOf(ErrInvalid, "ended_since and ended_until are for jobs that have ended: add state=%s or some of these", strings.Join(endStates, ","))
+	}
+	if f.EndedUntil != nil {
+		w.before = place{at: *f.EndedUntil, id: 1} // no id is smaller
 	}
 	if f.Cursor != "" && !w.from(f.Cursor) {
 		return nil, ErrorOf(ErrInvalid, "the cursor is not one of a page with this filter: leave it out to begin with the newest")

@@ -136,6 +136,11 @@ func (w *walk) nextEnded(ctx context.Context, n int) (next stage, err error) {
 	if !next.end { // what lies beyond may lack jobs of another state
 		next.jobs = slices.DeleteFunc(next.jobs, func(j endedJob) bool { return j.compare(next.to) > 0 })
 	}
+	if since := w.filter.EndedSince; since != nil {
+		all := len(next.jobs)
+		next.jobs = slices.DeleteFunc(next.jobs, func(j endedJob) bool { return j.at.Before(*since) })
+		next.end = next.end || len(next.jobs) < all || next.to.text == "" && next.to.at.Before(*since)
+	}
 	return next, nil
 }
 

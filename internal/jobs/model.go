@@ -127,6 +127,8 @@ type Failure struct {
 	Similar24h  int    `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
 	Capped      bool   `json:"similar_capped,omitempty" doc:"There are at least so many similar ones: they are not counted to the end"`
 	RunMS       int64  `json:"run_ms"`
+	GaveUp      int    `json:"gave_up" doc:"Jobs that gave up with this fingerprint in the last 24 h and are still there: they are listed first"`
+	MoreGaveUp  bool   `json:"gave_up_capped,omitempty" doc:"There are at least so many"`
 }
 
 // LogLine is one line an agent wrote to standard error.
@@ -200,6 +202,7 @@ type Window struct {
 	Cancelled   int64       `json:"cancelled"`
 	SuccessRate *float64    `json:"success_rate" doc:"Percent: ok of ok and failed; null when none ended"`
 	PerMinute   float64     `json:"per_minute"`
+	RecordedS   int64       `json:"recorded_s" doc:"How many seconds of the span are recorded; those before the first start are not"`
 	Run         Percentiles `json:"run"`
 	Wait        Percentiles `json:"wait"`
 	Usage       Usage       `json:"usage"`
@@ -209,9 +212,9 @@ type Window struct {
 type Series struct {
 	Start     time.Time  `json:"start"`
 	StepS     int        `json:"step_s"`
-	OK        []int64    `json:"ok"`
-	Failed    []int64    `json:"failed"`
-	Cancelled []int64    `json:"cancelled"`
+	OK        Counts     `json:"ok" doc:"Null where nothing was recorded yet"`
+	Failed    Counts     `json:"failed"`
+	Cancelled Counts     `json:"cancelled"`
 	P95MS     []*float64 `json:"p95_ms" doc:"Run time"`
 }
 
@@ -230,7 +233,7 @@ type AgentStats struct {
 	LastError            *Failure
 	LastSuccessAt        *time.Time // to the minute, or the hour, if that was long ago; nil: not as far as is known
 	SparkStart           time.Time  // of 30 buckets of 120 s
-	SparkOK, SparkFailed []int64
+	SparkOK, SparkFailed Counts
 }
 
 // Today counts since the local midnight.
@@ -240,6 +243,9 @@ type Today struct {
 	Total     int64  // created
 	Completed int64  // jobs
 	Failed    int64  // attempts that failed, timed out or were lost
+	GaveUp    *int64 // jobs that were discarded and are still there; nil: not known
+	// Recently counts those of the last GaveUpRecently.
+	Recently  *int64
 	Cancelled int64
 	Capped    bool // at least so many were cancelled
 	Partial   bool // some are still to be counted

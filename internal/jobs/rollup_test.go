@@ -259,7 +259,7 @@ func rollups(t testing.TB, s *Service) []string {
 		if err := sum.scan(rows.Scan, &step, &start, &agent, &queue); err != nil {
 			t.Fatal(err)
 		}
-		w := sum.window(time.Hour)
+		w := sum.window(time.Now(), time.Hour, time.Time{})
 		all = append(all, fmt.Sprint(step, start, agent, queue, w.Runs, w.OK, w.Failed, w.Cancelled, w.Usage, *cmpOr(w.Run.P50MS), *cmpOr(w.Wait.P95MS), sum.timeout, sum.lost))
 	}
 	return all

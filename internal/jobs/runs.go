@@ -60,16 +60,11 @@ func (s *Service) scanRunning(rows *sql.Rows) (RunningJob, error) {
 	return RunningJob{Job: r.Job, RunID: &run, StartedAt: TimeOf(fromMS(started)), Progress: ptr(progress), Message: s.redact.Maybe(ptr(message))}, err
 }
 
-// Failures returns the n attempts that failed last, newest first.
-func (s *Service) Failures(ctx context.Context, n int) ([]Failure, error) {
-	all, err := s.failures(ctx, `where outcome in ('failed', 'timeout', 'lost') order by ended_ms desc, id desc limit $1`, n)
-	return all, Explain("read the newest failures", err)
-}
-
-func (s *Service) failures(ctx context.Context, condition string, args ...any) ([]Failure, error) {
+// readFailures reads failed attempts; countSimilar adds how many failed like each.
+func (s *Service) readFailures(ctx context.Context, condition string, args ...any) ([]Failure, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select id, job_id, agent, ended_ms, attempt, max_attempts, outcome, exit_code,
 		coalesce(error, ''), coalesce(fingerprint, ''), coalesce(run_ms, 0) from run `+condition, args...)
-	all, err := Collect(rows, err, func(rows *sql.Rows) (f Failure, err error) {
+	return Collect(rows, err, func(rows *sql.Rows) (f Failure, err error) {
 		var ended int64
 		var code sql.Null[int]
 		err = rows.Scan(&f.RunID, &f.JobID, &f.Agent, &ended, &f.Attempt, &f.MaxAttempts, &f.Outcome, &code, &f.Error, &f.Fingerprint, &f.RunMS)
@@ -77,9 +72,10 @@ func (s *Service) failures(ctx context.Context, condition string, args ...any) (
 		f.Error = Clip(s.redact.Text(f.Error), maxListError)
 		return f, err
 	})
-	if err != nil {
-		return nil, err
-	}
+}
+
+// countSimilar fills in how many attempts failed alike.
+func (s *Service) countSimilar(ctx context.Context, all []Failure) error {
 	similar := map[string]int{}
 	since := time.Now().Add(-daySpan).UnixMilli()
 	for i, f := range all {
@@ -88,13 +84,13 @@ func (s *Service) failures(ctx context.Context, condition string, args ...any) (
 			err := s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from run
 				where fingerprint = $1 and ended_ms >= $2 limit $3) same`, f.Fingerprint, since, maxSimilar).Scan(&n)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			similar[f.Fingerprint] = n
 		}
 		all[i].Similar24h, all[i].Capped = n, n >= maxSimilar
 	}
-	return all, nil
+	return nil
 }
 
 const runColumns = `id, job_id, attempt, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms,

@@ -143,6 +143,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun,
 		active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
+	s.Recorded = s.recordedFrom
 	s.began, s.process = time.Now(), newWorkerID()
 	if !opts.NoWork && (opts.Agents == nil || len(opts.Agents) > 0) {
 		s.id = newWorkerID()

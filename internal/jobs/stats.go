@@ -8,12 +8,15 @@ import (
 	"time"
 )
 
-// window turns sums over a span of time into what is shown.
-func (s *sums) window(span time.Duration) Window {
+// window turns sums over a span of time that ends now into what is shown. What is not recorded does not thin the rate.
+func (s *sums) window(now time.Time, span time.Duration, recorded time.Time) Window {
+	if !recorded.IsZero() {
+		span = min(span, max(now.Sub(recorded), time.Minute))
+	}
 	failed := s.failed + s.timeout + s.lost
 	w := Window{
 		Runs: s.ok + failed + s.cancelled, OK: s.ok, Failed: failed, Cancelled: s.cancelled,
-		Run: s.run.percentiles(), Wait: s.wait.percentiles(), Usage: s.usage,
+		Run: s.run.percentiles(), Wait: s.wait.percentiles(), Usage: s.usage, RecordedS: int64(span.Seconds()),
 	}
 	w.PerMinute = math.Round(float64(w.Runs)/span.Minutes()*100) / 100
 	if ended := s.ok + failed; ended > 0 {
@@ -61,7 +64,11 @@ func (r *Rollups) Windows(ctx context.Context) (hour, day Window, err error) {
 	if err != nil {
 		return Window{}, Window{}, Explain("sum up the last day", err)
 	}
-	return lastHour.window(hourSpan), lastDay.window(daySpan), nil
+	recorded, err := r.recordedSince(ctx)
+	if err != nil {
+		return Window{}, Window{}, err
+	}
+	return lastHour.window(now, hourSpan, recorded), lastDay.window(now, daySpan, recorded), nil
 }
 
 // Between sums up the attempts that ended from the minute of one time to that of another, which is included.
@@ -71,7 +78,7 @@ func (r *Rollups) Between(ctx context.Context, from, to time.Time) (Window, erro
 	if err != nil {
 		return Window{}, err
 	}
-	return all.window(time.Duration(end-start) * time.Second), nil
+	return all.window(to, time.Duration(end-start)*time.Second, time.Time{}), nil
 }
 
 func (r *Rollups) total(ctx context.Context, now time.Time, span time.Duration) (*sums, error) {
@@ -112,9 +119,14 @@ func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets in
 		return Series{}, fmt.Errorf("throughput by %s: %w", step, ErrInvalid)
 	}
 	start := floorTo(time.Now().Unix(), width) - int64(buckets-1)*width
+	recorded, err := r.recordedSince(ctx)
+	if err != nil {
+		return Series{}, err
+	}
+	counts := func() Counts { return newCounts(buckets, start, width, recorded) }
 	series := Series{
 		Start: time.Unix(start, 0).UTC(), StepS: int(width),
-		OK: make([]int64, buckets), Failed: make([]int64, buckets), Cancelled: make([]int64, buckets), P95MS: make([]*float64, buckets),
+		OK: counts(), Failed: counts(), Cancelled: counts(), P95MS: make([]*float64, buckets),
 	}
 	ran := make([]histogram, buckets)
 	rows, err := r.db.Read.QueryContext(ctx, `select start_s, ok, failed + timeout + lost, cancelled, run_max_ms, run_ms from rollup
@@ -126,9 +138,9 @@ func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets in
 			return struct{}{}, err
 		}
 		i := (at - start) / width
-		series.OK[i] += ok
-		series.Failed[i] += failed
-		series.Cancelled[i] += cancelled
+		series.OK.add(i, ok)
+		series.Failed.add(i, failed)
+		series.Cancelled.add(i, cancelled)
 		if ran[i].sketch == nil {
 			ran[i] = newHistogram()
 		}

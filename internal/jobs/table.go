@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,9 @@ type Rollups struct {
 	db      *db.DB
 	hoursTo atomic.Int64                      // see HoursBefore; zero: all
 	settled atomic.Pointer[map[part]partSums] // see kept
+
+	// Recorded tells since when the sums hold everything that ended, zero for ever. Nil: they do.
+	Recorded func(context.Context) (time.Time, error)
 }
 
 // NewRollups reads the sums in a migrated database of ours.

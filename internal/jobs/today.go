@@ -39,7 +39,10 @@ func (s *Service) Today(ctx context.Context) (Today, error) {
 		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 and finalized_at < $2 limit $3) cancelled`,
 		s.db.Stamp(start), s.db.Stamp(now.Add(daySpan)), maxCancelled).Scan(&t.Cancelled)
 	t.Capped = t.Cancelled >= maxCancelled
-	return t, Explain("count today's cancelled jobs", err)
+	if err != nil {
+		return Today{}, Explain("count today's cancelled jobs", err)
+	}
+	return t, s.CountGaveUp(ctx, now, &t)
 }
 
 // Midnight is when the local day began: its first moment, also where midnight is skipped or comes twice.

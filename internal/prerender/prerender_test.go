@@ -75,7 +75,7 @@ func TestOverviewIsDrawnAsOfItsDocument(t *testing.T) {
 		"for how long it had worked": ">2 m 05 s<",
 		"the moment of the document": "as of 14:03:07 UTC",
 		"what is not collected yet":  "Not collected yet.",
-		"the health":                 "Everything answers.",
+		"the health":                 "All systems operational.",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("%s is missing: %q is not in\n%s", what, want, html)

@@ -17,20 +17,23 @@ import (
 const maxArgs = 256 << 10
 
 type listJobsInput struct {
-	State  []string  `query:"state" doc:"Only these states, separated by commas" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
-	Agent  string    `query:"agent" maxLength:"128"`
-	Queue  string    `query:"queue" maxLength:"128"`
-	Q      string    `query:"q" maxLength:"200" doc:"Text in the job's id, arguments or last error; for some 30 ms, then a page ends with a cursor to go on from"`
-	Since  time.Time `query:"since" doc:"Created at or after"`
-	Until  time.Time `query:"until" doc:"Created before"`
-	Limit  int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string    `query:"cursor" maxLength:"200" doc:"From next of the page before"`
+	State      []string  `query:"state" doc:"Only these states, separated by commas" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
+	Agent      string    `query:"agent" maxLength:"128"`
+	Queue      string    `query:"queue" maxLength:"128"`
+	Q          string    `query:"q" maxLength:"200" doc:"Text in the job's id, arguments or last error; for some 30 ms, then a page ends with a cursor to go on from"`
+	Since      time.Time `query:"since" doc:"Created at or after"`
+	Until      time.Time `query:"until" doc:"Created before"`
+	EndedSince time.Time `query:"ended_since" doc:"Ended at or after; with states of ended jobs only"`
+	EndedUntil time.Time `query:"ended_until" doc:"Ended before; with states of ended jobs only"`
+	Limit      int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor     string    `query:"cursor" maxLength:"200" doc:"From next of the page before"`
 }
 
 func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*body[jobs.Page], error) {
 	page, err := s.Jobs.List(ctx, jobs.Filter{
 		States: in.State, Agent: in.Agent, Queue: in.Queue, Text: in.Q,
-		Since: timeOrNil(in.Since), Until: timeOrNil(in.Until), Limit: in.Limit, Cursor: in.Cursor,
+		Since: timeOrNil(in.Since), Until: timeOrNil(in.Until),
+		EndedSince: timeOrNil(in.EndedSince), EndedUntil: timeOrNil(in.EndedUntil), Limit: in.Limit, Cursor: in.Cursor,
 	})
 	page.Jobs = listed(page.Jobs)
 	return answerOr(page, err)

@@ -70,10 +70,10 @@ type errorValue struct {
 
 // sparkValue is the last hour in buckets of StepS seconds.
 type sparkValue struct {
-	Start  time.Time `json:"start"`
-	StepS  int       `json:"step_s"`
-	OK     []int64   `json:"ok"`
-	Failed []int64   `json:"failed"`
+	Start  time.Time   `json:"start"`
+	StepS  int         `json:"step_s"`
+	OK     jobs.Counts `json:"ok"` // null where nothing was recorded yet
+	Failed jobs.Counts `json:"failed"`
 }
 
 // agentsChosen is of how many agents at most the sums are read.

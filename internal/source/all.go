@@ -90,8 +90,10 @@ type History struct {
 
 // All lists the sections in the order of the document.
 func All(d Deps) []snapshot.Section {
+	readings := newReadings()
+	d.Jobs = &watched{d.Jobs, readings}
 	sections := []snapshot.Section{
-		{Name: "system", Path: "dashboard.system", Source: newSystem(d), MaxBytes: systemBytes, Unmetered: true},
+		{Name: "system", Path: "dashboard.system", Source: newSystem(d, readings), MaxBytes: systemBytes, Unmetered: true},
 		{Name: "workers", Path: "dashboard.workers", Source: workers(d), MaxBytes: workersBytes},
 		{Name: "queue", Path: "dashboard.queue", Source: queue(d), MaxBytes: queueBytes},
 		{Name: "jobs", Path: "dashboard.jobs", Source: jobLists(d), MaxBytes: jobsBytes},

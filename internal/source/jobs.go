@@ -25,7 +25,8 @@ const (
 type jobsValue struct {
 	TotalToday     int64                     `json:"total_today"`
 	CompletedToday int64                     `json:"completed_today"`
-	FailedToday    int64                     `json:"failed_today"`
+	FailedToday    int64                     `json:"failed_today"`  // attempts
+	GaveUpToday    *int64                    `json:"gave_up_today"` // jobs; null: not known
 	CancelledToday int64                     `json:"cancelled_today"`
 	CancelledCap   bool                      `json:"cancelled_capped,omitempty"` // at least so many
 	TodayPartial   bool                      `json:"today_partial"`              // some of today's are still to be counted
@@ -69,6 +70,7 @@ func jobLists(d Deps) snapshot.Source {
 			TotalToday:     today.Total,
 			CompletedToday: today.Completed,
 			FailedToday:    today.Failed,
+			GaveUpToday:    today.GaveUp,
 			CancelledToday: today.Cancelled,
 			CancelledCap:   today.Capped,
 			TodayPartial:   today.Partial,

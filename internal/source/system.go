@@ -3,7 +3,6 @@ package source
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -21,24 +20,26 @@ import (
 // systemValue is the section `system`: this host, or the control group that confines this process.
 // A figure that could not be read is null.
 type systemValue struct {
-	Status           string            `json:"status"` // healthy, degraded or critical
-	Reasons          []string          `json:"reasons"`
-	CPU              *float64          `json:"cpu"` // percent of CPUs
-	Memory           *float64          `json:"memory"`
-	Disk             *float64          `json:"disk"`
-	Scope            string            `json:"scope"` // host or cgroup
-	CPUs             float64           `json:"cpus"`
-	MemoryUsedBytes  uint64            `json:"memory_used_bytes"`
-	MemoryTotalBytes uint64            `json:"memory_total_bytes"`
-	DiskUsedBytes    uint64            `json:"disk_used_bytes"`
-	DiskTotalBytes   uint64            `json:"disk_total_bytes"`
-	Host             string            `json:"host"`
-	Version          string            `json:"version"`
-	StartedAt        time.Time         `json:"started_at"`
-	UptimeS          int64             `json:"uptime_s"`
-	Process          processValue      `json:"process"`
-	Components       map[string]Health `json:"components"`
-	Attached         *Attached         `json:"attached"` // null when the jobs are our own
+	Status  string   `json:"status"` // healthy, degraded or critical
+	Reasons []string `json:"reasons"`
+	// Conditions are the reasons as codes with parameters, by code; of components by "component NAME".
+	Conditions       map[string]condition `json:"conditions"`
+	CPU              *float64             `json:"cpu"` // percent of CPUs
+	Memory           *float64             `json:"memory"`
+	Disk             *float64             `json:"disk"`
+	Scope            string               `json:"scope"` // host or cgroup
+	CPUs             float64              `json:"cpus"`
+	MemoryUsedBytes  uint64               `json:"memory_used_bytes"`
+	MemoryTotalBytes uint64               `json:"memory_total_bytes"`
+	DiskUsedBytes    uint64               `json:"disk_used_bytes"`
+	DiskTotalBytes   uint64               `json:"disk_total_bytes"`
+	Host             string               `json:"host"`
+	Version          string               `json:"version"`
+	StartedAt        time.Time            `json:"started_at"`
+	UptimeS          int64                `json:"uptime_s"`
+	Process          processValue         `json:"process"`
+	Components       map[string]Health    `json:"components"`
+	Attached         *Attached            `json:"attached"` // null when the jobs are our own
 }
 
 type processValue struct {
@@ -56,6 +57,7 @@ const (
 // system keeps the last reading of each processor clock, because use is the difference of two readings.
 type system struct {
 	deps  Deps
+	fleet *fleetHealth
 	group cgroup
 	host  string
 	self  *process.Process
@@ -68,12 +70,13 @@ type system struct {
 	ownTime   float64 // seconds
 }
 
-func newSystem(d Deps) *system {
+func newSystem(d Deps, readings *readings) *system {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	s := &system{deps: d, group: cgroup{"/sys/fs/cgroup"}, host: host}
+	s.fleet = &fleetHealth{readings: readings, attached: d.Attached != nil, raised: map[string]bool{}}
 	if self, err := process.NewProcess(int32(os.Getpid())); err == nil {
 		s.self = self
 	}
@@ -104,7 +107,8 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 		v.Disk = round1(usage.UsedPercent)
 		v.DiskUsedBytes, v.DiskTotalBytes = usage.Used, usage.Total
 	}
-	v.judge(len(s.deps.Fleet().Problems))
+	s.fleet.readings.wait(ctx)
+	v.judge(len(s.deps.Fleet().Problems), s.fleet.judge(time.Now(), s.deps.Fleet()))
 	v.clip()
 	return v, nil
 }
@@ -166,36 +170,50 @@ func (s *system) readCPU(ctx context.Context, v *systemValue) {
 	s.hostBusy, s.hostAll = all-idle, all
 }
 
-// judge sets the status to the worst that any reason calls for.
-func (v *systemValue) judge(fileProblems int) {
+// judge sets the status to the worst that any reason calls for: of this process and what it needs, and of the fleet.
+func (v *systemValue) judge(fileProblems int, fleet []condition) {
 	v.Status = "healthy"
-	worse := func(status, format string, args ...any) {
-		v.Reasons = append(v.Reasons, fmt.Sprintf(format, args...))
+	v.Conditions = map[string]condition{}
+	say := func(key string, c condition) {
+		c.Order = len(v.Reasons)
+		v.Reasons = append(v.Reasons, c.text())
+		v.Conditions[key] = c
 		if v.Status != "critical" {
-			v.Status = status
+			v.Status = c.Severity
 		}
+	}
+	worse := func(severity, code string, params map[string]any) {
+		say(code, condition{Code: code, Severity: severity, Params: params})
 	}
 	names := slices.SortedFunc(maps.Keys(v.Components), func(a, b string) int {
 		return cmp.Or(-cmp.Compare(oneIf(a == "database"), oneIf(b == "database")), cmp.Compare(a, b))
 	})
 	for _, name := range names {
-		switch h := v.Components[name]; {
-		case h.Status == "down" && (name == "database" || name == "attached"):
-			worse("critical", "%s: %s", name, h.Detail)
-		case h.Status != "ok":
-			worse("degraded", "%s: %s", name, h.Detail)
+		h := v.Components[name]
+		if h.Status == "ok" {
+			continue
 		}
+		severity := "degraded"
+		if h.Status == "down" && (name == "database" || name == "attached") {
+			severity = "critical"
+		}
+		say(componentDown+" "+name, condition{
+			Code: componentDown, Severity: severity, Params: map[string]any{"component": name, "status": h.Status}, detail: h.Detail,
+		})
+	}
+	for _, c := range fleet {
+		say(c.Code, c)
 	}
 	if v.Disk != nil && *v.Disk >= diskCritical {
-		worse("critical", "disk is %.1f %% full", *v.Disk)
+		worse("critical", diskFull, map[string]any{"percent": *v.Disk})
 	} else if v.Disk != nil && *v.Disk >= diskDegraded {
-		worse("degraded", "disk is %.1f %% full", *v.Disk)
+		worse("degraded", diskFull, map[string]any{"percent": *v.Disk})
 	}
 	if v.Memory != nil && *v.Memory >= memoryDegraded {
-		worse("degraded", "memory is %.1f %% used", *v.Memory)
+		worse("degraded", memoryFull, map[string]any{"percent": *v.Memory})
 	}
 	if fileProblems > 0 {
-		worse("degraded", "the agents' file has faults; the fleet runs on the one before")
+		worse("degraded", agentsFile, map[string]any{})
 	}
 }
 

@@ -84,7 +84,7 @@ func TestSystemStatusIsTheWorstReason(t *testing.T) {
 		{"bad file", systemValue{Components: fine}, 2, "degraded", []string{"the agents' file has faults; the fleet runs on the one before"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tc.value.judge(tc.problems)
+			tc.value.judge(tc.problems, nil)
 			if tc.value.Status != tc.status {
 				t.Errorf("status = %s, want %s", tc.value.Status, tc.status)
 			}

@@ -185,6 +185,11 @@ func TestDocumentTellsWhatTheDatabaseHolds(t *testing.T) {
 			{b.count(`select count(*) from river_job`), []string{"dashboard", "jobs", "total_today"}},
 			{state("completed"), []string{"dashboard", "jobs", "completed_today"}},
 			{b.count(`select count(*) from run where outcome in ('failed', 'timeout', 'lost')`), []string{"dashboard", "jobs", "failed_today"}},
+			{3.0, []string{"dashboard", "jobs", "gave_up_today"}},
+			{"degraded", []string{"dashboard", "system", "status"}},
+			{3.0, []string{"dashboard", "system", "conditions", "gave_up", "params", "jobs"}},
+			{4.0, []string{"dashboard", "system", "conditions", "paused_backlog", "params", "jobs"}},
+			{"held", []string{"dashboard", "system", "conditions", "paused_backlog", "params", "queue"}},
 			{1.0, []string{"dashboard", "workers", "total"}},
 			{1.0, []string{"dashboard", "workers", "active"}},
 			{1.0, []string{"dashboard", "workers", "busy"}},
@@ -230,11 +235,11 @@ func (b *bed) checkLists(doc map[string]any) {
 		}
 	}
 	failures := at(t, doc, "dashboard", "jobs", "failures").(map[string]any)
-	if len(failures) != 3 {
-		t.Errorf("%d failures are shown, want 3", len(failures))
+	if len(failures) != 1 {
+		t.Errorf("%d kinds of failures are shown, want 1", len(failures))
 	}
 	for _, failure := range failures {
-		if at(t, failure, "exit_code") != 3.0 || at(t, failure, "similar_24h") != 3.0 {
+		if at(t, failure, "exit_code") != 3.0 || at(t, failure, "similar_24h") != 3.0 || at(t, failure, "gave_up") != 3.0 {
 			t.Errorf("a failure is shown as %v", failure)
 		}
 	}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { bars, bucketAt, scale, totals } from './bars'
+import { bars, bucketAt, scale, totals, unrecorded } from './bars'
 
 describe('scale', () => {
   test.each([
@@ -46,4 +46,10 @@ describe('bars', () => {
 
 test('a position belongs to one bucket, also beyond the ends', () => {
   expect([-0.1, 0, 0.49, 0.5, 1, 2].map((at) => bucketAt(at, 2))).toEqual([0, 0, 0, 1, 1, 1])
+})
+
+test('what is not recorded is drawn as nothing, and known', () => {
+  expect(bars([null, null, 3], [], 4)).toBe(bars([0, 0, 3], [], 4))
+  expect(totals([null, 1], [null, 2])).toEqual([0, 3])
+  expect([unrecorded([null, null, 0, null]), unrecorded([0, 1]), unrecorded([null])]).toEqual([2, 0, 1])
 })

@@ -1,3 +1,5 @@
+import type { Maybe } from './types/document'
+
 /** Stacked bars as SVG paths, drawn in units of buckets and counts: the viewBox scales them, nothing is measured. */
 
 /** The smallest of 1, 2, 5 × 10ⁿ (and 4, 10…) steps that covers `max` with at most `lines` lines above zero. */
@@ -14,19 +16,24 @@ export function scale(max: number, lines = 3): { top: number; ticks: number[] } 
 }
 
 /** Sums of the stacked series, bucket by bucket. */
-export function totals(...series: number[][]): number[] {
+export function totals(...series: Maybe<number>[][]): number[] {
   const length = Math.max(0, ...series.map((s) => s.length))
-  return Array.from({ length }, (_, i) => series.reduce((sum, s) => sum + (s[i] ?? 0), 0))
+  return Array.from({ length }, (_, i) => series.reduce<number>((sum, s) => sum + (s[i] ?? 0), 0))
 }
 
 /**
  * One path of bars standing on `base`. The y axis points down from `top`; a bar is `1 - gap` buckets wide. A count that
  * is not zero is at least `least` high, so that one failure among thousands can be seen.
  */
-export function bars(values: number[], base: number[], top: number, { gap = 0.3, least = 0 } = {}): string {
+export function bars(
+  values: Maybe<number>[],
+  base: Maybe<number>[],
+  top: number,
+  { gap = 0.3, least = 0 } = {},
+): string {
   let path = ''
   values.forEach((value, i) => {
-    if (!(value > 0)) return
+    if (!value || value < 0) return
     const height = Math.max(value, least)
     const foot = top - (base[i] ?? 0)
     path += `M${fixed(i + gap / 2)} ${fixed(foot)}v${fixed(-height)}h${fixed(1 - gap)}v${fixed(height)}z`
@@ -41,4 +48,10 @@ export function bucketAt(position: number, buckets: number): number {
 
 function fixed(n: number): string {
   return String(Math.round(n * 1000) / 1000)
+}
+
+/** How many buckets from the first on are not recorded. */
+export function unrecorded(values: Maybe<number>[]): number {
+  const first = values.findIndex((value) => value != null)
+  return first < 0 ? values.length : first
 }

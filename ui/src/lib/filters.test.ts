@@ -22,6 +22,17 @@ test('fixed bounds survive too, and a range wins over them', () => {
   expect(toUrl({ ...fixed, range: '1h' })).toBe('/jobs?range=1h')
 })
 
+test('the time of the end is asked for jobs that have ended alone', () => {
+  const gaveUp: JobFilters = { ...noFilters, states: ['discarded'], ended: '1h' }
+  expect(read('/jobs?state=discarded&ended=1h')).toEqual(gaveUp)
+  expect(toUrl(gaveUp)).toBe('/jobs?state=discarded&ended=1h')
+  expect(toQuery(gaveUp, now).get('ended_since')).toBe('2026-11-23T11:00:00.000Z')
+  expect(toUrl({ ...gaveUp, states: ['running'] })).toBe('/jobs?state=running')
+  expect(toQuery({ ...gaveUp, states: [] }, now).has('ended_since')).toBe(false)
+  const fixed: JobFilters = { ...noFilters, states: ['discarded'], endedSince: '2026-11-01T00:00:00.000Z' }
+  expect(read(toUrl(fixed))).toEqual(fixed)
+})
+
 test('no filter is the plain address', () => {
   expect(toUrl(noFilters)).toBe('/jobs')
   expect(isFiltered(noFilters)).toBe(false)

@@ -12,25 +12,57 @@ export interface JobFilters {
   /** Fixed bounds, RFC 3339; only without a range. */
   since: string
   until: string
+  /** When the jobs ended, likewise; only with states of ended jobs. */
+  ended: Range | ''
+  endedSince: string
+  endedUntil: string
 }
 
 export const ranges = { '15m': 900, '1h': 3600, '6h': 21_600, '24h': 86_400, '7d': 604_800 } as const
 export type Range = keyof typeof ranges
 
-export const noFilters: JobFilters = { states: [], agent: '', queue: '', text: '', range: '', since: '', until: '' }
+export const noFilters: JobFilters = {
+  states: [],
+  agent: '',
+  queue: '',
+  text: '',
+  range: '',
+  since: '',
+  until: '',
+  ended: '',
+  endedSince: '',
+  endedUntil: '',
+}
 
-/** Reads the address; what it does not understand is left out. */
+/** The parameters of the job list's address. */
+export const jobParams = [
+  'state',
+  'agent',
+  'queue',
+  'q',
+  'range',
+  'since',
+  'until',
+  'ended',
+  'ended_since',
+  'ended_until',
+  'cursor',
+]
+
+/** Reads the address; what it does not understand is left out: see problemsOf. */
 export function fromUrl(params: URLSearchParams): JobFilters {
   const states = (params.get('state') ?? '').split(',').filter((s): s is JobState => jobStates.includes(s as JobState))
-  const range = params.get('range') ?? ''
   return {
     states,
     agent: params.get('agent') ?? '',
     queue: params.get('queue') ?? '',
     text: params.get('q') ?? '',
-    range: range in ranges ? (range as Range) : '',
+    range: span(params.get('range')),
     since: moment(params.get('since')),
     until: moment(params.get('until')),
+    ended: span(params.get('ended')),
+    endedSince: moment(params.get('ended_since')),
+    endedUntil: moment(params.get('ended_until')),
   }
 }
 
@@ -38,7 +70,11 @@ export function fromUrl(params: URLSearchParams): JobFilters {
 export function toUrl(filters: JobFilters, cursor: string | null = null): string {
   const params = common(filters)
   if (filters.range) params.set('range', filters.range)
-  else setBounds(params, filters.since, filters.until)
+  else setBounds(params, '', filters.since, filters.until)
+  if (!byEnd(filters)) {
+    // What has not ended has no end to filter by.
+  } else if (filters.ended) params.set('ended', filters.ended)
+  else setBounds(params, 'ended_', filters.endedSince, filters.endedUntil)
   if (cursor) params.set('cursor', cursor)
   return params.size ? `/jobs?${params}` : '/jobs'
 }
@@ -46,9 +82,18 @@ export function toUrl(filters: JobFilters, cursor: string | null = null): string
 /** The query for the API; a span back from now becomes a fixed bound. */
 export function toQuery(filters: JobFilters, now: number): URLSearchParams {
   const params = common(filters)
-  if (filters.range) params.set('since', new Date(now - ranges[filters.range] * 1000).toISOString())
-  else setBounds(params, filters.since, filters.until)
+  const back = (range: Range) => new Date(now - ranges[range] * 1000).toISOString()
+  if (filters.range) params.set('since', back(filters.range))
+  else setBounds(params, '', filters.since, filters.until)
+  if (!byEnd(filters)) return params
+  if (filters.ended) params.set('ended_since', back(filters.ended))
+  else setBounds(params, 'ended_', filters.endedSince, filters.endedUntil)
   return params
+}
+
+/** Whether only jobs that have ended are asked for. */
+export function byEnd({ states }: JobFilters): boolean {
+  return states.length > 0 && states.every((state) => ['completed', 'cancelled', 'discarded'].includes(state))
 }
 
 export function isFiltered(filters: JobFilters): boolean {
@@ -64,9 +109,13 @@ function common(filters: JobFilters): URLSearchParams {
   return params
 }
 
-function setBounds(params: URLSearchParams, since: string, until: string) {
-  if (since) params.set('since', since)
-  if (until) params.set('until', until)
+function setBounds(params: URLSearchParams, which: '' | 'ended_', since: string, until: string) {
+  if (since) params.set(`${which}since`, since)
+  if (until) params.set(`${which}until`, until)
+}
+
+function span(text: string | null): Range | '' {
+  return text && Object.hasOwn(ranges, text) ? (text as Range) : ''
 }
 
 function moment(text: string | null): string {

@@ -238,7 +238,7 @@ test('every page loads by its address and by its link without any complaint', as
   for (const name of ['Jobs', 'Agents', 'Workers', 'Settings', 'Overview']) {
     await page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name, exact: true }).click()
     await page.getByRole('heading', { level: 1, name }).waitFor({ state: 'attached' })
-    await page.waitForFunction((title) => document.title === `${title} · AgentOS`, name)
+    await page.waitForFunction((title) => document.title.endsWith(`${title} · AgentOS`), name)
   }
   expect(visitor.problems).toEqual([])
 })

@@ -105,7 +105,7 @@ describe('the overview', () => {
         ),
         queue: expect.stringMatching(new RegExp(`${queue!.pending}\\s*waiting[^]*${queue!.processing} running`)),
         jobs: expect.stringMatching(
-          new RegExp(`${jobs!.total_today}\\s[^]*${jobs!.completed_today} completed[^]*${jobs!.failed_today} failed`),
+          new RegExp(`${jobs!.total_today}\\s[^]*${jobs!.completed_today} completed[^]*${jobs!.gave_up_today} gave up`),
         ),
         success: expect.stringContaining(
           analytics!.success_rate === 100 ? '100 %' : `${analytics!.success_rate!.toFixed(1)} %`,

@@ -45,6 +45,8 @@ export interface SectionMeta {
 export interface System {
   status: 'healthy' | 'degraded' | 'critical'
   reasons: string[]
+  /** The reasons as codes with parameters, each with its place among them. */
+  conditions?: Maybe<Keyed<Condition>>
   cpu: Maybe<number>
   memory: Maybe<number>
   disk: Maybe<number>
@@ -63,6 +65,13 @@ export interface System {
   components: Keyed<Component>
   /** Another program's River database; null: the jobs are our own. */
   attached?: Maybe<Attached>
+}
+
+export interface Condition {
+  order: number
+  code: string
+  severity: 'degraded' | 'critical'
+  params: Record<string, string | number>
 }
 
 export interface Attached {
@@ -165,7 +174,10 @@ export interface QueueItem {
 export interface Jobs {
   total_today: number
   completed_today: number
+  /** Attempts, not jobs. */
   failed_today: number
+  /** Jobs; null: not known. */
+  gave_up_today?: Maybe<number>
   cancelled_today: number
   /** At least so many were cancelled today: they are not counted beyond some number. */
   cancelled_capped?: Maybe<boolean>
@@ -236,6 +248,9 @@ export interface Failure {
   /** At least so many are similar. */
   similar_capped?: Maybe<boolean>
   run_ms: number
+  /** Jobs that gave up like this in 24 h. */
+  gave_up?: number
+  gave_up_capped?: Maybe<boolean>
 }
 
 export interface Agents {
@@ -289,8 +304,8 @@ export interface Agent {
 export interface Spark {
   start: string
   step_s: number
-  ok: number[]
-  failed: number[]
+  ok: Maybe<number>[]
+  failed: Maybe<number>[]
 }
 
 export interface Analytics {
@@ -309,6 +324,8 @@ export interface Window {
   cancelled: number
   success_rate: Maybe<number>
   per_minute: number
+  /** Seconds of the span that are recorded; what was before the first start is not. */
+  recorded_s?: number
   run: Percentiles
   wait: Percentiles
   usage: Usage
@@ -330,9 +347,10 @@ export interface Percentiles {
 export interface Series {
   start: string
   step_s: number
-  ok: number[]
-  failed: number[]
-  cancelled: number[]
+  /** Null where nothing was recorded yet. */
+  ok: Maybe<number>[]
+  failed: Maybe<number>[]
+  cancelled: Maybe<number>[]
   p95_ms: Maybe<number>[]
 }
 

@@ -1483,6 +1483,10 @@ export interface operations {
                 since?: string;
                 /** @description Created before */
                 until?: string;
+                /** @description Ended at or after; with states of ended jobs only */
+                ended_since?: string;
+                /** @description Ended before; with states of ended jobs only */
+                ended_until?: string;
                 limit?: number;
                 /** @description From next of the page before */
                 cursor?: string;

@@ -1,0 +1,168 @@
+package source
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/snapshot"
+)
+
+// read makes readings as if every section had just been read.
+func read(now time.Time, queues []jobs.Queue, agents map[string]agentReading, workers int, hour jobs.Window, gaveUp *int64) *readings {
+	r := newReadings()
+	for _, part := range readParts {
+		r.at[part] = now
+	}
+	r.queues, r.agents, r.workers, r.hour, r.today.Recently = queues, agents, workers, hour, gaveUp
+	return r
+}
+
+func TestHealthJudgesTheFleet(t *testing.T) {
+	now := time.Now()
+	due := func(d time.Duration) *jobs.Time { return &jobs.Time{Time: now.Add(-d)} }
+	count := func(n int64) *int64 { return &n }
+	fleet := Fleet{Fleet: &agent.Fleet{Agents: []*agent.Spec{{Name: "a", Queue: "q"}, {Name: "b", Queue: "q"}, {Name: "c", Queue: "r"}}}}
+	served := map[string]agentReading{"a": {slots: 1}, "b": {slots: 1}, "c": {slots: 1}}
+	for _, tc := range []struct {
+		name     string
+		readings *readings
+		attached bool
+		status   string
+		reasons  []string
+	}{
+		{"all is well", read(now, []jobs.Queue{{Name: "q", Slots: 2, Pending: 3, OldestAt: due(time.Second)}}, served, 1, jobs.Window{OK: 100, Failed: 9}, count(0)), false, "healthy", nil},
+		{
+			"no worker at all",
+			read(now, []jobs.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {waiting: 2}, "b": {waiting: 1}}, 0, jobs.Window{}, count(0)),
+			false, "critical", []string{"3 jobs wait and no worker runs a and 1 other"},
+		},
+		{
+			"one agent that nobody runs, in a queue that is served",
+			read(now, []jobs.Queue{{Name: "q", Slots: 1, Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: 1, waiting: 2}, "b": {waiting: 1}}, 1, jobs.Window{}, count(0)),
+			false, "degraded", []string{"1 job waits and no worker runs b"},
+		},
+		{
+			"jobs that are of no agent here",
+			read(now, []jobs.Queue{{Name: "old", Pending: 7, OldestAt: due(time.Minute)}}, served, 1, jobs.Window{}, count(0)),
+			false, "degraded", []string{"7 jobs wait and no worker runs the queue old"},
+		},
+		{
+			"nobody knows what another program's workers serve",
+			read(now, []jobs.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: -1, waiting: 3}}, 0, jobs.Window{}, nil),
+			true, "healthy", nil,
+		},
+		{"a worker has a moment to take a job", read(now, []jobs.Queue{{Name: "q", Pending: 1, OldestAt: due(time.Second)}}, map[string]agentReading{"a": {waiting: 1}}, 0, jobs.Window{}, count(0)), false, "healthy", nil},
+		{"four of four failed", read(now, nil, served, 1, jobs.Window{Failed: 4}, count(0)), false, "degraded", []string{"4 of 4 attempts failed in the last hour"}},
+		{"three say little", read(now, nil, served, 1, jobs.Window{Failed: 3}, count(0)), false, "healthy", nil},
+		{
+			"one agent among many fails",
+			read(now, nil, map[string]agentReading{"a": {slots: 1, ok: 1000}, "b": {slots: 1, ok: 1, failed: 9}}, 1, jobs.Window{OK: 1001, Failed: 9}, count(0)),
+			false, "degraded", []string{"b: 9 of 10 attempts failed in the last hour"},
+		},
+		{"jobs gave up", read(now, nil, served, 1, jobs.Window{}, count(2)), false, "degraded", []string{"2 jobs gave up in the last hour"}},
+		{
+			"a job waits for long", read(now, []jobs.Queue{{Name: "q", Slots: 1, Pending: 9, OldestAt: due(7*time.Minute + time.Second)}}, served, 1, jobs.Window{}, count(0)),
+			false, "degraded", []string{"queue q: the oldest job has waited 7 min"},
+		},
+		{
+			"a paused queue with a backlog",
+			read(now, []jobs.Queue{{Name: "q", Pending: 5, PausedAt: due(time.Hour), OldestAt: due(time.Hour)}, {Name: "r", PausedAt: due(time.Hour)}}, map[string]agentReading{"a": {waiting: 5}}, 0, jobs.Window{}, count(0)),
+			false, "degraded", []string{"queue q is paused with 5 jobs waiting"},
+		},
+		{"nothing is known", newReadings(), false, "degraded", []string{"not known at the moment: queues, agents, workers, attempts, jobs"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := &fleetHealth{readings: tc.readings, attached: tc.attached, raised: map[string]bool{}}
+			var v systemValue
+			v.judge(0, f.judge(now, fleet))
+			if v.Status != tc.status {
+				t.Errorf("the status is %s, want %s", v.Status, tc.status)
+			}
+			if diff := cmp.Diff(tc.reasons, v.Reasons); diff != "" {
+				t.Error(diff)
+			}
+			for key, c := range v.Conditions {
+				if v.Reasons[c.Order] != c.text() || key != c.Code {
+					t.Errorf("%s is %+v", key, c)
+				}
+			}
+		})
+	}
+}
+
+func TestHealthDoesNotFlicker(t *testing.T) {
+	now := time.Now()
+	f := &fleetHealth{raised: map[string]bool{}}
+	told := func(failed int64, waited time.Duration) []string {
+		at := jobs.Time{Time: now.Add(-waited)}
+		f.readings = read(now, []jobs.Queue{{Name: "q", Slots: 1, Pending: 1, OldestAt: &at}}, nil, 1, jobs.Window{OK: 100 - failed, Failed: failed}, nil)
+		codes := []string{}
+		for _, c := range f.judge(now, Fleet{Fleet: &agent.Fleet{}}) {
+			codes = append(codes, c.Code)
+		}
+		return codes
+	}
+	for _, step := range []struct {
+		failed int64
+		waited time.Duration
+		want   []string
+	}{
+		{49, 299 * time.Second, []string{}},
+		{50, 300 * time.Second, []string{fleetFails, longWait}},
+		{41, 241 * time.Second, []string{fleetFails, longWait}},
+		{39, 239 * time.Second, []string{}},
+		{41, 241 * time.Second, []string{}},
+	} {
+		if got := told(step.failed, step.waited); !slices.Equal(got, step.want) {
+			t.Errorf("%d %% failed and %v waited: %v, want %v", step.failed, step.waited, got, step.want)
+		}
+	}
+}
+
+// A fleet without any worker is not healthy while jobs wait, and is again when somebody runs them.
+func TestHealthOfAFleetThatNobodyRuns(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		fleet, err := agent.Parse("agentos.yaml", t.TempDir(), []byte(fleetText))
+		if err != nil {
+			t.Fatal(err)
+		}
+		service, err := jobs.New(t.Context(), jobs.Options{DB: database, Fleet: fleet, DataDir: t.TempDir(), Version: "test", NoWork: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fine := func(context.Context) Health { return Health{Status: "ok"} }
+		loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
+		cache := snapshot.NewCache(snapshot.CacheOptions{})
+		warmer, err := snapshot.NewWarmer(cache, All(Deps{
+			Jobs: service, Fleet: func() Fleet { return loaded }, DataDir: t.TempDir(), Version: "test", StartedAt: time.Now(),
+			Database: fine, Cache: fine, Warmer: fine,
+		}), snapshot.WarmerOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &bed{t: t, database: database, service: service, warmer: warmer, cache: cache}
+		if status := at(t, b.document(), "dashboard", "system", "status"); status != "healthy" {
+			t.Errorf("an idle fleet is %v: %v", status, at(t, b.document(), "dashboard", "system", "reasons"))
+		}
+		b.enqueue("good", 1, 0)
+		if _, err := database.Write.ExecContext(t.Context(), `update river_job set scheduled_at = $1`, database.Stamp(time.Now().Add(-time.Minute))); err != nil {
+			t.Fatal(err)
+		}
+		b.document() // the judgement follows what the sections read
+		doc := b.document()
+		if status := at(t, doc, "dashboard", "system", "status"); status != "critical" {
+			t.Errorf("a fleet that nobody runs is %v: %v", status, at(t, doc, "dashboard", "system"))
+		}
+		if name := at(t, doc, "dashboard", "system", "conditions", "no_worker", "params", "agent"); name != "good" {
+			t.Errorf("%v is said to wait", name)
+		}
+	})
+}
