@@ -68,7 +68,7 @@ func SelfShim() []string {
 
 // Run makes one attempt and returns when no process of it is left, save when [Attempt.Leave] says to leave one.
 //
-// The error is nil only for exit status 0. Otherwise it is a [*StartError], an [*ExitError], an [*EnqueueError],
+// The error is nil only for exit status 0. Otherwise it is a [*StartError], perhaps with a [*HostError] in it, an [*ExitError], an [*EnqueueError],
 // [ErrShimLost], [ErrFenced], [ErrLeft], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
 // ([ErrTimeout] for the timeout).
 // The result is filled in as far as it is known, in each case.
@@ -87,7 +87,7 @@ func Run(ctx context.Context, a Attempt) (Result, error) {
 		err = p.start(o)
 	}
 	if err != nil {
-		return p.result, &StartError{Program: a.Spec.Command[0], Err: err}
+		return p.result, &StartError{Program: a.Spec.Command[0], Err: blame(err)}
 	}
 	return p.finish(ctx)
 }

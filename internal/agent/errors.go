@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -48,6 +49,32 @@ type StartError struct {
 
 func (e *StartError) Error() string { return "start failed: " + e.Err.Error() }
 func (e *StartError) Unwrap() error { return e.Err }
+
+// HostError means that this host could not start the attempt, for a lack that has nothing to do with the agent: of open files,
+// processes, memory or room on its disk. It may be over soon, and another host may not have it.
+type HostError struct{ Err error }
+
+func (e *HostError) Error() string {
+	first, _, _ := strings.Cut(e.Err.Error(), "\n") // the same for each of several pipes
+	return "this host could not start it: " + first
+}
+
+func (e *HostError) Unwrap() error { return e.Err }
+
+// lacks are the error numbers of a host that lacks something.
+var lacks = []error{
+	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO,
+}
+
+// blame tells an error of the host from one of the agent.
+func blame(err error) error {
+	for _, lack := range lacks {
+		if errors.Is(err, lack) {
+			return &HostError{err}
+		}
+	}
+	return err
+}
 
 // startFailure says what an error number means for this agent.
 func startFailure(errno syscall.Errno, s *Spec) error {

@@ -128,11 +128,11 @@ func (p *process) firstReport() (shim.Report, error) {
 	select {
 	case first, ok := <-p.reports:
 		if !ok {
-			return shim.Report{}, fmt.Errorf("the shim %q ended before it started the program", p.attempt.Shim[0])
+			return shim.Report{}, &HostError{fmt.Errorf("the shim %q ended before it started the program", p.attempt.Shim[0])}
 		}
 		return first, nil
 	case <-time.After(startFor):
-		return shim.Report{}, fmt.Errorf("the shim %q did not start the program within %s", p.attempt.Shim[0], startFor)
+		return shim.Report{}, &HostError{fmt.Errorf("the shim %q did not start the program within %s", p.attempt.Shim[0], startFor)}
 	}
 }
 

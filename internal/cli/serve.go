@@ -123,6 +123,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		WriteTimeout:   time.Minute, // streams set their own, for each write
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	server.NewConnections(mostConnections(show.attempts(), log), log).Bound(web)
 	group.Go(func() error {
 		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

@@ -34,6 +34,7 @@ type shown struct {
 	writeError func() error                    // why our own database takes no writes; nil when it does
 	start      func(context.Context, *errgroup.Group) error
 	drain      func() error
+	attempts   func() int // how many this process may run at once
 	close      func() error
 	title      string // for the line that tells what is served
 }
@@ -50,9 +51,10 @@ func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper 
 			group.Go(func() error { keeper.Run(ctx, service, nudge); return nil })
 			return service.Start(ctx)
 		},
-		drain: func() error { return drain(service, cfg.Drain) },
-		close: func() error { return nil },
-		title: describeFleet(keeper.Fleet().Fleet),
+		drain:    func() error { return drain(service, cfg.Drain) },
+		attempts: service.Slots,
+		close:    func() error { return nil },
+		title:    describeFleet(keeper.Fleet().Fleet),
 	}, nil
 }
 
@@ -100,10 +102,11 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 			})
 			return nil
 		},
-		drain:  func() error { return nil },
-		dataAt: service.DataAt,
-		close:  func() error { service.Close(); return closeAll() },
-		title:  "attached to " + foreign.URL + ", which is only read",
+		drain:    func() error { return nil },
+		attempts: func() int { return 0 },
+		dataAt:   service.DataAt,
+		close:    func() error { service.Close(); return closeAll() },
+		title:    "attached to " + foreign.URL + ", which is only read",
 	}
 	if cfg.AttachActions {
 		actions, err := attach.NewActions(service, cfg.Attach, cfg.AttachSchema, log)

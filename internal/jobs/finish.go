@@ -41,6 +41,7 @@ func (settled) ErrorsByID() map[int64]error { return nil }
 type ending struct {
 	outcome string
 	err     string
+	pause   time.Duration // before the job may be fetched again, when it goes back
 	result  agent.Result
 	ended   time.Time
 	pending *runLog // log lines and progress not written yet
@@ -80,6 +81,7 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 		result.Stdout = []byte(a.said.Output(string(result.Stdout), result.StdoutDropped > 0))
 	}
 	end := &ending{outcome: a.outcome(ctx, failure), result: result, ended: time.Now()}
+	end.pause = a.service.judgeHost(result, failure)
 	var jobs []river.InsertManyParams
 	if end.outcome == "ok" {
 		if jobs, failure = a.insertParams(result.Enqueue); failure != nil {
@@ -160,7 +162,7 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 		return "timeout"
 	case errors.Is(failure, rivertype.ErrJobCancelledRemotely):
 		return "cancelled"
-	case errors.As(failure, new(*absentError)):
+	case errors.As(failure, new(*absentError)), errors.As(failure, new(*agent.HostError)):
 		return "lost"
 	case errors.Is(failure, agent.ErrFenced), ctx.Err() != nil && errors.Is(failure, context.Cause(ctx)):
 		return "lost"
@@ -254,8 +256,8 @@ func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams
 	switch end.outcome {
 	case "ok":
 		return riverdriver.JobSetStateCompleted(id, end.ended, nil), nil
-	case "lost": // this worker stops: it does not use up an attempt
-		return riverdriver.JobSetStateInterrupted(id, time.Now(), max(a.job.Attempt-1, 0), nil), nil
+	case "lost": // this worker stops, or its host lacks something: it does not use up an attempt
+		return riverdriver.JobSetStateInterrupted(id, time.Now().Add(end.pause), max(a.job.Attempt-1, 0), nil), nil
 	}
 	failure, err := json.Marshal(rivertype.AttemptError{At: a.begun.UTC(), Attempt: a.job.Attempt, Error: end.err})
 	if err != nil {
@@ -306,6 +308,9 @@ func lostText(failure error) string {
 	}
 	if absent := new(absentError); errors.As(failure, &absent) {
 		return absent.Error()
+	}
+	if host := new(agent.HostError); errors.As(failure, &host) {
+		return Clip(host.Error(), maxErrorText/2)
 	}
 	return "the worker was stopped"
 }

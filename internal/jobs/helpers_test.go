@@ -9,9 +9,13 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
@@ -45,6 +49,7 @@ func workerProcess(args []string) int {
 		return fail(err)
 	}
 	fmt.Println(s.Worker())
+	defer exhaust()()
 	io.Copy(io.Discard, os.Stdin)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -57,11 +62,32 @@ func workerProcess(args []string) int {
 	return 0
 }
 
+// exhaust lets this process open no further file from SIGUSR1 to SIGUSR2. It says on standard output that it heard.
+func exhaust() (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		panic(err)
+	}
+	go func() {
+		for s := range signals {
+			now := before
+			if s == syscall.SIGUSR1 {
+				now.Cur = 3
+			}
+			fmt.Println(s, unix.Setrlimit(unix.RLIMIT_NOFILE, &now))
+		}
+	}()
+	return func() { signal.Stop(signals); close(signals) }
+}
+
 // process is a worker in a process of its own.
 type process struct {
 	id    string
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
+	said  *bufio.Reader
 }
 
 func startProcess(t testing.TB, url, dataDir, yaml string) *process {
@@ -85,7 +111,8 @@ func startProcess(t testing.TB, url, dataDir, yaml string) *process {
 	}
 	p := &process{cmd: cmd, stdin: stdin}
 	t.Cleanup(func() { p.kill(t) })
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	p.said = bufio.NewReader(stdout)
+	line, err := p.said.ReadString('\n')
 	if err != nil {
 		t.Fatalf("the worker process did not start: %v", err)
 	}

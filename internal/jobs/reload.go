@@ -64,6 +64,14 @@ func (s *Service) nextGeneration(fleet *agent.Fleet) error {
 	return nil
 }
 
+// Slots is how many attempts this process may run at once.
+func (s *Service) Slots() int {
+	if s.id == "" {
+		return 0
+	}
+	return s.slots(s.mine(s.Fleet()))
+}
+
 // slots is how many attempts this worker may run at once: the concurrency of each queue once, up to its own bound.
 func (s *Service) slots(fleet *agent.Fleet) int {
 	slots := 0
