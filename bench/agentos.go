@@ -64,7 +64,7 @@ func (b *bed) launchAgentOS(data, path string) (*contestant, error) {
 	c, err := b.launch("AgentOS", path, func(string) []string { return []string{b.binary, "serve"} }, func(addr string) []string {
 		return []string{
 			"AGENTOS_ATTACH_URL=" + b.database.url(roleAgentOS), "AGENTOS_DATA=" + data, "AGENTOS_LISTEN=" + addr,
-			"AGENTOS_ADMIN_PASSWORD=" + password,
+			"AGENTOS_ADMIN_PASSWORD=" + password, "AGENTOS_MAX_STREAMS=1000000",
 		}
 	})
 	if err != nil {

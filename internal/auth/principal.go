@@ -37,9 +37,13 @@ func (p *Principal) Done() <-chan struct{} { return p.life.Done() }
 // OnEnd calls fn in its own goroutine when Done closes, unless stop is called first.
 func (p *Principal) OnEnd(fn func()) (stop func() bool) { return context.AfterFunc(p.life, fn) }
 
-// Hold notes a use that goes on until release is called: meanwhile the session does not count as idle.
-func (p *Principal) Hold() (release func()) {
-	p.held.Add(1)
+// Hold notes a use that goes on until release is called: meanwhile the session does not count as idle. A principal has at most
+// so many at a time; release is nil when it has them already.
+func (p *Principal) Hold(most int) (release func()) {
+	if p.held.Add(1) > int64(most) {
+		p.held.Add(-1)
+		return nil
+	}
 	return func() {
 		p.touch(time.Now())
 		p.held.Add(-1)

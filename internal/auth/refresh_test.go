@@ -151,7 +151,7 @@ func TestHeldSessionIsNotIdle(t *testing.T) {
 		addUser(t, s, "ada", RoleAdmin)
 		_, p := login(t, s, "ada")
 		later := time.Now().Add(2 * time.Hour)
-		release := p.Hold()
+		release := p.Hold(1)
 		if s.expire(later); !alive(p) {
 			t.Error("a session with an open stream has ended as idle")
 		}

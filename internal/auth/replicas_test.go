@@ -331,7 +331,7 @@ func TestIdleServiceAsksForOneNumber(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 100 { // viewers
-			defer p.Hold()()
+			defer p.Hold(1000)()
 		}
 		asked := make(chan string, 30)
 		d.Trace(func(query string, _ []driver.NamedValue) {

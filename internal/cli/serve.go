@@ -100,7 +100,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems, Notes: f.Notes}
 		},
-		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), BasePath: cfg.BasePath,
+		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
 		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB),
 	})
 	if err != nil {

@@ -82,6 +82,10 @@ type Config struct {
 	// ended and go back to the queue.
 	Drain time.Duration `yaml:"drain" env:"AGENTOS_DRAIN" flag:"drain" default:"8s" usage:"time for running attempts to end at shutdown"`
 
+	// How many event streams and followed logs one session or token may have open at a time on each server. A browser needs one
+	// for all its tabs; a token that many screens share needs one each.
+	MaxStreams int `yaml:"max_streams" env:"AGENTOS_MAX_STREAMS" flag:"max-streams" default:"100" usage:"event streams that one session or token may have open"`
+
 	// debug, info, warn or error; and text or json.
 	LogLevel  string `yaml:"log_level" env:"AGENTOS_LOG_LEVEL" flag:"log-level" default:"info" usage:"debug, info, warn or error"`
 	LogFormat string `yaml:"log_format" env:"AGENTOS_LOG_FORMAT" flag:"log-format" default:"text" usage:"text or json"`
@@ -156,6 +160,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Drain < 0 || c.Drain > time.Hour {
 		fault("drain: %v is out of range: write a duration between 0s and 1h, such as 8s", c.Drain)
+	}
+	if c.MaxStreams < 1 || c.MaxStreams > 1_000_000 {
+		fault("max_streams: %d is out of range: write a number between 1 and 1000000, such as 100", c.MaxStreams)
 	}
 	if !oneOf(c.LogLevel, "debug", "info", "warn", "error") {
 		fault("log_level: %q is unknown: write debug, info, warn or error", c.LogLevel)

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/agentos/agentos/snapshot"
 )
@@ -20,8 +22,10 @@ func document(s *server, r route) http.Handler {
 				s.panicked(&call{ResponseWriter: w, request: req}, cause)
 			}
 		}()
+		w.Header()["X-Content-Type-Options"] = nosniff
 		p, err := s.Auth.Authenticate(req)
 		if err != nil {
+			s.setSecurityHeaders(w.Header())
 			s.fail(&call{ResponseWriter: w, request: req}, err)
 			return
 		}
@@ -39,9 +43,28 @@ func stream(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
 		ctx, end := context.WithCancelCause(c.request.Context())
 		defer end(nil)
-		defer c.principal.Hold()()
+		release, err := s.hold(c)
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		defer release()
 		stop := c.principal.OnEnd(func() { end(snapshot.EndReason("session")) })
 		defer stop()
 		s.Stream.ServeHTTP(c, c.request.WithContext(ctx))
 	}))
 }
+
+// hold notes that the caller's request stays open. Whoever has as many open as one may is sent away: one credential must not use
+// up what all share.
+func (s *server) hold(c *call) (release func(), err error) {
+	if release = c.principal.Hold(s.MaxStreams); release == nil {
+		p := problem(http.StatusTooManyRequests, fmt.Sprintf("%s has %d live connections open, as many as one session or token may have. "+
+			"Close some, use a token for each program, or raise max_streams.", c.principal.Name, s.MaxStreams))
+		p.retryAfter = streamRetry
+		return nil, p
+	}
+	return release, nil
+}
+
+const streamRetry = 10 * time.Second

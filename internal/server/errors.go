@@ -214,6 +214,30 @@ func (s *server) notFound(c *call) {
 	s.answer(c, problem(http.StatusNotFound, "There is nothing at this address. /openapi.json lists all operations."))
 }
 
+// disguisedPath answers an address that writes plain characters as codes: /%6Cogin. No browser and no client of ours does so; who
+// does tries to get past a rule about addresses, of a proxy before us for example.
+func (s *server) disguisedPath(c *call) {
+	if isPagePath(c.request.URL.Path) {
+		s.noSuchPage(c)
+		return
+	}
+	s.answer(c, problem(http.StatusNotFound, "There is nothing at this address: write letters, digits and -._~ as they are, not as % codes."))
+}
+
+// disguised tells whether an escaped path has a code for a character that needs none (RFC 3986, section 2.3).
+func disguised(path string) bool {
+	for i := 0; i+2 < len(path); i++ {
+		if path[i] != '%' {
+			continue
+		}
+		code, err := strconv.ParseUint(path[i+1:i+3], 16, 8)
+		if c := byte(code); err == nil && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // allowedMethods are those that some route takes at the request's path.
 func (s *server) allowedMethods(r *http.Request) []string {
 	var allowed []string

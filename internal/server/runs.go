@@ -48,6 +48,11 @@ func (s *server) readRunLogs(ctx context.Context, in *listRunLogsInput) ([]jobs.
 	if in.Wait == 0 {
 		return s.Jobs.RunLogs(ctx, in.ID, in.After, in.Limit)
 	}
+	release, err := s.hold(callFrom(ctx))
+	if err != nil {
+		return nil, false, err
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
 	defer cancel()
 	stop := callFrom(ctx).principal.OnEnd(cancel)

@@ -34,7 +34,9 @@ type Options struct {
 
 	Overview func() *prerender.Drawing // the overview as drawn last; nil: the browser makes it by itself
 
-	Redact  *redact.Rules            // what is a secret in an agent's command and arguments; nil: what always is
+	Redact     *redact.Rules // what is a secret in an agent's command and arguments; nil: what always is
+	MaxStreams int           // streams and followed logs of one credential at a time; zero: 100
+
 	Nudge   func(sections ...string) // collects these sections now; nil: nobody is told
 	Log     *slog.Logger             // nil: discard
 	Version string                   // of this binary, shown in the page
@@ -130,6 +132,9 @@ func newServer(opts Options) *server {
 	if opts.Overview == nil {
 		opts.Overview = func() *prerender.Drawing { return nil }
 	}
+	if opts.MaxStreams == 0 {
+		opts.MaxStreams = 100
+	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
@@ -160,7 +165,12 @@ func (o *Options) check() error {
 // ServeHTTP sends requests for the document straight to its handler: finding it in the mux would cost as much as all the
 // rest. So would headers beyond those the document's handler sets: net/http keeps up to eight in a small map.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.TrimPrefix(r.URL.Path, s.BasePath) == documentPath && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+	if r.URL.RawPath != "" && disguised(r.URL.RawPath) {
+		s.setSecurityHeaders(w.Header())
+		s.wrap(s.disguisedPath).ServeHTTP(w, r)
+		return
+	}
+	if strings.TrimPrefix(r.URL.Path, s.BasePath) == documentPath && r.URL.RawPath == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		s.document.ServeHTTP(w, r)
 		return
 	}

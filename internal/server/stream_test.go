@@ -129,3 +129,61 @@ func TestStreamEndsWhenATokenIsRevoked(t *testing.T) {
 		await(t, events, "end")
 	})
 }
+
+// One credential cannot use up what all share: streams, and logs that are followed.
+func TestStreamsOfOneCredentialAreBounded(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		f := newFixture(t, d, func(_ *fixture, opts *Options) { opts.MaxStreams = 3 })
+		greedy, other := f.token(auth.RoleViewer), f.token(auth.RoleOperator)
+		ctx, leave := context.WithCancel(context.Background())
+		defer leave()
+		for range 3 {
+			r, err := http.NewRequestWithContext(ctx, "GET", f.url+"/api/admin/stream", nil)
+			must(t, err)
+			r.Header.Set("Authorization", "Bearer "+greedy)
+			resp, err := http.DefaultClient.Do(r)
+			must(t, err)
+			defer resp.Body.Close()
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("a stream within the bound: %d", resp.StatusCode)
+			}
+		}
+		for _, path := range []string{"/api/admin/stream", "/api/runs/1/logs?wait=5"} {
+			r := f.as(greedy, "GET", path, "")
+			if p := r.problem(t); r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") == "" || !strings.Contains(p.Detail, "max_streams") {
+				t.Errorf("%s beyond the bound: %d %v %s", path, r.status, r.header, r.body)
+			}
+		}
+		if r := f.as(greedy, "GET", "/api/admin/ssot", ""); r.status != http.StatusOK {
+			t.Errorf("the document: %d", r.status)
+		}
+		await(t, f.events(http.DefaultClient, other), "snapshot")
+		leave()
+		within(t, "a stream that ended makes room", func() bool {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, "GET", f.url+"/api/admin/stream", nil)
+			must(t, err)
+			r.Header.Set("Authorization", "Bearer "+greedy)
+			resp, err := http.DefaultClient.Do(r)
+			must(t, err)
+			defer resp.Body.Close()
+			return resp.StatusCode == http.StatusOK
+		})
+	})
+}
+
+// within asks again until ok, for as long as a loaded machine may take.
+func within(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal(what)
+		}
+	}
+}

@@ -190,7 +190,7 @@ func (c *Cluster) add(list *[]*Member, role string, number int) error {
 	}
 	m.process = servers.Process{
 		Name: m.Name, Argv: args, Log: filepath.Join(c.Logs(), m.Name+".log"), Alone: true,
-		Env: append([]string{"AGENTOS_ADMIN_PASSWORD=" + c.Password}, c.options.Env...),
+		Env: append([]string{"AGENTOS_ADMIN_PASSWORD=" + c.Password, "AGENTOS_MAX_STREAMS=100000"}, c.options.Env...),
 	}
 	if role == "server" {
 		if m.port, err = servers.ReservePort(); err != nil {

@@ -150,7 +150,7 @@ func (b *bed) run(args ...string) string {
 func (b *bed) launch(command string, flags ...string) *process {
 	b.t.Helper()
 	args := append([]string{command, "--data", b.data, "--config", b.config}, flags...)
-	return launch(b.t, []string{"MARK=" + b.mark, "AGENTOS_ADMIN_PASSWORD=" + adminPassword}, b.as, args...)
+	return launch(b.t, []string{"MARK=" + b.mark, "AGENTOS_ADMIN_PASSWORD=" + adminPassword, "AGENTOS_MAX_STREAMS=100000"}, b.as, args...)
 }
 
 // start starts the server and waits for its first answer of the document. It returns the time to that answer.
