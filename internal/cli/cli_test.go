@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 		os.Exit(agent.ShimMain(os.Args[2:]))
 	}
 	testscript.Main(m, map[string]func(){
-		"agentos": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"agentos": func() { os.Exit(Main(Protect(os.Args[1:]), os.Stdin, os.Stdout, os.Stderr)) },
 	})
 }
 

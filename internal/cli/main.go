@@ -66,7 +66,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return agent.ShimMain(args[1:])
 	}
 	stdout, stderr = terminal{stdout}, terminal{stderr}
-	c := &call{stdin: stdin, stdout: stdout, stderr: stderr, getenv: os.Getenv}
+	c := &call{stdin: stdin, stdout: stdout, stderr: stderr, getenv: withoutPassword(os.Getenv)}
 	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		writeUsage(stdout)
 		return exitOK

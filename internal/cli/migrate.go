@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
@@ -25,10 +24,11 @@ func runMigrate(ctx context.Context, c *call, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
+	log := newLogger(c.stderr, cfg)
+	if err := makeDataFolder(cfg, log); err != nil {
+		return err
 	}
-	database, err := db.Open(ctx, cfg.DatabaseURL(), newLogger(c.stderr, cfg))
+	database, err := db.Open(ctx, cfg.DatabaseURL(), log)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -93,8 +92,8 @@ const firstPatience = time.Second
 // prepareDatabase opens the database of the settings for a process that starts without it too: while a Postgres server
 // does not answer, migrate is to be called again. A SQLite file must be usable.
 func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*schema, error) {
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data folder: %w", err)
+	if err := makeDataFolder(cfg, log); err != nil {
+		return nil, err
 	}
 	database, err := db.Prepare(ctx, cfg.DatabaseURL(), log)
 	if err != nil {

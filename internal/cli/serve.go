@@ -180,6 +180,10 @@ func firstAdmin(ctx context.Context, c *call, cfg *config.Config, accounts *auth
 	if ends {
 		return nil
 	}
+	var weak *auth.InvalidError
+	if errors.As(err, &weak) {
+		return config.Faults{"AGENTOS_ADMIN_PASSWORD: " + weak.Text}
+	}
 	if err != nil {
 		return fmt.Errorf("make the first account: %w", err)
 	}

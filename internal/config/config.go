@@ -17,7 +17,8 @@ import (
 )
 
 // Config is the manual of the settings. The tags name the key under `server:` in agentos.yaml, the environment
-// variable and the flag of each; the comment above says what it does, `default` what holds without it.
+// variable and the flag of each; the comment above says what it does, `default` what holds without it. A `secret` can be in a file
+// too, which the variable with _FILE after its name names.
 type Config struct {
 	// Path of the fleet's file. Only a flag and a variable: the file cannot name itself.
 	File string `env:"AGENTOS_CONFIG" flag:"config" default:"agentos.yaml" usage:"the fleet's file"`
@@ -34,25 +35,25 @@ type Config struct {
 
 	// URL of the database: sqlite:///absolute/path.db, or postgres://user:password@host:port/name for several machines.
 	// Empty: agentos.db in the data folder.
-	Database string `yaml:"database" env:"AGENTOS_DATABASE_URL" flag:"database" usage:"database URL (default: SQLite in the data folder)"`
+	Database string `yaml:"database" env:"AGENTOS_DATABASE_URL" flag:"database" secret:"true" usage:"database URL (default: SQLite in the data folder)"`
 
 	// URL of Redis or Valkey, through which several servers share one document: redis://, rediss:// (TLS),
 	// redis-sentinel://host:port,host:port/0?master=NAME or redis-cluster://host:port,host:port.
 	// Empty: none; servers on one Postgres share it there.
-	Redis string `yaml:"redis" env:"AGENTOS_REDIS_URL" flag:"redis" usage:"Redis URL (default: none)"`
+	Redis string `yaml:"redis" env:"AGENTOS_REDIS_URL" flag:"redis" secret:"true" usage:"Redis URL (default: none)"`
 
 	// What the names of all keys and channels in Redis begin with, before admin:dashboard:v4. Fleets that share a Redis need one each.
 	RedisPrefix string `yaml:"redis_prefix" env:"AGENTOS_REDIS_PREFIX" flag:"redis-prefix" usage:"what all keys in Redis begin with, such as staging: (default: nothing)"`
 
 	// URL of another program's River database, to show it instead of a fleet of our own: postgres://user:password@host/name, or
 	// the path of a SQLite file. It is only read; a user that may only read will do. What it does not keep is kept in Data.
-	Attach string `yaml:"attach" env:"AGENTOS_ATTACH_URL" flag:"attach" usage:"show another program's River database: postgres://... or a SQLite file"`
+	Attach string `yaml:"attach" env:"AGENTOS_ATTACH_URL" flag:"attach" secret:"true" usage:"show another program's River database: postgres://... or a SQLite file"`
 
 	// Postgres schema of its tables. Empty: the one its user's connections find.
 	AttachSchema string `yaml:"attach_schema" env:"AGENTOS_ATTACH_SCHEMA" flag:"attach-schema" usage:"Postgres schema of the attached tables (default: the user's)"`
 
 	// URL of a replica of it, which is read in its place. It may be behind.
-	AttachReplica string `yaml:"attach_replica" env:"AGENTOS_ATTACH_REPLICA_URL" flag:"attach-replica" usage:"replica of the attached database, for reading"`
+	AttachReplica string `yaml:"attach_replica" env:"AGENTOS_ATTACH_REPLICA_URL" flag:"attach-replica" secret:"true" usage:"replica of the attached database, for reading"`
 
 	// Lets operators retry, cancel and delete its jobs, and pause its queues, through River's own client.
 	AttachActions bool `yaml:"attach_actions" env:"AGENTOS_ATTACH_ACTIONS" flag:"attach-actions" usage:"let operators act on the attached jobs and queues"`
@@ -71,9 +72,9 @@ type Config struct {
 	// Allows plain HTTP beyond loopback: for a trusted network or behind a proxy that ends TLS.
 	Insecure bool `yaml:"insecure" env:"AGENTOS_INSECURE" flag:"insecure" usage:"allow plain HTTP beyond loopback"`
 
-	// Password of the first admin. Only a variable, so that it stands in no file and no process list.
+	// Password of the first admin. Only a variable, or a file that one names, so that it stands in no file and no process list.
 	// Empty: one is generated at the first start and printed once.
-	AdminPassword string `env:"AGENTOS_ADMIN_PASSWORD"`
+	AdminPassword string `env:"AGENTOS_ADMIN_PASSWORD" secret:"true"`
 
 	// How often every section is collected.
 	Interval time.Duration `yaml:"interval" env:"AGENTOS_INTERVAL" flag:"interval" default:"5s" usage:"how often the dashboard's data is collected"`
@@ -259,14 +260,43 @@ func oneOf(s string, allowed ...string) bool {
 	return false
 }
 
-// redact hides the password of a URL that goes into a message.
+// redact hides what may be a password in a value that goes into a message: all of it unless it is a plain URL.
 func redact(raw string) string {
 	u, err := url.Parse(raw)
-	if err != nil {
-		return "the given URL"
+	hidden := u == nil || u.User == nil && strings.Contains(raw, "@") // the password has characters that end it too soon
+	if err != nil || hidden || u.Scheme == "" || u.Host == "" || u.Fragment != "" || strings.ContainsAny(raw, " \t\r\n'\"") {
+		return "what was given"
+	}
+	if u.RawQuery != "" { // libpq and rueidis take passwords there
+		u.RawQuery = "..."
+	}
+	if _, has := u.User.Password(); u.User != nil && !has {
+		u.User = url.User("...") // where a password alone is meant, it stands here
 	}
 	return u.Redacted()
 }
+
+// PasswordsIn finds where the passwords in an argument or a value of ours stand.
+func PasswordsIn(text string) (spans [][2]int) {
+	for _, pattern := range passwords {
+		for _, m := range pattern.FindAllStringSubmatchIndex(text, -1) {
+			spans = append(spans, [2]int{m[2], m[3]})
+		}
+	}
+	return spans
+}
+
+var passwords = []*regexp.Regexp{
+	regexp.MustCompile(`://[^:/?#@]*:(.*)@`), // to the last @: some do not escape theirs
+	regexp.MustCompile(`(?i)passw(?:or)?d\s*=\s*('[^']*'|[^&\s]*)`),
+}
+
+// isKeywordValue tells libpq's other form, "host=… password=…", which is none of ours.
+func isKeywordValue(raw string) bool {
+	return !strings.Contains(raw, "://") && keywordValue.MatchString(raw)
+}
+
+var keywordValue = regexp.MustCompile(`(?i)(?:^|\s)(?:host|hostaddr|port|user|password|dbname|sslmode|service)\s*=`)
 
 // checkAttach tells what is wrong with the attached database's settings.
 func (c *Config) checkAttach(fault func(format string, args ...any)) {
@@ -275,6 +305,8 @@ func (c *Config) checkAttach(fault func(format string, args ...any)) {
 	case c.Attach == "" && (c.AttachSchema != "" || c.AttachReplica != "" || c.AttachActions):
 		fault("attach: attach_schema, attach_replica and attach_actions are for an attached database: name it with --attach")
 	case c.Attach == "":
+	case isKeywordValue(c.Attach):
+		fault("attach: keywords and values are not supported: write them as postgres://user:password@host:5432/name")
 	case strings.Contains(c.Attach, "://") && !postgres && !hasScheme(c.Attach, "sqlite"):
 		fault("attach: %q is not supported: write postgres://user:password@host:5432/name or the path of a SQLite file", redact(c.Attach))
 	case !postgres && (c.AttachSchema != "" || c.AttachReplica != ""):

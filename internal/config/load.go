@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"reflect"
@@ -108,6 +109,16 @@ func (l *Loader) load(path string, getenv func(string) string, defaults map[stri
 				apply(field, *l.flags[name], "--"+name)
 			case env != "" && getenv(env) != "":
 				apply(field, getenv(env), env)
+				if name := fileVariable(field, getenv); name != "" {
+					faults = append(faults, fmt.Sprintf("%s and %s are both given: keep one", env, name))
+				}
+			case fileVariable(field, getenv) != "":
+				name := fileVariable(field, getenv)
+				text, err := readSecret(getenv(name))
+				if err != nil {
+					faults = append(faults, fmt.Sprintf("%s: %v", name, err))
+				}
+				apply(field, text, name)
 			case key != "" && isInFile:
 				apply(field, inFile.text, inFile.at)
 			case isDef:
@@ -132,6 +143,56 @@ func (l *Loader) load(path string, getenv func(string) string, defaults map[stri
 		return nil, faults
 	}
 	return c, nil
+}
+
+// fileVariable is the variable that names the file of a secret, when it is set: that of the setting with _FILE after it. For
+// AGENTOS_DATABASE_URL it is AGENTOS_DATABASE_URL_FILE, or shorter AGENTOS_DATABASE_FILE.
+func fileVariable(field reflect.StructField, getenv func(string) string) string {
+	env := field.Tag.Get("env")
+	if field.Tag.Get("secret") == "" {
+		return ""
+	}
+	for _, name := range []string{env + "_FILE", strings.TrimSuffix(env, "_URL") + "_FILE"} {
+		if getenv(name) != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+// Secrets are the variables that hold passwords.
+func Secrets() []string {
+	var names []string
+	for field := range fields() {
+		if field.Tag.Get("secret") != "" {
+			names = append(names, field.Tag.Get("env"))
+		}
+	}
+	return names
+}
+
+const maxSecret = 64 << 10
+
+// readSecret reads a secret that stands alone in a file, without the line's end.
+func readSecret(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("the file cannot be read: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
+	secret := strings.TrimRight(string(text), "\r\n")
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("the file cannot be read: %w", err)
+	case len(text) > maxSecret:
+		return "", fmt.Errorf("%s has more than %d bytes: it is no secret of one line", path, maxSecret)
+	case secret == "":
+		return "", fmt.Errorf("%s is empty", path)
+	case strings.ContainsAny(secret, "\r\n\x00"):
+		return "", fmt.Errorf("%s has several lines: write the secret alone", path)
+	}
+	return secret, nil
 }
 
 // located is a value of the file with the place it stands at, as "file:line: key".

@@ -76,7 +76,7 @@ func lockWorker(dataDir, worker string) (*workerLock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of worker locks: %w", err)
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make the worker's lock: %w", err)
 	}
@@ -111,7 +111,7 @@ func stateOfLock(dataDir, worker string) lockState {
 	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) {
 		return lockAbsent
 	}
-	file, err := os.OpenFile(lockPath(dataDir, worker), os.O_RDWR, 0)
+	file, err := os.OpenFile(lockPath(dataDir, worker), os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return lockAbsent
 	}

@@ -24,6 +24,9 @@ func tags(name string) map[string]bool {
 
 func TestVariablesThatAreNamedExist(t *testing.T) {
 	known := tags("env")
+	for _, name := range config.Secrets() {
+		known[name+"_FILE"] = true
+	}
 	known["AGENTOS_PORT"] = true     // of compose.yaml alone
 	known["AGENTOS_ARG_NAME"] = true // of agents
 	known["AGENTOS_JOB_ID"] = true
