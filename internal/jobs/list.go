@@ -17,7 +17,7 @@ type Filter struct {
 	States []string
 	Agent  string
 	Queue  string
-	Text   string // in the id, the redacted arguments (up to 16 KB of them) or the last error
+	Text   string // in the id, the redacted arguments (up to 256 KB of them) or the last error
 	Since  *time.Time
 	Until  *time.Time // created before
 	// EndedSince and EndedUntil are of lists in the order of the ends alone: only of states of jobs that have ended.
@@ -34,6 +34,7 @@ type Page struct {
 	Next          *string `json:"next" doc:"The cursor of the next page; null at the end"`
 	Searched      int     `json:"searched" doc:"How many jobs were looked at for this page"`
 	SearchBounded bool    `json:"search_bounded" doc:"The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long"`
+	SearchCut     int     `json:"search_cut" doc:"Of so many of these the arguments were searched in part: the first 256 KB, or none of what is larger as it is stored"`
 }
 
 const (
@@ -79,7 +80,7 @@ func (t *Table) List(ctx context.Context, f Filter) (Page, error) {
 type walk struct {
 	table  *Table
 	filter Filter
-	text   string
+	needle *needle           // nil: any text
 	ended  bool              // by the end, not by the creation
 	below  int64             // ids to come are smaller, if by creation
 	lowest int64             // and at least this
@@ -93,7 +94,7 @@ type walk struct {
 }
 
 func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
-	w := &walk{table: t, filter: f, text: strings.ToLower(strings.TrimSpace(f.Text)), below: math.MaxInt64, until: math.MaxInt64, began: time.Now()}
+	w := &walk{table: t, filter: f, needle: newNeedle(f.Text), below: math.MaxInt64, until: math.MaxInt64, began: time.Now()}
 	w.before = t.lastPlace()
 	w.page.Jobs, w.page.Order = []Job{}, "created"
 	switch {
@@ -192,9 +193,13 @@ func (w *walk) byCreation(ctx context.Context) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		rows, err := w.matching(ctx, `j.id < $1 and j.id >= $2`, w.below, end)
+		rows, upTo, err := w.matching(ctx, nil, `j.id < $1 and j.id >= $2`, w.below, end)
 		if err != nil || w.take(rows) {
 			return err
+		}
+		if upTo > 0 {
+			w.goOnFrom(strconv.FormatInt(upTo, 10))
+			return nil
 		}
 		w.page.Searched += n
 		w.below = end
@@ -218,7 +223,7 @@ func (w *walk) byCreation(ctx context.Context) error {
 
 // most is how long a stretch gets.
 func (w *walk) most() int {
-	if w.text != "" {
+	if w.needle != nil {
 		return textMost
 	}
 	return scanMost
@@ -238,8 +243,9 @@ func (w *walk) stretch(ctx context.Context, n int) (end int64, found int, err er
 	return end, found, err
 }
 
-// matching reads the candidates that pass the filter, one more than the page still needs.
-func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]jobRow, error) {
+// matching reads the candidates that pass the filter, one more than the page still needs. If the time was up before all were searched
+// it returns the last that was. They are searched in an order that is given, else the newest first.
+func (w *walk) matching(ctx context.Context, order []int64, candidates string, args ...any) (rows []jobRow, upTo int64, err error) {
 	condition := candidates
 	add := func(format string, value any) {
 		args = append(args, value)
@@ -257,27 +263,40 @@ func (w *walk) matching(ctx context.Context, candidates string, args ...any) ([]
 	if w.filter.Queue != "" {
 		add(` and j.queue = $%d`, w.filter.Queue)
 	}
-	limit := w.filter.Limit - len(w.page.Jobs) + 1
-	if w.text == "" {
-		add(` order by j.id desc limit $%d`, limit)
-		return w.table.jobsWhere(ctx, `where `+condition, args...)
+	if w.needle == nil {
+		add(` order by j.id desc limit $%d`, w.filter.Limit-len(w.page.Jobs)+1)
+		rows, err = w.table.jobsWhere(ctx, `where `+condition, args...)
+		return rows, 0, err
 	}
-	add(` and (cast(j.id as text) = $%[1]d or `+w.table.sql.argsHave+` or `+w.table.sql.errorHas+`)`, w.text)
-	rows, err := w.table.jobsWhere(ctx, `where `+condition+` order by j.id desc`, args...)
-	// What the database found may be a secret, which must not be found out by searching.
-	rows = slices.DeleteFunc(rows, func(r jobRow) bool { return !w.table.contains(&r, w.text) })
-	if !w.ended { // else they are not in order yet
-		rows = rows[:min(len(rows), limit)]
+	all, err := w.candidates(ctx, condition, args)
+	if err != nil {
+		return nil, 0, err
 	}
-	return rows, err
+	if order != nil {
+		at := make(map[int64]int, len(order))
+		for i, id := range order {
+			at[id] = i
+		}
+		slices.SortFunc(all, func(a, b candidate) int { return at[a.id] - at[b.id] })
+	}
+	found, looked, err := w.search(ctx, all)
+	if looked < len(all) {
+		w.page.Searched += looked
+		upTo = all[looked-1].id
+	}
+	if err != nil || len(found) == 0 {
+		return nil, upTo, err
+	}
+	rows, err = w.byID(ctx, found)
+	return rows, upTo, err
 }
 
-// contains tells whether what users may see of a job has the text, which is in lower case.
-func (t *Table) contains(r *jobRow, text string) bool {
-	if strconv.FormatInt(r.ID, 10) == text || r.Error != nil && strings.Contains(strings.ToLower(*r.Error), text) {
-		return true
-	}
-	return strings.Contains(strings.ToLower(t.redact.Any(r.rawArgs.String)), text)
+// byID reads jobs in the order of the ids.
+func (w *walk) byID(ctx context.Context, ids []int64) ([]jobRow, error) {
+	condition, args := w.table.sql.in(`j.id`, ids)
+	rows, err := w.table.jobsWhere(ctx, `where `+condition, args...)
+	slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
+	return rows, err
 }
 
 // take puts jobs on the page; it returns true when the page is full.

@@ -268,13 +268,14 @@ func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err e
 			continue
 		}
 		ids, places[j.id] = append(ids, j.id), j.place
-		if w.text == "" && len(ids) > w.filter.Limit-len(w.page.Jobs) {
+		if w.needle == nil && len(ids) > w.filter.Limit-len(w.page.Jobs) {
 			break
 		}
 	}
+	searched := 0
 	for chunk := range slices.Chunk(ids, scanFirst) {
 		condition, args := w.table.sql.in(`j.id`, chunk)
-		rows, err := w.matching(ctx, condition, args...)
+		rows, upTo, err := w.matching(ctx, chunk, condition, args...)
 		if err != nil {
 			return false, err
 		}
@@ -288,6 +289,12 @@ func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err e
 			r.Order = -w.last.at.UnixMilli()
 			w.page.Jobs = append(w.page.Jobs, r.Job)
 		}
+		if upTo > 0 {
+			w.page.Searched += searched
+			w.goOnFrom(places[upTo].String())
+			return true, nil
+		}
+		searched += len(chunk)
 	}
 	return false, nil
 }

@@ -93,9 +93,13 @@ func (w *walk) byRareKind(ctx context.Context) (done bool, err error) {
 // through looks at the given jobs; it returns true when the page is full.
 func (w *walk) through(ctx context.Context, ids []int64) (full bool, err error) {
 	condition, args := w.table.sql.in(`j.id`, ids)
-	rows, err := w.matching(ctx, condition, args...)
+	rows, upTo, err := w.matching(ctx, nil, condition, args...)
 	if err != nil || w.take(rows) {
 		return true, err
+	}
+	if upTo > 0 {
+		w.goOnFrom(strconv.FormatInt(upTo, 10))
+		return true, nil
 	}
 	w.page.Searched += len(ids)
 	return false, nil

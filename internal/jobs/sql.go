@@ -23,9 +23,9 @@ type dialect struct {
 	argsSize    string // bytes of the arguments
 	argsText    string // null beyond 16 KB: a list must not turn megabytes into text
 	argsPart    string // the first $2 characters of the arguments, and how many bytes they are; null beyond maxStored
-	argsHave    string // whether the text of the arguments may have parameter %[1]d, in lower case; it may say yes too often
+	searched    string // what of the arguments and the last error is searched
+	searchCost  string // about how many bytes that is
 	stateOf     string // the state, where it must not lead SQLite to the index of states and to sorting all of one
-	errorHas    string // whether the last error has parameter %[1]d, in lower case
 	tagsJSON    string
 	errorsTotal string // how many errors there are
 	errorsPart  string // a select of numbers from 1 and the JSON of some errors of job $1: those before $2, the newest first, at most $3
@@ -59,9 +59,10 @@ var sqliteDialect = &dialect{
 	argsText:   sqliteArgsText,
 	argsPart: fmt.Sprintf(`case when length(j.args) > %[1]d then null else substr(`+sqliteArgs+`, 1, $2) end, case when length(j.args) > %[1]d
 		then length(j.args) else octet_length(`+sqliteArgs+`) end`, maxStored),
-	argsHave:    `instr(lower(` + sqliteArgsText + `), $%[1]d) > 0`,
+	searched: `case when length(j.args) <= 1048576 then substr(` + sqliteArgs + `, 1, 262144) end,
+		case when json_valid(j.errors, 9) then substr(json_extract(j.errors, '$[#-1].error'), 1, 4000) end`,
+	searchCost:  `length(j.args)`,
 	stateOf:     `+j.state`,
-	errorHas:    `instr(lower(` + sqliteLastError + `), $%[1]d) > 0`,
 	tagsJSON:    `case when length(j.tags) <= 16384 and json_valid(j.tags, 9) then json(j.tags) end`,
 	errorsTotal: `case when json_valid(j.errors, 9) and json_type(j.errors) = 'array' then json_array_length(j.errors) else 0 end`,
 	errorsPart: fmt.Sprintf(`select n, case when octet_length(entry) <= %[1]d then entry
@@ -114,10 +115,10 @@ var postgresDialect = &dialect{
 	argsText: postgresArgsText,
 	argsPart: fmt.Sprintf(`case when pg_column_size(j.args) <= %[1]d then left(j.args::text, $2::int) end,
 		case when pg_column_size(j.args) <= %[1]d then octet_length(j.args::text) else pg_column_size(j.args) end`, maxStored),
-	// Postgres puts spaces between the parts of JSON, we show none.
-	argsHave:    `strpos(replace(lower(` + postgresArgsText + `), ' ', ''), replace($%[1]d, ' ', '')) > 0`,
+	searched: `case when pg_column_size(j.args) <= 1048576 then left(j.args::text, 262144) end, left(j.errors[array_upper(j.errors, 1)] ->> 'error', 4000)`,
+	// What is compressed may be many times as much.
+	searchCost:  `case when pg_column_size(j.args) < 2000 then pg_column_size(j.args) else least(20 * pg_column_size(j.args), 262144) end`,
 	stateOf:     `j.state`,
-	errorHas:    `strpos(lower(` + postgresLastError + `), $%[1]d) > 0`,
 	tagsJSON:    `case when pg_column_size(j.tags) <= 16384 then left(array_to_json(j.tags)::text, 100000) end`,
 	errorsTotal: `coalesce(array_length(j.errors, 1), 0)`,
 	errorsPart: fmt.Sprintf(`select n, case when octet_length(entry::text) <= %[1]d then entry::text

@@ -14,6 +14,8 @@ export class JobList {
   next = $state<string | null>(null)
   /** How many jobs were looked at, when the search stopped for its time. */
   searched = $state<number | null>(null)
+  /** Of how many the arguments were searched in part. */
+  searchCut = $state(0)
   /** What the rows are in the order of, latest first. */
   order = $state<JobPage['order']>('created')
   /** Jobs that fit and are newer than the first row. */
@@ -40,6 +42,7 @@ export class JobList {
       this.#rows = page.jobs
       this.next = page.next ?? null
       this.searched = page.search_bounded ? (page.searched ?? null) : null
+      this.searchCut = page.search_cut ?? 0
       this.order = page.order
     })
   }

@@ -938,6 +938,11 @@ export interface components {
             search_bounded: boolean;
             /**
              * Format: int64
+             * @description Of so many of these the arguments were searched in part: the first 256 KB, or none of what is larger as it is stored
+             */
+            search_cut: number;
+            /**
+             * Format: int64
              * @description How many jobs were looked at for this page
              */
             searched: number;

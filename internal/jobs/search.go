@@ -1,0 +1,181 @@
+package jobs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	// searchedArgs is how many characters of a job's arguments, and searchedError of its last error, are searched.
+	searchedArgs  = 256 << 10
+	searchedError = 4_000
+	// searchChunk bounds the arguments that one statement reads, in bytes.
+	searchChunk = 2 << 20
+)
+
+// needle is a text that is looked for: in what users see of a job, whatever its case, and whatever JSON makes of it.
+type needle struct {
+	text     string
+	folded   []string // with and without the space that pretty JSON has after a colon
+	escaped  bool     // it has what JSON writes as an escape
+	isNumber bool
+}
+
+func newNeedle(text string) *needle {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil
+	}
+	n := &needle{text: text, folded: []string{fold(text)}, escaped: strings.Contains(text, `\`)}
+	if plain := strings.ReplaceAll(n.folded[0], `": `, `":`); plain != n.folded[0] {
+		n.folded = append(n.folded, plain)
+	}
+	_, err := strconv.ParseInt(text, 10, 64)
+	n.isNumber = err == nil
+	return n
+}
+
+// fold makes texts equal that differ in case, or in how their characters are composed.
+func fold(text string) string {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return cases.Fold().String(norm.NFC.String(text))
+		}
+	}
+	return strings.ToLower(text)
+}
+
+func (n *needle) in(text string) bool {
+	text = fold(text)
+	for _, folded := range n.folded {
+		if strings.Contains(text, folded) {
+			return true
+		}
+	}
+	return false
+}
+
+// inJSON looks into a JSON text as it is meant, and into the text itself.
+func (n *needle) inJSON(text string) bool {
+	return n.in(decoded(text)) || n.escaped && n.in(text)
+}
+
+// decoded is a JSON text without white space and with its strings as they are meant: {"path":"C:\tmp"}.
+func decoded(text string) string {
+	if !strings.ContainsAny(text, "\\ \t\r\n") {
+		return text
+	}
+	var out strings.Builder
+	out.Grow(len(text))
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; c {
+		case ' ', '\t', '\r', '\n':
+		case '"':
+			end := i + 1
+			for end < len(text) && text[end] != '"' {
+				if text[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			end = min(end, len(text)-1)
+			out.WriteByte('"')
+			out.WriteString(unescaped(text[i:end+1]) + `"`)
+			i = end
+		default:
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
+
+// unescaped is the meaning of a string of JSON in its quotes.
+func unescaped(quoted string) string {
+	if strings.Contains(quoted, `\`) {
+		var text string
+		if json.Unmarshal([]byte(quoted), &text) == nil {
+			return text
+		}
+	}
+	return strings.Trim(quoted, `"`)
+}
+
+// candidate is a job that may have the text.
+type candidate struct {
+	id, weight int64
+}
+
+// search looks for the text in the candidates, in their order, until it has what the page needs or its time is up. It returns the ids
+// of those that have it and how many it looked at: some at least.
+func (w *walk) search(ctx context.Context, all []candidate) (found []int64, looked int, err error) {
+	limit := w.filter.Limit - len(w.page.Jobs) + 1
+	for looked < len(all) && len(found) < limit && (looked == 0 || !w.timeIsUp()) {
+		n, bytes := 0, int64(0)
+		for ; looked+n < len(all) && n < scanFirst && (n == 0 || bytes < searchChunk); n++ {
+			bytes += all[looked+n].weight
+		}
+		some, err := w.searchChunk(ctx, all[looked:looked+n])
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, c := range all[looked : looked+n] {
+			if some[c.id] {
+				found = append(found, c.id)
+			}
+		}
+		looked += n
+	}
+	return found, looked, nil
+}
+
+func (w *walk) searchChunk(ctx context.Context, chunk []candidate) (found map[int64]bool, err error) {
+	ids := make([]int64, len(chunk))
+	for i, c := range chunk {
+		ids[i] = c.id
+	}
+	condition, args := w.table.sql.in(`j.id`, ids)
+	rows, err := w.table.db.Read.QueryContext(ctx, `select j.id, `+w.table.sql.searched+` from river_job j where `+condition, args...)
+	found = map[int64]bool{}
+	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var id int64
+		var args, failure sql.NullString
+		if err := rows.Scan(&id, &args, &failure); err != nil {
+			return struct{}{}, err
+		}
+		if !args.Valid || len(args.String) >= searchedArgs && utf8.RuneCountInString(args.String) >= searchedArgs {
+			w.page.SearchCut++
+		}
+		if w.has(id, args.String, failure.String) {
+			found[id] = true
+		}
+		return struct{}{}, nil
+	})
+	return found, err
+}
+
+// has tells whether what users may see of a job has the text. What the database has may be a secret, which must not be found out
+// by searching.
+func (w *walk) has(id int64, args, failure string) bool {
+	n, r := w.needle, w.table.redact
+	return n.isNumber && strconv.FormatInt(id, 10) == n.text ||
+		n.in(plainError(failure)) && n.in(r.Text(plainError(failure))) ||
+		n.inJSON(args) && n.inJSON(r.Beginning(args))
+}
+
+// candidates reads which jobs pass the filter but for the text, and how much of each is to be read.
+func (w *walk) candidates(ctx context.Context, condition string, args []any) ([]candidate, error) {
+	rows, err := w.table.db.Read.QueryContext(ctx, `select j.id, `+w.table.sql.searchCost+` from river_job j where `+condition+` order by j.id desc`, args...)
+	return Collect(rows, err, func(rows *sql.Rows) (c candidate, err error) {
+		var weight sql.NullInt64
+		err = rows.Scan(&c.id, &weight)
+		c.weight = weight.Int64
+		return c, err
+	})
+}
