@@ -30,6 +30,7 @@ const (
 type fleetPlan struct {
 	fleet  *agent.Fleet
 	due    map[string]*agent.Schedule // of the agents that have one
+	text   map[string]string          // of those schedules, as their rows have it
 	rules  map[string]string          // agent to a sum of its rule
 	hash   string
 	number int64
@@ -48,7 +49,7 @@ type farCheck struct {
 }
 
 func newFleetPlan(fleet *agent.Fleet) (*fleetPlan, error) {
-	p := &fleetPlan{fleet: fleet, due: map[string]*agent.Schedule{}, rules: map[string]string{}, checked: map[string]farCheck{}}
+	p := &fleetPlan{fleet: fleet, due: map[string]*agent.Schedule{}, text: map[string]string{}, rules: map[string]string{}, checked: map[string]farCheck{}}
 	for _, spec := range fleet.Agents {
 		due, err := spec.Due()
 		if err != nil {
@@ -56,8 +57,8 @@ func newFleetPlan(fleet *agent.Fleet) (*fleetPlan, error) {
 		}
 		rule := *spec
 		if due != nil {
-			p.due[spec.Name] = due
-			rule.Schedule = due.String()
+			p.due[spec.Name], p.text[spec.Name] = due, due.String()
+			rule.Schedule = p.text[spec.Name]
 		}
 		// How it runs is each worker's own business, and may differ from host to host.
 		rule.Command, rule.Dir, rule.Env, rule.PassEnv, rule.Description = nil, "", nil, nil, ""

@@ -154,7 +154,7 @@ func (s *Service) mendSchedule(ctx context.Context, p *fleetPlan, now time.Time,
 		case !found:
 			changes = append(changes, func(tx *db.Tx) error {
 				_, err := tx.ExecContext(ctx, `insert into schedule (agent, spec, next_ms) values ($1, $2, $3) on conflict (agent) do nothing`,
-					spec.Name, due.String(), due.First(now).UnixMilli())
+					spec.Name, p.text[spec.Name], due.First(now).UnixMilli())
 				return err
 			})
 		default:
@@ -180,7 +180,7 @@ func (s *Service) mendSchedule(ctx context.Context, p *fleetPlan, now time.Time,
 func (s *Service) rightRow(p *fleetPlan, spec *agent.Spec, row scheduleRow, now time.Time) scheduleRow {
 	due := p.due[spec.Name]
 	right := row
-	right.spec = due.String()
+	right.spec = p.text[spec.Name]
 	same := row.spec == right.spec || row.spec == spec.Schedule // as versions before wrote it
 	switch {
 	case !same:
@@ -223,6 +223,9 @@ func (s *Service) insertDue(ctx context.Context) (time.Duration, error) {
 	t.working.Lock()
 	defer t.working.Unlock()
 	p := t.plan
+	if p == nil { // nothing is loaded yet
+		return scheduleLook, nil
+	}
 	if err := s.keepHold(ctx, p); err != nil {
 		return 0, err
 	}
