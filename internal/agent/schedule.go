@@ -117,15 +117,15 @@ func (s *Schedule) String() string {
 // First returns when a schedule that begins now is due.
 func (s *Schedule) First(now time.Time) time.Time {
 	if s.every > 0 {
-		return now.Add(s.every + s.offset)
+		return s.Next(now).Add(s.offset)
 	}
 	return s.Next(now)
 }
 
-// Next returns the first time after a moment; of "@every", one step later.
+// Next returns the first time after a moment; of "@every", one step later, on a whole second.
 func (s *Schedule) Next(after time.Time) time.Time {
 	if s.every > 0 {
-		return after.Add(s.every)
+		return after.Add(s.every).Truncate(time.Second)
 	}
 	return s.fields.next(after.Add(-s.offset), s.zone).Add(s.offset)
 }
