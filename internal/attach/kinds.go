@@ -17,6 +17,8 @@ const (
 	kindsSince = 7 * 24 * time.Hour
 	// maxKinds bounds of how many kinds the last run is remembered.
 	maxKinds = 20_000
+	// kindsAgain is how far back the sums are read again that were read before: what ended then may come to light later.
+	kindsAgain = 2 * time.Hour
 	// kindsEvery is how often the sums are asked which kinds there are.
 	kindsEvery = 30 * time.Second
 	// maxByKind bounds how many waiting jobs are looked at one by one to tell of what kind they are.
@@ -26,7 +28,7 @@ const (
 // kinds is what is known of the kinds of jobs, which are shown as agents.
 type kinds struct {
 	waiting paced[map[string]map[string]int64] // by kind and state
-	known   paced[map[string]jobs.AgentSums]
+	known   paced[*knownKinds]
 
 	mu   sync.Mutex
 	last map[string]*lastOfKind
@@ -77,12 +79,49 @@ func outcomeOf(e *ended) string {
 	return "failed"
 }
 
-// knownKinds returns the kinds of which jobs ended lately.
+// knownKinds are the kinds of which jobs ended lately. It is not to be changed.
+type knownKinds struct {
+	kinds  map[string]jobs.AgentSums
+	readTo time.Time
+	whole  bool // nothing was to be filled in before that time when it was read
+}
+
+func (k *knownKinds) all() map[string]jobs.AgentSums {
+	if k == nil {
+		return nil
+	}
+	return k.kinds
+}
+
+// knownKinds returns the kinds of which jobs ended lately. Once all that ended before is in the sums, only the last hours are read
+// anew: with thousands of kinds, seven days of sums are a million rows.
 func (s *Service) knownKinds(ctx context.Context) (map[string]jobs.AgentSums, error) {
-	known, _, err := s.kinds.known.get(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (map[string]jobs.AgentSums, error) {
-		return s.AgentsSince(ctx, time.Now().Add(-kindsSince))
+	known, _, err := s.kinds.known.get(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
+		now, before := time.Now(), s.kinds.known.last()
+		fresh := &knownKinds{readTo: now, whole: s.Progress().Done}
+		since := now.Add(-kindsSince)
+		again := before != nil && before.whole && fresh.whole && before.readTo.Add(-kindsAgain).After(since)
+		if again {
+			since = before.readTo.Add(-kindsAgain)
+		}
+		var err error
+		if fresh.kinds, err = s.AgentsSince(ctx, since); err != nil || !again {
+			return fresh, err
+		}
+		for kind, sums := range before.kinds {
+			latest, ended := fresh.kinds[kind]
+			switch {
+			case !ended && sums.LastRun.Before(now.Add(-kindsSince)):
+			case !ended:
+				fresh.kinds[kind] = sums
+			case latest.LastOK.IsZero():
+				latest.LastOK = sums.LastOK
+				fresh.kinds[kind] = latest
+			}
+		}
+		return fresh, nil
 	})
-	return known, err
+	return known.all(), err
 }
 
 // waitingByKind counts the waiting jobs by kind. The index does not hold the kind, so that each job is looked at: some 1 µs.

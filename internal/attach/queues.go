@@ -77,7 +77,7 @@ func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
 	for name, n := range now.byQueue {
 		of(name).Processing = n
 	}
-	for kind, known := range s.kinds.known.last() {
+	for kind, known := range s.kinds.known.last().all() {
 		if q := byName[known.Queue]; q != nil {
 			q.Agents = append(q.Agents, kind)
 		}
