@@ -15,8 +15,8 @@ const (
 	runningShown  = 30
 	failuresShown = 12
 
-	newestBytes   = 10 << 10
-	runningBytes  = 13 << 10
+	newestBytes   = 9 << 10
+	runningBytes  = 14 << 10
 	failuresBytes = 6 << 10
 	textBytes     = 240 // of an error, of arguments
 )
@@ -35,6 +35,7 @@ type jobsValue struct {
 	DayLabel       string                    `json:"day_label"`                  // the same for people: 00:00 CET
 	Newest         map[int64]jobs.Job        `json:"newest"`
 	Running        map[int64]jobs.RunningJob `json:"running"`
+	RunningCut     bool                      `json:"running_cut,omitempty"` // there may be more than are listed
 	Failures       map[int64]jobs.Failure    `json:"failures"`
 }
 
@@ -66,7 +67,7 @@ func jobLists(d Deps) snapshot.Source {
 		for i := range failures {
 			failures[i].Error = clip(failures[i].Error, textBytes)
 		}
-		return jobsValue{
+		v := jobsValue{
 			TotalToday:     today.Total,
 			CompletedToday: today.Completed,
 			FailedToday:    today.Failed,
@@ -80,7 +81,9 @@ func jobLists(d Deps) snapshot.Source {
 			Newest:         keyed(newest, newestBytes, func(j jobs.Job) int64 { return j.ID }),
 			Running:        keyed(running, runningBytes, func(j jobs.RunningJob) int64 { return j.ID }),
 			Failures:       keyed(failures, failuresBytes, func(f jobs.Failure) int64 { return f.RunID }),
-		}, nil
+		}
+		v.RunningCut = len(running) == runningShown || len(v.Running) < len(running)
+		return v, nil
 	})
 }
 

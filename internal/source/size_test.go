@@ -187,6 +187,9 @@ func TestALargeFleetFitsIntoTheDocument(t *testing.T) {
 		if at(t, doc, "dashboard", "queue", "oldest_at") == nil {
 			t.Error("nothing waits")
 		}
+		if at(t, doc, "dashboard", "jobs", "running_cut") != true {
+			t.Error("the list of running jobs does not say that it is cut")
+		}
 		checkListed(t, at(t, doc, "dashboard", "queue"), queuesChosen)
 		checkListed(t, at(t, doc, "dashboard", "workers"), workersChosen)
 		checkListed(t, at(t, doc, "agents_workers", "agents"), agentsChosen)

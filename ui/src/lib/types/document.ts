@@ -190,6 +190,8 @@ export interface Jobs {
   day_label?: Maybe<string>
   newest: Keyed<Job>
   running: Keyed<RunningJob>
+  /** There may be more than are listed. */
+  running_cut?: Maybe<boolean>
   failures: Keyed<Failure>
 }
 
