@@ -33,7 +33,7 @@ test: setup lint verify unit deploy-check ui-test faults-short e2e ## everything
 
 .PHONY: unit
 unit: ## Go tests with the race detector
-	$(GO) test -race -timeout 20m $$($(GO) list ./... | grep -v /test/faults)
+	$(GO) test -race -p 3 -timeout 20m $$($(GO) list ./... | grep -v /test/faults)
 
 .PHONY: deploy-check
 deploy-check: ## what runs it in production: images, units, manifests, proxies, alerts
@@ -73,10 +73,14 @@ faults: ## break the real binary, and a cluster of it, in every way we know (lon
 faults-short: ## the same faults, fewer repetitions
 	$(GO) test ./test/faults -count=1 -short -v -timeout 65m
 
-.PHONY: soak
 DURATION ?= 1h
+.PHONY: soak
 soak: ## a cluster with a fault every minute for DURATION: nothing may pile up
 	AGENTOS_SOAK=$(DURATION) $(GO) test ./test/faults -run TestClusterSoak -count=1 -v -timeout 0
+
+.PHONY: soak-memory
+soak-memory: ## a server of its own and an attached one, with viewers, for DURATION: the live heap may not grow
+	AGENTOS_SOAK=$(DURATION) $(GO) test ./test/soak -count=1 -v -timeout 0
 
 .PHONY: bench
 SIZES ?=

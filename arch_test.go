@@ -47,7 +47,9 @@ var mayImport = map[string][]string{
 	"bench":            {"bench/hot", "bench/replaced", "test/api", "test/servers"},
 	"bench/hot":        {},
 	"bench/replaced":   {},
-	"test/faults":      {"test/api", "test/servers", "test/cluster"},
+	"test/foreign":     {"test/servers"},
+	"test/faults":      {"test/api", "test/servers", "test/cluster", "test/foreign"},
+	"test/soak":        {"test/api", "test/servers", "test/foreign"},
 }
 
 // testsMayImport lists what only test files may import on top; all of them may start real servers.

@@ -13,45 +13,25 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 	_ "modernc.org/sqlite" // reads the sums past the product
 
+	"github.com/agentos/agentos/test/foreign"
 	"github.com/agentos/agentos/test/servers"
 )
-
-// ended inserts jobs 1 to $1 that ended evenly over a span of $2 seconds before now, of three kinds; one in ten failed twice.
-const endedJobs = `insert into river_job (kind, queue, state, attempt, max_attempts, args, created_at, scheduled_at, attempted_at, finalized_at, attempted_by, errors)
-	select 'kind_' || n % 3, 'default', (case when n % 10 = 0 then 'discarded' else 'completed' end)::river_job_state,
-		case when n % 10 = 0 then 2 else 1 end, 2, '{}', at - interval '3 s', at - interval '3 s', at - interval '2 s', at, array['host_2026_01_02T03_04_05_000006'],
-		case when n % 10 = 0 then array[jsonb_build_object('at', at, 'attempt', 1, 'error', 'no'), jsonb_build_object('at', at, 'attempt', 2, 'error', 'no')] end
-	from (select n, date_trunc('milliseconds', clock_timestamp() - interval '1 s' * $2::float8 * n / $1::bigint) as at from generate_series(1, $1::bigint) n) jobs`
 
 // riverDatabase is another program's: a Postgres with River's tables.
 func riverDatabase(t *testing.T) (url string, conn *pgx.Conn) {
 	t.Helper()
 	server := servers.StartPostgres(t)
-	if err := server.CreateDatabase("app", ""); err != nil {
-		t.Fatal(err)
+	url, err := foreign.Create(t.Context(), server)
+	if err == nil {
+		conn, err = server.Connect(t.Context(), foreign.Name)
 	}
-	pool, err := pgxpool.New(t.Context(), server.URL("app"))
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	migrator, err := rivermigrate.New(riverpgxv5.New(pool), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := migrator.Migrate(t.Context(), rivermigrate.DirectionUp, nil); err != nil {
-		t.Fatal(err)
-	}
-	if conn, err = server.Connect(t.Context(), "app"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return server.URL("app"), conn
+	return url, conn
 }
 
 // sumKey is a row of the sums.
@@ -67,7 +47,7 @@ type sumRow struct{ ok, failed int64 }
 func TestAttachKilled(t *testing.T) {
 	address, conn := riverDatabase(t)
 	jobs, kills := pick(1_500_000, 250_000), pick(40, 8)
-	if _, err := conn.Exec(t.Context(), endedJobs, jobs, (40 * time.Hour).Seconds()); err != nil {
+	if _, err := conn.Exec(t.Context(), foreign.EndedJobs, jobs, (40 * time.Hour).Seconds()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := conn.Exec(t.Context(), `analyze river_job`); err != nil {
@@ -79,7 +59,7 @@ func TestAttachKilled(t *testing.T) {
 	killed := 0
 	for done != nil {
 		b.start()
-		if _, err := conn.Exec(flow, endedJobs, 20, 1.0); err != nil {
+		if _, err := conn.Exec(flow, foreign.EndedJobs, 20, 1.0); err != nil {
 			t.Fatal(err)
 		}
 		alive := time.After(time.Duration(200+rand.IntN(1500)) * time.Millisecond)
