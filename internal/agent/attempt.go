@@ -21,6 +21,7 @@ type Attempt struct {
 	MaxAttempts int
 	Args        json.RawMessage // goes to standard input; empty means {}
 	WorkDir     string          // AGENTOS_AGENT_DATA; made when it is not there
+	TempDir     string          // TMPDIR and AGENTOS_TMP; made for this attempt and removed when nothing of it runs; empty: the host's TMPDIR
 	Shim        []string        // argv that runs ShimMain, see SelfShim
 	OnLine      func(Line)      // called for each line, in order, never two at once; nil drops them. While it blocks, so may the program
 
@@ -82,6 +83,7 @@ func Run(ctx context.Context, a Attempt) (Result, error) {
 	if ctx.Err() != nil {
 		return p.result, fmt.Errorf("not started: %w", context.Cause(ctx))
 	}
+	defer p.removeTemp()
 	o, err := a.order()
 	if err == nil {
 		err = p.start(o)
@@ -108,6 +110,14 @@ func (a *Attempt) order() (shim.Order, error) {
 		}
 		if err := os.MkdirAll(a.WorkDir, 0o700); err != nil {
 			return shim.Order{}, fmt.Errorf("make the work folder: %w", err)
+		}
+	}
+	if a.TempDir != "" {
+		if a.TempDir, err = filepath.Abs(a.TempDir); err != nil {
+			return shim.Order{}, err
+		}
+		if err := os.MkdirAll(a.TempDir, 0o700); err != nil {
+			return shim.Order{}, fmt.Errorf("make the temporary folder: %w", err)
 		}
 	}
 	return shim.Order{

@@ -21,7 +21,7 @@ const (
 )
 
 var ownEnv = []string{"AGENTOS_AGENT", "AGENTOS_JOB_ID", "AGENTOS_RUN_ID", "AGENTOS_ATTEMPT", "AGENTOS_MAX_ATTEMPTS", "AGENTOS_AGENT_DATA", "AGENTOS_DATA",
-	"AGENTOS_FLEET_DATA", "AGENTOS_FLEET_DATABASE",
+	"AGENTOS_FLEET_DATA", "AGENTOS_FLEET_DATABASE", "AGENTOS_TMP",
 }
 
 func reservedEnv(name string) bool {
@@ -50,6 +50,12 @@ func (a *Attempt) environ() []string {
 	for _, name := range slices.Concat(hostEnv, a.Spec.PassEnv) {
 		if value, ok := os.LookupEnv(name); ok {
 			env[name] = value
+		}
+	}
+	if a.TempDir != "" {
+		env["AGENTOS_TMP"] = a.TempDir
+		if !slices.Contains(a.Spec.PassEnv, "TMPDIR") {
+			env["TMPDIR"] = a.TempDir
 		}
 	}
 	maps.Copy(env, argEnv(a.Args))

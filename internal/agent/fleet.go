@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ var (
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
 		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit", "max_losses", "overlap",
+		"exit_later", "exit_never",
 	}
 	backoffKeys = []string{"initial", "factor", "max", "jitter"}
 	queueKeys   = []string{"concurrency"}
@@ -124,6 +126,7 @@ func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec 
 	if n := set.get("limit"); n != nil {
 		s.Limit = d.number(n, "limit", maxLimit, 1)
 	}
+	s.ExitLater, s.ExitNever = d.exits(set)
 	s.Queue, s.Concurrency = d.queue(name, set, shared, own)
 	s.Command = d.command(e.key, set.get("command"), s)
 	d.places[name] = placesOf(e.key, set)
@@ -225,6 +228,43 @@ func choice[T ~string](d *decoder, n *yaml.Node, what string, usual, other T) T 
 		d.fault(n, "%s is %q: write %s: %s, or %s: %s", what, clip(text), what, usual, what, other)
 	}
 	return usual
+}
+
+// exits reads which exit statuses mean "later" and "never again".
+func (d *decoder) exits(set fields) (later, never []int) {
+	later = d.statuses(set.get("exit_later"), "exit_later", DefaultExitLater)
+	never = d.statuses(set.get("exit_never"), "exit_never", DefaultExitNever)
+	for _, status := range never {
+		if !slices.Contains(later, status) {
+			continue
+		}
+		if set.get("exit_never") == nil { // what is asked for wins over what is by default
+			never = slices.DeleteFunc(slices.Clone(never), func(n int) bool { return n == status })
+		} else if set.get("exit_later") == nil {
+			later = slices.DeleteFunc(slices.Clone(later), func(n int) bool { return n == status })
+		} else {
+			d.fault(set.get("exit_never"), "the exit status %d is in exit_later and in exit_never: keep one", status)
+		}
+	}
+	return later, never
+}
+
+// statuses reads a list of exit statuses.
+func (d *decoder) statuses(n *yaml.Node, what string, otherwise []int) []int {
+	if n == nil {
+		return otherwise
+	}
+	texts, _ := d.texts(n, what, what+": ["+strconv.Itoa(otherwise[0])+"]")
+	list := []int{}
+	for _, text := range texts {
+		status, err := strconv.Atoi(text)
+		if err != nil || status < 1 || status > 255 {
+			d.fault(n, "%s lists exit statuses from 1 to 255, and %q is none: write %s: [%d]", what, clip(text), what, otherwise[0])
+			continue
+		}
+		list = append(list, status)
+	}
+	return list
 }
 
 func (d *decoder) env(n *yaml.Node) map[string]string {

@@ -49,6 +49,8 @@ agents:
     args: {path: ., deep: {list: [1, 2.5, null, true, 0x10]}, big: 12345678901234567890123, exact: [1.10, 1e400, 3.14159265358979323846]}
     priority: 2
     cut_off: continue
+    exit_later: [69, 75]
+    exit_never: []
     overlap: skip
   count: {command: [./run], queue: shared, dir: /}
 queues:
@@ -65,12 +67,12 @@ queues:
 			Concurrency: 2, Limit: 9, Timeout: 30 * time.Second, KillGrace: time.Second, MaxAttempts: 5, MaxLosses: 7,
 			Backoff: Backoff{Initial: 2 * time.Second, Factor: 1.5, Max: time.Minute, Jitter: 0.5},
 			Env:     map[string]string{"PORT": "8080", "DEBUG": "true", "WHEN": "2026-01-02", "EMPTY": ""},
-			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", CatchUp: -1, Spread: 5 * time.Minute, Priority: 2, CutOff: CutOffContinue, Overlap: OverlapSkip,
+			PassEnv: []string{"API_KEY"}, Schedule: "@every 20s", CatchUp: -1, Spread: 5 * time.Minute, Priority: 2, ExitLater: []int{69, 75}, ExitNever: []int{}, CutOff: CutOffContinue, Overlap: OverlapSkip,
 			Args: []byte(`{"big":12345678901234567890123,"deep":{"list":[1,2.5,null,true,16]},"exact":[1.10,1e400,3.14159265358979323846],"path":"."}`),
 		}, {
 			Name: "count", Command: []string{dir + "/run"}, Dir: "/", Queue: "shared", Concurrency: 4, Timeout: DefaultTimeout,
 			KillGrace: DefaultKillGrace, MaxAttempts: DefaultMaxAttempts, MaxLosses: DefaultMaxLosses, Backoff: DefaultBackoff, Env: map[string]string{},
-			Args: []byte("{}"), Priority: 1, CutOff: CutOffStop, Overlap: OverlapAllow,
+			Args: []byte("{}"), Priority: 1, ExitLater: DefaultExitLater, ExitNever: DefaultExitNever, CutOff: CutOffStop, Overlap: OverlapAllow,
 		}},
 		Queues: []QueueSpec{
 			{Name: "hash", Concurrency: 2, Agents: []string{"hash"}},
@@ -154,6 +156,10 @@ func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 		{"number null", agent("concurrency: "), `2: concurrency must be a whole number from 1 to 1000 and is nothing: write concurrency: 1`},
 		{"number too big", agent("max_attempts: 99999999999999999999"), `2: max_attempts must be a whole number from 1 to 1000 and is 99999999999999999999: write max_attempts: 3`},
 		{"fraction", agent("priority: 1.5"), `2: priority must be a whole number from 1 to 4 and is 1.5: write priority: 1`},
+		{"exit status", agent("exit_later: [75, x]"), `2: exit_later lists exit statuses from 1 to 255, and "x" is none: write exit_later: [75]`},
+		{"exit status zero", agent("exit_never: [0]"), `2: exit_never lists exit statuses from 1 to 255, and "0" is none: write exit_never: [65]`},
+		{"exit statuses", agent("exit_never: 65"), `2: exit_never must be a list and is 65: write exit_never: [65]`},
+		{"exit status of both", agent("exit_later: [7], exit_never: [8, 7]"), `2: the exit status 7 is in exit_later and in exit_never: keep one`},
 		{"cut off", agent("cut_off: never"), `2: cut_off is "never": write cut_off: stop, or cut_off: continue`},
 		{"overlap", agent("overlap: never"), `2: overlap is "never": write overlap: allow, or overlap: skip`},
 		{"limit", agent("limit: 0"), `2: limit must be a whole number from 1 to 10000 and is 0: write limit: 1`},

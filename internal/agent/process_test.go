@@ -69,6 +69,42 @@ func TestRunReturnsWhatTheProgramWrote(t *testing.T) {
 	}
 }
 
+// The temporary folder is the attempt's own, and gone when it has ended, however it did and whatever it left there.
+func TestRunRemovesTheTemporaryFolder(t *testing.T) {
+	for name, script := range map[string]string{
+		"success":   `[ "$TMPDIR" = "$AGENTOS_TMP" ] && [ -d "$TMPDIR" ] && mktemp && mkdir -p "$TMPDIR/a/b" && touch "$TMPDIR/a/b/c" && chmod 0 "$TMPDIR/a/b" "$TMPDIR/a" && ln -s / "$TMPDIR/root"`,
+		"failure":   `touch "$TMPDIR/x"; exit 1`,
+		"a daemon":  `(setsid sh -c 'while :; do echo x >>"$TMPDIR/x"; done' &); while [ ! -e "$TMPDIR/x" ]; do sleep 0.01; done`,
+		"time-out":  `touch "$TMPDIR/x"; sleep 1000`,
+		"no folder": `rm -rf "$TMPDIR"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := attempt(t, spec(t, script))
+			a.TempDir = filepath.Join(t.TempDir(), "tmp", "8")
+			if name == "time-out" {
+				a.Spec.Timeout, a.Spec.KillGrace = 300*time.Millisecond, 0
+			}
+			var said []string
+			a.OnLine = func(l Line) { said = append(said, l.Msg) }
+			_, err := run(t, a)
+			if wantErr := name == "failure" || name == "time-out"; (err != nil) != wantErr {
+				t.Errorf("%v, %q", err, said)
+			}
+			if _, err := os.Stat(a.TempDir); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("it is still there: %v, %q", err, said)
+			}
+		})
+	}
+}
+
+func TestAnAgentsOwnTMPDIRWins(t *testing.T) {
+	a := attempt(t, spec(t, `echo "$TMPDIR"`))
+	a.TempDir, a.Spec.Env = filepath.Join(t.TempDir(), "8"), map[string]string{"TMPDIR": "/var/tmp"}
+	if result, err := run(t, a); err != nil || string(result.Stdout) != "/var/tmp\n" {
+		t.Errorf("%q, %v", result.Stdout, err)
+	}
+}
+
 func TestRunGivesAnEmptyObjectForNoArguments(t *testing.T) {
 	result, err := run(t, attempt(t, spec(t, "cat")))
 	if err != nil || string(result.Stdout) != "{}" {

@@ -17,6 +17,12 @@ const (
 	DefaultMaxLosses   = 3
 )
 
+// DefaultExitLater and DefaultExitNever are what sysexits.h calls them: EX_TEMPFAIL and EX_DATAERR.
+var (
+	DefaultExitLater = []int{75}
+	DefaultExitNever = []int{65}
+)
+
 // DefaultBackoff is the wait between attempts where agentos.yaml names none.
 var DefaultBackoff = Backoff{Initial: time.Second, Factor: 2, Max: 5 * time.Minute, Jitter: 0.1}
 
@@ -72,6 +78,8 @@ type Spec struct {
 	Overlap     Overlap           // of scheduled runs
 	Args        json.RawMessage   // a JSON object: the arguments of scheduled runs; never nil
 	Priority    int               // 1 (first) to 4
+	ExitLater   []int             // exit statuses by which an attempt asks to be made later, which uses up none
+	ExitNever   []int             // exit statuses by which an attempt says that no other one is of use
 	CutOff      CutOff            // what becomes of its attempts when their worker cannot reach the database
 }
 

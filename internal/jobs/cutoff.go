@@ -107,7 +107,7 @@ func (a *attempt) handBack() error {
 func (s *Service) setState(ctx context.Context, tx *db.Tx, to *riverdriver.JobSetStateIfRunningParams) error {
 	moved, err := s.queue.SetStateTx(ctx, tx, &riverdriver.JobSetStateIfRunningManyParams{
 		ID: []int64{to.ID}, Attempt: []*int{to.Attempt}, ErrData: [][]byte{to.ErrData}, FinalizedAt: []*time.Time{to.FinalizedAt},
-		MetadataDoMerge: []bool{false}, MetadataUpdates: [][]byte{nil}, ScheduledAt: []*time.Time{to.ScheduledAt}, State: []rivertype.JobState{to.State},
+		MetadataDoMerge: []bool{to.MetadataDoMerge}, MetadataUpdates: [][]byte{to.MetadataUpdates}, ScheduledAt: []*time.Time{to.ScheduledAt}, State: []rivertype.JobState{to.State},
 	})
 	if err == nil && len(moved) == 0 {
 		return errSuperseded

@@ -45,6 +45,7 @@ type ending struct {
 	result  agent.Result
 	ended   time.Time
 	pending *runLog // log lines and progress not written yet
+	verdict verdict
 }
 
 // quiet tells whether the attempt never logged anything, nor reported usage.
@@ -82,6 +83,9 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 	}
 	end := &ending{outcome: a.outcome(ctx, failure), result: result, ended: time.Now()}
 	end.pause = a.service.judgeHost(result, failure)
+	if end.outcome == "failed" {
+		failure = a.judge(end, failure)
+	}
 	var jobs []river.InsertManyParams
 	if end.outcome == "ok" {
 		if jobs, failure = a.insertParams(result.Enqueue); failure != nil {
@@ -258,16 +262,18 @@ func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams
 		return riverdriver.JobSetStateCompleted(id, end.ended, nil), nil
 	case "lost": // this worker stops, or its host lacks something: it does not use up an attempt
 		return riverdriver.JobSetStateInterrupted(id, time.Now().Add(end.pause), max(a.job.Attempt-1, 0), nil), nil
+	case later:
+		return a.putOff(end)
 	}
 	failure, err := json.Marshal(rivertype.AttemptError{At: a.begun.UTC(), Attempt: a.job.Attempt, Error: end.err})
 	if err != nil {
 		return nil, err
 	}
-	delay := max(a.spec.Backoff.Wait(a.job.Attempt), retryLeast)
+	delay := max(orElse(end.verdict.pause, a.spec.Backoff.Wait(a.job.Attempt)), retryLeast)
 	switch {
 	case end.outcome == "cancelled":
 		return riverdriver.JobSetStateCancelled(id, end.ended, failure, nil), nil
-	case a.job.Attempt >= a.job.MaxAttempts:
+	case a.job.Attempt >= a.job.MaxAttempts, end.verdict.never:
 		return riverdriver.JobSetStateDiscarded(id, end.ended, failure, nil), nil
 	case delay <= retrySoon:
 		return riverdriver.JobSetStateErrorAvailable(id, time.Now().Add(delay), failure, nil), nil
@@ -292,10 +298,14 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 	if end.result.Signal != "" {
 		signal = end.result.Signal
 	}
+	outcome, laterMS := end.outcome, any(nil)
+	if outcome == later { // as a version before it knows it; what tells them apart is the pause
+		outcome, laterMS = "cancelled", end.verdict.pause.Milliseconds()
+	}
 	_, err := tx.ExecContext(ctx, `update run set outcome = $2, ended_ms = $3, run_ms = $4, exit_code = $5, signal = $6,
-		error = $7, fingerprint = $8, result = $9, result_dropped = $10 where id = $1 and ended_ms is null`,
-		a.runID, end.outcome, end.ended.UnixMilli(), end.ended.Sub(a.begun).Milliseconds(), end.exitCode(), signal,
-		failure, fingerprint, end.stdout(a.service.db), end.result.StdoutDropped)
+		error = $7, fingerprint = $8, result = $9, result_dropped = $10, later_ms = $11 where id = $1 and ended_ms is null`,
+		a.runID, outcome, end.ended.UnixMilli(), end.ended.Sub(a.begun).Milliseconds(), end.exitCode(), signal,
+		failure, fingerprint, end.stdout(a.service.db), end.result.StdoutDropped, laterMS)
 	return err
 }
 

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/agentos/agentos/internal/agent"
 )
 
 const workerPrefix = "worker-"
@@ -122,12 +124,30 @@ func stateOfLock(dataDir, worker string) lockState {
 	return lockFree
 }
 
-// dropLock removes the lock file of a dead worker.
+// dropLock removes the lock file of a dead worker, and what it left of its attempts' temporary folders.
 func dropLock(dataDir, worker string) error {
-	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) {
+	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) || !strings.HasPrefix(worker, workerPrefix) {
 		return nil
 	}
-	return removeIfThere(lockPath(dataDir, worker))
+	return errors.Join(agent.RemoveTree(tempDir(dataDir, worker)), removeIfThere(lockPath(dataDir, worker)))
+}
+
+// tempDir holds the temporary folders of a worker's attempts.
+func tempDir(dataDir, worker string) string { return filepath.Join(dataDir, "tmp", worker) }
+
+// dropTemps removes the temporary folders of workers that are gone: one that was killed could not.
+func dropTemps(dataDir string) error {
+	entries, err := os.ReadDir(filepath.Join(dataDir, "tmp"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, entry := range entries {
+		if worker := entry.Name(); strings.HasPrefix(worker, workerPrefix) && stateOfLock(dataDir, worker) != lockHeld {
+			errs = append(errs, agent.RemoveTree(tempDir(dataDir, worker)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func removeIfThere(path string) error {

@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +90,28 @@ func TestAWorkerIsNotDeadWhileItsAttemptsLive(t *testing.T) {
 			t.Error("it is not held for dead when nothing holds the lock")
 		}
 	})
+}
+
+// Temporary folders of a worker that was killed are removed by the next one on its host, and those of a living one are not.
+func TestTemporaryFoldersOfDeadWorkersAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	dead, living := newWorkerID(), newWorkerID()
+	for _, id := range []string{dead, living} {
+		if err := os.MkdirAll(filepath.Join(tempDir(dir, id), "7", "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock, err := lockWorker(dir, living)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dropTemps(dir); err != nil || exists(tempDir(dir, dead)) || !exists(tempDir(dir, living)) {
+		t.Errorf("the dead one's %v, the living one's %v, %v", exists(tempDir(dir, dead)), exists(tempDir(dir, living)), err)
+	}
+	if err := lock.release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := dropLock(dir, living); err != nil || exists(tempDir(dir, living)) {
+		t.Errorf("after it died: %v", err)
+	}
 }

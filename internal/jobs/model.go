@@ -49,7 +49,7 @@ type Run struct {
 	Agent           string   `json:"agent"`
 	Queue           string   `json:"queue"`
 	Worker          string   `json:"worker"`
-	Outcome         string   `json:"outcome" enum:"running,ok,failed,timeout,cancelled,lost"`
+	Outcome         string   `json:"outcome" enum:"running,ok,failed,timeout,cancelled,lost,later"`
 	ScheduledAt     Time     `json:"scheduled_at" format:"date-time"`
 	StartedAt       Time     `json:"started_at" format:"date-time"`
 	EndedAt         *Time    `json:"ended_at" format:"date-time"`

@@ -94,19 +94,22 @@ func (s *Service) countSimilar(ctx context.Context, all []Failure) error {
 }
 
 const runColumns = `id, job_id, attempt, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms,
-	exit_code, signal, error, progress, substr(result, 1, 2048), octet_length(result), result_dropped > 0, input_tokens, output_tokens, cost_usd`
+	exit_code, signal, error, progress, substr(result, 1, 2048), octet_length(result), result_dropped > 0, input_tokens, output_tokens, cost_usd, later_ms`
 
 func (s *Service) scanRun(rows *sql.Rows) (r Run, err error) {
 	var scheduled, started int64
 	var ended sql.NullInt64
-	var runMS sql.Null[int64]
+	var runMS, laterMS sql.Null[int64]
 	var code sql.Null[int]
 	var signal, failure, result sql.Null[string]
 	var size sql.Null[int64]
 	var progress sql.Null[float64]
 	err = rows.Scan(&r.ID, &r.JobID, &r.Attempt, &r.Agent, &r.Queue, &r.Worker, &r.Outcome, &scheduled, &started, &ended,
 		&r.WaitMS, &runMS, &code, &signal, &failure, &progress, &result, &size, &r.ResultTruncated,
-		&r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostUSD)
+		&r.Usage.InputTokens, &r.Usage.OutputTokens, &r.Usage.CostUSD, &laterMS)
+	if laterMS.Valid {
+		r.Outcome = later
+	}
 	r.ScheduledAt, r.StartedAt, r.EndedAt = TimeOf(fromMS(scheduled)), TimeOf(fromMS(started)), msPtr(ended)
 	r.RunMS, r.ExitCode, r.Signal, r.Error = ptr(runMS), ptr(code), ptr(signal), s.redact.Maybe(ptr(failure))
 	r.Progress = ptr(progress)

@@ -34,6 +34,9 @@ func (s *Service) Start(ctx context.Context) error {
 			return err
 		}
 		s.lock = lock
+		if err := dropTemps(s.dataDir); err != nil {
+			s.log.Warn("temporary folders of earlier workers could not be removed", "error", err)
+		}
 	}
 	s.state = stateBeginning
 	first := make(chan error, 1)

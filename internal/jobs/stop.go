@@ -41,7 +41,15 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.giveUp()
 	s.state = stateStopped
 	s.onChange("workers", "queue", "jobs", "agents", "analytics", "logs")
-	return errors.Join(err, s.lock.release())
+	return errors.Join(err, s.endTemps(), s.lock.release())
+}
+
+// endTemps removes what is left of this worker's temporary folders, unless something still runs there.
+func (s *Service) endTemps() error {
+	if s.id == "" || s.lock == nil || s.lock.keep.Load() {
+		return nil
+	}
+	return agent.RemoveTree(tempDir(s.dataDir, s.id))
 }
 
 func (s *Service) stopGenerations(ctx context.Context) error {

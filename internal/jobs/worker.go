@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -139,6 +140,7 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim, FleetEnv: s.fleetEnv(),
 		Fence: s.fence(), Hold: s.lock.file, Leave: s.life.Done(),
+		TempDir: filepath.Join(tempDir(s.dataDir, s.id), strconv.FormatInt(a.runID, 10)),
 		OnLine: func(line agent.Line) {
 			line.Msg = a.said.Line(line.Msg)
 			s.logs.add(a.runID, line)

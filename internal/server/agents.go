@@ -77,6 +77,8 @@ type AgentSpec struct {
 	TimeoutS    float64         `json:"timeout_s"`
 	KillGraceS  float64         `json:"kill_grace_s" doc:"Between SIGTERM and SIGKILL"`
 	MaxAttempts int             `json:"max_attempts"`
+	ExitLater   []int           `json:"exit_later" doc:"Exit statuses that put a job off without using up an attempt"`
+	ExitNever   []int           `json:"exit_never" doc:"Exit statuses after which a job is not tried again"`
 	MaxLosses   int             `json:"max_losses" doc:"Workers that may die while they run one job before it is discarded"`
 	Backoff     AgentBackoff    `json:"backoff"`
 	Env         []string        `json:"env" doc:"Names of the variables it gets; values may be secret and are not shown"`
@@ -102,7 +104,7 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 	described := AgentSpec{
 		Name: spec.Name, Description: spec.Description, Command: s.Redact.List(spec.Command), Dir: spec.Dir, Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), KillGraceS: spec.KillGrace.Seconds(),
-		MaxAttempts: spec.MaxAttempts, MaxLosses: spec.MaxLosses, Overlap: string(spec.Overlap), Priority: spec.Priority,
+		MaxAttempts: spec.MaxAttempts, ExitLater: listed(spec.ExitLater), ExitNever: listed(spec.ExitNever), MaxLosses: spec.MaxLosses, Overlap: string(spec.Overlap), Priority: spec.Priority,
 		Backoff: AgentBackoff{
 			InitialMS: spec.Backoff.Initial.Milliseconds(), Factor: spec.Backoff.Factor, MaxMS: spec.Backoff.Max.Milliseconds(), Jitter: spec.Backoff.Jitter,
 		},

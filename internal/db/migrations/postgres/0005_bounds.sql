@@ -70,3 +70,6 @@ create table queue_pause (
     paused_ms bigint not null, -- since when
     seen_ms   bigint not null  -- when this and the row of River's queue were made to agree
 );
+
+-- How long an attempt asked to be put off by its exit status; null: it did not. Its outcome is then 'cancelled' to versions before.
+alter table run add column later_ms bigint;

@@ -609,6 +609,10 @@ export interface components {
             dir: string;
             /** @description Names of the variables it gets; values may be secret and are not shown */
             env: string[];
+            /** @description Exit statuses that put a job off without using up an attempt */
+            exit_later: number[];
+            /** @description Exit statuses after which a job is not tried again */
+            exit_never: number[];
             /**
              * Format: double
              * @description Between SIGTERM and SIGKILL
@@ -1146,7 +1150,7 @@ export interface components {
             /** Format: int64 */
             job_id: number;
             /** @enum {string} */
-            outcome: "running" | "ok" | "failed" | "timeout" | "cancelled" | "lost";
+            outcome: "running" | "ok" | "failed" | "timeout" | "cancelled" | "lost" | "later";
             /** Format: double */
             progress: number | null;
             queue: string;
