@@ -238,11 +238,13 @@ func (d *decoder) exits(set fields) (later, never []int) {
 		if !slices.Contains(later, status) {
 			continue
 		}
-		if set.get("exit_never") == nil { // what is asked for wins over what is by default
-			never = slices.DeleteFunc(slices.Clone(never), func(n int) bool { return n == status })
-		} else if set.get("exit_later") == nil {
-			later = slices.DeleteFunc(slices.Clone(later), func(n int) bool { return n == status })
-		} else {
+		this := func(n int) bool { return n == status }
+		switch { // what is asked for wins over what is by default
+		case set.get("exit_never") == nil:
+			never = slices.DeleteFunc(slices.Clone(never), this)
+		case set.get("exit_later") == nil:
+			later = slices.DeleteFunc(slices.Clone(later), this)
+		default:
 			d.fault(set.get("exit_never"), "the exit status %d is in exit_later and in exit_never: keep one", status)
 		}
 	}
