@@ -13,8 +13,10 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-// killer is a script that kills its worker, as a container's OOM killer does.
-const killer = `kill -9 $(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status); sleep 60`
+// killer is a script that kills its worker once it may, as a container's OOM killer does.
+func killer(dir string) string {
+	return `while [ ! -e ` + dir + `/gate ]; do sleep 0.02; done; rm ` + dir + `/gate; kill -9 $(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status); sleep 60`
+}
 
 // housekeeper is a service that runs nothing, but takes over the jobs of dead workers.
 func housekeeper(t *testing.T, url, dataDir, yaml string) *Service {
@@ -34,12 +36,14 @@ func makeDue(t *testing.T, s *Service, id int64) {
 
 func TestAJobThatKillsItsWorkersIsDiscarded(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, url string) {
-		dataDir := t.TempDir()
-		yaml := agents(sh("killer", killer, "max_attempts: 2"))
+		dataDir, dir := t.TempDir(), t.TempDir()
+		yaml := agents(sh("killer", killer(dir), "max_attempts: 2"))
 		s := housekeeper(t, url, dataDir, yaml)
 		job := enqueue(t, s, "killer")
 		for loss := 1; loss <= 3; loss++ {
 			p := startProcess(t, url, dataDir, yaml)
+			until(t, "its run is written", func() bool { return one[int](t, s, `select count(*) from run where ended_ms is null`) == 1 })
+			touch(t, dir+"/gate")
 			if err := p.cmd.Wait(); err == nil {
 				t.Fatal("the worker was not killed")
 			}
