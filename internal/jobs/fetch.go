@@ -61,7 +61,7 @@ func (p *pilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, persistTimeout)
 	defer cancel()
-	f := &fetch{pilot: p, exec: exec, state: state, params: *params, permit: permit, claimed: map[string]int{}}
+	f := &fetch{pilot: p, exec: exec, state: state, params: *params, permit: permit, claimed: map[string]int{}, looked: map[string]bool{}}
 	err := f.run(ctx)
 	kept, surplus, suspects := s.gate.settle(permit, f.claimed, f.result.Jobs)
 	f.result.Jobs = kept
@@ -81,7 +81,8 @@ type fetch struct {
 	state   riverpilot.ProducerState
 	params  riverdriver.JobGetAvailableParams
 	permit  permit
-	claimed map[string]int // slots by agent
+	claimed map[string]int  // slots by agent
+	looked  map[string]bool // agents whose share the fleet was asked for
 	result  riverdriver.JobGetAvailableResult
 }
 
@@ -146,8 +147,7 @@ func (f *fetch) takeOf(ctx context.Context, kind string, n int) error {
 		if err != nil || !alone { // another worker is at it
 			return err
 		}
-		var running int
-		err = tx.QueryRowContext(ctx, `select count(*) from river_job where state = 'running' and kind = $1`, kind).Scan(&running)
+		running, err := runningOf(ctx, tx, kind)
 		if err != nil || running >= limit {
 			return err
 		}
@@ -189,6 +189,9 @@ func (f *fetch) shares(ctx context.Context) (map[string]int, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := f.lookAtFleet(ctx, next); err != nil {
+			return nil, err
+		}
 		passed := false
 		for _, kind := range next {
 			if limit, tight := f.permit.tight[kind]; tight && shares[kind] == limit {
@@ -202,6 +205,32 @@ func (f *fetch) shares(ctx context.Context) (map[string]int, error) {
 			return shares, nil
 		}
 	}
+}
+
+// lookAtFleet lowers the shares of agents that the whole fleet may run less of, so that their jobs do not stand for others' that
+// could run. How many these are is settled when they are fetched.
+func (f *fetch) lookAtFleet(ctx context.Context, kinds []string) error {
+	for _, kind := range kinds {
+		limit := f.service.gate.fleetLimit(kind)
+		if limit == 0 || f.looked[kind] {
+			continue
+		}
+		running, err := runningOf(ctx, f.service.db.Read, kind)
+		if err != nil {
+			return err
+		}
+		f.looked[kind] = true
+		f.permit.tight[kind] = min(f.permit.tight[kind], max(limit-running, 0))
+	}
+	return nil
+}
+
+// runningOf counts the jobs of an agent that run, wherever that is.
+func runningOf(ctx context.Context, q interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, kind string) (n int, err error) {
+	err = q.QueryRowContext(ctx, `select count(*) from river_job where state = 'running' and kind = $1`, kind).Scan(&n)
+	return n, err
 }
 
 // peek returns the agents of the first jobs of a queue.

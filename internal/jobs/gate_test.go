@@ -124,6 +124,35 @@ func TestAFleetWideLimitHoldsOverAllWorkers(t *testing.T) {
 	})
 }
 
+// Jobs that the fleet may not run must not stand before others' that it may.
+func TestAFleetWideLimitDoesNotStarveItsQueue(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, t.TempDir(), fleetOf(t, shared(3,
+			sh("scarce", "true", "queue: shared", "limit: 1"), sh("other", "true", "queue: shared"))))
+		elsewhere := workerPrefix + "far-1-aa"
+		insertWorker(t, s, elsewhere, time.Now().Add(time.Hour))
+		held := insertRunning(t, s, clientID(elsewhere, 1))
+		exec1(t, s, `update river_job set kind = 'scarce', queue = 'shared' where id = $1`, held)
+		var scarce []int64
+		for range 8 {
+			scarce = append(scarce, enqueue(t, s, "scarce").ID)
+		}
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			untilState(t, s, enqueue(t, s, "other").ID, "completed")
+		}
+		if n := count(t, s, "running"); n != 1 {
+			t.Errorf("%d jobs run beside a limit of 1", n)
+		}
+		exec1(t, s, `update river_job set state = 'completed', finalized_at = $2 where id = $1`, held, s.db.Stamp(time.Now()))
+		for _, id := range scarce {
+			untilState(t, s, id, "completed")
+		}
+	})
+}
+
 // A worker that died holds its share only until its jobs are taken over.
 func TestAFleetWideLimitIsHeldByJobsThatRun(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
