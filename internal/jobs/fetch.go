@@ -286,7 +286,7 @@ func (s *Service) wake(queue string) {
 func (s *Service) lookForJobs() {
 	ticker := time.NewTicker(fetchPoll)
 	defer ticker.Stop()
-	for {
+	for look := 0; ; look++ {
 		select {
 		case <-s.tending.Done():
 			return
@@ -307,8 +307,10 @@ func (s *Service) lookForJobs() {
 		if s.missed.Swap(false) {
 			g.tellPauses(paused)
 		}
+		rooms := s.gate.rooms()
 		for _, queue := range waiting {
-			if g.serves[queue] {
+			room, known := rooms[queue]
+			if g.serves[queue] && (room || !known || look%fullLook == 0) {
 				g.pilot.wakes.add(queue)
 			}
 		}
@@ -338,6 +340,9 @@ func (s *Service) waitingQueues(ctx context.Context) (waiting, paused []string, 
 	})
 	return waiting, paused, err
 }
+
+// fullLook is every how many looks a queue is woken whose own agents have no free slot: others' jobs may be in it.
+const fullLook = 10
 
 // ownPoll is how often River looks at a queue by itself, which lookForJobs does for it.
 const ownPoll = time.Hour

@@ -140,6 +140,17 @@ func (g *gate) open(queue string) {
 	g.wake(queue)
 }
 
+// rooms tells of each queue whether one of the agents whose jobs go there has a free slot.
+func (g *gate) rooms() map[string]bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	rooms := map[string]bool{}
+	for _, l := range g.lanes {
+		rooms[l.home] = rooms[l.home] || l.held < l.limit
+	}
+	return rooms
+}
+
 // claim reserves slots of one agent, at most n, and returns how many. The caller returns them by settle.
 func (g *gate) claim(kind string, n int) int {
 	g.mu.Lock()
