@@ -164,7 +164,7 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 	if j := d.Dashboard.Jobs; j != nil {
 		since := ""
 		if j.DayZone != "" {
-			since = fmt.Sprintf(" since %s %s", j.DayStart.Format("15:04"), j.DayZone)
+			since = fmt.Sprintf(" (since %s %s)", j.DayStart.Format("15:04"), j.DayZone)
 		}
 		fmt.Fprintf(out, "today    %d jobs enqueued, %d completed, %s gave up; %d attempts failed%s\n", j.Total, j.Completed, number(j.GaveUp), j.Failed, since)
 	}
