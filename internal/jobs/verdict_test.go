@@ -66,3 +66,22 @@ func TestLaterIsBounded(t *testing.T) {
 }
 
 func pointerTo[T any](v T) *T { return &v }
+
+// The state of a progress bar is shown while it runs, and is no line of the log.
+func TestAProgressBarIsShownLive(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+		dir := t.TempDir()
+		s := start(t, database, agents(sh("bar", `printf '\r10 %%\r\r20 %%' >&2; `+gated(dir)+`; printf '\r30 %%\nafter\n' >&2`)))
+		job := enqueue(t, s, "bar")
+		until(t, "the state is shown", func() bool {
+			list, err := s.Running(t.Context(), 10)
+			return err == nil && len(list) == 1 && list[0].Message != nil && *list[0].Message == "20 %"
+		})
+		touch(t, dir+"/gate")
+		d := untilState(t, s, job.ID, "completed")
+		lines, _, err := s.RunLogs(t.Context(), *d.LogRunID, 0, 10)
+		if err != nil || len(lines) != 2 || lines[0].Msg != "30 %" || lines[1].Msg != "after" {
+			t.Errorf("%+v, %v", lines, err)
+		}
+	})
+}
