@@ -190,15 +190,19 @@ func (t *Table) Errors(ctx context.Context, job, before int64, limit int) (Error
 }
 
 func (t *Table) errorsBefore(ctx context.Context, job, before int64, limit int) (page ErrorPage, err error) {
-	var last int64
+	type numbered struct {
+		n     int64
+		entry sql.NullString
+	}
 	rows, err := t.db.Read.QueryContext(ctx, t.sql.errorsPart, job, before, limit)
-	page.Errors, err = Collect(rows, err, func(rows *sql.Rows) (AttemptError, error) {
-		var entry sql.NullString
-		err := rows.Scan(&last, &entry)
-		return t.attemptError(entry.String), err
-	})
-	if len(page.Errors) == limit && last > 1 {
-		page.Next = &last
+	some, err := Collect(rows, err, func(rows *sql.Rows) (e numbered, err error) { return e, rows.Scan(&e.n, &e.entry) })
+	slices.SortFunc(some, func(a, b numbered) int { return cmp.Compare(b.n, a.n) })
+	page.Errors = []AttemptError{}
+	for _, e := range some {
+		page.Errors = append(page.Errors, t.attemptError(e.entry.String))
+	}
+	if len(some) == limit && some[limit-1].n > 1 {
+		page.Next = &some[limit-1].n
 	}
 	return page, err
 }

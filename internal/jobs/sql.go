@@ -28,7 +28,7 @@ type dialect struct {
 	stateOf     string // the state, where it must not lead SQLite to the index of states and to sorting all of one
 	tagsJSON    string
 	errorsTotal string // how many errors there are
-	errorsPart  string // a select of numbers from 1 and the JSON of some errors of job $1: those before $2, the newest first, at most $3
+	errorsPart  string // a select of numbers from 1 and the JSON of some errors of job $1: the last of those before $2, at most $3
 	// cancelNote is when the attempt was asked to end, as text of some form of RFC 3339, or null.
 	cancelNote    string
 	withoutCancel string // metadata without that note, and without losses
@@ -72,7 +72,7 @@ var sqliteDialect = &dialect{
 		from (select e.key + 1 n, e.type, case when e.type in ('object', 'array') then e.value else json_quote(e.value) end entry
 			from river_job j, json_each(case when length(j.errors) <= %[3]d and json_valid(j.errors, 9) and json_type(j.errors) = 'array'
 				then j.errors else '[]' end) e
-			where j.id = $1 and e.key + 1 < $2 order by e.key desc limit $3) some_errors`, 2*maxErrorText, maxErrorText, maxStored),
+			where j.id = $1 and e.key + 1 < $2 and e.key + 1 >= min($2, json_array_length(j.errors) + 1) - $3) some_errors`, 2*maxErrorText, maxErrorText, maxStored),
 	cancelNote: `case when json_valid(j.metadata, 9) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
 	withoutCancel: `case when json_valid(metadata, 9) then jsonb_remove(metadata, '$.cancel_attempted_at', '$.agentos_losses')
 		else metadata end`,
