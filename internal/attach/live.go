@@ -8,9 +8,14 @@ import (
 )
 
 const (
-	// overlap is how far each reading goes back behind the one before: the end of a job becomes visible some time after the
-	// time it bears, when its transaction commits, and clocks differ.
-	overlap = 10 * time.Second
+	// overlap is how far each reading goes back at least behind the one before: the end of a job becomes visible some time after the
+	// time it bears, when its transaction commits, and that is of its client's clock. Where jobs come later than that, the
+	// readings go back as far as they are late, up to mostOverlap, and come back to overlap when no such job has come for calmAfter.
+	overlap     = 10 * time.Second
+	mostOverlap = 10 * time.Minute
+	calmAfter   = 10 * time.Minute
+	// firstOverlap is overlap at first: what clocks are off is not known yet.
+	firstOverlap = 90 * time.Second
 	// ahead is how far into the future ends of jobs are read: clocks differ, but what bears next year's date, or the time without
 	// end, would be read again each time.
 	ahead = time.Hour
@@ -24,6 +29,9 @@ const (
 type live struct {
 	from    time.Time // where they begin; jobs that ended later are counted here and nowhere else
 	readTo  time.Time // when the last reading began
+	read    bool      // once at least
+	overlap time.Duration
+	late    time.Time // when the last job came that overlap alone would have missed
 	minutes map[time.Time]*openMinute
 }
 
@@ -36,13 +44,14 @@ type openMinute struct {
 // endOf is an end of a job, which may be retried by hand and end again.
 type endOf struct{ id, at int64 }
 
-func newLive(from time.Time) *live {
-	return &live{from: from.Truncate(minute), readTo: from.Truncate(minute), minutes: map[time.Time]*openMinute{}}
+func newLive(from, now time.Time) *live {
+	from = from.UTC().Truncate(minute) // the minutes are keys of a map
+	return &live{from: from, readTo: from, late: now, overlap: firstOverlap, minutes: map[time.Time]*openMinute{}}
 }
 
 // add counts a job that was not counted before; it returns whether it was so.
 func (l *live) add(e *ended) bool {
-	start := e.At.Truncate(minute)
+	start := e.At.UTC().Truncate(minute)
 	if start.Before(l.from) { // its minute is over: counting again finds it
 		return false
 	}
@@ -61,6 +70,26 @@ func (l *live) add(e *ended) bool {
 	return true
 }
 
+// settled is how long after its end a minute is added to its hour: no reading finds more in it then.
+func (l *live) settled() time.Duration { return max(settled, l.overlap+settled-overlap) }
+
+// came notes how late a job was: how long after the time it bears it can have become visible at the latest. Readings go back further,
+// if need be.
+func (l *live) came(late time.Duration, now time.Time) {
+	if late <= overlap {
+		return
+	}
+	l.late = now
+	l.overlap = max(l.overlap, min(late+overlap, mostOverlap))
+}
+
+// calm ends the long readings when they have found nothing for a while.
+func (l *live) calm(now time.Time) {
+	if l.overlap > overlap && now.Sub(l.late) > calmAfter {
+		l.overlap = overlap
+	}
+}
+
 // step reads what ended since the last time, stores it, and closes the minutes that are over.
 func (s *Service) step(ctx context.Context) error {
 	if !s.lead() || s.noEnded() {
@@ -76,27 +105,31 @@ func (s *Service) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from := l.readTo.Add(-overlap)
-	if from.Before(l.from) {
-		from = l.from
-	}
-	fresh := 0
+	from := later(l.readTo.Add(-l.overlap), l.from)
+	fresh, clocks := 0, skews{}
 	err = s.priced(ctx, span{from, now.Add(ahead)}, func(e *ended) {
-		if l.add(e) {
-			s.clients.ended(e)
-			s.kinds.ended(e)
-			fresh++
+		if !l.add(e) {
+			return
 		}
+		fresh++
+		if l.read { // else it may have ended at any time
+			l.came(l.readTo.Sub(e.At), now)
+			clocks.note(e, l.readTo, now)
+		}
+		s.clients.ended(e, now)
+		s.kinds.ended(e)
 	})
 	if err != nil {
 		return err
 	}
-	l.readTo = now
+	s.clients.skewed(clocks)
+	l.readTo, l.read = now, true
+	l.calm(now)
 	if err := s.show(ctx, l); err != nil {
 		return err
 	}
-	for !l.from.Add(minute + settled).After(now) {
-		if err := s.closeMinute(ctx, l); err != nil {
+	for !l.from.Add(minute + l.settled()).After(now) {
+		if err := s.closeMinute(ctx, l, now); err != nil {
 			return err
 		}
 	}
@@ -134,7 +167,7 @@ func (s *Service) liveAt(ctx context.Context, now time.Time) (*live, error) {
 		}
 	}
 	s.mu.Lock()
-	s.live = newLive(from)
+	s.live = newLive(from, now)
 	s.mu.Unlock()
 	s.HoursBefore(from)
 	return s.live, nil
@@ -161,7 +194,7 @@ func (s *Service) show(ctx context.Context, l *live) error {
 }
 
 // closeMinute adds the first open minute to its hour, once all its jobs are counted.
-func (s *Service) closeMinute(ctx context.Context, l *live) error {
+func (s *Service) closeMinute(ctx context.Context, l *live, now time.Time) error {
 	of := span{l.from, l.from.Add(minute)}
 	t := &tally{}
 	if m := l.minutes[l.from]; m != nil {
@@ -172,7 +205,7 @@ func (s *Service) closeMinute(ctx context.Context, l *live) error {
 		return err
 	}
 	if n > t.jobs { // some came to light behind the overlap
-		if t, err = s.tallyOf(ctx, of); err != nil {
+		if t, err = s.tallyLate(ctx, l, of, now); err != nil {
 			return err
 		}
 	}
@@ -188,6 +221,25 @@ func (s *Service) closeMinute(ctx context.Context, l *live) error {
 		return s.ledger.sweep(ctx, s.now())
 	}
 	return nil
+}
+
+// tallyLate sums up a minute of which some jobs became visible after it was read, and notes these.
+func (s *Service) tallyLate(ctx context.Context, l *live, of span, now time.Time) (*tally, error) {
+	t, clocks := &tally{}, skews{}
+	err := s.priced(ctx, of, func(e *ended) {
+		t.add(e)
+		if m := l.minutes[of.from]; m != nil {
+			if _, known := m.seen[endOf{e.id, e.At.UnixMicro()}]; known {
+				return
+			}
+		}
+		l.came(min(now.Sub(e.At), mostOverlap), now)
+		clocks.note(e, e.At, now)
+		s.clients.ended(e, now)
+		s.kinds.ended(e)
+	})
+	s.clients.skewed(clocks)
+	return t, err
 }
 
 func (s *Service) tallyOf(ctx context.Context, of span) (*tally, error) {

@@ -93,7 +93,7 @@ func (s *Service) readStanding(ctx context.Context) (Standing, error) {
 		return found, jobs.Explain("ask how the attached database stands", err)
 	}
 	ended := time.Now()
-	found.Ahead = skewOf(clock.Time, began, ended)
+	found.Ahead = jobs.SkewOf(clock.Time, began, ended)
 	if !found.Replica {
 		return found, nil
 	}
@@ -183,17 +183,4 @@ func lsnOf(text string) (uint64, error) {
 		return 0, fmt.Errorf("read the log's position %q: %w", text, err)
 	}
 	return h<<32 | l, nil
-}
-
-// skewOf is how far a clock is ahead of ours that was read between two times. What may come of the way there is none.
-func skewOf(clock, began, ended time.Time) time.Duration {
-	switch {
-	case clock.IsZero():
-		return 0
-	case clock.After(ended):
-		return clock.Sub(ended)
-	case clock.Before(began):
-		return clock.Sub(began)
-	}
-	return 0
 }

@@ -27,14 +27,15 @@ type clients struct {
 }
 
 type clientSeen struct {
-	first, last time.Time // when jobs of its ended
+	first, last time.Time     // when jobs of its ended, by the database's clock as far as that is known
+	skew        time.Duration // of its clock against the database's
 	done        int64
 	kinds       map[string]bool
 	queues      map[string]bool
 }
 
 // ended notes who ended a job.
-func (c *clients) ended(e *ended) {
+func (c *clients) ended(e *ended, now time.Time) {
 	if e.client == "" {
 		return
 	}
@@ -54,10 +55,75 @@ func (c *clients) ended(e *ended) {
 		seen = &clientSeen{first: e.At, kinds: map[string]bool{}, queues: map[string]bool{}}
 		c.seen[e.client] = seen
 	}
-	seen.last = later(seen.last, e.At)
+	at := e.At.Add(-seen.skew)
+	if at.After(now) {
+		at = now
+	}
+	seen.last = later(seen.last, at)
 	seen.done++
 	note(seen.kinds, e.Agent)
 	note(seen.queues, e.Queue)
+}
+
+// skews is how far the clocks of clients are off, as the jobs of one reading show it.
+type skews map[string]*skewRange
+
+// skewRange is what the skew of a clock is at least and at most.
+type skewRange struct{ least, most time.Duration }
+
+// note looks at a job that became visible between two times by the database's clock. Its end bears the client's.
+func (s skews) note(e *ended, since, now time.Time) {
+	if e.client == "" {
+		return
+	}
+	least, most := e.At.Sub(now), e.At.Sub(since)
+	r := s[e.client]
+	if r == nil {
+		s[e.client] = &skewRange{least, most}
+		return
+	}
+	// A job whose transaction took long seems to bear an early time: the least of what they show is behind.
+	r.least, r.most = max(r.least, least), max(r.most, most)
+}
+
+// skewTold is from when on a clock is said to be off; transactions that take some seconds look alike.
+const skewTold = 5 * time.Second
+
+// skewed keeps how far the clocks are off.
+func (c *clients) skewed(clocks skews) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, r := range clocks {
+		seen := c.seen[id]
+		if seen == nil {
+			continue
+		}
+		switch {
+		case r.most < -skewTold:
+			seen.skew = r.least.Round(time.Second) // some job ended just before it was seen
+		case r.least > skewTold:
+			seen.skew = r.least.Round(time.Second)
+		default:
+			seen.skew = 0
+		}
+	}
+}
+
+// Clocks returns how far the clocks of clients are off, and that of this process, as jobs.Service does.
+func (s *Service) Clocks(ctx context.Context) (off map[string]time.Duration, here time.Duration, err error) {
+	found, err := s.Standing(ctx)
+	return s.Skews(), -found.Ahead, err
+}
+
+// Skews returns the clients whose clocks are off, by how much: more than zero is ahead of the database's.
+func (s *Service) Skews() map[string]time.Duration {
+	off := map[string]time.Duration{}
+	for id, seen := range s.clients.since(time.Now().Add(-quietShown)) {
+		if seen.skew != 0 {
+			off[id] = seen.skew
+		}
+	}
+	return off
 }
 
 func note(names map[string]bool, name string) {
@@ -109,6 +175,10 @@ func (s *Service) Workers(ctx context.Context) ([]jobs.Worker, error) {
 
 func workerOf(id string, now *clientNow, seen clientSeen, at time.Time) jobs.Worker {
 	w := jobs.Worker{ID: id, State: "active", Done: seen.done}
+	if seen.skew != 0 {
+		off := seen.skew.Seconds()
+		w.SkewS = &off
+	}
 	var started time.Time
 	w.Host, started = describeClient(id)
 	last := seen.last

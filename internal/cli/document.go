@@ -44,6 +44,7 @@ type collector struct {
 // newCollector makes what collects the document's sections from the jobs, the fleet and this process itself.
 func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, links links, database *db.DB, show *shown, startedAt time.Time,
 ) (*collector, error) {
+	compared := &clocks{read: show.clocks, log: log}
 	c := &collector{cache: cache, clock: newWallClock(log)}
 	deps := source.Deps{
 		Jobs: show.jobs, Fleet: show.agents, Attached: show.attached, DataAt: show.dataAt, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
@@ -54,6 +55,11 @@ func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, l
 			healths := map[string]source.Health{"clock": c.clock.Health()}
 			if show.components != nil {
 				maps.Copy(healths, show.components())
+			}
+			if show.clocks != nil {
+				if health, some := compared.Health(); some {
+					healths["clocks"] = health
+				}
 			}
 			maps.Copy(healths, linkHealths(cache, c.group))
 			return healths

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"regexp"
 	"time"
@@ -78,6 +79,7 @@ var (
 	descAgentOK     = describe("agent_last_success_timestamp_seconds", "When an agent succeeded last, of the agents that the document lists.", "agent")
 	descQueues      = describe("queues", "Queues, as the document shows them.", "state")
 	descPending     = describe("queue_pending", "Jobs that are due and wait, as the document shows them.")
+	descSkew        = describe("worker_clock_skew_seconds", "How far the worker's clock is from the database's that is furthest from it; 0 while all are within some seconds.")
 	descParked      = describe("queue_parked", "Jobs in River's state pending, which wait until a program releases them, as the document shows them.")
 	descRunning     = describe("queue_running", "Jobs that run, as the document shows them.")
 	descOldest      = describe("queue_oldest_seconds", "How long the oldest due job has waited, as the document shows it.")
@@ -168,6 +170,7 @@ type fleetDocument struct {
 	Dashboard struct {
 		Workers *struct {
 			States map[string]int
+			Skew   *float64 `json:"skew_s"`
 		}
 		Queue *struct {
 			Pending, Processing, Parked int64
@@ -210,6 +213,11 @@ type agentRuns struct {
 
 func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
 	if workers := d.Dashboard.Workers; workers != nil {
+		skew := 0.0
+		if workers.Skew != nil {
+			skew = math.Abs(*workers.Skew)
+		}
+		gauge(out, descSkew, skew)
 		byState(out, descWorkers, workers.States, "active", "draining", "lost")
 	}
 	if system := d.Dashboard.System; system != nil {

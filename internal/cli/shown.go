@@ -31,7 +31,8 @@ type shown struct {
 	attached   func() *source.Attached         // nil: the jobs are our own
 	dataAt     func(context.Context) time.Time // see source.Deps; nil: what is read is of the present
 	components func() map[string]source.Health // nil: none but those every server has
-	writeError func() error                    // why our own database takes no writes; nil when it does
+	clocks     func(context.Context) (off map[string]time.Duration, here time.Duration, err error)
+	writeError func() error // why our own database takes no writes; nil when it does
 	start      func(context.Context, *errgroup.Group) error
 	drain      func() error
 	attempts   func() int // how many this process may run at once
@@ -46,7 +47,7 @@ func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper 
 		return nil, err
 	}
 	return &shown{
-		jobs: service, actions: service, fleet: service, agents: keeper.Fleet, writeError: service.WriteError,
+		jobs: service, actions: service, fleet: service, agents: keeper.Fleet, clocks: service.Clocks, writeError: service.WriteError,
 		start: func(ctx context.Context, group *errgroup.Group) error {
 			group.Go(func() error { keeper.Run(ctx, service, nudge); return nil })
 			return service.Start(ctx)
@@ -105,6 +106,7 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 		drain:    func() error { return nil },
 		attempts: func() int { return 0 },
 		dataAt:   service.DataAt,
+		clocks:   service.Clocks,
 		close:    func() error { service.Close(); return closeAll() },
 		title:    "attached to " + foreign.URL + ", which is only read",
 	}

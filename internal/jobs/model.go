@@ -178,6 +178,7 @@ type Worker struct {
 	StartedAt  time.Time `json:"started_at"`
 	BeatAt     time.Time `json:"beat_at" doc:"Its last heartbeat, by the database's clock"`
 	BeatAgeMS  int64     `json:"beat_age_ms" doc:"How old that was when this was read"`
+	SkewS      *float64  `json:"skew_s" doc:"How far its clock is ahead of the database's, in seconds, less than zero behind; null when it is right or not known"`
 	Slots      int       `json:"slots"`
 	Running    int       `json:"running"`
 	Done       int64     `json:"done" doc:"Attempts ended since it started"`

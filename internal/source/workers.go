@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -25,6 +26,7 @@ type workersValue struct {
 	Slots  int                    `json:"slots"` // of the active ones
 	Busy   int                    `json:"busy"`
 	Listed int                    `json:"listed"`
+	SkewS  *float64               `json:"skew_s"` // of the clock that is furthest from the database's; null: none is off
 	Items  map[string]jobs.Worker `json:"items"`
 }
 
@@ -40,6 +42,9 @@ func workers(d Deps) snapshot.Source {
 		for i, w := range slices.Backward(rows) { // of the lost ones those that started last come first
 			v.States[w.State]++
 			hosts[w.Host] = true
+			if w.SkewS != nil && (v.SkewS == nil || math.Abs(*w.SkewS) > math.Abs(*v.SkewS)) {
+				v.SkewS = w.SkewS
+			}
 			if w.State == "active" {
 				v.Active++
 				v.Slots += w.Slots

@@ -73,3 +73,5 @@ create table queue_pause (
 
 -- How long an attempt asked to be put off by its exit status; null: it did not. Its outcome is then 'cancelled' to versions before.
 alter table run add column later_ms bigint;
+-- How far a worker's clock was ahead of the database's at its last heartbeat.
+alter table worker add column ahead_ms bigint;

@@ -129,6 +129,8 @@ export interface Worker {
   done: number
   /** How many agents it runs. */
   agents: number
+  /** How far its clock is ahead of the database's, in seconds; null: it is right, or not known. */
+  skew_s?: Maybe<number>
   /** Which ones, at most 20; null: the whole fleet. */
   agent_names?: Maybe<string[]>
   /** Which queues it serves, at most 20; null: all. */
