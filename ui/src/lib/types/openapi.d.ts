@@ -1286,6 +1286,11 @@ export interface components {
             queues: string[];
             /** Format: int64 */
             running: number;
+            /**
+             * Format: double
+             * @description How far its clock is ahead of the database's, in seconds, less than zero behind; null when it is right or not known
+             */
+            skew_s: number | null;
             /** Format: int64 */
             slots: number;
             /** Format: date-time */
