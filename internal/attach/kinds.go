@@ -96,7 +96,7 @@ func (k *knownKinds) all() map[string]jobs.AgentSums {
 // knownKinds returns the kinds of which jobs ended lately. Once all that ended before is in the sums, only the last hours are read
 // anew: with thousands of kinds, seven days of sums are a million rows.
 func (s *Service) knownKinds(ctx context.Context) (map[string]jobs.AgentSums, error) {
-	known, _, err := s.kinds.known.get(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
+	known, _, err := s.kinds.known.soon(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
 		now, before := time.Now(), s.kinds.known.last()
 		fresh := &knownKinds{readTo: now, whole: s.Progress().Done}
 		since := now.Add(-kindsSince)

@@ -109,6 +109,19 @@ func (p *paced[T]) get(ctx context.Context, by *askers, fresh time.Duration, sha
 	return p.value, p.at, p.err
 }
 
+// soon is get for an answer whose age matters little: one that is there is returned at once, while a newer one is asked for.
+func (p *paced[T]) soon(ctx context.Context, by *askers, fresh time.Duration, share float64, ask func(context.Context) (T, error)) (T, time.Time, error) {
+	p.mu.Lock()
+	answered := !p.at.IsZero()
+	p.mu.Unlock()
+	if answered {
+		now, cancel := context.WithCancel(ctx)
+		cancel()
+		ctx = now
+	}
+	return p.get(ctx, by, fresh, share, ask)
+}
+
 func (p *paced[T]) ask(ctx context.Context, share float64, ask func(context.Context) (T, error)) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, askPatience)

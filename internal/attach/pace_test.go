@@ -105,3 +105,31 @@ func TestAQuestionThatFailsIsAskedAgain(t *testing.T) {
 		}
 	})
 }
+
+// What may be old is not waited for once it is there.
+func TestAnAnswerThatMayBeOldIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		by := newAskers()
+		defer by.close()
+		var p paced[int]
+		n := 0
+		ask := func(ctx context.Context) (int, error) {
+			n++
+			time.Sleep(500 * time.Millisecond) // of the bubble's own time
+			return n, nil
+		}
+		began := time.Now()
+		if got, _, err := p.soon(t.Context(), by, time.Second, 1, ask); got != 1 || err != nil || time.Since(began) != 500*time.Millisecond {
+			t.Errorf("the first answer is %d, %v, after %v", got, err, time.Since(began))
+		}
+		time.Sleep(10 * time.Second)
+		began = time.Now()
+		if got, _, err := p.soon(t.Context(), by, time.Second, 1, ask); got != 1 || err != nil || time.Since(began) != 0 {
+			t.Errorf("the old answer is %d, %v, after %v", got, err, time.Since(began))
+		}
+		time.Sleep(time.Second)
+		if got := p.last(); got != 2 {
+			t.Errorf("the new answer is %d", got)
+		}
+	})
+}
