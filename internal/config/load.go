@@ -53,8 +53,9 @@ func (l *Loader) Load(getenv func(string) string, defaults map[string]string) (*
 func remember(getenv func(string) string) func(string) string {
 	values := map[string]string{}
 	for field := range fields() {
-		name := field.Tag.Get("env")
-		values[name] = getenv(name)
+		for _, name := range append(fileVariables(field), field.Tag.Get("env")) {
+			values[name] = getenv(name)
+		}
 	}
 	return func(name string) string { return values[name] }
 }
@@ -145,14 +146,19 @@ func (l *Loader) load(path string, getenv func(string) string, defaults map[stri
 	return c, nil
 }
 
-// fileVariable is the variable that names the file of a secret, when it is set: that of the setting with _FILE after it. For
-// AGENTOS_DATABASE_URL it is AGENTOS_DATABASE_URL_FILE, or shorter AGENTOS_DATABASE_FILE.
-func fileVariable(field reflect.StructField, getenv func(string) string) string {
-	env := field.Tag.Get("env")
+// fileVariables are those that can name the file of a secret: that of the setting with _FILE after it. For AGENTOS_DATABASE_URL they
+// are AGENTOS_DATABASE_URL_FILE, and shorter AGENTOS_DATABASE_FILE.
+func fileVariables(field reflect.StructField) []string {
 	if field.Tag.Get("secret") == "" {
-		return ""
+		return nil
 	}
-	for _, name := range []string{env + "_FILE", strings.TrimSuffix(env, "_URL") + "_FILE"} {
+	env := field.Tag.Get("env")
+	return []string{env + "_FILE", strings.TrimSuffix(env, "_URL") + "_FILE"}
+}
+
+// fileVariable is the one of them that is set; empty: none.
+func fileVariable(field reflect.StructField, getenv func(string) string) string {
+	for _, name := range fileVariables(field) {
 		if getenv(name) != "" {
 			return name
 		}
