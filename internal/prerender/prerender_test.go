@@ -84,7 +84,7 @@ func TestOverviewIsDrawnAsOfItsDocument(t *testing.T) {
 	for what, unwanted := range map[string]string{
 		"an attribute that the content policy forbids": " style=",
 		"a date in a zone that nobody knows":           "Nov 2026",
-		"a page that only administrators have":         `href="/settings"`,
+		"a page that only administrators have":         `>Settings<`,
 		"a mark for a hydration":                       "<!--",
 	} {
 		if strings.Contains(html, unwanted) {

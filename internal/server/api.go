@@ -113,9 +113,14 @@ func operation[I, O any](id, tag, summary string, run func(context.Context, *I) 
 			return out, nil
 		})
 		handle := s.api.last
+		names, lists := queryNames(reflect.TypeFor[I]())
 		return s.wrap(s.restrict(r.role, func(c *call) {
 			ctx, cancel := context.WithTimeout(c.request.Context(), deadlineOf(id))
 			defer cancel()
+			if p := checkQuery(c.request.URL.RawQuery, names, lists); p != nil {
+				s.answer(c, p)
+				return
+			}
 			c.Header()["Cache-Control"] = noStore
 			handle(c, c.request.WithContext(ctx))
 		}))

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ type condition struct {
 	Code     string         `json:"code"`
 	Severity string         `json:"severity"` // degraded or critical
 	Params   map[string]any `json:"params"`
+	Link     string         `json:"link,omitempty"` // the page of the dashboard that shows what it is about
 
 	detail string // of a component, which has it in Components
 }
@@ -80,6 +82,44 @@ func (c condition) text() string {
 		return "not known at the moment: " + strings.Join(p["parts"].([]string), ", ")
 	}
 	return c.Code
+}
+
+// page is the address of the dashboard that shows exactly what the condition is about.
+func (c condition) page() string {
+	of := func(name string) string {
+		if value, ok := c.Params[name].(string); ok {
+			return "&" + name + "=" + url.QueryEscape(value)
+		}
+		return ""
+	}
+	const waiting = "/jobs?state=available"
+	switch c.Code {
+	case noWorker:
+		if queue := of("queue"); queue != "" {
+			return waiting + queue
+		}
+		if c.Params["agents"] == 1 {
+			return waiting + of("agent")
+		}
+		return waiting
+	case longWait:
+		return waiting + of("queue")
+	case pausedBacklog:
+		if c.Params["queues"] == 1 {
+			return waiting + of("queue")
+		}
+		return waiting
+	case gaveUp:
+		return "/jobs?state=discarded&ended=1h"
+	case agentFails:
+		if name, _ := c.Params["agent"].(string); c.Params["agents"] == 1 {
+			return "/agents/" + url.PathEscape(name)
+		}
+		return "/agents"
+	case fleetFails, agentsFile:
+		return "/agents"
+	}
+	return ""
 }
 
 // named is "hash", or "hash and 3 other agents".

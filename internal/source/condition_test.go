@@ -98,6 +98,28 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 	}
 }
 
+func TestConditionsLeadToWhatTheyAreAbout(t *testing.T) {
+	for _, tc := range []struct {
+		code   string
+		params map[string]any
+		want   string
+	}{
+		{componentDown, map[string]any{"component": "redis"}, ""},
+		{noWorker, map[string]any{"agents": 1, "agent": "hash"}, "/jobs?state=available&agent=hash"},
+		{noWorker, map[string]any{"agents": 4, "agent": "hash"}, "/jobs?state=available"},
+		{noWorker, map[string]any{"agents": 0, "agent": "the queue old", "queue": "old"}, "/jobs?state=available&queue=old"},
+		{gaveUp, map[string]any{"jobs": int64(2)}, "/jobs?state=discarded&ended=1h"},
+		{longWait, map[string]any{"queue": "a&b"}, "/jobs?state=available&queue=a%26b"},
+		{pausedBacklog, map[string]any{"queues": 2, "queue": "q"}, "/jobs?state=available"},
+		{agentFails, map[string]any{"agents": 1, "agent": "hash"}, "/agents/hash"},
+		{agentFails, map[string]any{"agents": 2, "agent": "hash"}, "/agents"},
+	} {
+		if got := (condition{Code: tc.code, Params: tc.params}).page(); got != tc.want {
+			t.Errorf("%s %v leads to %q, want %q", tc.code, tc.params, got, tc.want)
+		}
+	}
+}
+
 func TestHealthDoesNotFlicker(t *testing.T) {
 	now := time.Now()
 	f := &fleetHealth{raised: map[string]bool{}}

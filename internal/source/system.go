@@ -175,7 +175,7 @@ func (v *systemValue) judge(fileProblems int, fleet []condition) {
 	v.Status = "healthy"
 	v.Conditions = map[string]condition{}
 	say := func(key string, c condition) {
-		c.Order = len(v.Reasons)
+		c.Order, c.Link = len(v.Reasons), c.page()
 		v.Reasons = append(v.Reasons, c.text())
 		v.Conditions[key] = c
 		if v.Status != "critical" {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fromUrl, isFiltered, noFilters, toQuery, toUrl, type JobFilters } from './filters'
+import { fromUrl, isFiltered, noFilters, problemsOf, toQuery, toUrl, type JobFilters } from './filters'
 
 const now = Date.parse('2026-11-23T12:00:00Z')
 const read = (url: string) => fromUrl(new URL(url, 'http://here').searchParams)
@@ -52,4 +52,35 @@ test('a range becomes a bound for the API', () => {
 
 test('the cursor is part of the address, not of the filters', () => {
   expect(toUrl({ ...noFilters, agent: 'hash' }, 'c1')).toBe('/jobs?agent=hash&cursor=c1')
+})
+
+test.each([
+  ['state=bogus', /state=bogus is no state of a job; there are: available, running/],
+  ['state=runing', /did you mean running\?/],
+  ['state=running,bogus', /state=bogus/],
+  ['stat=running', /no filter “stat”: did you mean state\?/],
+  ['colour=red', /no filter “colour”; there are: state, agent/],
+  ['agent=a&agent=b', /agent is given 2 times: give it once\./],
+  ['state=running&state=completed', /separated by commas/],
+  ['range=1y', /range=1y is no span of time/],
+  ['since=yesterday', /since=yesterday is no time/],
+  ['state=running&ended=1h', /ended is for jobs that have ended/],
+])('the address /jobs?%s says what is wrong with it', (query, words) => {
+  const problems = problemsOf(new URLSearchParams(query))
+  expect(problems).toHaveLength(1)
+  expect(problems[0]).toMatch(words)
+})
+
+test('an address that makes sense has no problems', () => {
+  const all: JobFilters = {
+    ...noFilters,
+    states: ['completed'],
+    agent: 'a',
+    queue: 'q',
+    text: 't',
+    range: '1h',
+    ended: '24h',
+  }
+  expect(problemsOf(new URL(toUrl(all, 'c1'), 'http://here').searchParams)).toEqual([])
+  expect(problemsOf(new URLSearchParams('state=&agent='))).toEqual([])
 })

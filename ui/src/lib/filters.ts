@@ -1,4 +1,5 @@
 /** What the job list shows, kept in the address: a filtered list can be linked, reloaded and gone back to. */
+import { nearest } from './nearest'
 import { jobStates, type JobState } from './types/document'
 
 export interface JobFilters {
@@ -64,6 +65,42 @@ export function fromUrl(params: URLSearchParams): JobFilters {
     endedSince: moment(params.get('ended_since')),
     endedUntil: moment(params.get('ended_until')),
   }
+}
+
+/** What in the address makes no sense, in words. The page shows that, and no jobs: never more than was asked for. */
+export function problemsOf(params: URLSearchParams): string[] {
+  const problems: string[] = []
+  const wrong = (name: string, value: string, known: readonly string[], what: string) => {
+    const near = nearest(value, known)
+    problems.push(
+      `${name}=${value} is ${what}${near ? `: did you mean ${near}?` : `; there are: ${known.join(', ')}.`}`,
+    )
+  }
+  for (const name of new Set(params.keys())) {
+    const values = params.getAll(name)
+    const value = values[0]!
+    const near = nearest(name, jobParams)
+    if (!jobParams.includes(name))
+      problems.push(
+        `There is no filter “${name}”${near ? `: did you mean ${near}?` : `; there are: ${jobParams.join(', ')}.`}`,
+      )
+    else if (values.length > 1)
+      problems.push(
+        `${name} is given ${values.length} times: give it once${name === 'state' ? ', its values separated by commas' : ''}.`,
+      )
+    else if (value === '') continue
+    else if (name === 'state') {
+      for (const state of value.split(','))
+        if (!jobStates.includes(state as JobState)) wrong(name, state, jobStates, 'no state of a job')
+    } else if (name === 'range' || name === 'ended') {
+      if (!span(value)) wrong(name, value, Object.keys(ranges), 'no span of time')
+    } else if (/since$|until$/.test(name) && !moment(value))
+      problems.push(`${name}=${value} is no time: write it like 2026-11-29T14:30:00Z.`)
+  }
+  const ended = [...params.keys()].find((name) => name.startsWith('ended'))
+  if (ended && problems.length === 0 && !byEnd(fromUrl(params)))
+    problems.push(`${ended} is for jobs that have ended: add state=completed, cancelled or discarded.`)
+  return problems
 }
 
 /** The address of a list; only what differs from "all jobs" is in it. */

@@ -2,11 +2,20 @@
 import { untrack } from 'svelte'
 import { live } from './app'
 import { ApiError, listJobs, pageSize } from './api'
-import type { JobFilters } from './filters'
+import { noFilters, type JobFilters } from './filters'
 import type { JobPage } from './types/api'
 import type { Job } from './types/document'
 
 const quietMs = 4_000
+
+/** A page of the list as it was shown. */
+export interface Kept {
+  rows: Job[]
+  next: string | null
+  searched: number | null
+  searchCut: number
+  order: JobPage['order']
+}
 
 export class JobList {
   loading = $state(true)
@@ -47,6 +56,34 @@ export class JobList {
     })
   }
 
+  /** What is shown, to be shown again by recall. */
+  keep(): Kept {
+    return { rows: this.#rows, next: this.next, searched: this.searched, searchCut: this.searchCut, order: this.order }
+  }
+
+  /** Shows again what was kept, at once; the next document brings it up to date. */
+  recall(kept: Kept, filters: JobFilters, cursor: string | null) {
+    this.#abort?.abort()
+    this.#filters = filters
+    this.#cursor = cursor
+    this.#rows = kept.rows
+    this.next = kept.next
+    this.searched = kept.searched
+    this.searchCut = kept.searchCut
+    this.order = kept.order
+    this.newer = 0
+    this.#askedAt = 0
+    this.loading = false
+    this.error = null
+  }
+
+  /** Shows nothing, and asks for nothing. */
+  clear() {
+    this.#abort?.abort()
+    this.recall({ rows: [], next: null, searched: null, searchCut: 0, order: 'created' }, noFilters, null)
+    this.#filters = null
+  }
+
   /** Shows the same page as it is now. */
   reload() {
     if (this.#filters) this.show(this.#filters, this.#cursor)
@@ -62,7 +99,7 @@ export class JobList {
   }
 
   #follow() {
-    if (this.loading || this.error || document.hidden || Date.now() - this.#askedAt < quietMs) return
+    if (!this.#filters || this.loading || this.error || document.hidden || Date.now() - this.#askedAt < quietMs) return
     const top = this.order === 'ended' ? 0 : (this.#rows[0]?.id ?? 0)
     const newest = Object.keys(live.doc?.dashboard.jobs?.newest ?? {}).some((id) => Number(id) > top)
     const moving = this.#rows.some(({ finalized_at }) => finalized_at == null)

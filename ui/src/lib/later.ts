@@ -1,5 +1,7 @@
 /** What the first paint does without: loaded once that is done. */
 export { default as Toasts } from '../components/Toasts.svelte'
+export { default as UnknownQuery } from '../components/UnknownQuery.svelte'
 export { browser, Connection } from './connection'
 export { keyboard } from './keyboard'
+export { keepPlace, restorePlace } from './place'
 export { markOf, showIcon } from './tab'

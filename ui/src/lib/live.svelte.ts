@@ -53,7 +53,7 @@ export class Live implements Receiver {
         ended.signal.addEventListener('abort', () => connection.stop())
         connection.start()
       },
-      () => this.linked('offline', 'A part of this page could not be loaded: reload it.'),
+      () => this.linked('offline', 'Reload the page: a part of it is missing.'),
     )
     return () => ended.abort()
   }

@@ -64,6 +64,8 @@ class Router {
   url = $state.raw(new URL(globalThis.location?.href ?? 'http://localhost/'))
   /** Counts visits: views may reset what belongs to one visit. */
   visit = $state(0)
+  /** Where the page was scrolled to that was gone back to; null: it is a new one. */
+  back = $state.raw<{ y: number } | null>(null)
 
   /** The path of the page as the routes have it. */
   get path(): string {
@@ -73,7 +75,10 @@ class Router {
   /** Begins to follow the address bar and the links of the page. Returns what ends it. */
   start(): () => void {
     this.url = new URL(location.href)
-    const onPop = () => this.#show()
+    const onPop = () => {
+      this.#show()
+      this.back = { y: history.state?.y ?? 0 }
+    }
     const onClick = (event: MouseEvent) => {
       const link = event.target instanceof Element ? event.target.closest('a') : null
       if (!link?.href || !isPlainClick(event, link, this.url)) return
@@ -92,10 +97,20 @@ class Router {
   go(href: string, { replace = false } = {}) {
     const url = new URL(href, this.url)
     if (url.href === this.url.href) return
-    history[replace ? 'replaceState' : 'pushState'](null, '', url)
+    if (replace) history.replaceState(history.state, '', url)
+    else {
+      history.replaceState({ ...history.state, y: scrollY }, '')
+      history.pushState({ key: Math.random() }, '', url)
+    }
+    this.back = null
     const newPage = url.pathname !== this.url.pathname
     this.#show()
     if (newPage) scrollTo(0, 0)
+  }
+
+  /** Names the visit that is shown: the same again when it is gone back to. */
+  get entry(): string {
+    return `${history.state?.key ?? ''} ${this.url.search}`
   }
 
   #show() {

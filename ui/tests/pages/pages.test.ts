@@ -261,6 +261,49 @@ test('jobs: filter in the address, page on, choose, act', async () => {
   await page.waitForSelector('.toasts:has-text("3 jobs deleted")')
 })
 
+test('an address that makes no sense says so, and shows nothing rather than everything', async () => {
+  const asked = () => fixture.state.requests.filter((request) => request.includes('/api/jobs'))
+  for (const [path, words] of [
+    ['/jobs?state=bogus', 'state=bogus is no state of a job'],
+    ['/jobs?stat=running', 'did you mean state?'],
+    ['/jobs?agent=hash&agent=flaky', 'agent is given 2 times'],
+    ['/jobs/abc', '“abc” is no job’s number'],
+    ['/jobs/99999999999999999999', 'is no job’s number'],
+  ] as const) {
+    const page = await open(path)
+    await page.getByText(words).waitFor()
+    expect(await page.locator('tr[data-row]').count()).toBe(0)
+  }
+  expect(asked()).toEqual([])
+  const page = await open('/jobs?state=runing&agent=hash')
+  await page.getByRole('link', { name: 'Leave that out' }).click()
+  await page.waitForURL('**/jobs?agent=hash')
+  await page.waitForSelector('tr[data-row]')
+  const workers = await open('/workers?host=web-01')
+  await workers.getByText('passes over “host”').waitFor()
+  expect(faults).toEqual([])
+})
+
+test('back leads to where one was: the same rows, scrolled and chosen alike', async () => {
+  const page = await open('/jobs', { viewport: { width: 1440, height: 500 } })
+  await page.click('tbody tr:nth-child(20) input[type=checkbox]')
+  await page.locator('tbody tr:nth-child(24)').scrollIntoViewIfNeeded()
+  const place = () => page.evaluate(() => scrollY)
+  const ids = () => page.locator('tbody th a').allInnerTexts()
+  const [y, rows] = [await place(), await ids()]
+  expect(y).toBeGreaterThan(200)
+  await page.click('tbody tr:nth-child(22) th a')
+  await page.waitForSelector('h1:has-text("Job ")')
+  expect(await place()).toBe(0)
+  await page.goBack()
+  await page.waitForSelector('tr[data-row]')
+  await expect.poll(place).toBe(y)
+  expect(await ids()).toEqual(rows)
+  expect(await page.locator('tbody tr:nth-child(20) input[type=checkbox]').isChecked()).toBe(true)
+  await page.reload()
+  await expect.poll(place).toBe(y)
+})
+
 test('a job is enqueued and followed to its end', async () => {
   const page = await open('/jobs')
   await page.click('button:has-text("Enqueue")')

@@ -72,6 +72,8 @@ export interface Condition {
   code: string
   severity: 'degraded' | 'critical'
   params: Record<string, string | number>
+  /** The page that shows what it is about. */
+  link?: string
 }
 
 export interface Attached {
