@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +102,19 @@ var zones = []string{
 	"Asia/Kolkata", "Asia/Kathmandu", "Asia/Pyongyang", "Australia/Lord_Howe", "Antarctica/Troll", "Pacific/Apia", "Pacific/Chatham", "Pacific/Kwajalein", "Pacific/Kiritimati",
 }
 
+// changesOf returns when a zone's clocks change within some years, and one moment where they do not.
+func changesOf(zone *time.Location, from, to int) []time.Time {
+	at := time.Date(from, 1, 1, 0, 0, 0, 0, zone)
+	changes := []time.Time{at}
+	for {
+		_, at = at.ZoneBounds()
+		if at.IsZero() || at.Year() >= to {
+			return changes
+		}
+		changes = append(changes, at)
+	}
+}
+
 // A daily schedule runs once on each day of the calendar, whatever the clocks do: at its time where there is one.
 func TestDailyScheduleRunsOnceADay(t *testing.T) {
 	for _, name := range zones {
@@ -107,38 +122,39 @@ func TestDailyScheduleRunsOnceADay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, clock := range []struct{ hour, minute int }{{0, 0}, {0, 30}, {1, 59}, {2, 30}, {12, 0}, {23, 30}} {
-			schedule, err := ParseSchedule("TZ=" + name + " " + time.Date(2000, 1, 1, clock.hour, clock.minute, 0, 0, time.UTC).Format("4 15") + " * * *")
+		changes := slices.Concat(changesOf(zone, 1993, 1996), changesOf(zone, 2010, 2013), changesOf(zone, 2026, 2028))
+		for _, clock := range []time.Duration{0, 30 * time.Minute, 119 * time.Minute, 150 * time.Minute, 12 * time.Hour, 1410 * time.Minute} {
+			hour, minute := int(clock/time.Hour), int(clock%time.Hour/time.Minute)
+			schedule, err := ParseSchedule(fmt.Sprintf("TZ=%s %d %d * * *", name, minute, hour))
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, years := range [][2]int{{1994, 1996}, {2010, 2012}, {2025, 2027}} {
-				at := time.Date(years[0], 1, 1, 12, 30, 0, 0, zone).AddDate(0, 0, -1)
-				at = schedule.Next(at)
-				for day := dateOf(at); day.year < years[1]; day = day.add(1) {
-					shown, gap := day.at(clock.hour, clock.minute).moments(zone)
-					if len(shown) == 0 && gap.size > longestGap {
-						continue
-					}
+			for _, change := range changes {
+				day := dateOf(change).add(-3)
+				at := day.at(hour, minute).first(zone)
+				for range 7 {
+					shown, gap := day.at(hour, minute).moments(zone)
 					want := gap.end
 					if len(shown) > 0 {
 						want = shown[0]
-						if got := want.Format("2006-01-02 15:04"); got != day.at(clock.hour, clock.minute).utc.Format("2006-01-02 15:04") {
-							t.Fatalf("%s: %s is shown as %s", name, day.at(clock.hour, clock.minute).utc, got)
+					}
+					if len(shown) > 0 || gap.size <= longestGap {
+						if !at.Equal(want) {
+							t.Fatalf("%s %02d:%02d on %v: %v, want %v", name, hour, minute, day, at, want)
 						}
+						if next := schedule.Next(at.Add(-time.Second)); !next.Equal(at) {
+							t.Fatalf("%s: a second before %v the next is %v", name, at, next)
+						}
+						at = schedule.Next(at)
 					}
-					if !at.Equal(want) {
-						t.Fatalf("%s %02d:%02d on %v: %v, want %v", name, clock.hour, clock.minute, day, at, want)
-					}
-					at = schedule.Next(at)
+					day = day.add(1)
 				}
 			}
 		}
 	}
 }
 
-// Next does not depend on from where in a stretch without times it is asked, and what follows every hour follows each minute
-// that passes.
+// What runs every hour follows each minute that passes, through gaps and folds.
 func TestScheduleFollowsTheClockMinuteByMinute(t *testing.T) {
 	for _, name := range zones {
 		zone, err := time.LoadLocation(name)
@@ -149,10 +165,10 @@ func TestScheduleFollowsTheClockMinuteByMinute(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, month := range []time.Month{3, 10, 11} {
-			from := time.Date(2010, month, 1, 0, 0, 0, 0, zone)
+		for _, change := range changesOf(zone, 2010, 2012) {
+			from := change.Add(-5 * time.Hour).Truncate(time.Minute)
 			next := schedule.Next(from)
-			for at := from.Add(time.Minute); at.Before(from.AddDate(0, 1, 0)); at = at.Add(time.Minute) {
+			for at := from.Add(time.Minute); at.Before(change.Add(5 * time.Hour)); at = at.Add(time.Minute) {
 				switch minute := at.Minute(); {
 				case (minute == 0 || minute == 17 || minute == 30) != at.Equal(next):
 					t.Fatalf("%s: at %v, next is %v", name, at, next)
