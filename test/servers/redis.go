@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -90,7 +91,7 @@ func NewRedis(options ...RedisOption) (*Redis, error) {
 	if given.tls {
 		flag = "--tls-port"
 	}
-	r.process.Argv = append(argv, flag, strconv.Itoa(r.Port))
+	r.process.Argv = slices.Concat(argv, []string{flag, strconv.Itoa(r.Port)})
 	if err := r.process.Start(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
