@@ -6,6 +6,9 @@ import { inlineFirstPaint } from './build/inline.ts'
 export default defineConfig({
   plugins: [svelte(), inlineFirstPaint(), gzipAssets()],
   publicDir: false,
+  // The server knows whether it is below a path of a proxy, and puts that before the files that its pages name; scripts find theirs by
+  // their own address.
+  experimental: { renderBuiltUrl: (_, { hostType }) => (hostType === 'html' ? undefined : { relative: true }) },
   build: {
     target: ['chrome123', 'firefox120', 'safari17.5'], // light-dark(), since May 2024
     outDir: 'dist',

@@ -17,3 +17,10 @@ test('below a path of a proxy addresses have it', () => {
   expect(within('/ops/agentostic/jobs')).toBeNull()
   expect(within('/grafana')).toBeNull()
 })
+
+test('links in components are made by `to`', () => {
+  const sources = import.meta.glob<string>('../**/*.svelte', { query: '?raw', import: 'default', eager: true })
+  expect(Object.keys(sources).length).toBeGreaterThan(40)
+  for (const [file, text] of Object.entries(sources))
+    expect(text.match(/(?:href|action|src)=(?:"\/|\{`\/|\{'\/)[^>]*/g), file).toBeNull()
+})

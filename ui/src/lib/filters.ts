@@ -1,4 +1,5 @@
 /** What the job list shows, kept in the address: a filtered list can be linked, reloaded and gone back to. */
+import { to } from './base'
 import { nearest } from './nearest'
 import { jobStates, type JobState } from './types/document'
 
@@ -113,7 +114,7 @@ export function toUrl(filters: JobFilters, cursor: string | null = null): string
   } else if (filters.ended) params.set('ended', filters.ended)
   else setBounds(params, 'ended_', filters.endedSince, filters.endedUntil)
   if (cursor) params.set('cursor', cursor)
-  return params.size ? `/jobs?${params}` : '/jobs'
+  return to(params.size ? `/jobs?${params}` : '/jobs')
 }
 
 /** The query for the API; a span back from now becomes a fixed bound. */
@@ -134,7 +135,7 @@ export function byEnd({ states }: JobFilters): boolean {
 }
 
 export function isFiltered(filters: JobFilters): boolean {
-  return toUrl(filters) !== '/jobs'
+  return toUrl(filters) !== toUrl(noFilters)
 }
 
 function common(filters: JobFilters): URLSearchParams {
