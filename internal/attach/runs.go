@@ -314,10 +314,15 @@ func (s *Service) readLatest(ctx context.Context) ([]jobs.LogLine, error) {
 			}
 			number, _ := strconv.Atoi(attempt.String)
 			w := lineWriter{limit: maxLatest, like: jobs.LogLine{At: ended.Time, Agent: kind, JobID: id, RunID: runOf(id, number)}, clean: s.redact.Attempt(nil)}
-			if len(text.String) >= maxLatest { // the first line may have lost its beginning
-				_, text.String, _ = strings.Cut(text.String, "\n")
+			end := text.String
+			if len(end) >= maxLatest { // the first line may have lost its beginning, and its level with it
+				if _, whole, _ := strings.Cut(end, "\n"); whole != "" {
+					end = whole
+				} else {
+					end = "…" + end
+				}
 			}
-			w.text(text.String)
+			w.text(end)
 			all = append(all, w.lines[max(0, len(w.lines)-linesOfJob):]...)
 			return struct{}{}, nil
 		})

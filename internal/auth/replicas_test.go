@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -334,9 +335,13 @@ func TestIdleServiceAsksForOneNumber(t *testing.T) {
 			defer p.Hold(1000)()
 		}
 		asked := make(chan string, 30)
+		var looks atomic.Int32
 		d.Trace(func(query string, _ []driver.NamedValue) {
-			if strings.HasPrefix(query, "set ") {
-				return // part of making a connection
+			if query == selectChange {
+				looks.Add(1)
+			}
+			if strings.HasPrefix(query, "set ") || looks.Load() < 2 {
+				return // part of making a connection, or of loading the new token
 			}
 			select {
 			case asked <- query:
