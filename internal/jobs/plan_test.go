@@ -45,6 +45,9 @@ var big = regexp.MustCompile(`^SCAN (river_job|j|run|r|run_log|rollup)\b`)
 // endOfTable are statements that walk a primary key from one of its ends and stop after a few rows.
 var endOfTable = regexp.MustCompile(`(?s)from (river_job|river_job j|run_log)\s+order by (j\.)?id( desc)? limit`)
 
+// sortsFew are parts of statements that sort a table of a few rows, or as many rows as a limit below them lets through.
+var sortsFew = []string{"from worker", "from run where job_id = $1", "from river_migration", "limit $1) recent"}
+
 type statement struct {
 	query string
 	args  []driver.NamedValue
@@ -112,7 +115,8 @@ func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 			if big.MatchString(line) && !strings.Contains(line, "USING") && !endOfTable.MatchString(st.query) {
 				t.Errorf("%s\nin %s", line, st.query)
 			}
-			few := strings.Contains(st.query, "from worker") || st.query == s.sql.kindsOfQueues || strings.Contains(st.query, "from run where job_id = $1") || strings.HasPrefix(st.query, "with few as")
+			few := st.query == s.sql.kindsOfQueues || strings.HasPrefix(st.query, "with few as") ||
+				slices.ContainsFunc(sortsFew, func(part string) bool { return strings.Contains(st.query, part) })
 			if strings.Contains(line, "TEMP B-TREE") && !few {
 				t.Errorf("%s\nin %s", line, st.query)
 			}
