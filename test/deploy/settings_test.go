@@ -30,6 +30,7 @@ func TestVariablesThatAreNamedExist(t *testing.T) {
 	known["AGENTOS_PORT"] = true     // of compose.yaml alone
 	known["AGENTOS_ARG_NAME"] = true // of agents
 	known["AGENTOS_JOB_ID"] = true
+	known["AGENTOS_AGENT_DATA"] = true
 	named := regexp.MustCompile(`\bAGENTOS_[A-Z_]*[A-Z]\b`)
 	for _, file := range append(files(t), "docs/operations.md", "SECURITY.md") {
 		for _, name := range named.FindAllString(read(t, file), -1) {
@@ -42,7 +43,7 @@ func TestVariablesThatAreNamedExist(t *testing.T) {
 
 func TestFlagsThatAreNamedExist(t *testing.T) {
 	known := tags("flag")
-	for _, of := range []string{"help", "role", "json", "args", "wait", "ready", "expires"} { // of commands
+	for _, of := range []string{"help", "role", "json", "args", "wait", "ready", "expires", "compact"} { // of commands
 		known[of] = true
 	}
 	named := regexp.MustCompile("agentos (?:serve|work|migrate|token|user|health|enqueue|check)\\b[^\n`|]*")
