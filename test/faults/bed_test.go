@@ -77,6 +77,7 @@ func newBed(t *testing.T, fleet agents, options ...func(*bed)) *bed {
 		fleet = b.guard(fleet)
 	}
 	b.writeFleet(fleet)
+	b.run("migrate", "--data", b.data, "--config", b.config)
 	b.token = b.run("token", "create", "fault-tests", "--role", "admin", "--data", b.data, "--config", b.config)
 	return b
 }
