@@ -367,8 +367,10 @@ func (b *logBook) take() (batch []*runLog, more bool) {
 		room := size{linesOfRunAtOnce, bytesOfRunAtOnce}
 		part.head, r.head = split(r.head, &room)
 		part.tail, r.tail = split(r.tail, &room)
+		headWaits := len(r.head) > 0 // then there is no room for the tail either, and the gap between them waits too
+		part.leftNews, r.leftNews = r.leftNews && !headWaits, r.leftNews && headWaits
 		batch = append(batch, &part)
-		r.usage, r.changed, r.leftNews, r.underWay, r.leaveOut = agent.Usage{}, false, false, &part, false
+		r.usage, r.changed, r.underWay, r.leaveOut = agent.Usage{}, false, &part, false
 		lines += len(part.head) + len(part.tail)
 		more = more || r.hasNews()
 	}

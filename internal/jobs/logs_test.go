@@ -139,6 +139,129 @@ func TestFollowersSeeAllLines(t *testing.T) {
 	})
 }
 
+// However far the writer is behind, and whatever fails, what can be read at any moment is one log: the beginning in order, at most one
+// gap behind the whole of it that accounts for each line left out, then the end in order.
+func TestTheGapOfALogFollowsItsWholeBeginning(t *testing.T) {
+	limits := logLimits{headLines: 2_500, headBytes: 1 << 20, lines: 4_000, bytes: 2 << 20, waiting: 32 << 20}
+	for name, test := range map[string]struct {
+		width  int // bytes of a line
+		failed int // lines said before a write that fails
+		behind int // lines said before the first write
+		during int // lines said while it is under way
+		after  int // lines said after it
+	}{
+		"too many lines before the first write": {width: 10, behind: 6_000},
+		"too many bytes before the first write": {width: 2_000, behind: 3_000},
+		"too much during the first write":       {width: 10, behind: 1_500, during: 6_000},
+		"too much before it and during it":      {width: 10, behind: 4_500, during: 3_000, after: 3_000},
+		"too much of both in wide lines":        {width: 2_000, behind: 1_200, during: 1_200, after: 1_200},
+		"too much before a write that fails":    {width: 10, failed: 4_500, behind: 10, during: 2_000, after: 10},
+		"too much after a write that fails":     {width: 10, failed: 1_500, behind: 6_000, after: 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, database *db.DB) {
+				s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
+				runOfTests(t, s, limits)
+				said := 0
+				say := func(lines int) {
+					for range lines {
+						said++
+						s.logs.add(1, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprintf("%0*d", test.width, said), HasMsg: true})
+					}
+				}
+				news := func() bool {
+					s.logs.mu.Lock()
+					defer s.logs.mu.Unlock()
+					return s.logs.runs[1].hasNews()
+				}
+				flush := func() {
+					if err := s.logs.flush(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					inOrder(t, s, said, !news())
+				}
+				if test.failed > 0 {
+					say(test.failed)
+					gone, cancel := context.WithCancel(t.Context())
+					cancel()
+					if err := s.logs.flush(gone); err == nil {
+						t.Fatal("it wrote without a database")
+					}
+				}
+				say(test.behind)
+				slow(t, s, func() { say(test.during) })
+				inOrder(t, s, said, !news())
+				say(test.after)
+				for news() {
+					flush()
+				}
+				if n := one[int](t, s, `select count(*) from run_log where left_lines is not null`); n != 1 {
+					t.Errorf("%d gaps", n)
+				}
+			})
+		})
+	}
+}
+
+// slow is a flush that has to wait for the row of the run until something was done.
+func slow(t testing.TB, s *Service, meanwhile func()) {
+	t.Helper()
+	flushed := make(chan error, 1)
+	err := s.inTx(t.Context(), func(tx *db.Tx) error {
+		if _, err := tx.ExecContext(t.Context(), `update run set progress = null where id = 1`); err != nil {
+			return err
+		}
+		go func() { flushed <- s.logs.flush(t.Context()) }()
+		until(t, "the write is under way", func() bool {
+			s.logs.mu.Lock()
+			defer s.logs.mu.Unlock()
+			return s.logs.runs[1].underWay != nil
+		})
+		meanwhile()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-flushed; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inOrder checks the log of run 1, whose lines are numbers from 1; all tells that the last one said is to be there.
+func inOrder(t testing.TB, s *Service, said int, all bool) {
+	t.Helper()
+	var lines []LogLine
+	for after, more := int64(0), true; more; {
+		next, _, err := s.RunLogs(t.Context(), 1, after, 5_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if more = len(next) > 0; more {
+			lines, after = append(lines, next...), next[len(next)-1].ID
+		}
+	}
+	gaps, last := 0, 0
+	for _, l := range lines {
+		if l.Gap != nil {
+			gaps++
+			if limits := s.logs.limits; last < limits.headLines && last*(len(lines[0].Msg)+lineCost) < limits.headBytes {
+				t.Fatalf("the gap follows line %d", last)
+			}
+			last += int(*l.Gap.Lines)
+			continue
+		}
+		n := 0
+		if _, err := fmt.Sscanf(l.Msg, "%d", &n); err != nil || n != last+1 {
+			t.Fatalf("line %d follows %d, %v", n, last, err)
+		}
+		last = n
+	}
+	if gaps > 1 || all && last != said {
+		t.Fatalf("%d lines to %d of %d with %d gaps", len(lines), last, said, gaps)
+	}
+}
+
 // While the database can be written agents wait for room; while it cannot, they go on, and what is missing is told.
 func TestLinesWaitForTheDatabase(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
