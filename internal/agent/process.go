@@ -117,10 +117,15 @@ func (p *process) started() error {
 	}
 	p.pid = first.PID
 	p.result.Started = time.Now()
+	p.move()
+	return nil
+}
+
+// move starts moving data; drain waits for it.
+func (p *process) move() {
 	p.streams.Go(p.feed)
 	p.streams.Go(p.collect)
-	p.streams.Go(func() { readLines(p.pipes.stderr.ours, p.line) })
-	return nil
+	p.streams.Go(func() { readLines(&output{pipe: p.pipes.stderr.ours}, p.line) })
 }
 
 // firstReport waits for the shim to say that the program runs or cannot.
@@ -231,7 +236,7 @@ func (p *process) abandon() {
 	p.endOrphans()
 }
 
-// drain waits for the rest of the output and closes our ends.
+// drain waits for the rest of the output: for what has been written however long that takes, for what may still come not for long.
 func (p *process) drain() {
 	done := make(chan struct{})
 	go func() { // ends with the streams
@@ -241,7 +246,10 @@ func (p *process) drain() {
 	select {
 	case <-done:
 	case <-time.After(drainFor):
-		p.pipes.closeOurs() // ends every read and write
+		now := time.Now() // ends every write, and every read that waits; what the pipes hold is still read
+		_ = p.pipes.stdin.ours.SetWriteDeadline(now)
+		_ = p.pipes.stdout.ours.SetReadDeadline(now)
+		_ = p.pipes.stderr.ours.SetReadDeadline(now)
 		<-done
 	}
 }
@@ -293,7 +301,7 @@ func (p *process) feed() {
 }
 
 func (p *process) collect() {
-	stdout := p.pipes.stdout.ours
+	stdout := &output{pipe: p.pipes.stdout.ours}
 	kept, _ := io.ReadAll(io.LimitReader(stdout, maxStdout))
 	dropped, _ := io.Copy(io.Discard, stdout)
 	p.result.Stdout, p.result.StdoutDropped = kept, dropped
