@@ -31,7 +31,11 @@ const fingerprintLength = 12
 func Fingerprint(agent, text string) string {
 	text = Clip(text, 1000)
 	masked := mask(variableOrQuoted, text)
-	if end := exitForm.FindString(text); !word.MatchString(mask(variableOrQuoted, text[len(end):])) {
+	end, said := exitForm.FindString(text), masked
+	if end != "" {
+		said = mask(variableOrQuoted, text[len(end):])
+	}
+	if !word.MatchString(said) {
 		masked = end + mask(variableOnly, text[len(end):])
 	}
 	sum := sha256.Sum256([]byte(agent + "\x00" + masked))
