@@ -148,6 +148,7 @@ func TestALargeFleetFitsIntoTheDocument(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		service, fleet := ownFleet(t, database, 1000)
 		now := time.Now().UnixMilli()
+		alive := now + time.Hour.Milliseconds() // however long this machine takes to fill the database and to read it
 		names := map[string]int{}
 		for i := range 1000 {
 			names[agentName(i)] = 1
@@ -158,7 +159,7 @@ func TestALargeFleetFitsIntoTheDocument(t *testing.T) {
 			n       int
 			beat    int64
 			serving string
-		}{{"active", 700, now, "{}"}, {"draining", 100, now, string(served)}, {"active", 1, now, string(served)}, {"lost", 199, now - 60_000, "{}"}} {
+		}{{"active", 700, alive, "{}"}, {"draining", 100, alive, string(served)}, {"active", 1, alive, string(served)}, {"lost", 199, now - 60_000, "{}"}} {
 			run(t, database, numbers+`insert into worker (id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents)
 				select $2 || n || $3, 'h' || n || $3, n, $3, $4, n, $5, 2, 0, $6, $6 from numbers`,
 				state.n, fmt.Sprint("w", state.n, " "), nasty(60), state.name, state.beat, state.serving)
@@ -201,8 +202,14 @@ func TestALargeFleetFitsIntoTheDocument(t *testing.T) {
 	})
 }
 
+// reader reads another program's database.
+type reader struct {
+	*attach.Service
+	changed chan struct{} // something new was read
+}
+
 // eachAttached runs a test on another program's database of each kind, with a service that reads it.
-func eachAttached(t *testing.T, test func(t *testing.T, foreign *db.DB, service *attach.Service)) {
+func eachAttached(t *testing.T, test func(t *testing.T, foreign *db.DB, r reader)) {
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		foreign := dbtest.OpenURL(t, url)
 		reads, err := db.Attach(url, "", nil)
@@ -210,30 +217,45 @@ func eachAttached(t *testing.T, test func(t *testing.T, foreign *db.DB, service 
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = reads.Close() })
-		service, err := attach.New(attach.Options{Foreign: reads, Own: dbtest.New(t), Interval: 50 * time.Millisecond})
+		changed := make(chan struct{}, 1)
+		service, err := attach.New(attach.Options{Foreign: reads, Own: dbtest.New(t), Interval: 50 * time.Millisecond, OnChange: func(...string) {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(service.Close)
-		test(t, foreign, service)
+		test(t, foreign, reader{service, changed})
 	})
 }
 
-// begin lets the service read until the test ends; it returns once what ended before is read.
-func begin(t *testing.T, service *attach.Service) {
+// begin lets the service read until the test ends; it returns once the ends of jobs of so many kinds are read.
+func (r reader) begin(t *testing.T, kinds int) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- service.Run(ctx) }()
+	go func() { ended <- r.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	for deadline := time.Now().Add(2 * time.Minute); !service.Progress().Done; <-time.After(20 * time.Millisecond) { // polls another goroutine's work
-		if time.Now().After(deadline) {
-			t.Fatal("what ended before is not read")
+	for deadline := time.After(2 * time.Minute); ; {
+		read, err := r.AgentsSince(t.Context(), time.Now().Add(-24*time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(read) >= kinds {
+			return
+		}
+		select {
+		case <-r.changed:
+		case <-deadline:
+			t.Fatalf("of %d kinds of jobs that ended %d are read", kinds, len(read))
 		}
 	}
 }
@@ -249,22 +271,24 @@ func attachedDeps(service *attach.Service) Deps {
 }
 
 func TestALargeAttachedDatabaseFitsIntoTheDocument(t *testing.T) {
-	eachAttached(t, func(t *testing.T, foreign *db.DB, service *attach.Service) {
+	eachAttached(t, func(t *testing.T, foreign *db.DB, r reader) {
 		pad := nasty(100)
 		insertJobs(t, foreign, 10_000, "available", `'`+pad+`' || (n % 5000)`, `'`+pad+`' || n`, "")
 		insertJobs(t, foreign, 300, "running", `'`+pad+`' || n`, `'all'`, nasty(60))
 		run(t, foreign, numbers+`insert into river_queue (name, paused_at, updated_at) select '`+pad+`' || n, '2026-01-01 00:00:00', '2026-01-01 00:00:00' from numbers`, 9_000)
+		// Kinds that fail are listed first, and the last one has no other job. All end within a minute, which is read in one go.
+		const failing = 1000
 		failed := `jsonb(json_array(json_object('at', '2026-01-01T00:00:00Z', 'attempt', 1, 'error', $3 || n)))`
-		when := `strftime('%Y-%m-%d %H:%M:%f', 'now', '-' || (n / 10) || ' seconds')`
+		when := `strftime('%Y-%m-%d %H:%M:%f', $4, (n / 20.0) || ' seconds')`
 		if foreign.Kind == db.Postgres {
 			failed = `array[jsonb_build_object('at', '2026-01-01T00:00:00Z', 'attempt', 1, 'error', $3::text || n)]`
-			when = `now() - n / 10 * interval '1 second'`
+			when = `cast($4 as text)::timestamptz + n * interval '50 milliseconds'`
 		}
 		run(t, foreign, numbers+`insert into river_job (kind, queue, state, args, max_attempts, scheduled_at, attempt, attempted_at, attempted_by, finalized_at, errors)
-			select $2 || n, 'all', 'discarded', '{}', 1, `+when+`, 1, `+when+`, `+attemptedBy(foreign, `'client ' || (n % 300)`)+`, `+when+`, `+failed+` from numbers`,
-			5000, pad, nasty(300))
-		begin(t, service)
-		doc := collect(t, attachedDeps(service))
+			select $2 || (4000 + n), 'all', 'discarded', '{}', 1, `+when+`, 1, `+when+`, `+attemptedBy(foreign, `'client ' || (n % 300)`)+`, `+when+`, `+failed+` from numbers`,
+			failing, pad, nasty(300), time.Now().Add(-5*time.Minute).Truncate(time.Minute).UTC().Format(time.RFC3339))
+		r.begin(t, failing)
+		doc := collect(t, attachedDeps(r.Service))
 		checkFigures(t, doc, map[string]float64{
 			"dashboard.queue.pending": 10_000, "dashboard.queue.processing": 300, "dashboard.queue.paused": 9_000, "dashboard.queue.total": 10_001,
 			"agents_workers.agents.total_agents": 5001, "dashboard.workers.busy": 300,
@@ -286,10 +310,10 @@ func TestSumsCountWhatIsNotListed(t *testing.T) {
 	}
 	want := map[string]float64{"dashboard.queue.pending": 1500, "dashboard.queue.paused": 50, "dashboard.queue.total": 150}
 	t.Run("attached", func(t *testing.T) {
-		eachAttached(t, func(t *testing.T, foreign *db.DB, service *attach.Service) {
+		eachAttached(t, func(t *testing.T, foreign *db.DB, r reader) {
 			each(t, foreign)
-			begin(t, service)
-			checkFigures(t, collect(t, attachedDeps(service)), want)
+			r.begin(t, 0)
+			checkFigures(t, collect(t, attachedDeps(r.Service)), want)
 		})
 	})
 	t.Run("own", func(t *testing.T) {
