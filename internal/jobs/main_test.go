@@ -119,7 +119,7 @@ func enqueueWith(t testing.TB, s *Service, p EnqueueParams) Job {
 // until polls a condition for as long as a slow machine may need.
 func until(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !met() {
