@@ -145,6 +145,7 @@ func ownFleet(t *testing.T, database *db.DB, n int) (*jobs.Service, *agent.Fleet
 func agentName(i int) string { return fmt.Sprintf("agent-%04d-%s", i, strings.Repeat("x", 63-11)) }
 
 func TestALargeFleetFitsIntoTheDocument(t *testing.T) {
+	t.Parallel() // the two large ones together
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		service, fleet := ownFleet(t, database, 1000)
 		now := time.Now().UnixMilli()
@@ -271,6 +272,7 @@ func attachedDeps(service *attach.Service) Deps {
 }
 
 func TestALargeAttachedDatabaseFitsIntoTheDocument(t *testing.T) {
+	t.Parallel() // the two large ones together
 	eachAttached(t, func(t *testing.T, foreign *db.DB, r reader) {
 		pad := nasty(100)
 		insertJobs(t, foreign, 10_000, "available", `'`+pad+`' || (n % 5000)`, `'`+pad+`' || n`, "")
