@@ -13,7 +13,7 @@ import (
 // A program that is not on this host keeps nothing else from running. Its jobs wait, and run when it comes; when it goes they
 // wait again, without having used up an attempt.
 func TestAnAgentWhoseProgramIsMissingWaits(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		program := filepath.Join(t.TempDir(), "render")
 		install := func() {
 			t.Helper()
@@ -62,7 +62,7 @@ func TestAnAgentWhoseProgramIsMissingWaits(t *testing.T) {
 
 // A worker none of whose agents can run lives, and runs them as soon as it can.
 func TestAWorkerThatCanRunNothingWaits(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		program := filepath.Join(dir, "later")
 		s := start(t, database, agents()+"  later: {command: ["+program+"]}\n")

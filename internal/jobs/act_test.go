@@ -11,7 +11,7 @@ import (
 )
 
 func TestActionsTellWhyTheyCannotBe(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", gated(dir), "kill_grace: 10ms"), sh("quick", "true"),
 			sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+"queues:\n  both: {concurrency: 2}\n")
@@ -61,7 +61,7 @@ func TestActionsTellWhyTheyCannotBe(t *testing.T) {
 }
 
 func TestEnqueueTellsWhatIsWrong(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, start(t, database, agents(sh("quick", "true"))).db, "", fleetOf(t, agents(sh("quick", "true"))))
 		for _, c := range []struct {
 			p    EnqueueParams
@@ -87,7 +87,7 @@ func TestEnqueueTellsWhatIsWrong(t *testing.T) {
 }
 
 func TestRetryRunsAnEndedJobAgain(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("picky", `test -e `+dir+`/good`, "max_attempts: 1")))
 		job := enqueue(t, s, "picky")
@@ -105,7 +105,7 @@ func TestRetryRunsAnEndedJobAgain(t *testing.T) {
 
 // River keeps the note of the cancellation. Left there, it would cancel the job again instead of trying it again.
 func TestACancelledJobRetriedIsAnOrdinaryJob(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("bad", `exit 1`, "max_attempts: 3", "backoff: {initial: 1h, max: 1h}")))
 		if err := s.PauseAgent(t.Context(), "bad"); err != nil {
 			t.Fatal(err)
@@ -128,7 +128,7 @@ func TestACancelledJobRetriedIsAnOrdinaryJob(t *testing.T) {
 }
 
 func TestDeleteRemovesRunsAndLogs(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "echo hi >&2")))
 		job := enqueue(t, s, "quick")
 		untilState(t, s, job.ID, "completed")
@@ -146,7 +146,7 @@ func TestDeleteRemovesRunsAndLogs(t *testing.T) {
 }
 
 func TestAPausedAgentDoesNotBegin(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("one", "true"), sh("two", "true")))
 		if err := s.PauseAgent(t.Context(), "one"); err != nil {
 			t.Fatal(err)

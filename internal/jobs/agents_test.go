@@ -22,7 +22,7 @@ func insertEnded(t testing.TB, s *Service, name, outcome string, n int, last tim
 }
 
 func TestAgentsKnowTheirLastSuccess(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+	dbtest.Together(t, func(t *testing.T, d *db.DB) {
 		s := newService(t, d, "", fleetOf(t, agents(sh("never", "true"), sh("bad", "true"), sh("ill", "true"), sh("good", "true"), sh("fresh", "true"))))
 		now := time.Now().UTC().Truncate(time.Millisecond)
 		long := now.Add(-3 * time.Hour)
@@ -75,7 +75,7 @@ func TestAgentsKnowTheirLastSuccess(t *testing.T) {
 
 // Jobs in queues that no agent has for itself are counted in a few statements, however many queues there are.
 func TestJobsInManyQueuesAreCountedByAgent(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+	dbtest.Together(t, func(t *testing.T, d *db.DB) {
 		s := newService(t, d, "", fleetOf(t, agents(sh("one", "true"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+
 			"queues:\n  both: {concurrency: 2}\n"))
 		exec1(t, s, `with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n < 1199)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestWorkersWhoseClocksAreOff(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true")))
 		now := time.Now()
 		insertWorker(t, s, "worker-behind-1-aa", now)

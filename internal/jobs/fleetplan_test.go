@@ -32,7 +32,7 @@ func within(at time.Time, reach time.Duration) bool {
 
 // A time that was set while the clock was wrong is mended, whether the process began with it or runs.
 func TestTimeOfAWrongClockDoesNotLast(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		yaml := agents(sh("daily", `true`, `schedule: "@daily"`), sh("hourly", `true`, `schedule: "@hourly"`), sh("step", `true`, `schedule: "@every 1h"`))
 		dir := t.TempDir()
 		s := startOn(t, database, dir, fleetOf(t, yaml))
@@ -87,7 +87,7 @@ func TestSmallSetBackRepeatsNothing(t *testing.T) {
 }
 
 func TestVanishedRowOfAScheduleIsMadeAgain(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("daily", `true`, `schedule: "@daily"`)))
 		exec1(t, s, `delete from schedule`)
 		until(t, "it is there again", func() bool { return within(nextOf(t, s, "daily"), 25*time.Hour) })
@@ -107,7 +107,7 @@ func TestWaitingJobsFollowTheirAgent(t *testing.T) {
 			name = "restart"
 		}
 		t.Run(name, func(t *testing.T) {
-			dbtest.Each(t, func(t *testing.T, database *db.DB) {
+			dbtest.Together(t, func(t *testing.T, database *db.DB) {
 				dir := t.TempDir()
 				s := startOn(t, database, dir, fleetOf(t, yaml("left")))
 				if err := s.PauseQueue(t.Context(), "left"); err != nil {
@@ -145,7 +145,7 @@ func TestWaitingJobsFollowTheirAgent(t *testing.T) {
 
 // An attempt that began in the queue its agent left, and is tried again, follows too.
 func TestJobTriedAgainFollowsItsAgent(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("mover", gated(dir)+`; exit $((2 - AGENTOS_ATTEMPT))`, "backoff: {initial: 1ms}")))
 		job := enqueue(t, s, "mover")
@@ -166,7 +166,7 @@ func TestJobTriedAgainFollowsItsAgent(t *testing.T) {
 // A process that comes late with the file of before neither takes the schedule away nor sets it by its old rule; one that has
 // other agents decides on those. When the last process with the newer file ends, the older one is in force again.
 func TestNewestFileDecides(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		before := agents(sh("tick", `true`, `schedule: "@every 1h"`), sh("fresh", "true"), sh("gone", `true`, `schedule: "@every 3h"`), sh("moved", "true"))
 		after := agents(sh("tick", `true`, `schedule: "@every 2h"`), sh("fresh", "true", `schedule: "@every 5h"`), sh("gone", `true`),
 			sh("moved", "true", "queue: other")) + "queues:\n  other: {concurrency: 1}\n"
@@ -221,7 +221,7 @@ func TestNewestFileDecides(t *testing.T) {
 
 // A file that nobody had yet is newer, unless it was written before the one in force; the first file of all is in force whatever its age.
 func TestFileThatWasWrittenEarlierIsOlder(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		file := func(every string, written time.Time) *agent.Fleet {
 			fleet := fleetOf(t, agents(sh("tick", `true`, `schedule: "@every `+every+`"`)))
 			fleet.ModTime = written
@@ -242,7 +242,7 @@ func TestFileThatWasWrittenEarlierIsOlder(t *testing.T) {
 }
 
 func TestMissedTimeIsMadeUpForAsTheAgentSays(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		yaml := agents(sh("always", `true`, `schedule: "@daily"`), sh("never", `true`, `schedule: "@daily"`, "catch_up: never"),
 			sh("soon", `true`, `schedule: "@every 24h"`, "catch_up: 1h"), sh("late", `true`, `schedule: "@daily"`, "catch_up: 1h"),
 			sh("ontime", `true`, `schedule: "@daily"`, "catch_up: false"))
@@ -305,7 +305,7 @@ func TestClockThatIsSetIsNoticed(t *testing.T) {
 
 // A clock that is put forward does not make the next step of "@every" due, one that is set back does not put it off.
 func TestStepsDoNotJumpWithTheClock(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := fleetOf(t, agents(sh("step", `true`, `schedule: "@every 1h"`), sh("daily", `true`, `schedule: "@daily"`)))
 		s := newService(t, database, "", fleet)
 		if err := s.loadSchedule(t.Context(), fleet); err != nil {

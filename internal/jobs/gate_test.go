@@ -45,7 +45,7 @@ func untilAllEnded(t testing.TB, s *Service, n int) {
 
 // What is above an agent's limit must wait in the queue, not in a slot that others need.
 func TestALimitedAgentDoesNotStarveItsQueue(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, shared(4,
 			sh("first", gated(dir), "queue: shared", "concurrency: 1"),
@@ -72,7 +72,7 @@ func TestALimitedAgentDoesNotStarveItsQueue(t *testing.T) {
 
 // With several limited agents in one queue each gets its turn, in the order of the queue.
 func TestLimitedAgentsKeepTheOrderOfTheirQueue(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		var entries []string
 		for _, name := range []string{"aa", "bb", "cc", "dd"} {
@@ -126,7 +126,7 @@ func TestAFleetWideLimitHoldsOverAllWorkers(t *testing.T) {
 
 // Jobs that the fleet may not run must not stand before others' that it may.
 func TestAFleetWideLimitDoesNotStarveItsQueue(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, shared(3,
 			sh("scarce", "true", "queue: shared", "limit: 1"), sh("other", "true", "queue: shared"))))
 		elsewhere := workerPrefix + "far-1-aa"
@@ -155,7 +155,7 @@ func TestAFleetWideLimitDoesNotStarveItsQueue(t *testing.T) {
 
 // A worker that died holds its share only until its jobs are taken over.
 func TestAFleetWideLimitIsHeldByJobsThatRun(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("scarce", "true", "limit: 1"), sh("quick", "true"))))
 		dead := workerPrefix + "far-1-aa"
 		insertWorker(t, s, dead, time.Now())
@@ -175,7 +175,7 @@ func TestAFleetWideLimitIsHeldByJobsThatRun(t *testing.T) {
 }
 
 func TestAWorkerKeepsToItsProcesses(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		var entries []string
 		for i := range 8 {

@@ -25,7 +25,7 @@ func insertDiscarded(t *testing.T, s *Service, agent string, at time.Time) int64
 
 // A job that gave up stays in sight, however much else fails and heals itself, and however many failures are of one kind.
 func TestWhatGaveUpStaysAboveWhatHealsItself(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("noisy", "true"), sh("quiet", "true"), sh("other", "true"))))
 		now := time.Now()
 		for i := range 2 {
@@ -57,7 +57,7 @@ func TestWhatGaveUpStaysAboveWhatHealsItself(t *testing.T) {
 
 // Jobs are counted apart from attempts, and the list that a number leads to has exactly those jobs.
 func TestJobsThatGaveUpAreCountedAndListed(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("quiet", "true"))))
 		now := time.Now()
 		for _, ago := range []time.Duration{50 * time.Hour, 61 * time.Minute, 59 * time.Minute, time.Minute} {
@@ -90,7 +90,7 @@ func TestJobsThatGaveUpAreCountedAndListed(t *testing.T) {
 }
 
 func TestWhatIsBeforeTheFirstStartIsNotRecorded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("aa", "true"))))
 		now := time.Now()
 		sums := newSums()

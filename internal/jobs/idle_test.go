@@ -59,7 +59,7 @@ func transactions(t *testing.T, d *db.DB) (n int64) {
 
 // A job that nobody announced, because it came by plain SQL, must still run within seconds.
 func TestAJobThatNobodyAnnouncedRuns(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, many(20))
 		for _, queue := range []string{"agent-7", "default"} {
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('agent-7', $1, '{}', 1)`, queue)

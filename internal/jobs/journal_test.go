@@ -171,7 +171,7 @@ func TestRunsAreNumberedWithoutWaste(t *testing.T) {
 
 // A reader who sees that a run has ended must have all its lines before.
 func TestAllLinesAreThereWhenARunHasEnded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := startWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("loud", "true", "concurrency: 8"))), Run: func(_ context.Context, a agent.Attempt) (agent.Result, error) {
 			for i := range 1000 {
 				a.OnLine(agent.Line{At: time.Now(), Level: "info", Msg: strconv.Itoa(i), HasMsg: true})

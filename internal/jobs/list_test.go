@@ -52,7 +52,7 @@ func listed(t testing.TB, s *Service, f Filter) (ids []int64, pages int, searche
 }
 
 func TestListFilters(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"), sh("common", "true"))))
 		const n = 4_000
 		fill(t, s, n)
@@ -95,7 +95,7 @@ func TestListFilters(t *testing.T) {
 }
 
 func TestASearchIsBounded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		fill(t, s, 16_000)
 		s.lookFor = time.Nanosecond // so that each page ends after one stretch
@@ -124,7 +124,7 @@ func TestASearchIsBounded(t *testing.T) {
 
 // One statement may end a million jobs, all at one time: sorting these would cost a second for each page.
 func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		s.sameEnd = 150
 		fill(t, s, 900)
@@ -158,7 +158,7 @@ func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 
 // However many jobs wait above them.
 func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		const n = 10_000
 		fill(t, s, n)
@@ -187,7 +187,7 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 }
 
 func TestListTellsWhatIsWrong(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		for text, f := range map[string]Filter{
 			"is no state of a job; there are: available": {States: []string{"done"}},
@@ -206,7 +206,7 @@ func TestListTellsWhatIsWrong(t *testing.T) {
 
 // The database would turn megabytes into text for each line of a list.
 func TestAHugeArgumentIsNotShown(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', `+by(s, `jsonb_object('data', hex(randomblob(1000000)))`,
 			`jsonb_build_object('data', (select string_agg(md5(i::text), '') from generate_series(1, 62500) i))`)+`, 1)`)
@@ -221,7 +221,7 @@ func TestAHugeArgumentIsNotShown(t *testing.T) {
 }
 
 func TestTodayCountsFromMidnight(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		start := Midnight(time.Now())
 		for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
@@ -243,7 +243,7 @@ func TestTodayCountsFromMidnight(t *testing.T) {
 }
 
 func TestFirstSinceOnAnyTable(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		if id, err := s.FirstSince(t.Context(), time.Now()); err != nil || id != 1 {
 			t.Errorf("empty table: %d, %v", id, err)

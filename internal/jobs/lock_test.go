@@ -61,7 +61,7 @@ func TestWorkerIDsAreOurs(t *testing.T) {
 
 // What a worker that is gone has left running holds its lock: its jobs are given to nobody else on this host meanwhile.
 func TestAWorkerIsNotDeadWhileItsAttemptsLive(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := newService(t, database, dir, fleetOf(t, agents(sh("one", "true"))))
 		gone := exec.Command("true")

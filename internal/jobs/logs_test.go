@@ -32,7 +32,7 @@ func wholeLog(t testing.TB, s *Service, run int64) (all []LogLine) {
 }
 
 func TestALongLogKeepsItsBeginningAndItsEnd(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(
 			sh("long", `seq -f "line %.0f" 12000 >&2; echo "fatal: the end" >&2; exit 1`, "max_attempts: 1"),
 			sh("burst", `seq 9000 >&2`),
@@ -92,7 +92,7 @@ func runOfTests(t testing.TB, s *Service, limits logLimits) {
 
 // Who follows a log sees every line once, and who comes late one gap.
 func TestFollowersSeeAllLines(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		runOfTests(t, s, logLimits{headLines: 10, headBytes: 1 << 20, lines: 1_000, bytes: 1 << 20, waiting: 1 << 20})
 		said, seen, after := 0, 0, int64(0)

@@ -81,7 +81,7 @@ func TestAJobThatKillsItsWorkersIsDiscarded(t *testing.T) {
 
 // What was lost beside a bad job must not be taken for it.
 func TestJobsThatLostSeveralWorkersRunOneAtATime(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("slow", atMost(dir, 1), "concurrency: 4", "max_attempts: 1"))))
 		const n = 3
@@ -106,7 +106,7 @@ func TestJobsThatLostSeveralWorkersRunOneAtATime(t *testing.T) {
 }
 
 func TestLossesAreCountedWhateverTheMetadata(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("quick", "true"))))
 		for metadata, want := range map[string]int{`{}`: 1, `[]`: 1, `{"agentos_losses":"x"}`: 1, `{"agentos_losses":1,"tenant":7}`: 2} {
 			id := insertRunning(t, s, clientID(workerPrefix+"dead-1-aa", 1))

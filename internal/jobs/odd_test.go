@@ -13,7 +13,7 @@ import (
 // TestOddTimesOfOthersStopNoQueue: a job that another program inserted with a time without end is run, or waits, and is shown; so
 // are all others.
 func TestOddTimesOfOthersStopNoQueue(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true"), sh("long", "sleep 600")))
 		later := time.Now().Add(time.Hour)
 		ids := map[string]int64{}
@@ -69,7 +69,7 @@ func TestOddTimesOfOthersStopNoQueue(t *testing.T) {
 }
 
 func TestEnqueueRefusesTimesThatCannotBeKept(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("quick", "true"))))
 		for text, fine := range map[string]bool{
 			"9999-12-31T23:59:59-05:00": false, "9999-12-31T23:59:59.9999Z": false, "9999-12-31T23:59:59Z": false, "9999-12-30T23:59:59Z": true,

@@ -32,7 +32,7 @@ func pausedSince(t *testing.T, s *Service, queue string) *time.Time {
 }
 
 func TestAPauseHoldsWhileItsAgentIsOutOfTheFile(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		both := agents(sh("left", "true"), sh("right", "true"))
 		s := start(t, database, both)
 		if err := s.PauseAgent(t.Context(), "left"); err != nil {
@@ -65,7 +65,7 @@ func TestAPauseHoldsWhileItsAgentIsOutOfTheFile(t *testing.T) {
 }
 
 func TestAPauseHoldsWhileNoWorkerRuns(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := agents(sh("left", "true"), sh("right", "true"))
 		s := start(t, database, fleet)
 		if err := s.PauseQueue(t.Context(), "left"); err != nil {
@@ -88,7 +88,7 @@ func TestAPauseHoldsWhileNoWorkerRuns(t *testing.T) {
 
 // Other programs pause and resume by River's client, which knows nothing of what we keep.
 func TestPausesOfOtherProgramsAreKeptAndEnded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("left", "true")))
 		exec1(t, s, `update river_queue set paused_at = $1 where name = 'left'`, s.db.Stamp(time.Now()))
 		if err := s.keepPauses(t.Context()); err != nil {
@@ -118,7 +118,7 @@ func TestPausesOfOtherProgramsAreKeptAndEnded(t *testing.T) {
 
 // Two pauses and a row of River's that was made anew: the pause counts until it is ended.
 func TestAQueueThatNobodyHasWorkedCanBePaused(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := agents(sh("left", "true"))
 		s := newService(t, database, t.TempDir(), fleetOf(t, fleet))
 		if err := s.PauseAgent(t.Context(), "left"); err != nil {

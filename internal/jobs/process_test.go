@@ -162,7 +162,7 @@ func TestLogsOfAnotherProcessAreFollowed(t *testing.T) {
 }
 
 func TestLogsAreFollowed(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", `echo first >&2; `+gated(dir)+`; echo last >&2`)))
 		job := enqueue(t, s, "slow")
@@ -192,7 +192,7 @@ func follow(t *testing.T, s *Service, run int64, dir string) {
 
 // A worker on another host, or with another data folder, shows no lock: its heartbeat tells.
 func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true")))
 		insert := func(worker string, beat time.Time) int64 {
 			t.Helper()
@@ -224,7 +224,7 @@ func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 }
 
 func TestManyReapersGiveAJobBackOnce(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("quick", "true"))))
 		other := newService(t, s.db, s.dataDir, s.Fleet())
 		for i := range 20 {

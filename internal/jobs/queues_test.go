@@ -8,7 +8,7 @@ import (
 )
 
 func TestPendingJobsAreCounted(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("quick", "true"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+"queues:\n  both: {concurrency: 2}\n"))
 		for range 5 {
 			enqueue(t, s, "quick")

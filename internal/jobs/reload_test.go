@@ -10,7 +10,7 @@ import (
 )
 
 func TestReloadKeepsRunningAttempts(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("old", gated(dir)), sh("gone", "true")))
 		job := enqueue(t, s, "old")
@@ -46,7 +46,7 @@ func TestReloadKeepsRunningAttempts(t *testing.T) {
 }
 
 func TestReloadUnderLoadLosesNothing(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		yaml := func(variant string) string {
 			return agents(sh("work", `true `+variant, "concurrency: 3"), sh("more", `true `+variant, "concurrency: 2"))
 		}
@@ -74,7 +74,7 @@ func TestReloadUnderLoadLosesNothing(t *testing.T) {
 }
 
 func TestStopWaitsForAllGenerations(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("old", gated(dir))))
 		job := enqueue(t, s, "old")
@@ -105,7 +105,7 @@ func TestStopWaitsForAllGenerations(t *testing.T) {
 }
 
 func TestTheSameFleetIsNotReloaded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		yaml := agents(sh("a1", "true"))
 		s := start(t, database, yaml)
 		before := s.current.Load()

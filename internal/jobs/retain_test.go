@@ -21,7 +21,7 @@ func writeLines(t testing.TB, s *Service, run, n int) {
 // One sweep deletes all that is too much, however much came since the last one, while others write; and a SQLite file gives back what
 // it does not need.
 func TestSweepKeepsUpWithAnyInflow(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		s.keep.logs.rows = 5_000
 		var largest int64
@@ -79,7 +79,7 @@ func sizeOfFile(t testing.TB, path string) int64 {
 }
 
 func TestSweepKeepsBytesWithinBounds(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("agent0", "true"))), KeepLogs: 300_000, KeepRuns: 1 << 20})
 		writeLines(t, s, 1, 10_000)
 		run := func(rolled int, result string) int64 {
@@ -121,7 +121,7 @@ func TestSweepKeepsBytesWithinBounds(t *testing.T) {
 }
 
 func TestALogTellsThatOlderLinesWereRemoved(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("loud", `seq 100 >&2`)))
 		run := *untilState(t, s, enqueue(t, s, "loud").ID, "completed").LogRunID
 		exec1(t, s, `delete from run_log where id in (select id from run_log order by id limit 40)`)
@@ -140,7 +140,7 @@ func TestALogTellsThatOlderLinesWereRemoved(t *testing.T) {
 }
 
 func TestOneProcessSweeps(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := fleetOf(t, agents(sh("agent0", "true")))
 		one, other := newService(t, database, "", fleet), newService(t, database, "", fleet)
 		for _, step := range []struct {

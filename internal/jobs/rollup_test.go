@@ -103,7 +103,7 @@ func checkWindow(t testing.TB, what string, got, want Window, ran []float64) {
 }
 
 func TestSumsAreThoseOfTheRuns(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := fleetOf(t, agents(sh("agent0", "true"), sh("agent1", "true"), sh("agent2", "true")))
 		one, two := newService(t, database, "", fleet), newService(t, database, "", fleet)
 		random := rand.New(rand.NewPCG(1, 2))
@@ -176,7 +176,7 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 
 // Histograms are dear to read: those of settled minutes and hours only when something was added to them.
 func TestSettledSumsAreKept(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		random := rand.New(rand.NewPCG(5, 6))
 		grow := func() {
@@ -223,7 +223,7 @@ func TestSettledSumsAreKept(t *testing.T) {
 
 // Sums made again from the runs must be the same: nothing in them depends on when and how they were made.
 func TestSumsMadeAgainAreTheSame(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		random := rand.New(rand.NewPCG(3, 4))
 		for range 3 {
@@ -273,7 +273,7 @@ func cmpOr(p *float64) *float64 {
 }
 
 func TestAFreshRunIsInTheSumsSoon(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true")))
 		before := time.Now()
 		untilState(t, s, enqueue(t, s, "quick").ID, "completed")
@@ -293,7 +293,7 @@ func TestAFreshRunIsInTheSumsSoon(t *testing.T) {
 }
 
 func TestSweepKeepsWhatIsYoung(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		random := rand.New(rand.NewPCG(5, 6))
 		insertRuns(t, s.db, random, 300)

@@ -8,7 +8,7 @@ import (
 )
 
 func TestScheduledAgentsRun(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("tick", `cat`, `schedule: "@every 1s"`, `args: {n: 7}`), sh("plain", "true")))
 		if next := s.NextRun("tick"); next == nil || time.Until(*next) > 2*time.Second {
 			t.Errorf("next run %v", next)
@@ -30,7 +30,7 @@ func TestScheduledAgentsRun(t *testing.T) {
 }
 
 func TestAScheduleDoesNotPileUp(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("tick", `true`, `schedule: "@every 1s"`)))
 		if err := s.PauseAgent(t.Context(), "tick"); err != nil {
 			t.Fatal(err)
@@ -51,7 +51,7 @@ func TestAScheduleDoesNotPileUp(t *testing.T) {
 }
 
 func TestManyProcessesInsertAScheduledJobOnce(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := fleetOf(t, agents(sh("daily", `true`, `schedule: "@daily"`)))
 		s := start(t, database, agents(sh("other", "true")))
 		first, second := newService(t, s.db, "", fleet), newService(t, s.db, "", fleet)
@@ -84,7 +84,7 @@ func TestManyProcessesInsertAScheduledJobOnce(t *testing.T) {
 }
 
 func TestAChangedScheduleBeginsAnew(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("tick", `true`, `schedule: "@every 1h"`)))
 		hourly := *s.NextRun("tick")
 		if err := s.Reload(t.Context(), fleetOf(t, agents(sh("tick", `true`, `schedule: "@every 2h"`)))); err != nil {
@@ -103,7 +103,7 @@ func TestAChangedScheduleBeginsAnew(t *testing.T) {
 }
 
 func TestATickIsLeftOutWhileTheAgentIsBusy(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(
 			sh("tick", gated(dir), "schedule: '@every 1s'", "overlap: skip", "concurrency: 2"),
@@ -124,7 +124,7 @@ func TestATickIsLeftOutWhileTheAgentIsBusy(t *testing.T) {
 
 // What failed at the same moment must not come back at the same moment.
 func TestRetriesOfJobsThatFailedTogetherAreSpread(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("bad", gated(dir)+"; exit 1", "concurrency: 6", "backoff: {initial: 1h, max: 1h, jitter: 0.5}")))
 		for range 6 {

@@ -19,7 +19,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 		"path": `C:\tmp\x`, "quotes": `she said "hi"`, "lines": "one\ntwo\tthree", "emoji": "party 🎉", "turkish": "İstanbul", "slash": "a/b",
 		"long": strings.Repeat("filler ", 9_000) + "behind sixteen kilobytes", "number": "987654",
 	}
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		ids := map[string]int64{}
 		for name, text := range texts {
@@ -59,7 +59,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 }
 
 func TestASearchTellsWhatItDidNotSearch(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		s.lookFor = time.Minute
 		for _, n := range []int{10, 300_000, 900_000} {
@@ -78,7 +78,7 @@ func TestASearchTellsWhatItDidNotSearch(t *testing.T) {
 
 // However large the arguments are, a page ends soon after its time, and the pages together miss none.
 func TestASearchThroughLargeArgumentsIsBounded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		const jobs = 120
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, state, finalized_at)

@@ -15,7 +15,7 @@ import (
 // What an agent got by pass_env it may print; it is written nowhere, and what has the form of a secret is shown nowhere.
 func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 	t.Setenv("PASSED_SECRET", "hunter2hunter2")
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := fleetOf(t, agents(
 			sh("ok", `echo "with $PASSED_SECRET" >&2; echo "url postgres://u:hunter2hunter3@h" >&2; echo "{ \"ssn\": 1, \"x\": \"$PASSED_SECRET\" }"`, "pass_env: [PASSED_SECRET]"),
 			sh("bad", `echo "it was $PASSED_SECRET and Bearer hunter2-hunter4" >&2; echo "$PASSED_SECRET"; exit 3`, "pass_env: [PASSED_SECRET]", "max_attempts: 1"),
@@ -68,7 +68,7 @@ func TestDeepArgumentsAreRefusedAndThoseOfOthersShown(t *testing.T) {
 	nested := func(levels int) string {
 		return strings.Repeat(`{"a":`, levels-1) + `{"password":"hunter2"}` + strings.Repeat(`}`, levels-1)
 	}
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("deep", "true"))))
 		enqueueWith(t, s, EnqueueParams{Agent: "deep", Args: json.RawMessage(nested(redact.MaxDepth))})
 		for _, levels := range []int{redact.MaxDepth + 1, 1_100, 20_000} {

@@ -42,7 +42,7 @@ func (n *nudges) has(sections ...string) bool {
 }
 
 func TestChangesAreTold(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		told := &nudges{seen: map[string]int{}}
 		fleet := fleetOf(t, agents(sh("slow", gated(dir)+`; echo '{"progress":0.5}' >&2; echo line >&2`), sh("bad", "exit 1", "max_attempts: 1")))
@@ -88,7 +88,7 @@ func TestChangesAreTold(t *testing.T) {
 }
 
 func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", gated(dir), "concurrency: 3"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+
 			"queues:\n  both: {concurrency: 4}\n")
@@ -129,7 +129,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 }
 
 func TestJobsOfASharedQueueAreCountedByAgent(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+
 			"queues:\n  both: {concurrency: 4}\n"))
 		for _, name := range []string{"left", "right", "right"} {
@@ -179,7 +179,7 @@ func TestCountsThatStopSaySo(t *testing.T) {
 }
 
 func TestAServiceWithoutWorkInsertsAndReads(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s, err := New(t.Context(), Options{DB: database, Fleet: fleetOf(t, agents(sh("quick", "true"))), NoWork: true})
 		if err != nil {
 			t.Fatal(err)
@@ -225,7 +225,7 @@ func TestReadsTellThatTheDatabaseIsGone(t *testing.T) {
 }
 
 func TestLostWorkersAreListedForAWhile(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("quick", "true"))))
 		for id, age := range map[string]time.Duration{"fresh": 0, "late": silentFor + time.Second, "gone": 9 * time.Minute, "forgotten": 11 * time.Minute} {
 			insertWorker(t, s, id, time.Now().Add(-age))

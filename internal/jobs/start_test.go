@@ -69,7 +69,7 @@ func TestAServiceThatHasNotBegunCanBeStopped(t *testing.T) {
 }
 
 func TestADatabaseThatIsNotReadyIsToldAtTheStart(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		unfit := errors.New("run that version")
 		s := newWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("quick", "true"))), DataDir: t.TempDir(), Ready: func(context.Context) error { return unfit }})
 		if err := s.Start(t.Context()); !errors.Is(err, unfit) {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		yaml := agents(sh("one", "true"), sh("two", "true"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both")) +
 			"queues:\n  both: {concurrency: 4}\n"
 		first := startWith(t, Options{DB: database, Fleet: fleetOf(t, yaml), Agents: []string{"one", "left"}})
@@ -64,7 +64,7 @@ func TestAWorkerOfUnknownAgentsIsRefused(t *testing.T) {
 
 // Servers that run nothing themselves must heal a cluster whose workers died.
 func TestAServiceWithoutAgentsKeepsHouse(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := startWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("tick", "true", `schedule: "@every 1s"`))), Agents: []string{}})
 		lost := insertRunning(t, s, clientID(workerPrefix+"gone-1-aa", 1))
 		exec1(t, s, `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)

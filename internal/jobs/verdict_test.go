@@ -10,7 +10,7 @@ import (
 )
 
 func TestAnExitStatusSaysNeverAgain(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("bad", `echo "no such customer" >&2; exit 65`, "max_attempts: 5", "backoff: {initial: 10ms}"),
 			sh("own", "exit 9", "max_attempts: 5", "exit_never: [9]")))
 		for _, name := range []string{"bad", "own"} {
@@ -23,7 +23,7 @@ func TestAnExitStatusSaysNeverAgain(t *testing.T) {
 }
 
 func TestAnExitStatusSaysLater(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(
 			sh("busy", `if [ -e "$AGENTOS_DATA/went" ]; then echo done; else touch "$AGENTOS_DATA/went"; echo '{"retry_after":0.2,"usage":{"input_tokens":3}}' >&2; echo "rate limit" >&2; exit 75; fi`, "max_attempts: 1"),
 			sh("patient", `echo '{"retry_after":"1h"}' >&2; exit 75`, "max_attempts: 1"),
@@ -54,7 +54,7 @@ func TestAnExitStatusSaysLater(t *testing.T) {
 
 // However often an attempt asks for it, a job does not go on for ever.
 func TestLaterIsBounded(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("never-done", `echo '{"retry_after":0.1}' >&2; exit 75`, "max_attempts: 2", "backoff: {initial: 10ms}")))
 		job := enqueueWith(t, s, EnqueueParams{Agent: "never-done", ScheduledAt: pointerTo(time.Now().Add(time.Second))})
 		exec1(t, s, by(s, `update river_job set metadata = jsonb('{"snoozes":99}') where id = $1`, `update river_job set metadata = '{"snoozes":99}' where id = $1`), job.ID)
@@ -69,7 +69,7 @@ func pointerTo[T any](v T) *T { return &v }
 
 // The state of a progress bar is shown while it runs, and is no line of the log.
 func TestAProgressBarIsShownLive(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("bar", `printf '\r10 %%\r\r20 %%' >&2; `+gated(dir)+`; printf '\r30 %%\nafter\n' >&2`)))
 		job := enqueue(t, s, "bar")

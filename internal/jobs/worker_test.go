@@ -15,7 +15,7 @@ import (
 )
 
 func TestAttemptRunsTheAgent(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("hello", `echo '{"level":"warn","msg":"hi","progress":0.5,"usage":{"input_tokens":3,"cost_usd":0.5}}' >&2
       echo '{"usage":{"input_tokens":4}}' >&2; echo plain >&2; cat`)))
 		job := enqueueWith(t, s, EnqueueParams{Agent: "hello", Args: []byte(`{"path":"/x"}`), Tags: []string{"one-tag"}})
@@ -47,7 +47,7 @@ func TestAttemptRunsTheAgent(t *testing.T) {
 }
 
 func TestFailedAttemptsAreTriedAgainByTheAgentsBackoff(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("bad", `echo "cannot read /tmp/file-$AGENTOS_ATTEMPT" >&2; exit 3`, "max_attempts: 2", "backoff: {initial: 10ms}")))
 		job := enqueue(t, s, "bad")
 		d := untilState(t, s, job.ID, "discarded")
@@ -70,7 +70,7 @@ func TestFailedAttemptsAreTriedAgainByTheAgentsBackoff(t *testing.T) {
 }
 
 func TestTimeoutEndsTheAttempt(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("slow", `sleep 60`, "timeout: 150ms", "max_attempts: 1", "kill_grace: 100ms")))
 		d := untilState(t, s, enqueue(t, s, "slow").ID, "discarded")
 		if d.Runs[0].Outcome != "timeout" || *d.Runs[0].Error != "timed out after 150ms" {
@@ -80,7 +80,7 @@ func TestTimeoutEndsTheAttempt(t *testing.T) {
 }
 
 func TestCancelEndsARunningAttempt(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", gated(dir), "kill_grace: 100ms")))
 		job := enqueue(t, s, "slow")
@@ -101,7 +101,7 @@ func TestCancelEndsARunningAttempt(t *testing.T) {
 }
 
 func TestEnqueuedWorkComesWithTheEnd(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(
 			sh("crawl", `for i in 1 2 3; do echo "{\"enqueue\":{\"agent\":\"hash\",\"args\":{\"n\":$i},\"priority\":$i}}" >&2; done`),
 			sh("hash", `cat`, "priority: 4")))
@@ -120,7 +120,7 @@ func TestEnqueuedWorkComesWithTheEnd(t *testing.T) {
 }
 
 func TestEnqueueOfAnUnknownAgentFailsTheAttempt(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(
 			sh("crawl", `echo '{"enqueue":{"agent":"crawl"}}' >&2; echo '{"enqueue":{"agent":"nobody"}}' >&2`, "max_attempts: 1")))
 		d := untilState(t, s, enqueue(t, s, "crawl").ID, "discarded")
@@ -134,7 +134,7 @@ func TestEnqueueOfAnUnknownAgentFailsTheAttempt(t *testing.T) {
 }
 
 func TestSharedAndDefaultQueuesKeepTheAgentsConcurrency(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("solo", `mkdir `+dir+`/busy || exit 1; sleep 0.05; rmdir `+dir+`/busy`, "max_attempts: 1")))
 		for i := range 8 { // its own queue and River's default one at the same time
@@ -181,7 +181,7 @@ func TestTheEndWaitsForTheDatabase(t *testing.T) {
 }
 
 func TestJobsOfOtherProgramsWithStrangeArguments(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("echo", `cat`, "max_attempts: 1")))
 		if database.Kind == db.SQLite { // Postgres takes none that are malformed
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('echo', 'echo', '{"a":', 1)`)
@@ -204,7 +204,7 @@ func TestJobsOfOtherProgramsWithStrangeArguments(t *testing.T) {
 }
 
 func TestWorkFoldersAreTheAgentsOwn(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("where", `printf %s "$AGENTOS_AGENT_DATA"`)))
 		d := untilState(t, s, enqueue(t, s, "where").ID, "completed")
 		if want := filepath.Join(s.dataDir, "work", "where"); *d.Result != want {
@@ -214,7 +214,7 @@ func TestWorkFoldersAreTheAgentsOwn(t *testing.T) {
 }
 
 func TestStopLetsAttemptsEnd(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", gated(dir))))
 		job := enqueue(t, s, "slow")
@@ -246,7 +246,7 @@ func TestStopLetsAttemptsEnd(t *testing.T) {
 }
 
 func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", gated(dir), "kill_grace: 100ms"), sh("blocked", "sleep 60", "kill_grace: 100ms")))
 		job := enqueue(t, s, "slow")
@@ -271,7 +271,7 @@ func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
 
 // A worker that was held for dead must not touch the job that another one has by now, however its own attempt ends.
 func TestASupersededAttemptChangesNothing(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		for _, ending := range []string{"exit 0", "exit 1", "sleep 60"} {
 			t.Run(ending, func(t *testing.T) {
 				dir := t.TempDir()
@@ -298,7 +298,7 @@ func TestASupersededAttemptChangesNothing(t *testing.T) {
 
 // River must write nothing after us: this fails when it no longer lets an error say so.
 func TestRiverLeavesASettledJobAlone(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("bad", `exit 1`, "max_attempts: 2", "backoff: {initial: 1h, max: 1h}")))
 		job := enqueue(t, s, "bad")
 		untilState(t, s, job.ID, "retryable")
