@@ -159,7 +159,7 @@ func (s *Service) Agents(ctx context.Context) (map[string]*jobs.AgentStats, erro
 		return nil, err
 	}
 	stats := map[string]*jobs.AgentStats{}
-	for _, names := range []map[string]bool{keys(known), keys(now.byKind), keys(waiting)} {
+	for _, names := range []map[string]bool{keys(known), keys(now.byKind), keys(waiting), s.kinds.lately()} {
 		for kind := range names {
 			stats[kind] = &jobs.AgentStats{Slots: -1}
 		}
@@ -196,6 +196,13 @@ func keys[T any](of map[string]T) map[string]bool {
 		names[name] = true
 	}
 	return names
+}
+
+// lately are the kinds of which this process has read that a job ended.
+func (k *kinds) lately() map[string]bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return keys(k.last)
 }
 
 // describe fills in the last run, the last failure and the last success. What ended before this process began to read is known

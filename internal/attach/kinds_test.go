@@ -52,3 +52,21 @@ func TestKindsOfLongAgoStayKnown(t *testing.T) {
 		}
 	})
 }
+
+// Which kinds there are is asked now and then; those of which a job has just ended are there at once.
+func TestKindsAreThereOnceAJobHasEnded(t *testing.T) {
+	eachSite(t, func(t *testing.T, site *site) {
+		s := site.begun(t, nil)
+		if stats, err := s.Agents(t.Context()); err != nil || len(stats) > 0 { // which is remembered for a while
+			t.Fatalf("%+v, %v", stats, err)
+		}
+		site.insert(t, done("just", "discarded", time.Now().Add(-time.Second), "no"))
+		if err := s.step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		stats, err := s.Agents(t.Context())
+		if err != nil || stats["just"] == nil || stats["just"].LastOutcome != "failed" || s.Fleet().Agent("just") == nil {
+			t.Errorf("%+v, %v", stats, err)
+		}
+	})
+}

@@ -24,6 +24,10 @@ type clocks struct {
 	told string
 }
 
+// clocksTimeout is shorter than what the section that asks has left when the database did not answer before: a database that hangs
+// must not hide that it does.
+const clocksTimeout = databasePatience / 2
+
 // clocksNamed is how many are named before the rest is counted.
 const clocksNamed = 3
 
@@ -56,7 +60,7 @@ func describeClocks(off map[string]time.Duration, here time.Duration) string {
 
 // Health is degraded while a clock is off; the second result is false when there is nothing to say.
 func (c *clocks) Health() (source.Health, bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), databasePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), clocksTimeout)
 	defer cancel()
 	off, here, err := c.read(ctx)
 	if err != nil {

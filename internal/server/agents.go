@@ -108,7 +108,7 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 		Backoff: AgentBackoff{
 			InitialMS: spec.Backoff.Initial.Milliseconds(), Factor: spec.Backoff.Factor, MaxMS: spec.Backoff.Max.Milliseconds(), Jitter: spec.Backoff.Jitter,
 		},
-		Env: listed(names), NextRunAt: s.Jobs.NextRun(spec.Name), Args: json.RawMessage(s.Redact.Any(string(spec.Args))),
+		Env: listed(names), NextRunAt: s.Jobs.NextRun(spec.Name), Args: s.shownArgs(spec),
 	}
 	if spec.Limit > 0 {
 		described.Limit = &spec.Limit
@@ -243,4 +243,12 @@ func (s *server) resumeAgent(ctx context.Context, in *nameInput) (*struct{}, err
 	err := s.Fleet.ResumeAgent(ctx, in.Name)
 	s.acted(ctx, "agent.resume", in.Name, err, "agents", "queue")
 	return nil, err
+}
+
+// shownArgs are the arguments of scheduled runs; null where none are known, as for another program's kinds.
+func (s *server) shownArgs(spec *agent.Spec) json.RawMessage {
+	if len(spec.Args) == 0 {
+		return nil
+	}
+	return json.RawMessage(s.Redact.Any(string(spec.Args)))
 }

@@ -122,7 +122,7 @@ test('the first load is small, asks the API for nothing, and nothing on it moves
   )
   expect(total).toBeLessThanOrEqual(budgetBytes)
   for (const kind of ['Document', 'Script']) expect(bytes[kind]).toBeGreaterThan(500)
-  expect(bytes.Stylesheet).toBe(0) // in the page
+  expect(bytes.Stylesheet).toBeLessThan(1024) // in the page, but for what comes after the first paint
   expect(calls).toEqual(['/api/admin/stream'])
   expect(shifts).toEqual([])
 })
