@@ -133,12 +133,28 @@ func (p *process) firstReport() (shim.Report, error) {
 	select {
 	case first, ok := <-p.reports:
 		if !ok {
+			if signal := p.shimSignal(); signal != 0 { // its program may have done that as it began, and would again
+				return shim.Report{}, fmt.Errorf("the shim %q was ended by %s before it could report that the program runs", p.attempt.Shim[0], unix.SignalName(signal))
+			}
 			return shim.Report{}, &HostError{fmt.Errorf("the shim %q ended before it started the program", p.attempt.Shim[0])}
 		}
 		return first, nil
 	case <-time.After(startFor):
 		return shim.Report{}, &HostError{fmt.Errorf("the shim %q did not start the program within %s", p.attempt.Shim[0], startFor)}
 	}
+}
+
+// shimSignal is what ended a shim that has closed its reports; 0 when it exited.
+func (p *process) shimSignal() syscall.Signal {
+	late := time.AfterFunc(drainFor, func() { _ = p.shim.Process.Kill() })
+	_ = p.shim.Wait()
+	if !late.Stop() {
+		return 0
+	}
+	if status, ok := p.shim.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return status.Signal()
+	}
+	return 0
 }
 
 // finish waits until nothing of the attempt is left.
