@@ -35,11 +35,11 @@ describe('a job', () => {
     const page = await visitor.open('/jobs')
     await page.getByRole('button', { name: 'Enqueue', exact: true }).click()
     const dialog = page.getByRole('dialog', { name: 'Enqueue a job' })
-    await dialog.getByLabel('Agent', { exact: true }).selectOption('echo')
+    await dialog.getByLabel('Agent', { exact: true }).selectOption('solo')
     await dialog.getByLabel('Arguments (JSON)').fill(args)
     await dialog.getByRole('button', { name: 'Enqueue', exact: true }).click()
     await dialog.waitFor({ state: 'hidden' })
-    await page.getByRole('row').filter({ hasText: 'echo' }).first().getByRole('rowheader').getByRole('link').click()
+    await page.getByRole('row').filter({ hasText: 'solo' }).first().getByRole('rowheader').getByRole('link').click()
 
     const shown = () => page.getByRole('group', { name: 'Arguments' }).innerText()
     await eventually(async () => expect((await shown()).replaceAll(/\s/g, '')).toBe(args))
