@@ -33,15 +33,15 @@ func TestStartupErrorsShowNoPasswords(t *testing.T) {
 	}
 	for flag, list := range given {
 		for _, value := range list {
-			var out bytes.Buffer
+			var out, errs bytes.Buffer
 			args := []string{"--config", file, "--data", t.TempDir(), "--listen", "127.0.0.1:0", flag, value}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // what starts all the same ends at once
-			c := &call{stdin: strings.NewReader(""), stdout: &out, stderr: &out, getenv: func(string) string { return "" }}
+			c := &call{stdin: strings.NewReader(""), stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
 			if err := runServe(ctx, c, args); err != nil {
-				fmt.Fprintln(&out, err)
+				fmt.Fprintln(&errs, err)
 			}
-			text := out.String()
+			text := out.String() + errs.String()
 			if strings.Contains(text, "hush") || strings.Contains(text, "hu sh") || strings.Contains(text, "zzsh") || strings.Contains(text, "hu/sh") {
 				t.Errorf("%s %s: %s", flag, value, text)
 			}

@@ -8,7 +8,7 @@ import (
 )
 
 func TestPostgresComesBackWithItsData(t *testing.T) {
-	p := StartPostgres(t)
+	p := StartPostgres(t, PostgresSetting("synchronous_commit", "on")) // else a kill may lose what was committed a moment before
 	ctx := t.Context()
 	if err := p.exec(ctx, p.URL("agentos"), "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (1)"); err != nil {
 		t.Fatal(err)
