@@ -116,7 +116,7 @@ func TestManyKillsUnderLoadLoseNothing(t *testing.T) {
 	w.mends()
 	throughout(t, 2*time.Second, "after the last kill", b.server.alive)
 	l.end()
-	drained := b.drain(2 * time.Minute)
+	drained := b.drain(5 * time.Minute) // a job that lost several workers waits
 	recovery := w.untilHealthy(10 * time.Second)
 	lost := b.audit(l)
 	if text := b.overlaps(); text != "" {

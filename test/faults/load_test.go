@@ -15,17 +15,19 @@ import (
 	"github.com/agentos/agentos/test/api"
 )
 
-// loadFleet are agents of every kind of end. Only "doomed" is designed to fail for good.
+// loadFleet are agents of every kind of end. Only "doomed" is designed to fail for good; the workers that it loses are killed from
+// outside, which its jobs are not to be blamed for.
 func loadFleet() agents {
 	const child = `>&2 printf '{"enqueue":{"agent":"child","args":{"parent":%s,"n":%s}}}\n' "$AGENTOS_JOB_ID"`
-	patient := []any{"max_attempts", 50, "backoff", map[string]any{"initial": "200ms", "factor": 1, "max": "1s"}}
+	const losses = 1000
+	patient := []any{"max_losses", losses, "max_attempts", 50, "backoff", map[string]any{"initial": "200ms", "factor": 1, "max": "1s"}}
 	return agents{
 		"quick":  shell(`cat >/dev/null; echo done`, append(patient, "concurrency", 4)...),
 		"flaky":  shell(`[ "$AGENTOS_ATTEMPT" -ge 2 ] || { echo first attempts fail >&2; exit 3; }`, append(patient, "concurrency", 2)...),
 		"parent": shell(child+" 1; sleep 0.2; "+child+" 2", append(patient, "concurrency", 2)...),
 		"child":  shell(`exit 0`, append(patient, "concurrency", 4)...),
 		"slow":   shell(`for i in 1 2 3 4 5; do echo "step $i" >&2; sleep 0.4; done`, append(patient, "concurrency", 3)...),
-		"doomed": shell(`echo no >&2; exit 9`, "concurrency", 2, "max_attempts", 2, "backoff", map[string]any{"initial": "200ms", "factor": 1, "max": "1s"}),
+		"doomed": shell(`echo no >&2; exit 9`, "max_losses", losses, "concurrency", 2, "max_attempts", 2, "backoff", map[string]any{"initial": "200ms", "factor": 1, "max": "1s"}),
 	}
 }
 
