@@ -106,21 +106,38 @@ func readPrivate(path string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-// recall takes the credentials of Options.File as known until the database answers. What it cannot read it leaves.
-func (s *Service) recall(now time.Time) error {
-	if s.opts.File == "" {
-		return nil
+// readMemory reads what remember wrote; nil when there is no such file.
+func readMemory(path string) (m *memory, err error) {
+	if path == "" {
+		return nil, nil
 	}
-	text, err := readPrivate(s.opts.File)
+	text, err := readPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
-	var m memory
 	if err == nil {
 		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
-		return fmt.Errorf("recall credentials: %w", err)
+		return nil, fmt.Errorf("recall credentials: %w", err)
+	}
+	return m, nil
+}
+
+// RememberedFleet returns which fleet the server with this Options.File belonged to last; empty: the file does not name it.
+func RememberedFleet(path string) (string, error) {
+	m, err := readMemory(path)
+	if m == nil {
+		return "", err
+	}
+	return m.Fleet, nil
+}
+
+// recall takes the credentials of Options.File as known until the database answers. What it cannot read it leaves.
+func (s *Service) recall(now time.Time) error {
+	m, err := readMemory(s.opts.File)
+	if m == nil {
+		return err
 	}
 	principals := make(map[digest]*Principal, len(m.Credentials))
 	for _, r := range m.Credentials {

@@ -3,11 +3,14 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
 
+	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/source"
@@ -22,7 +25,7 @@ type links []snapshot.Link
 
 // openLinks opens what the settings name. The servers behind the links need not be there.
 //
-// fleet tells which one this is, once that is known; nil: it never is, as in commands that read what there is.
+// fleet tells which one this is, once that is known.
 func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (links, error) {
 	var all links
 	if cfg.Redis != "" {
@@ -55,11 +58,7 @@ func fleetOf(ctx context.Context, database *schema) func() string {
 			return
 		}
 		for ctx.Err() == nil {
-			var found string
-			asking, cancel := context.WithTimeout(ctx, databasePatience)
-			err := database.Read.QueryRowContext(asking, `select id from fleet_identity where one = 1`).Scan(&found)
-			cancel()
-			if err == nil {
+			if found, err := askFleet(ctx, database.DB); err == nil {
 				id.Store(&found)
 				return
 			}
@@ -75,6 +74,34 @@ func fleetOf(ctx context.Context, database *schema) func() string {
 		}
 		return ""
 	}
+}
+
+func askFleet(ctx context.Context, database *db.DB) (id string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, databasePatience)
+	defer cancel()
+	err = database.Read.QueryRowContext(ctx, `select id from fleet_identity where one = 1`).Scan(&id)
+	return id, err
+}
+
+// fleetNow reads which fleet this is for a command that reads what there is: from the database or, while that does not answer,
+// from what a server on this data folder remembers of it. An error says that neither tells it.
+func fleetNow(ctx context.Context, cfg *config.Config, log *slog.Logger) (string, error) {
+	opening, cancel := context.WithTimeout(ctx, databasePatience)
+	defer cancel()
+	database, err := db.OpenExisting(opening, cfg.DatabaseURL(), log)
+	if err == nil {
+		var id string
+		id, err = askFleet(ctx, database)
+		if err = errors.Join(err, database.Close()); err == nil {
+			return id, nil
+		}
+	}
+	if id, failed := auth.RememberedFleet(credentialsFile(cfg)); id != "" {
+		return id, nil
+	} else if failed != nil {
+		err = errors.Join(err, failed)
+	}
+	return "", err
 }
 
 func (l links) close() {

@@ -48,16 +48,27 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 
 func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Snapshot, snapshot.Served, error) {
 	log := newLogger(c.stderr, cfg)
-	links, err := openLinks(ctx, cfg, nil)
+	id, unknown := fleetNow(ctx, cfg, log)
+	fleet := func() string { return id }
+	links, err := openLinks(ctx, cfg, fleet)
 	if err != nil {
 		return nil, snapshot.Served{}, err
 	}
 	defer links.close()
-	cache := newCache(cfg, log, links, nil)
+	cache := newCache(cfg, log, links, fleet) // which refuses, and logs, documents of another fleet
+	defer func() {
+		ctx, cancel := context.WithTimeout(ctx, databasePatience)
+		defer cancel()
+		_ = cache.Close(ctx) // nothing is left half written; that nothing was kept is no fault of what is shown
+	}()
 	if err := cache.Restore(ctx); err != nil {
 		return nil, snapshot.Served{}, err
 	}
 	stored := cache.Current()
+	if stored != nil && unknown != nil && stored.Fleet != "" {
+		fmt.Fprintf(c.stderr, "agentos status: this is of the fleet %s, published by %s; whether that is the fleet of these settings is not known: %v\n",
+			stored.Fleet, stored.Publisher, unknown)
+	}
 	if stored == nil || time.Since(stored.At) > freshFor(cfg) {
 		if err := collectStatus(ctx, c, cfg, log, cache); err != nil {
 			if stored == nil {
