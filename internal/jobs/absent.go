@@ -132,7 +132,7 @@ func (s *Service) absentSomewhere(ctx context.Context) (map[string]string, error
 			return struct{}{}, err
 		}
 		for name, reason := range of {
-			reasons[name] = fmt.Sprintf("cannot run on %s: %s", host, reason)
+			reasons[name] = Clip(fmt.Sprintf("cannot run on %s: %s", host, reason), maxErrorText/2)
 		}
 		return struct{}{}, nil
 	})

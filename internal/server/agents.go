@@ -31,13 +31,16 @@ type listAgentsInput struct {
 // AgentStatus is how an agent stands. Its counts are at least so many if they are capped.
 type AgentStatus struct {
 	State         string          `json:"state" enum:"running,waiting,idle,paused,failing,offline"`
+	Problem       *string         `json:"problem" doc:"Why a worker cannot run it, such as a program that its host lacks; null: none says so"`
 	Running       int64           `json:"running"`
 	Waiting       int64           `json:"waiting"`
 	Scheduled     int64           `json:"scheduled"`
 	Retryable     int64           `json:"retryable"`
+	Parked        int64           `json:"parked" doc:"In River's state pending"`
 	Capped        bool            `json:"capped"`
 	Runs1h        int64           `json:"runs_1h" doc:"Attempts that ended in the last hour"`
 	Failed1h      int64           `json:"failed_1h"`
+	Cancelled1h   int64           `json:"cancelled_1h"`
 	Runs24h       int64           `json:"runs_24h"`
 	SuccessRate   *float64        `json:"success_rate" doc:"Percent over 24 h; null when nothing ended"`
 	P50MS         *float64        `json:"p50_ms" doc:"Run time over 24 h"`
@@ -201,11 +204,14 @@ func (s *server) describeStatus(order int, spec *agent.Spec, now *standing) Agen
 	}
 	a := now.stats[spec.Name]
 	described.Status = &AgentStatus{
-		State: now.state(spec), Running: a.Running, Waiting: a.Waiting, Scheduled: a.Scheduled, Retryable: a.Retryable, Capped: a.Capped,
-		Runs1h: a.LastHour.Runs, Failed1h: a.LastHour.Failed, Runs24h: a.LastDay.Runs, SuccessRate: a.LastDay.SuccessRate,
+		State: now.state(spec), Running: a.Running, Waiting: a.Waiting, Scheduled: a.Scheduled, Retryable: a.Retryable, Parked: a.Parked, Capped: a.Capped,
+		Runs1h: a.LastHour.Runs, Failed1h: a.LastHour.Failed, Cancelled1h: a.LastHour.Cancelled, Runs24h: a.LastDay.Runs, SuccessRate: a.LastDay.SuccessRate,
 		P50MS: a.LastDay.Run.P50MS, P95MS: a.LastDay.Run.P95MS, LastRunAt: a.LastRunAt, LastSuccessAt: a.LastSuccessAt,
 		Spark:     AgentSpark{Start: a.SparkStart, StepS: jobs.SparkStep, OK: listed(a.SparkOK), Failed: listed(a.SparkFailed)},
 		CountedAt: a.CountedAt,
+	}
+	if a.Problem != "" {
+		described.Status.Problem = &a.Problem
 	}
 	if f := a.LastError; f != nil {
 		described.Status.LastError = &AgentLastError{At: f.At, Message: f.Error, JobID: f.JobID}

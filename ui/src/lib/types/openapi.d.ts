@@ -653,6 +653,8 @@ export interface components {
             timeout_s: number;
         };
         AgentStatus: {
+            /** Format: int64 */
+            cancelled_1h: number;
             capped: boolean;
             /**
              * Format: date-time
@@ -676,6 +678,13 @@ export interface components {
             p50_ms: number | null;
             /** Format: double */
             p95_ms: number | null;
+            /**
+             * Format: int64
+             * @description In River's state pending
+             */
+            parked: number;
+            /** @description Why a worker cannot run it, such as a program that its host lacks; null: none says so */
+            problem: string | null;
             /** Format: int64 */
             retryable: number;
             /** Format: int64 */
