@@ -27,16 +27,17 @@ type metrics struct {
 	group    *snapshot.Group // nil: alone
 	stream   *snapshot.Stream
 	database *db.DB
+	refused  func() uint64 // connections
 }
 
 // liveHeap is what a leak shows in: go_gc_heap_live_bytes, the memory that the last collection found in use.
 var liveHeap = regexp.MustCompile(`^/gc/heap/live:bytes$`)
 
 // newMetrics gives the handler of /metrics, with a registry of its own.
-func newMetrics(c *collector, stream *snapshot.Stream, database *db.DB) http.Handler {
+func newMetrics(c *collector, stream *snapshot.Stream, database *db.DB, refused func() uint64) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		&metrics{c.cache, c.warmer, c.group, stream, database},
+		&metrics{c.cache, c.warmer, c.group, stream, database, refused},
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: liveHeap})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -92,6 +93,7 @@ var (
 	descHistory     = describe("attached_history_ratio", "Share of the attached history that is read.")
 	descSubscribers = describe("stream_subscribers", "Open streams.")
 	descStreamBytes = describe("stream_bytes_total", "Bytes sent to streams.")
+	descNoRoom      = describe("connections_refused_total", "Connections refused because as many are open as the limit of open files leaves room for.")
 	descDropped     = describe("stream_dropped_total", "Streams ended because the client did not read.")
 )
 
@@ -109,6 +111,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(out, descSubscribers, float64(stats.Subscribers))
 	count(out, descStreamBytes, stats.Bytes)
 	count(out, descDropped, stats.Dropped)
+	count(out, descNoRoom, m.refused())
 }
 
 func (m *metrics) collectCache(out chan<- prometheus.Metric) {

@@ -1,12 +1,19 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/snapshot"
 )
 
 // exported gives the value of each series that a document makes, as "name{labels in order}".
@@ -71,5 +78,21 @@ func TestMetricsOfAgents(t *testing.T) {
 	}
 	if value, there := got["agent_last_success_timestamp_seconds{never}"]; there {
 		t.Errorf("an agent that never succeeded did at %v", value)
+	}
+}
+
+// What a server has refused for lack of open files is counted.
+func TestMetricsOfConnections(t *testing.T) {
+	database, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "agentos.db"), nil)
+	must(t, err)
+	defer database.Close()
+	cache := snapshot.NewCache(snapshot.CacheOptions{})
+	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{Name: "a", Source: snapshot.SourceFunc(func(context.Context) (any, error) { return 1, nil })}}, snapshot.WarmerOptions{})
+	must(t, err)
+	handler := newMetrics(&collector{cache: cache, warmer: warmer}, snapshot.NewStream(cache, snapshot.StreamOptions{}), database, func() uint64 { return 3 })
+	answer := httptest.NewRecorder()
+	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if !strings.Contains(answer.Body.String(), "\nagentos_connections_refused_total 3\n") {
+		t.Errorf("%s", answer.Body)
 	}
 }

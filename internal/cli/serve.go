@@ -94,6 +94,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		Cache: cache, UI: ui.Dist(), Log: log,
 		Page: prerender.Page{Fleet: show.fleet != nil, Acts: show.actions != nil, Base: cfg.BasePath},
 	})
+	connections := server.NewConnections(mostConnections(show.attempts(), log), log)
 	handler, err := server.New(server.Options{
 		Cache: cache, Stream: stream, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
 		Agents: func() server.AgentsState {
@@ -101,7 +102,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems, Notes: f.Notes}
 		},
 		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
-		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB),
+		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB, connections.Refused),
 	})
 	if err != nil {
 		return err
@@ -123,7 +124,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		WriteTimeout:   time.Minute, // streams set their own, for each write
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	server.NewConnections(mostConnections(show.attempts(), log), log).Bound(web)
+	connections.Bound(web)
 	group.Go(func() error {
 		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)

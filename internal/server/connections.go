@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,8 +14,9 @@ import (
 // that its database and its agents need. When there are too many, one that is idle makes room; if none is, the new one is
 // answered with 503, and beyond some of those it is closed.
 type Connections struct {
-	most int
-	log  *slog.Logger
+	most    int
+	log     *slog.Logger
+	refused atomic.Uint64
 
 	mu     sync.Mutex
 	open   map[net.Conn]*connection
@@ -45,6 +47,9 @@ func (c *Connections) Bound(web *http.Server) {
 	web.ConnContext, web.ConnState, web.Handler = c.begin, c.changed, c.refusing(web.Handler)
 }
 
+// Refused returns how many connections found no room since the start: those answered with 503 and those closed.
+func (c *Connections) Refused() uint64 { return c.refused.Load() }
+
 type connectionKey struct{}
 
 // begin is called for each new connection, before anything is read from it.
@@ -63,6 +68,9 @@ func (c *Connections) begin(ctx context.Context, conn net.Conn) context.Context 
 			one.refuse = true
 		default:
 			go func() { _ = conn.Close() }()
+		}
+		if longest == nil {
+			c.refused.Add(1)
 		}
 		if longest == nil && now.Sub(c.warned) > warnEvery {
 			c.warned = now

@@ -88,8 +88,8 @@ func TestIdleConnectionsMakeRoomForNewOnes(t *testing.T) {
 		all = append(all, conn)
 		eventually(t, "it is idle", func() bool { open, idle := c.count(); return open == idle })
 	}
-	if open, _ := c.count(); open > 8 {
-		t.Errorf("%d connections are open", open)
+	if open, _ := c.count(); open > 8 || c.Refused() != 0 {
+		t.Errorf("%d connections are open, %d were refused", open, c.Refused())
 	}
 	if status := askAgain(t, all[0], "/"); status != 0 {
 		t.Errorf("the first connection is still served: %d", status)
@@ -110,6 +110,9 @@ func TestConnectionsBeyondTheBoundAreRefusedAtOnce(t *testing.T) {
 	if status != http.StatusServiceUnavailable {
 		t.Errorf("status %d, want 503", status)
 	}
+	if n := c.Refused(); n != 1 {
+		t.Errorf("%d connections were refused, want 1", n)
+	}
 	if rest, _ := io.ReadAll(conn); strings.Contains(string(rest), "fine") {
 		t.Error("the refused connection goes on")
 	}
@@ -121,6 +124,7 @@ func TestConnectionsBeyondTheBoundAreRefusedAtOnce(t *testing.T) {
 		defer conn.Close()
 	}
 	eventually(t, "those beyond are closed", func() bool { open, _ := c.count(); return open <= 4+spare })
+	eventually(t, "the closed ones are counted too", func() bool { return c.Refused() > spare })
 }
 
 func TestConnectionsOfTLSAreBoundedToo(t *testing.T) {
