@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
@@ -33,14 +35,37 @@ func document(s *server, r route) http.Handler {
 			s.forbid(&call{ResponseWriter: w, request: req}, p, r.role)
 			return
 		}
+		if req.URL.RawQuery != "" {
+			if p := checkQuery(req.URL.RawQuery, nil, nil); p != nil {
+				s.setSecurityHeaders(w.Header())
+				s.answer(&call{ResponseWriter: w, request: req}, p)
+				return
+			}
+		}
 		next.ServeHTTP(w, req)
 	})
 	return s.document
 }
 
+// checkStreamQuery lets a stream be asked for what follows a revision, and for nothing else.
+func checkStreamQuery(address *url.URL) *Problem {
+	if p := checkQuery(address.RawQuery, []string{"revision"}, nil); p != nil {
+		return p
+	}
+	revision := address.Query().Get("revision")
+	if _, err := strconv.ParseUint(revision, 10, 64); revision != "" && err != nil {
+		return queryProblem(&Fault{Location: "query.revision", Message: "it is no number: give the id of an event, or none"})
+	}
+	return nil
+}
+
 // stream sends the document and then its changes, until the client leaves, the server stops, or the credential ends.
 func stream(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
+		if p := checkStreamQuery(c.request.URL); p != nil {
+			s.answer(c, p)
+			return
+		}
 		ctx, end := context.WithCancelCause(c.request.Context())
 		defer end(nil)
 		release, err := s.hold(c)

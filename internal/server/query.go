@@ -61,6 +61,10 @@ func checkQuery(raw string, names []string, lists map[string]bool) *Problem {
 			faults = append(faults, &Fault{Location: "query." + name, Message: message})
 		}
 	}
+	return queryProblem(faults...)
+}
+
+func queryProblem(faults ...*Fault) *Problem {
 	if faults == nil {
 		return nil
 	}

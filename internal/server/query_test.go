@@ -29,15 +29,35 @@ func TestQueriesAreRefusedRatherThanPassedOver(t *testing.T) {
 			"/api/agents?q=x&zzz=1":                                    "query.zzz",
 			"/api/me?x=1":                                              "query.x",
 			"/api/audit?limit=1&limit=2":                               "given 2 times",
+			"/api/admin/ssot?section=jobs":                             "query.section",
+			"/api/admin/ssot?revision=1":                               "query.revision",
+			"/api/admin/ssot?%zz":                                      "cannot be read",
+			"/api/admin/stream?revison=1":                              "did you mean revision?",
+			"/api/admin/stream?revision=1&sections=jobs":               "query.sections",
+			"/api/admin/stream?revision=1&revision=2":                  "given 2 times",
+			"/api/admin/stream?revision=%zz":                           "cannot be read",
+			"/api/admin/stream?revision=now":                           "query.revision",
 		} {
-			if r := f.as(token, "GET", path, ""); r.status != 422 || !strings.Contains(r.body, want) {
+			r := f.as(token, "GET", path, "")
+			if r.status != 422 || !strings.Contains(r.body, want) {
 				t.Errorf("%s: %d %s, want %q", path, r.status, r.body, want)
+				continue
+			}
+			r.problem(t)
+			if r.header.Get("X-Content-Type-Options") == "" || r.header.Get("ETag") != "" {
+				t.Errorf("%s: %v", path, r.header)
 			}
 		}
-		for _, path := range []string{"/api/jobs?state=&agent=&queue=&q=", "/api/jobs?state=running,completed&limit=1", "/api/jobs?q=a%20b%26c"} {
+		for _, path := range []string{"/api/jobs?state=&agent=&queue=&q=", "/api/jobs?state=running,completed&limit=1", "/api/jobs?q=a%20b%26c", "/api/admin/ssot", "/api/admin/ssot?"} {
 			if r := f.as(token, "GET", path, ""); r.status != 200 {
 				t.Errorf("%s: %d %s", path, r.status, r.body)
 			}
+		}
+		if r := f.as("", "GET", "/api/admin/ssot?section=jobs", ""); r.status != 401 { // who asks comes first
+			t.Errorf("without a credential: %d %s", r.status, r.body)
+		}
+		if r := f.as(token, "HEAD", "/api/admin/ssot?section=jobs", ""); r.status != 422 {
+			t.Errorf("HEAD: %d", r.status)
 		}
 	})
 }
