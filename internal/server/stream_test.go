@@ -3,6 +3,9 @@ package server
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/snapshot"
 )
 
 // events opens the stream and sends the name and data of each event until it ends.
@@ -79,6 +83,129 @@ func TestStreamSendsTheDocumentAndItsChanges(t *testing.T) {
 			t.Errorf("patch: %s", data)
 		}
 	})
+}
+
+// agedDocument is what a client goes by to tell how old what it shows is: the sections each, and the server as a whole, which collects
+// as long as the documents' own time goes on.
+type agedDocument struct {
+	Timestamp time.Time `json:"timestamp"`
+	Meta      struct {
+		AsOf     time.Time `json:"as_of"`
+		Stale    bool      `json:"stale"`
+		FreshMS  int64     `json:"fresh_ms"`
+		Sections map[string]struct {
+			AsOf    time.Time `json:"as_of"`
+			Error   *string   `json:"error"`
+			Overdue bool      `json:"overdue"`
+		} `json:"sections"`
+	} `json:"meta"`
+}
+
+// One section that fails for 90 s is 90 s old. The six others are not, and the server is not silent: neither for who comes now nor for
+// who has been there.
+func TestStreamTellsTheAgeOfEachSection(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		const names, age = "system workers queue jobs agents analytics logs", 90 * time.Second
+		since := time.Now().Add(-age)
+		f := newFixture(t, d, func(f *fixture, o *Options) {
+			var sections []snapshot.Section
+			calls := 0
+			for _, name := range strings.Fields(names) {
+				source := snapshot.SourceFunc(f.collect)
+				if name == "queue" {
+					source = func(context.Context) (any, error) {
+						if calls++; calls > 1 {
+							return nil, errors.New("no answer")
+						}
+						return snapshot.Aged{Value: map[string]int{"pending": 1}, AsOf: since}, nil
+					}
+				}
+				sections = append(sections, snapshot.Section{Name: name, Source: source})
+			}
+			var err error
+			f.cache = snapshot.NewCache(snapshot.CacheOptions{})
+			f.warmer, err = snapshot.NewWarmer(f.cache, sections, snapshot.WarmerOptions{})
+			must(t, err)
+			must(t, f.warmer.Refresh(t.Context()))
+			o.Cache, o.Stream = f.cache, snapshot.NewStream(f.cache, snapshot.StreamOptions{Beat: 20 * time.Millisecond})
+		})
+		f.publish("failing") // for 90 s the queue has given nothing newer
+		token := f.token(auth.RoleViewer)
+		began := time.Now().Truncate(time.Millisecond)
+		judge := func(where string, doc agedDocument) {
+			t.Helper()
+			now := time.Now()
+			if silent := now.Sub(doc.Timestamp); silent > time.Duration(doc.Meta.FreshMS)*time.Millisecond || silent > now.Sub(began)+time.Second {
+				t.Errorf("%s: the server seems to have collected nothing for %v", where, silent)
+			}
+			if !doc.Meta.Stale || doc.Meta.AsOf.Sub(since).Abs() > time.Second {
+				t.Errorf("%s: the document is as of %v, stale %v; want what is oldest in it, of %v", where, doc.Meta.AsOf, doc.Meta.Stale, since)
+			}
+			for _, name := range strings.Fields(names) {
+				m := doc.Meta.Sections[name]
+				switch old := m.AsOf.Sub(since).Abs() <= time.Second; {
+				case name == "queue" && (!old || !m.Overdue || m.Error == nil || *m.Error != "no answer"):
+					t.Errorf("%s: the section that fails: %+v", where, m)
+				case name != "queue" && (m.Overdue || m.Error != nil || doc.Timestamp.Sub(m.AsOf) > time.Second):
+					t.Errorf("%s: %s, which does not fail: %+v at %v", where, name, m, doc.Timestamp)
+				}
+			}
+		}
+		events := f.events(http.DefaultClient, token)
+		var doc map[string]any
+		must(t, json.Unmarshal([]byte(await(t, events, "snapshot")), &doc))
+		judge("who comes now", agedOf(t, doc))
+		for i := range 2 {
+			before := agedOf(t, doc).Timestamp
+			f.publish(fmt.Sprint("failing ", i))
+			var change struct {
+				Patch map[string]any `json:"patch"`
+			}
+			must(t, json.Unmarshal([]byte(await(t, events, "patch")), &change))
+			merge(doc, change.Patch)
+			judge("who has been there", agedOf(t, doc))
+			if at := agedOf(t, doc).Timestamp; !at.After(before) {
+				t.Errorf("the documents' time stands at %v", at)
+			}
+		}
+		var beat struct{ Now time.Time }
+		must(t, json.Unmarshal([]byte(await(t, events, "beat")), &beat))
+		if off := time.Since(beat.Now); off.Abs() > 5*time.Second {
+			t.Errorf("a beat's time is off by %v", off)
+		}
+		r := f.as(token, "GET", "/api/admin/ssot", "")
+		var asked agedDocument
+		r.json(t, &asked)
+		judge("who asks once", asked)
+		if got := r.header.Get("Age"); got != "90" && got != "91" && got != "92" && got != "93" {
+			t.Errorf("Age: %s, want that of the oldest section", got)
+		}
+	})
+}
+
+// agedOf reads what a client has.
+func agedOf(t *testing.T, doc map[string]any) (aged agedDocument) {
+	t.Helper()
+	text, err := json.Marshal(doc)
+	must(t, err)
+	must(t, json.Unmarshal(text, &aged))
+	return aged
+}
+
+// merge applies a merge patch (RFC 7396).
+func merge(doc, patch map[string]any) {
+	for key, value := range patch {
+		change, isObject := value.(map[string]any)
+		held, wasObject := doc[key].(map[string]any)
+		switch {
+		case value == nil:
+			delete(doc, key)
+		case isObject && wasObject:
+			merge(held, change)
+		default:
+			doc[key] = value
+		}
+	}
 }
 
 func TestStreamEndsWithItsCredential(t *testing.T) {
