@@ -4,11 +4,9 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -19,20 +17,6 @@ import (
 )
 
 const nobody = 65534
-
-// changeUser is a program that becomes another user, as sudo does, says so, and does not end.
-func changeUser(life string) int {
-	signal.Ignore(syscall.SIGTERM)
-	err := syscall.Setuid(0)
-	pipe, openErr := os.OpenFile(life, os.O_WRONLY, 0)
-	if err := errors.Join(err, openErr); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	fmt.Fprintln(pipe, "up")
-	time.Sleep(time.Hour)
-	return 0
-}
 
 // unprivileged is a host that runs a script as nobody, beside a copy of this binary that becomes root.
 type unprivileged struct {

@@ -1,8 +1,13 @@
 package agent
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -18,4 +23,18 @@ func TestMain(m *testing.M) {
 		os.Exit(changeUser(os.Args[2]))
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// changeUser is a program that becomes another user, as sudo does, says so, and does not end.
+func changeUser(life string) int {
+	signal.Ignore(syscall.SIGTERM)
+	err := syscall.Setuid(0)
+	pipe, openErr := os.OpenFile(life, os.O_WRONLY, 0)
+	if err := errors.Join(err, openErr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Fprintln(pipe, "up")
+	time.Sleep(time.Hour)
+	return 0
 }
