@@ -43,9 +43,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// keepFresh looks for changes until ctx ends.
-func (s *Service) keepFresh(ctx context.Context) {
-	tick := time.NewTicker(s.opts.RefreshEvery)
+// every does something at a pace until ctx ends. It reports when that fails, and when it no longer does.
+func every(ctx context.Context, pace time.Duration, do func() error, report func(error)) {
+	tick := time.NewTicker(pace)
 	defer tick.Stop()
 	healthy := true
 	for {
@@ -53,15 +53,23 @@ func (s *Service) keepFresh(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.expire(time.Now())
-			err := s.refreshIfChanged(ctx)
-			s.down.Store(err != nil)
+			err := do()
 			if ctx.Err() == nil && (err == nil) != healthy {
 				healthy = err == nil
-				s.logHealth(err)
+				report(err)
 			}
 		}
 	}
+}
+
+// keepFresh looks for changes until ctx ends.
+func (s *Service) keepFresh(ctx context.Context) {
+	every(ctx, s.opts.RefreshEvery, func() error {
+		s.expire(time.Now())
+		err := s.refreshIfChanged(ctx)
+		s.down.Store(err != nil)
+		return err
+	}, s.logHealth)
 }
 
 func (s *Service) logHealth(err error) {

@@ -232,21 +232,11 @@ func (s *Service) storeSum(ctx context.Context, tx *db.Tx, sum sum) (row int64, 
 
 // keepTally stores the sums until ctx ends.
 func (s *Service) keepTally(ctx context.Context) {
-	tick := time.NewTicker(tallyEvery)
-	defer tick.Stop()
-	healthy := true
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			storing, cancel := context.WithTimeout(ctx, upkeepDeadline)
-			err := s.storeSums(storing)
-			cancel()
-			if err != nil && ctx.Err() == nil && healthy {
-				s.log.Warn("sums of the audit log are not stored; trying again every 5 s", "err", err)
-			}
-			healthy = err == nil
-		}
-	}
+	every(ctx, tallyEvery, func() error {
+		ctx, cancel := context.WithTimeout(ctx, upkeepDeadline)
+		defer cancel()
+		return s.storeSums(ctx)
+	}, func(err error) {
+		s.logFailure("sums of the audit log are not stored; trying again every 5 s", err)
+	})
 }

@@ -18,20 +18,14 @@ const (
 
 // keepUp does the upkeep of the tables every minute until ctx ends.
 func (s *Service) keepUp(ctx context.Context) {
-	tick := time.NewTicker(upkeepEvery)
-	defer tick.Stop()
-	healthy := true
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			err := s.upkeep(ctx)
-			if err != nil && ctx.Err() == nil && healthy {
-				s.log.Warn("upkeep of accounts failed; trying again every minute", "err", err)
-			}
-			healthy = err == nil
-		}
+	every(ctx, upkeepEvery, func() error { return s.upkeep(ctx) }, func(err error) {
+		s.logFailure("upkeep of accounts failed; trying again every minute", err)
+	})
+}
+
+func (s *Service) logFailure(text string, err error) {
+	if err != nil {
+		s.log.Warn(text, "err", err)
 	}
 }
 

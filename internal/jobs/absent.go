@@ -48,18 +48,7 @@ func (s *Service) absent() map[string]string {
 }
 
 // lookForAbsent keeps what this worker runs equal to what it can run.
-func (s *Service) lookForAbsent() {
-	ticker := time.NewTicker(absentLook)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.tending.Done():
-			return
-		case <-ticker.C:
-		}
-		s.refit()
-	}
-}
+func (s *Service) lookForAbsent() { s.every(absentLook, s.refit) }
 
 // refit starts a generation without the agents that cannot run here any more, or with those that can again. It leaves it to
 // the next time while the service begins, reloads or stops.

@@ -37,21 +37,14 @@ type pulse struct {
 
 // beats writes heartbeats as long as this worker lives. Nothing else is done here: whatever hangs, they must not.
 func (s *Service) beats() {
-	ticker := time.NewTicker(beatEvery)
-	defer ticker.Stop()
 	defer s.pulse.disconnect()
-	for {
-		select {
-		case <-s.tending.Done():
-			return
-		case <-ticker.C:
-		}
+	s.every(beatEvery, func() {
 		ailed := s.WriteError() != nil
 		s.health.report(beating, s.beat(s.tending, s.beatState()))
 		if ailed && s.WriteError() == nil { // the database is back, and so is all that it knows
 			s.onChange("workers", "queue", "jobs", "agents", "analytics", "logs")
 		}
-	}
+	})
 }
 
 func (s *Service) beatState() string {

@@ -43,21 +43,14 @@ var errCutOff = errors.New("this worker was cut off from the database")
 // guard ends this worker's attempts when it cannot reach the database and others can: they are about to give its jobs to
 // somebody else. Attempts of agents that say `cut_off: continue` go on.
 func (s *Service) guard() {
-	ticker := time.NewTicker(cutLook)
-	defer ticker.Stop()
 	cut := false
-	for {
-		select {
-		case <-s.tending.Done():
-			return
-		case <-ticker.C:
-		}
+	s.every(cutLook, func() {
 		if s.pulse.silence() < cutAfter {
 			cut = false
-			continue
+			return
 		}
 		if cut || !s.askCutOff() {
-			continue
+			return
 		}
 		cut = true
 		ended := 0
@@ -68,7 +61,7 @@ func (s *Service) guard() {
 			}
 		}
 		s.log.Warn("this worker is cut off from the database: its jobs will be run elsewhere", "silent", s.pulse.silence(), "ended", ended)
-	}
+	})
 }
 
 func (s *Service) askCutOff() bool {

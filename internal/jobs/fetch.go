@@ -284,23 +284,17 @@ func (s *Service) wake(queue string) {
 // lookForJobs looks for jobs that nobody announced: inserted by other programs, due after a short wait, or beyond a limit before.
 // It asks for all queues at once, so that an idle fleet costs the same whatever its size.
 func (s *Service) lookForJobs() {
-	ticker := time.NewTicker(fetchPoll)
-	defer ticker.Stop()
-	for look := 0; ; look++ {
-		select {
-		case <-s.tending.Done():
+	look := -1
+	s.every(fetchPoll, func() {
+		if look++; s.active.isDraining() {
 			return
-		case <-ticker.C:
-		}
-		if s.active.isDraining() {
-			continue
 		}
 		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
 		waiting, paused, err := s.waitingQueues(ctx)
 		cancel()
 		s.health.report("look for waiting jobs", err)
 		if err != nil {
-			continue
+			return
 		}
 		s.gate.setPaused(paused)
 		g := s.current.Load()
@@ -314,7 +308,7 @@ func (s *Service) lookForJobs() {
 				g.pilot.wakes.add(queue)
 			}
 		}
-	}
+	})
 }
 
 // waitingQueues returns the queues with waiting jobs that are not paused, by one step down River's index for each, and those that

@@ -91,16 +91,7 @@ func (c *counts) total() (all rowsAndBytes) {
 
 // retain deletes what is old or too much until the service stops tending. One process of the fleet does.
 func (s *Service) retain() {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-s.tending.Done():
-			return
-		case <-ticker.C:
-		}
-		s.health.report("delete old rows", s.sweep(s.tending))
-	}
+	s.every(sweepEvery, func() { s.health.report("delete old rows", s.sweep(s.tending)) })
 }
 
 // sweep deletes what is old or too much, the oldest first, in small transactions. It goes on until nothing of it is left, but rests

@@ -14,17 +14,24 @@ const lookEvery = time.Second
 // keepEvery is how often pauses are looked after.
 const keepEvery = 5 * time.Second
 
-// upkeep watches for jobs that were cancelled or given away elsewhere, and takes over those of dead workers.
-func (s *Service) upkeep() {
-	ticker := time.NewTicker(lookEvery)
+// every does something at a pace until the service stops tending.
+func (s *Service) every(pace time.Duration, do func()) {
+	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
-	kept := time.Now() // at the start
 	for {
 		select {
 		case <-s.tending.Done():
 			return
 		case <-ticker.C:
+			do()
 		}
+	}
+}
+
+// upkeep watches for jobs that were cancelled or given away elsewhere, and takes over those of dead workers.
+func (s *Service) upkeep() {
+	kept := time.Now() // at the start
+	s.every(lookEvery, func() {
 		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
 		s.health.report("look after the running jobs", s.checkHeld(ctx))
 		s.health.report("take over the jobs of dead workers", s.reap(ctx))
@@ -33,7 +40,7 @@ func (s *Service) upkeep() {
 			s.health.report("keep the pauses of queues", s.keepPauses(ctx))
 		}
 		cancel()
-	}
+	})
 }
 
 // checkHeld ends attempts of this process whose jobs were cancelled without River's notice arriving, or are no longer
