@@ -38,6 +38,9 @@ func ask(t *testing.T, address, path string) (net.Conn, int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // what should be closed and is not fails, and does not wait for ever
+		t.Fatal(err)
+	}
 	return conn, askAgain(t, conn, path)
 }
 

@@ -196,7 +196,7 @@ func (f *fixture) as(token, method, path, body string, headers ...string) reply 
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	return f.do(&http.Client{CheckRedirect: stay}, r)
+	return f.do(&http.Client{CheckRedirect: stay, Timeout: time.Minute}, r) // an answer that does not end is a failure
 }
 
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
