@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"fmt"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
@@ -172,6 +174,9 @@ func plan(t testing.TB, s *Service, query string, named []driver.NamedValue) (li
 	for i, v := range named {
 		args[i] = v.Value
 	}
+	if s.db.Kind == db.Postgres {
+		return postgresPlan(t, s, statement{query, named})
+	}
 	rows, err := s.db.Read.Query("explain query plan "+query, args...)
 	if err != nil {
 		t.Fatalf("explain %s: %v", query, err)
@@ -186,4 +191,50 @@ func plan(t testing.TB, s *Service, query string, named []driver.NamedValue) (li
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// Of thousands of agents the sums of those that are shown are read, and no others: by their own entries of an index.
+func TestSumsOfSomeAgentsAreFoundByAgent(t *testing.T) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", planFleet(t))
+		none := newHistogram()
+		exec1(t, s, `insert into rollup (step_s, start_s, agent, queue, `+sumColumns+`)
+			with recursive n(i) as (select 0 union all select i + 1 from n where i < 48000 - 1)
+			select 3600, `+by(s, `unixepoch()`, `extract(epoch from now())::bigint`)+` / 3600 * 3600 - i / 2000 * 3600, 'agent ' || (i % 2000), 'q', 1, 0, 0, 0, 0, 1, 1, 0, 0, 0, $1, $1 from n`,
+			none.bytes())
+		if database.Kind == db.Postgres {
+			exec1(t, s, `analyze rollup`)
+		}
+		stats := map[string]*AgentStats{}
+		for i := range 40 {
+			stats[fmt.Sprint("agent ", i*50)] = &AgentStats{}
+		}
+		var read []statement
+		s.db.Trace(func(query string, args []driver.NamedValue) {
+			if strings.Contains(query, s.sql.amongNames) {
+				read = append(read, statement{query, args})
+			}
+		})
+		if err := s.SumByAgent(t.Context(), time.Now(), stats); err != nil {
+			t.Fatal(err)
+		}
+		s.db.Trace(nil)
+		for name, a := range stats {
+			if a.LastDay.OK < 23 || a.LastDay.OK > 24 {
+				t.Errorf("%s: %d of a day of 24 hours", name, a.LastDay.OK)
+			}
+		}
+		if len(read) == 0 {
+			t.Fatal("no sums were read")
+		}
+		for _, st := range read {
+			if st.args[0].Value != int64(hourStep) {
+				continue // of the minutes there are few
+			}
+			how := plan(t, s, st.query, st.args)
+			if !slices.ContainsFunc(how, func(line string) bool { return strings.Contains(line, "rollup_agent") }) {
+				t.Errorf("%s\nin %s", strings.Join(how, "\n"), st.query)
+			}
+		}
+	})
 }

@@ -43,6 +43,7 @@ type dialect struct {
 	kindsOfQueues string // state, kind and number of the jobs in the queues that stateQueues names
 	lastRuns      string // agent, outcome and end of the run of each agent in $1 that ended last
 	lastFailures  string // agent, id, job, end and error of the run of each agent in $1 that failed last
+	rollupByAgent string // the sums, found by agent and time
 	amongNames    string // that a rollup's agent is among the names in $4
 	oldestMS      string // of a group of jobs: when the first of those that are available is due
 	endText       string // finalized_at, as one can compare with it
@@ -86,9 +87,10 @@ var sqliteDialect = &dialect{
 		where r.id = (select id from run where agent = a.value and ended_ms is not null order by ended_ms desc limit 1)`,
 	lastFailures: `select a.value, r.id, r.job_id, r.ended_ms, coalesce(substr(r.error, 1, 400), '') from json_each($1) a cross join run r
 		where r.id = (select id from run where agent = a.value and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1)`,
-	amongNames: `+agent in (select value from json_each($4))`,
-	oldestMS:   `cast(unixepoch(min(case when state = 'available' then scheduled_at end), 'subsec') * 1000 as integer)`,
-	endText:    `cast(finalized_at as text)`, endIsText: ` and typeof(finalized_at) = 'text' and length(finalized_at) <= 100`,
+	rollupByAgent: `rollup indexed by rollup_agent`, // without statistics it would read all that there is of an agent
+	amongNames:    `agent in (select value from json_each($4))`,
+	oldestMS:      `cast(unixepoch(min(case when state = 'available' then scheduled_at end), 'subsec') * 1000 as integer)`,
+	endText:       `cast(finalized_at as text)`, endIsText: ` and typeof(finalized_at) = 'text' and length(finalized_at) <= 100`,
 	losses: `case when json_valid(j.metadata, 9) and json_type(j.metadata, '$.agentos_losses') = 'integer'
 		then json_extract(j.metadata, '$.agentos_losses') else 0 end`,
 	withLosses: `jsonb_set(case when json_valid(metadata, 9) and json_type(metadata) = 'object' then metadata else jsonb('{}') end,
@@ -140,10 +142,11 @@ var postgresDialect = &dialect{
 		select outcome, ended_ms from run where agent = a.name and ended_ms is not null order by ended_ms desc limit 1) r`,
 	lastFailures: `select a.name, r.id, r.job_id, r.ended_ms, coalesce(left(r.error, 400), '') from unnest($1::text[]) a (name) cross join lateral (
 		select id, job_id, ended_ms, error from run where agent = a.name and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1) r`,
-	amongNames: `agent = any($4::text[])`,
-	oldestMS:   `(extract(epoch from min(scheduled_at) filter (where state = 'available' and isfinite(scheduled_at))) * 1000)::bigint`,
-	endText:    `finalized_at`,
-	nowMS:      `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
+	rollupByAgent: `rollup`,
+	amongNames:    `agent = any($4::text[])`,
+	oldestMS:      `(extract(epoch from min(scheduled_at) filter (where state = 'available' and isfinite(scheduled_at))) * 1000)::bigint`,
+	endText:       `finalized_at`,
+	nowMS:         `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
 	losses: `case when jsonb_typeof(j.metadata -> 'agentos_losses') = 'number'
 		then least((j.metadata ->> 'agentos_losses')::numeric, 1000000)::int else 0 end`,
 	withLosses: `case when jsonb_typeof(metadata) = 'object' then metadata else '{}' end || jsonb_build_object('agentos_losses', $%[1]d::int)`,

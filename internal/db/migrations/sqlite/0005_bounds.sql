@@ -68,3 +68,5 @@ create table queue_pause (
 alter table run add column later_ms bigint;
 -- How far a worker's clock was ahead of the database's at its last heartbeat.
 alter table worker add column ahead_ms bigint;
+-- The sums of some of thousands of agents, without reading those of all.
+create index rollup_agent on rollup (step_s, agent, start_s);
