@@ -48,7 +48,7 @@ func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	paused, err := s.PausedQueues(ctx)
+	paused, err := s.KnownQueues(ctx)
 	if err != nil {
 		return nil, jobs.Explain("read the queues", err)
 	}

@@ -28,3 +28,22 @@ func TestPendingJobsAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// Of ten thousand queues the few that are paused are read where nothing else is asked.
+func TestOnlyPausedQueuesAreReadForTheKinds(t *testing.T) {
+	eachSite(t, func(t *testing.T, site *site) {
+		for _, name := range []string{"busy", "held", "calm"} {
+			site.exec(t, `insert into river_queue (name, created_at, updated_at, metadata) values ($1, '2026-01-02 03:04:05', '2026-01-02 03:04:05', '{}')`, name)
+		}
+		site.exec(t, `update river_queue set paused_at = '2026-01-02 03:04:05' where name = 'held'`)
+		s := site.begun(t, nil)
+		paused, err := s.PausedQueues(t.Context())
+		if err != nil || len(paused) != 1 || paused["held"] == nil {
+			t.Errorf("paused: %v, %v", paused, err)
+		}
+		known, err := s.KnownQueues(t.Context())
+		if err != nil || len(known) != 3 || known["held"] == nil || known["busy"] != nil {
+			t.Errorf("known: %v, %v", known, err)
+		}
+	})
+}

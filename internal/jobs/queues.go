@@ -49,7 +49,7 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	paused, err := s.PausedQueues(ctx)
+	paused, err := s.KnownQueues(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -86,10 +86,17 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	return queues, nil
 }
 
-// PausedQueues returns since when each queue River knows is paused; nil when it is not.
+// PausedQueues returns since when each queue that is paused is. There may be thousands of others.
 func (t *Table) PausedQueues(ctx context.Context) (map[string]*Time, error) {
+	return t.queues(ctx, ` where paused_at is not null`)
+}
+
+// KnownQueues returns the queues that River knows, and since when each is paused; nil when it is not.
+func (t *Table) KnownQueues(ctx context.Context) (map[string]*Time, error) { return t.queues(ctx, "") }
+
+func (t *Table) queues(ctx context.Context, which string) (map[string]*Time, error) {
 	paused := map[string]*Time{}
-	rows, err := t.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`)
+	rows, err := t.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`+which)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (name string, err error) {
 		var at *Time
 		err = rows.Scan(Name(&name), &at)
