@@ -237,6 +237,8 @@ func (s *Service) keepTally(ctx context.Context) {
 		defer cancel()
 		return s.storeSums(ctx)
 	}, func(err error) {
-		s.logFailure("sums of the audit log are not stored; trying again every 5 s", err)
+		if err != nil {
+			s.log.Warn("sums of the audit log are not stored; trying again every 5 s", "err", err)
+		}
 	})
 }

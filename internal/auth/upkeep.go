@@ -19,14 +19,10 @@ const (
 // keepUp does the upkeep of the tables every minute until ctx ends.
 func (s *Service) keepUp(ctx context.Context) {
 	every(ctx, upkeepEvery, func() error { return s.upkeep(ctx) }, func(err error) {
-		s.logFailure("upkeep of accounts failed; trying again every minute", err)
+		if err != nil {
+			s.log.Warn("upkeep of accounts failed; trying again every minute", "err", err)
+		}
 	})
-}
-
-func (s *Service) logFailure(text string, err error) {
-	if err != nil {
-		s.log.Warn(text, "err", err)
-	}
 }
 
 // upkeep stores when credentials were last used and deletes what is over. It is the same few statements however many
