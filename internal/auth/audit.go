@@ -60,7 +60,7 @@ func (s *Service) Record(ctx context.Context, entry Entry) error {
 		s.tally.add(entry)
 		return nil
 	}
-	if _, err := s.insertEntry(ctx, s.db.Write, entry); err != nil {
+	if err := s.insertEntry(ctx, s.db.Write, entry); err != nil {
 		return unavailable("record "+entry.Action, err)
 	}
 	return nil
@@ -130,16 +130,14 @@ func (e Entry) by(actor Actor) Entry {
 
 // inserter is a pool or a transaction.
 type inserter interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-func (s *Service) insertEntry(ctx context.Context, to inserter, e Entry) (id int64, err error) {
-	last := sql.NullInt64{Int64: e.LastAt.UnixMilli(), Valid: !e.LastAt.IsZero()}
-	err = to.QueryRowContext(ctx, `insert into audit (at, last_at, count, class, actor, kind, action, target, outcome, detail, remote)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id`,
-		e.At.UnixMilli(), last, max(e.Count, 1), e.class(), s.clean(e.Actor), e.Kind, s.clean(e.Action), s.clean(e.Target), e.Outcome,
-		s.clean(e.Detail), s.clean(e.Remote)).Scan(&id)
-	return id, err
+func (s *Service) insertEntry(ctx context.Context, to inserter, e Entry) error {
+	_, err := to.ExecContext(ctx, `insert into audit (at, class, actor, kind, action, target, outcome, detail, remote)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		e.At.UnixMilli(), e.class(), s.clean(e.Actor), e.Kind, s.clean(e.Action), s.clean(e.Target), e.Outcome, s.clean(e.Detail), s.clean(e.Remote))
+	return err
 }
 
 func (s *Service) clean(text string) string { return s.db.Clean(clip(text)) }

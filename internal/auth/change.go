@@ -34,8 +34,7 @@ func (s *Service) change(ctx context.Context, entry *Entry, fn func(*db.Tx) erro
 		if counted = !s.tally.own(*entry); counted {
 			return nil
 		}
-		_, err := s.insertEntry(ctx, tx, *entry)
-		return err
+		return s.insertEntry(ctx, tx, *entry)
 	})
 	if err != nil {
 		return err

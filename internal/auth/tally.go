@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
 	"strings"
 	"sync"
 	"time"
@@ -67,10 +68,11 @@ type tallied struct {
 
 // sum is an audit row that counts.
 type sum struct {
-	row   int64 // its id; 0: not stored yet
-	since time.Time
-	last  Entry
-	fresh int64 // entries that are not stored yet
+	id     string // of the row: it is written as a whole, so writing it twice is writing it once
+	since  time.Time
+	last   Entry
+	count  int64
+	stored int64 // of these, for certain
 }
 
 func newTally() *tally { return &tally{keys: make(map[tallyKey]*tallied)} }
@@ -101,11 +103,11 @@ func (t *tally) add(e Entry) {
 	if shared {
 		e.Actor, e.Kind = othersName, ""
 	}
-	if k.sum.fresh == 0 && e.At.Sub(k.sum.since) >= sumLength {
-		k.sum = sum{since: e.At}
+	if k.sum.stored == k.sum.count && e.At.Sub(k.sum.since) >= sumLength {
+		k.sum = sum{id: rand.Text(), since: e.At}
 	}
 	k.sum.last = e
-	k.sum.fresh++
+	k.sum.count++
 }
 
 // of finds the key of an entry, or makes it. When there are too many, it is one that others share.
@@ -134,28 +136,27 @@ func (t *tally) of(e Entry) (k *tallied, shared bool) {
 // forget drops the keys that have nothing to store and were not used for a while.
 func (t *tally) forget(now time.Time) {
 	for key, k := range t.keys {
-		if k.sum.fresh == 0 && now.Sub(k.at) >= sumLength {
+		if k.sum.stored == k.sum.count && now.Sub(k.at) >= sumLength {
 			delete(t.keys, key)
 		}
 	}
 }
 
-// take returns the sums that have something to store, and the function that notes what became of it.
-func (t *tally) take() (sums map[*tallied]sum, stored func(rows map[*tallied]int64)) {
+// take returns the sums that have something to store, and the function that notes that they are.
+func (t *tally) take() (sums map[*tallied]sum, stored func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	sums = map[*tallied]sum{}
 	for _, k := range t.keys {
-		if k.sum.fresh > 0 {
+		if k.sum.stored < k.sum.count {
 			sums[k] = k.sum
 		}
 	}
-	return sums, func(rows map[*tallied]int64) {
+	return sums, func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		for k, row := range rows {
-			k.sum.row = row
-			k.sum.fresh -= sums[k].fresh
+		for k, sum := range sums {
+			k.sum.stored = sum.count
 		}
 	}
 }
@@ -179,11 +180,11 @@ func RecordCommand(ctx context.Context, d *db.DB, entry Entry) error {
 			return err
 		}
 		if rows > commandsAnHour {
-			_, err = s.storeSum(ctx, tx, sum{row: last, since: e.At, last: e, fresh: 1})
+			_, err = tx.ExecContext(ctx, `update audit set count = count + 1, last_at = $2, target = $3, detail = $4, remote = $5 where id = $1`,
+				last, e.At.UnixMilli(), s.clean(e.Target), s.clean(e.Detail), s.clean(e.Remote))
 			return err
 		}
-		_, err = s.insertEntry(ctx, tx, e)
-		return err
+		return s.insertEntry(ctx, tx, e)
 	})
 }
 
@@ -195,39 +196,28 @@ func (s *Service) storeSums(ctx context.Context) error {
 	if len(sums) == 0 {
 		return nil
 	}
-	rows := map[*tallied]int64{}
 	err := s.inTx(ctx, "store sums of the audit log", func(tx *db.Tx) error {
-		clear(rows)
-		for k, sum := range sums {
-			row, err := s.storeSum(ctx, tx, sum)
-			if err != nil {
+		for _, sum := range sums {
+			if err := s.storeSum(ctx, tx, sum); err != nil {
 				return err
 			}
-			rows[k] = row
 		}
 		return nil
 	})
 	if err == nil {
-		stored(rows)
+		stored()
 	}
 	return err
 }
 
-func (s *Service) storeSum(ctx context.Context, tx *db.Tx, sum sum) (row int64, err error) {
+func (s *Service) storeSum(ctx context.Context, tx *db.Tx, sum sum) error {
 	e := sum.last
-	if sum.row != 0 {
-		done, err := tx.ExecContext(ctx, `update audit set count = count + $2, last_at = $3, target = $4, detail = $5, remote = $6 where id = $1`,
-			sum.row, sum.fresh, e.At.UnixMilli(), s.clean(e.Target), s.clean(e.Detail), s.clean(e.Remote))
-		if err != nil {
-			return 0, err
-		}
-		if n, err := done.RowsAffected(); err != nil || n > 0 {
-			return sum.row, err
-		}
-	}
-	e.Count, e.LastAt = sum.fresh, e.At
-	e.At = sum.since
-	return s.insertEntry(ctx, tx, e)
+	_, err := tx.ExecContext(ctx, `insert into audit (at, last_at, count, class, actor, kind, action, target, outcome, detail, remote, sum_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (sum_id) where sum_id is not null do update set
+			count = excluded.count, last_at = excluded.last_at, target = excluded.target, detail = excluded.detail, remote = excluded.remote`,
+		sum.since.UnixMilli(), e.At.UnixMilli(), sum.count, e.class(), s.clean(e.Actor), e.Kind, s.clean(e.Action), s.clean(e.Target), e.Outcome,
+		s.clean(e.Detail), s.clean(e.Remote), sum.id)
+	return err
 }
 
 // keepTally stores the sums until ctx ends.

@@ -214,6 +214,10 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 // holds tells whether the attempt still has its end before it. It is false when an earlier try did commit after all, and
 // errSuperseded when the job was given to another worker.
 func (a *attempt) holds(ctx context.Context, tx *db.Tx) (bool, error) {
+	held := a.stillHolds(ctx, tx) // first: it waits for an earlier try that is still being committed
+	if held != nil && !errors.Is(held, errSuperseded) {
+		return false, held
+	}
 	var ended sql.NullInt64
 	var outcome string
 	err := tx.QueryRowContext(ctx, `select ended_ms, outcome from run where id = $1`, a.runID).Scan(&ended, &outcome)
@@ -223,7 +227,7 @@ func (a *attempt) holds(ctx context.Context, tx *db.Tx) (bool, error) {
 	if ended.Valid && outcome != "lost" {
 		return false, nil
 	}
-	return true, a.stillHolds(ctx, tx)
+	return true, held
 }
 
 // stillHolds keeps the job as it is until the transaction ends, or returns errSuperseded when it is not this attempt's any

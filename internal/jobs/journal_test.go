@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
@@ -196,5 +199,68 @@ func TestAllLinesAreThereWhenARunHasEnded(t *testing.T) {
 			}
 			return len(short) == 40
 		})
+	})
+}
+
+// An attempt whose start, lines, usage, children and end are all committed without an answer, in the journal and by itself, is there once.
+func TestAttemptsAreWrittenOnceThoughAnswersAreLost(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		const n = 5
+		d.LoseCommits("run", 0, 0)
+		s := startWith(t, Options{
+			DB: d.DB, Fleet: fleetOf(t, agents(sh("parent", "true", "concurrency: 5", "max_attempts: 1"), sh("child", "true"))),
+			Run: func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+				now := time.Now()
+				result := agent.Result{Started: now, Ended: now}
+				if a.Spec.Name == "parent" {
+					for i := range 3 {
+						a.OnLine(agent.Line{At: now, Level: "info", Msg: strconv.Itoa(i), HasMsg: true, Usage: &agent.Usage{InputTokens: 1, CostUSD: 0.5}})
+					}
+					result.Enqueue = []agent.EnqueueRequest{{Agent: "child"}, {Agent: "child"}}
+				}
+				return result, nil
+			},
+		})
+		d.LoseCommits("run", 4, 50*time.Millisecond)
+		for range n {
+			enqueue(t, s, "parent")
+		}
+		until(t, "all are done", func() bool { return d.ToLose() == 0 && completed(t, s) == 3*n })
+		d.LoseCommits("run", 0, 0)
+		if got := one[string](t, s, `select (select count(*) from river_job) || ' jobs ' || (select count(*) from run) || ' runs ' ||
+					(select count(*) from run where outcome = 'ok') || ' ok ' || (select count(*) from run_log) || ' lines ' ||
+					(select sum(input_tokens) from run) || ' tokens'`); got != "15 jobs 15 runs 15 ok 15 lines 15 tokens" {
+			t.Error(got)
+		}
+		until(t, "all is summed up", func() bool {
+			return one[int](t, s, `select coalesce(sum(ok), 0) from rollup where step_s = 60 and agent = ''`) == 3*n
+		})
+		if tokens := one[int](t, s, `select sum(input_tokens) from rollup where step_s = 60 and agent = ''`); tokens != 3*n {
+			t.Errorf("%d tokens in the sums", tokens)
+		}
+	})
+}
+
+// The start of a run that the journal does not write, and the end of one that is still being committed when it is tried again.
+func TestAnAttemptFindsItselfWritten(t *testing.T) {
+	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+		s := startWith(t, Options{DB: d.DB, Fleet: fleetOf(t, agents(sh("agent0", "true")))})
+		client := clientID(s.Worker(), 9)
+		job := insertRunning(t, s, client)
+		a := &attempt{
+			worker: &worker{service: s, spec: s.Fleet().Agent("agent0"), client: client},
+			job:    &river.Job[jobArgs]{JobRow: &rivertype.JobRow{ID: job, Attempt: 2, MaxAttempts: 3, Queue: "gone", ScheduledAt: time.Now()}},
+		}
+		d.LoseCommits("run", 1, 100*time.Millisecond)
+		if err := a.recordNow(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := one[int](t, s, `select count(*) from run where job_id = $1`, job); n != 1 || d.ToLose() != 0 {
+			t.Errorf("%d runs of one attempt", n)
+		}
+		d.LoseCommits("run", 1, 300*time.Millisecond)
+		if err := a.conclude(&ending{outcome: "ok", ended: time.Now()}, nil, nil); err != nil || d.ToLose() != 0 {
+			t.Errorf("the end of an attempt: %v", err)
+		}
 	})
 }

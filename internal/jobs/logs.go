@@ -75,12 +75,14 @@ type runLog struct {
 
 	progress  *float64
 	message   string
-	usage     agent.Usage // since the last write
+	usage     agent.Usage // of the whole run
 	changed   bool        // progress, message or usage
 	unwritten bool        // its run has no row yet
 	spoke     bool        // it said anything at all
-	underWay  *runLog     // the part that is being written
-	leaveOut  bool        // of the part that is being written: its lines of the tail are too much already
+	underWay  *runLog     // the part that is being written, or in doubt
+	doubt     bool        // the write of that part failed: it is to be written again as it is, or may be written after all
+	leaveOut  bool        // of that part: its lines of the tail are too much already
+	again     bool        // this is a part that was in doubt
 }
 
 type logged struct {
@@ -97,7 +99,8 @@ func (s *size) sub(o size) { s.lines, s.bytes = s.lines-o.lines, s.bytes-o.bytes
 
 // rows is what of a run is in the database.
 type rows struct {
-	first, head int64     // ids of the first line, and of the last of the head; 0 when there is none
+	first, head int64     // ids of the first line, or of the gap before it, and of the last of the head; 0 when there is none
+	last        int64     // id of the last line
 	tail        []segment // in order
 	deleteTo    int64     // those of the tail up to this id are to be deleted
 }
@@ -217,15 +220,26 @@ func (r *runLog) dropOldest(noRoom bool) (bytes int) {
 	if underWay && (noRoom || len(written) == 0) {
 		r.leaveOut = true
 		gone.add(sizeOf(r.underWay.tail))
+		if r.doubt {
+			bytes += r.forget()
+		}
 	}
 	if noRoom || len(written) == 0 && !underWay {
 		oldest := r.tail[0].size()
-		r.tail, bytes = r.tail[1:], oldest.bytes
+		r.tail = r.tail[1:]
+		bytes += oldest.bytes
 		gone.add(oldest)
 	}
 	r.tailSize.sub(gone)
 	r.left.add(gone)
 	r.leftNews = true
+	return bytes
+}
+
+// forget drops the lines of a part in doubt that are left out, and returns how many bytes of these waited.
+func (r *runLog) forget() (bytes int) {
+	bytes = sizeOf(r.underWay.tail).bytes
+	r.underWay.tail = nil
 	return bytes
 }
 
@@ -236,7 +250,17 @@ func sizeOf(lines []logged) (all size) {
 	return all
 }
 
-func (r *runLog) hasNews() bool { return len(r.head)+len(r.tail) > 0 || r.changed || r.leftNews }
+func (r *runLog) hasNews() bool {
+	return len(r.head)+len(r.tail) > 0 || r.changed || r.leftNews || r.doubt
+}
+
+// waits is how many bytes wait to be written.
+func (r *runLog) waits() (bytes int) {
+	if r.underWay != nil {
+		bytes = r.underWay.waits()
+	}
+	return bytes + sizeOf(r.head).bytes + sizeOf(r.tail).bytes
+}
 
 // close takes a run out of the book and returns what is not written yet, for the transaction that ends the run. What is being
 // written comes first: nothing of a run is to appear after its end.
@@ -247,11 +271,11 @@ func (b *logBook) close(run int64) *runLog {
 	if r == nil {
 		return nil
 	}
-	for r.underWay != nil {
+	for r.underWay != nil && !r.doubt {
 		b.settled.Wait()
 	}
 	delete(b.runs, run)
-	b.waiting -= sizeOf(r.head).bytes + sizeOf(r.tail).bytes
+	b.waiting -= r.waits()
 	b.settled.Broadcast()
 	return r
 }
@@ -264,7 +288,7 @@ func (b *logBook) reopen(run int64, r *runLog) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.runs[run] = r
-	b.waiting += sizeOf(r.head).bytes + sizeOf(r.tail).bytes
+	b.waiting += r.waits()
 }
 
 // run writes until the service stops tending.
@@ -363,18 +387,28 @@ func (b *logBook) take() (batch []*runLog, more bool) {
 			b.next = run
 			return batch, true
 		}
-		part := *r
-		room := size{linesOfRunAtOnce, bytesOfRunAtOnce}
-		part.head, r.head = split(r.head, &room)
-		part.tail, r.tail = split(r.tail, &room)
-		headWaits := len(r.head) > 0 // then there is no room for the tail either, and the gap between them waits too
-		part.leftNews, r.leftNews = r.leftNews && !headWaits, r.leftNews && headWaits
-		batch = append(batch, &part)
-		r.usage, r.changed, r.underWay, r.leaveOut = agent.Usage{}, false, &part, false
+		part := r.part()
+		batch = append(batch, part)
 		lines += len(part.head) + len(part.tail)
 		more = more || r.hasNews()
 	}
 	return batch, more
+}
+
+// part takes what is to be written next: the part in doubt, before anything that came since.
+func (r *runLog) part() *runLog {
+	if r.doubt {
+		r.doubt = false
+		return r.underWay
+	}
+	part := *r
+	room := size{linesOfRunAtOnce, bytesOfRunAtOnce}
+	part.head, r.head = split(r.head, &room)
+	part.tail, r.tail = split(r.tail, &room)
+	headWaits := len(r.head) > 0 // then there is no room for the tail either, and the gap between them waits too
+	part.leftNews, r.leftNews = r.leftNews && !headWaits, r.leftNews && headWaits
+	r.changed, r.underWay, r.leaveOut = false, &part, false
+	return &part
 }
 
 // split takes as many lines as there is room for, and that room.
@@ -386,7 +420,8 @@ func split(lines []logged, room *size) (first, rest []logged) {
 	return lines[:n:n], lines[n:]
 }
 
-// settle is the end of a write. What could not be written is put in front of what came since.
+// settle is the end of a write. What a write that failed was to write stays as it is and is written first the next time, which looks
+// whether it is there: when the connection breaks during the commit, nobody can tell.
 func (b *logBook) settle(batch []*runLog, written []rows, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -394,23 +429,15 @@ func (b *logBook) settle(batch []*runLog, written []rows, err error) {
 	b.failing = err != nil
 	for i, part := range batch {
 		r := b.runs[part.runID]
-		r.underWay = nil
-		size := sizeOf(part.head).bytes + sizeOf(part.tail).bytes
-		if err == nil {
-			b.waiting -= size
-			r.wrote(part, written[i])
+		if err != nil {
+			r.doubt, part.again = true, true
+			if r.leaveOut {
+				b.waiting -= r.forget()
+			}
 			continue
 		}
-		if r.leaveOut { // they are counted as such
-			b.waiting -= sizeOf(part.tail).bytes
-			part.tail = nil
-		}
-		r.head = slices.Concat(part.head, r.head)
-		r.tail = slices.Concat(part.tail, r.tail)
-		r.usage.InputTokens += part.usage.InputTokens
-		r.usage.OutputTokens += part.usage.OutputTokens
-		r.usage.CostUSD += part.usage.CostUSD
-		r.changed, r.leftNews = true, r.leftNews || part.leftNews
+		b.waiting -= part.waits()
+		r.wrote(part, written[i])
 	}
 }
 
@@ -426,81 +453,137 @@ func (r *runLog) wrote(part *runLog, now rows) {
 	r.written = now
 	r.written.tail = slices.DeleteFunc(now.tail, func(s segment) bool { return s.last <= deleteTo })
 	r.written.deleteTo = deleteTo
-	r.leaveOut = false
+	r.underWay, r.doubt, r.leaveOut = nil, false, false
 }
 
-// write puts the lines and the latest state into the database, and returns what of the run is there then. It changes nothing else:
-// it may be tried again.
+// write puts the lines and the latest state into the database, and returns what of the run is there then. It changes nothing else,
+// and what a try before has written after all it does not write again: it may be tried again.
 func (r *runLog) write(ctx context.Context, tx *db.Tx) (rows, error) {
-	now := rows{first: r.written.first, head: r.written.head, tail: slices.Clone(r.written.tail)}
-	head, err := r.insert(ctx, tx, r.head, &now.first)
+	if r.doubt {
+		now, err := r.underWay.write(ctx, tx)
+		if err != nil {
+			return now, err
+		}
+		rest := *r
+		rest.wrote(r.underWay, now)
+		return rest.write(ctx, tx)
+	}
+	now := r.written
+	now.tail = slices.Clone(r.written.tail)
+	there, gap, err := r.find(ctx, tx)
+	if err != nil {
+		return now, err
+	}
+	found := len(there) > 0
+	head, err := r.insert(ctx, tx, r.head, &there, &now)
 	if err != nil {
 		return now, err
 	}
 	if len(head) > 0 {
-		now.head = head[len(head)-1].last
+		now.head = now.last
 	}
-	if r.leftNews {
-		if err := r.writeGap(ctx, tx, now.head); err != nil {
+	if r.leftNews && !found {
+		if gap, err = r.writeGap(ctx, tx, now.head); err != nil {
 			return now, err
 		}
 	}
-	tail, err := r.insert(ctx, tx, r.tail, &now.first)
+	if now.head == 0 && gap > 0 {
+		now.first = gap
+	}
+	tail, err := r.insert(ctx, tx, r.tail, &there, &now)
 	if err != nil {
 		return now, err
 	}
 	now.tail = append(now.tail, tail...)
-	if !r.changed && len(r.head)+len(r.tail) == 0 {
+	if n := len(there); n > 0 { // lines that were left out since
+		now.last = there[n-1]
+		now.tail = append(now.tail, segment{last: now.last})
+	}
+	if !r.changed && len(r.head)+len(r.tail) == 0 && now.first == r.written.first {
 		return now, nil
 	}
-	_, err = tx.ExecContext(ctx, `update run set progress = $2, message = $3, input_tokens = input_tokens + $4,
-		output_tokens = output_tokens + $5, cost_usd = cost_usd + $6, first_log = coalesce(first_log, $7) where id = $1`,
-		r.runID, r.progress, nullable(r.message), r.usage.InputTokens, r.usage.OutputTokens, r.usage.CostUSD, sql.NullInt64{Int64: now.first, Valid: now.first > 0})
+	_, err = tx.ExecContext(ctx, `update run set progress = $2, message = $3, input_tokens = $4, output_tokens = $5, cost_usd = $6, first_log = $7
+		where id = $1`, r.runID, r.progress, nullable(r.message), r.usage.InputTokens, r.usage.OutputTokens, r.usage.CostUSD,
+		sql.NullInt64{Int64: now.first, Valid: now.first > 0})
 	return now, err
 }
 
-// insert writes lines and returns them as segments. First gets the id of the first line of the run, if that is among them.
-func (r *runLog) insert(ctx context.Context, tx *db.Tx, lines []logged, first *int64) (all []segment, err error) {
+// find returns the ids of the lines of a part, and that of the gap, if a try before has written them after all. It waits for one
+// that is still being committed.
+func (r *runLog) find(ctx context.Context, tx *db.Tx) (there []int64, gap int64, err error) {
+	if !r.again {
+		return nil, 0, nil
+	}
+	if _, err := tx.ExecContext(ctx, `update run set message = message where id = $1`, r.runID); err != nil {
+		return nil, 0, err
+	}
+	rows, err := tx.QueryContext(ctx, `select id, left_lines is not null from run_log where run_id = $1 and id > $2 order by id`, r.runID, r.written.head)
+	_, err = Collect(rows, err, func(rows *sql.Rows) (none struct{}, err error) {
+		var id int64
+		var isGap bool
+		err = rows.Scan(&id, &isGap)
+		switch {
+		case isGap:
+			gap = id
+		case id > r.written.last:
+			there = append(there, id)
+		}
+		return none, err
+	})
+	if err != nil || len(there) == 0 {
+		return nil, 0, err
+	}
+	if missing := len(r.head) + len(r.tail) - len(there); missing > 0 { // the oldest were deleted since
+		there = slices.Concat(slices.Repeat(there[:1], missing), there)
+	}
+	return there, gap, nil
+}
+
+// insert writes lines, unless their ids are there, and returns them as segments.
+func (r *runLog) insert(ctx context.Context, tx *db.Tx, lines []logged, there *[]int64, now *rows) (all []segment, err error) {
 	for len(lines) > 0 {
 		var chunk []logged
 		chunk, lines = split(lines, &size{linesAtOnce, bytesAtOnce})
-		args := make([]any, 0, 6*len(chunk))
-		for _, l := range chunk {
-			args = append(args, r.runID, r.jobID, r.agent, l.at.UnixMilli(), l.level, l.msg)
-		}
-		rows, err := tx.QueryContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) values `+tuples(len(chunk), 6)+` returning id`, args...)
-		ids, err := Collect(rows, err, scanID)
-		if err != nil {
+		var ids []int64
+		if len(*there) > 0 {
+			ids, *there = (*there)[:len(chunk)], (*there)[len(chunk):]
+		} else if ids, err = r.insertChunk(ctx, tx, chunk); err != nil {
 			return nil, err
 		}
-		if *first == 0 {
-			*first = slices.Min(ids)
+		if now.first == 0 {
+			now.first = slices.Min(ids)
 		}
-		all = append(all, segment{slices.Max(ids), sizeOf(chunk)})
+		now.last = slices.Max(ids)
+		all = append(all, segment{now.last, sizeOf(chunk)})
 	}
 	return all, nil
 }
 
-// writeGap deletes the lines that are too much, and puts one in their place that tells how many are missing. If older lines of the
-// tail are left, it has the id of the last that was deleted, else one of its own: so those who follow the log see it.
-func (r *runLog) writeGap(ctx context.Context, tx *db.Tx, head int64) error {
-	deleteTo, id := int64(math.MaxInt64), any(nil)
-	columns, values := "", ""
-	if len(r.written.tail) > 0 {
-		deleteTo, id = r.written.deleteTo, r.written.deleteTo
-		columns, values = ", id", ", $8"
+func (r *runLog) insertChunk(ctx context.Context, tx *db.Tx, lines []logged) (ids []int64, err error) {
+	args := make([]any, 0, 6*len(lines))
+	for _, l := range lines {
+		args = append(args, r.runID, r.jobID, r.agent, l.at.UnixMilli(), l.level, l.msg)
 	}
-	_, err := tx.ExecContext(ctx, `delete from run_log where run_id = $1 and id > $2 and id <= $3`, r.runID, head, deleteTo)
-	if err != nil {
-		return err
-	}
+	rows, err := tx.QueryContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) values `+tuples(len(lines), 6)+` returning id`, args...)
+	return Collect(rows, err, scanID)
+}
+
+// writeGap deletes the lines that are too much, and puts one in their place that tells how many are missing, whose id it returns. If
+// older lines of the tail are left, that is the id of the last that was deleted, else one of its own: so those who follow the log see it.
+func (r *runLog) writeGap(ctx context.Context, tx *db.Tx, head int64) (id int64, err error) {
 	args := []any{r.runID, r.jobID, r.agent, time.Now().UnixMilli(), r.gapText(), r.left.lines, r.leftBytes()}
-	if id != nil {
-		args = append(args, id)
+	deleteTo, columns, values := int64(math.MaxInt64), "", ""
+	if len(r.written.tail) > 0 {
+		deleteTo, columns, values = r.written.deleteTo, ", id", ", $8"
+		args = append(args, deleteTo)
 	}
-	_, err = tx.ExecContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg, left_lines, left_bytes`+columns+`)
-		values ($1, $2, $3, $4, 'warn', $5, $6, $7`+values+`)`, args...)
-	return err
+	_, err = tx.ExecContext(ctx, `delete from run_log where run_id = $1 and id > $2 and id <= $3`, r.runID, head, deleteTo)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.QueryRowContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg, left_lines, left_bytes`+columns+`)
+		values ($1, $2, $3, $4, 'warn', $5, $6, $7`+values+`) returning id`, args...).Scan(&id)
+	return id, err
 }
 
 func (r *runLog) leftBytes() int { return r.left.bytes - r.left.lines*lineCost }

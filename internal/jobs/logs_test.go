@@ -306,7 +306,7 @@ func TestLinesWaitForTheDatabase(t *testing.T) {
 		}
 		<-say(221, 500) // nobody waits for a database that cannot be written
 		d.Mend()
-		until(t, "the lines are written", func() bool { return flush() == nil })
+		until(t, "the lines are written", func() bool { return flush() == nil && s.logs.waiting == 0 })
 		var lines []LogLine
 		until(t, "the lines can be read", func() bool {
 			var err error
@@ -316,6 +316,146 @@ func TestLinesWaitForTheDatabase(t *testing.T) {
 		if len(lines) < 50 || lines[9].Msg != "line 00010" || lines[10].Gap == nil || lines[len(lines)-1].Msg != "line 00500" ||
 			int(*lines[10].Gap.Lines) != 500-len(lines)+1 || !strings.Contains(lines[10].Msg, "could not be written") {
 			t.Errorf("%d lines, %+v", len(lines), lines)
+		}
+	})
+}
+
+// Whoever loses the connection during a commit cannot know whether it was done. What is then written again is there once: lines, with
+// the ids that followers have seen, usage, and gaps.
+func TestALogIsWrittenOnceThoughAnswersAreLost(t *testing.T) {
+	limits := logLimits{headLines: 10, headBytes: 1 << 20, lines: 100, bytes: 1 << 20, waiting: 1 << 20}
+	for name, test := range map[string]struct {
+		before int           // lines written before
+		said   int           // lines of the write whose answer is lost
+		lost   int           // how many answers in a row are lost
+		goesOn time.Duration // of the commit
+		after  int           // lines said while it is in doubt
+		full   bool          // there is no room for lines that wait
+		ends   bool          // the next write is that of the end of the run
+	}{
+		"the beginning":               {said: 5, lost: 1, after: 3},
+		"beginning and end":           {before: 3, said: 30, lost: 1, after: 3},
+		"again and again":             {before: 3, said: 30, lost: 3, after: 3},
+		"while it is committed":       {before: 3, said: 10, lost: 1, goesOn: 200 * time.Millisecond, after: 3},
+		"nothing follows":             {said: 30, lost: 1},
+		"too much follows":            {said: 50, lost: 1, after: 200},
+		"too much is written":         {before: 30, said: 200, lost: 1, after: 30},
+		"too much, and then too much": {before: 90, said: 90, lost: 2, after: 190},
+		"before the end":              {before: 30, said: 30, lost: 1, after: 5, ends: true},
+		"too much before the end":     {before: 30, said: 90, lost: 1, after: 90, ends: true},
+		"committed at the end":        {said: 10, lost: 1, goesOn: 200 * time.Millisecond, after: 5, ends: true},
+		"no room":                     {before: 30, said: 30, lost: 1, after: 50, full: true},
+		"no room at the end":          {before: 30, said: 30, lost: 1, after: 50, full: true, ends: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
+				s := newService(t, d.DB, "", fleetOf(t, agents(sh("agent0", "true"))))
+				runOfTests(t, s, limits)
+				said := 0
+				say := func(lines int) {
+					for range lines {
+						said++
+						s.logs.add(1, agent.Line{
+							At: time.Now(), Level: "info", Msg: fmt.Sprintf("%04d", said), HasMsg: true,
+							Usage: &agent.Usage{InputTokens: 1, OutputTokens: 2, CostUSD: 0.5},
+						})
+					}
+				}
+				say(test.before)
+				if err := s.logs.flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				say(test.said)
+				d.LoseCommits("run", test.lost, test.goesOn)
+				for first := true; first || d.ToLose() > 0; first = false {
+					if err := s.logs.flush(t.Context()); (err == nil) == (d.Kind == db.Postgres) {
+						t.Fatalf("the answer to a commit: %v", err)
+					}
+				}
+				seen, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if test.full && s.logs.failing { // else they would wait for room
+					s.logs.limits.waiting = 1
+				}
+				say(test.after)
+				if test.ends {
+					rest := s.logs.close(1)
+					err := s.inTx(t.Context(), func(tx *db.Tx) error { _, err := rest.write(t.Context(), tx); return err })
+					if err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					for range 5 {
+						if err := s.logs.flush(t.Context()); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				inOrder(t, s, said, true)
+				for _, l := range seen {
+					if n := one[int](t, s, `select count(*) from run_log where id <> $1 and msg = $2`, l.ID, l.Msg); n != 0 && l.Gap == nil {
+						t.Errorf("line %q is there with another id", l.Msg)
+					}
+				}
+				if n := one[int](t, s, `select count(*) from run_log`); n > limits.lines+1 {
+					t.Errorf("%d lines", n)
+				}
+				var used agent.Usage
+				err = s.db.Read.QueryRowContext(t.Context(), `select input_tokens, output_tokens, cost_usd from run where id = 1`).
+					Scan(&used.InputTokens, &used.OutputTokens, &used.CostUSD)
+				if want := (agent.Usage{InputTokens: int64(said), OutputTokens: 2 * int64(said), CostUSD: float64(said) / 2}); err != nil || used != want {
+					t.Errorf("usage %+v of %+v, %v", used, want, err)
+				}
+				if s.logs.waiting != 0 {
+					t.Errorf("%d bytes still wait", s.logs.waiting)
+				}
+			})
+		})
+	}
+}
+
+// A log whose beginning found no room begins with the gap: nothing was removed before it. Once the gap is deleted for its age, something was.
+func TestALogThatBeginsWithItsGap(t *testing.T) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
+		runOfTests(t, s, logLimits{headLines: 10, headBytes: 1 << 20, lines: 100, bytes: 1 << 20, waiting: 1})
+		s.logs.open(2, 2, "other", true)
+		said := 0
+		say := func(run int64, lines int) {
+			for n := range lines {
+				s.logs.add(run, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprint(said + n + 1), HasMsg: true})
+			}
+		}
+		say(2, 1)
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.logs.flush(gone); err == nil {
+			t.Fatal("it wrote without a database")
+		}
+		s.logs.close(2)
+		s.logs.waiting = 1
+		say(1, 50) // there is no room for any of these
+		said += 50
+		s.logs.limits.waiting = 1 << 20
+		for _, lines := range []int{30, 90, 90} { // the gap grows, and moves behind lines that were written
+			say(1, lines)
+			said += lines
+			for range 3 {
+				if err := s.logs.flush(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			log, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+			if err != nil || log[0].Gap == nil || log[0].Gap.Lines == nil || log[1].Gap != nil || int(*log[0].Gap.Lines)+len(log)-1 != said {
+				t.Fatalf("%d lines of %d, first %+v and %+v, %v", len(log), said, log[0], log[1], err)
+			}
+		}
+		exec1(t, s, `delete from run_log where run_id <> 1 or left_lines is not null`)
+		log, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+		if err != nil || log[0].Gap == nil || log[0].Gap.Lines != nil || log[1].Gap != nil {
+			t.Errorf("the first of %d lines %+v, %v", len(log), log[0], err)
 		}
 	})
 }

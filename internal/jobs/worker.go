@@ -108,18 +108,33 @@ func (a *attempt) record(ctx context.Context) error {
 	if s.journal != nil && s.lately() {
 		return s.journal.begin(ctx, a)
 	}
+	return a.recordNow(ctx)
+}
+
+// recordNow writes the run row at once. One that a try before has written after all, though its answer was lost, it finds by its id.
+func (a *attempt) recordNow(ctx context.Context) error {
+	s := a.service
 	due := a.job.ScheduledAt
+	var id sql.NullInt64 // null on SQLite, where an answer is never lost
+	if s.journal != nil {
+		next, err := s.journal.ids.next(ctx)
+		if err != nil {
+			return err
+		}
+		id = sql.NullInt64{Int64: next, Valid: true}
+	}
 	err := s.persist(ctx, "write the start of a run", func(ctx context.Context) error {
 		if err := s.beatIfLate(ctx); err != nil {
 			return err
 		}
 		a.begun = time.Now()
 		return s.db.Write.QueryRowContext(ctx, `insert into run
-			(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
-			select $1, $2, $3, $4, $5, $6, 'running', $7, $8, $9 where exists (`+s.sql.held(10, 11, 12)+`) returning id`,
+			(id, job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
+			select $13, $1, $2, $3, $4, $5, $6, 'running', $7, $8, $9 where exists (`+s.sql.held(10, 11, 12)+`)
+			on conflict (id) do update set started_ms = excluded.started_ms, wait_ms = excluded.wait_ms returning id`,
 			a.job.ID, a.job.Attempt, a.job.MaxAttempts, a.spec.Name, a.job.Queue, s.id,
 			due.UnixMilli(), a.begun.UnixMilli(), max(a.begun.Sub(due), 0).Milliseconds(),
-			a.job.ID, a.job.Attempt, a.client).Scan(&a.runID)
+			a.job.ID, a.job.Attempt, a.client, id).Scan(&a.runID)
 	})
 	if err == nil {
 		s.logs.open(a.runID, a.job.ID, a.spec.Name, true)

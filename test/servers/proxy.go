@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -22,6 +23,8 @@ type Proxy struct {
 	hung     bool
 	delay    time.Duration
 	most     int          // bytes that the server may send on each connection; 0 is no limit
+	lose     string       // what answers hold that are lost
+	losses   int          // how many are still to be
 	listener net.Listener // nil while cut
 	pairs    map[*pair]struct{}
 	accepted int
@@ -118,6 +121,9 @@ func (p *Proxy) carry(joined *pair, to, from net.Conn) {
 			if _, open := p.pass(joined); !open {
 				return
 			}
+			if p.loses(joined, from, buffer[:n]) {
+				return
+			}
 			some := p.within(joined, from, n)
 			if _, err := to.Write(buffer[:some]); err != nil || some < n {
 				return
@@ -170,6 +176,17 @@ func (p *Proxy) within(joined *pair, from net.Conn, n int) int {
 	return n
 }
 
+// loses tells whether an answer is one that is to be lost.
+func (p *Proxy) loses(joined *pair, from net.Conn, answer []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.losses == 0 || from != joined.server || !bytes.Contains(answer, []byte(p.lose)) {
+		return false
+	}
+	p.losses--
+	return true
+}
+
 // alter changes the state and wakes those who wait for it.
 func (p *Proxy) alter(change func()) {
 	p.mu.Lock()
@@ -207,6 +224,19 @@ func (p *Proxy) CutAnswers(after int) {
 	})
 }
 
+// LoseAnswers breaks a connection instead of passing on an answer that holds a text, for so many answers: the server does what it was
+// asked for, and nobody is told.
+func (p *Proxy) LoseAnswers(text string, times int) {
+	p.alter(func() { p.lose, p.losses = text, times })
+}
+
+// ToLose is how many answers are still to be lost.
+func (p *Proxy) ToLose() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.losses
+}
+
 // Reset breaks the connections there are; new ones are welcome.
 func (p *Proxy) Reset() { p.alter(p.drop) }
 
@@ -231,9 +261,9 @@ func (p *Proxy) drop() {
 	}
 }
 
-// Mend undoes Cut, Hang, Slow and CutAnswers.
+// Mend undoes Cut, Hang, Slow, CutAnswers and LoseAnswers.
 func (p *Proxy) Mend() error {
-	p.alter(func() { p.hung, p.delay, p.most = false, 0, 0 })
+	p.alter(func() { p.hung, p.delay, p.most, p.losses = false, 0, 0, 0 })
 	p.mu.Lock()
 	cut := p.listener == nil && p.stop.Err() == nil
 	p.mu.Unlock()

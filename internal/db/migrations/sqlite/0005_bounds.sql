@@ -70,3 +70,6 @@ alter table run add column later_ms bigint;
 alter table worker add column ahead_ms bigint;
 -- The sums of some of thousands of agents, without reading those of all.
 create index rollup_agent on rollup (step_s, agent, start_s);
+-- A row of the audit log that counts is written again as a whole when it is unknown whether it was written.
+alter table audit add column sum_id text;
+create unique index audit_sum on audit (sum_id) where sum_id is not null;
