@@ -164,7 +164,7 @@ func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lin
 	if limit <= 0 {
 		limit = 500
 	}
-	w := lineWriter{after: after, limit: limit, like: jobs.LogLine{Agent: kind, JobID: job, RunID: run}, clean: s.redact.Attempt(nil)}
+	w := lineWriter{after: after, limit: limit, like: jobs.LogLine{Agent: kind, JobID: job, RunID: run}, clean: s.redact.Attempt(nil, nil)}
 	if left := size.Int64 - int64(len(head.String)+len(tail.String)); left > 0 {
 		first, cut := cutLast(head.String)
 		_, last, _ := strings.Cut(tail.String, "\n") // the first line has lost its beginning
@@ -313,7 +313,7 @@ func (s *Service) readLatest(ctx context.Context) ([]jobs.LogLine, error) {
 				ended = jobs.Time{}
 			}
 			number, _ := strconv.Atoi(attempt.String)
-			w := lineWriter{limit: maxLatest, like: jobs.LogLine{At: ended.Time, Agent: kind, JobID: id, RunID: runOf(id, number)}, clean: s.redact.Attempt(nil)}
+			w := lineWriter{limit: maxLatest, like: jobs.LogLine{At: ended.Time, Agent: kind, JobID: id, RunID: runOf(id, number)}, clean: s.redact.Attempt(nil, nil)}
 			end := text.String
 			if len(end) >= maxLatest { // the first line may have lost its beginning, and its level with it
 				if _, whole, _ := strings.Cut(end, "\n"); whole != "" {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,19 +13,20 @@ import (
 	"github.com/agentos/agentos/internal/redact"
 )
 
-// What an agent got by pass_env it may print; it is written nowhere, and what has the form of a secret is shown nowhere.
+// What an agent got by pass_env, or by its file under the name of a secret, it may print; it is written nowhere, and what has the form of a secret is shown nowhere.
 func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 	t.Setenv("PASSED_SECRET", "hunter2hunter2")
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := fleetOf(t, agents(
 			sh("ok", `echo "with $PASSED_SECRET" >&2; echo "url postgres://u:hunter2hunter3@h" >&2; echo "{ \"ssn\": 1, \"x\": \"$PASSED_SECRET\" }"`, "pass_env: [PASSED_SECRET]"),
 			sh("bad", `echo "it was $PASSED_SECRET and Bearer hunter2-hunter4" >&2; echo "$PASSED_SECRET"; exit 3`, "pass_env: [PASSED_SECRET]", "max_attempts: 1"),
+			sh("own", `echo "with $API_KEY and $CUSTOMER_SSN, not $LIMIT" >&2; echo "$API_KEY"; exit 3`, "env: {API_KEY: hunter2hunter2, CUSTOMER_SSN: hunter2hunter2b, LIMIT: plainvalue}", "max_attempts: 1"),
 		))
 		s := startWith(t, Options{DB: database, Fleet: fleet, Redact: redact.New([]string{"ssn"})})
 		args := json.RawMessage(`{"pin":77665544,"env":[{"name":"API_TOKEN","value":"hunter2hunter5"}],"h":["Authorization","hunter2hunter6"],"customerSsn":"hunter2hunter7"}`)
 		done := enqueueWith(t, s, EnqueueParams{Agent: "ok", Args: args})
-		failed := enqueue(t, s, "bad")
-		shown := []any{untilState(t, s, done.ID, "completed"), untilState(t, s, failed.ID, "discarded"), get(t, s, done.ID)}
+		failed, own := enqueue(t, s, "bad"), enqueue(t, s, "own")
+		shown := []any{untilState(t, s, own.ID, "discarded"), untilState(t, s, done.ID, "completed"), untilState(t, s, failed.ID, "discarded"), get(t, s, done.ID)}
 		for _, f := range []Filter{{}, {Text: "hunter2"}, {States: []string{"discarded"}}} {
 			page, err := s.List(t.Context(), f)
 			if err != nil {
@@ -35,7 +37,7 @@ func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 			}
 			shown = append(shown, page)
 		}
-		for _, id := range []int64{done.ID, failed.ID} {
+		for _, id := range []int64{done.ID, failed.ID, own.ID} {
 			lines, _, err := s.RunLogs(t.Context(), *get(t, s, id).LogRunID, 0, 0)
 			if err != nil || len(lines) == 0 {
 				t.Fatal(lines, err)
@@ -43,7 +45,9 @@ func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 			shown = append(shown, lines)
 		}
 		failures, err := s.Failures(t.Context(), 10)
-		if err != nil || len(failures) != 1 || !strings.Contains(failures[0].Error, "it was [redacted] and Bearer [redacted]") {
+		slices.SortFunc(failures, func(a, b Failure) int { return strings.Compare(a.Agent, b.Agent) })
+		if err != nil || len(failures) != 2 || !strings.Contains(failures[0].Error, "it was [redacted] and Bearer [redacted]") ||
+			!strings.Contains(failures[1].Error, "with [redacted] and [redacted], not plainvalue") {
 			t.Errorf("%+v, %v", failures, err)
 		}
 		text, err := json.Marshal(append(shown, failures))

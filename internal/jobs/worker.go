@@ -145,7 +145,7 @@ func (a *attempt) recordNow(ctx context.Context) error {
 // run runs the agent's process. A panic of ours is the attempt's failure, not the process's end.
 func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 	s := a.service
-	a.said = s.redact.Attempt(a.spec.Passed())
+	a.said = s.redact.Attempt(a.spec.Passed(), a.spec.Env)
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			err = fmt.Errorf("agentos itself failed: %v", recovered)

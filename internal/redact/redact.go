@@ -6,6 +6,7 @@ package redact
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -94,9 +95,17 @@ type Attempt struct {
 	inKey  bool // the lines are those of a private key
 }
 
-// Attempt also takes out values, wherever they stand, if they have at least 8 characters.
-func (r *Rules) Attempt(values []string) *Attempt {
+// Attempt also takes out values, wherever they stand, if they have at least 8 characters: those passed, and those of the variables
+// whose names are of secrets.
+func (r *Rules) Attempt(passed []string, env map[string]string) *Attempt {
 	a := &Attempt{rules: r}
+	values := slices.Clone(passed)
+	for name, value := range env {
+		if s := r.of(name); s == secret || s == counted && !isNumber(value) {
+			values = append(values, value)
+		}
+	}
+	slices.SortFunc(values, func(a, b string) int { return len(b) - len(a) }) // one may be the beginning of another
 	for _, value := range values {
 		a.add(value)
 		if quoted := quote(value); quoted != value { // as it stands in JSON

@@ -124,7 +124,7 @@ func TestOwnNames(t *testing.T) {
 }
 
 func TestAttemptKeepsItsValuesAndKeysToItself(t *testing.T) {
-	a := (*Rules)(nil).Attempt([]string{"short", `the "value"`, "line one\nline two"})
+	a := (*Rules)(nil).Attempt([]string{"short", `the "value"`, "line one\nline two"}, nil)
 	for _, line := range []struct{ in, want string }{
 		{`got the "value"!`, `got [redacted]!`},
 		{`{"x":"the \"value\""}`, `{"x":"[redacted]"}`},
@@ -216,6 +216,18 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q became %d bytes", in, len(out))
 		}
 		(*Rules)(nil).Output(in)
-		(*Rules)(nil).Attempt([]string{in}).Line(in)
+		(*Rules)(nil).Attempt([]string{in}, nil).Line(in)
 	})
+}
+
+// A variable of the agent's file is secret by its name, as everywhere.
+func TestAnAttemptKeepsTheSecretsOfItsVariables(t *testing.T) {
+	env := map[string]string{
+		"API_KEY": "hunter2hunter2", "DB_PASSWORD": "hunter2hunter2-and-more", "customerSsn": "hunter2hunter3", "SESSION_TOKEN": "12345678-x",
+		"MAX_TOKENS": "123456789", "GREETING": "good morning", "PASS": "short",
+	}
+	got := New([]string{"ssn"}).Attempt(nil, env).Line("hunter2hunter2 hunter2hunter2-and-more hunter2hunter3 12345678-x 123456789 good morning short")
+	if want := "[redacted] [redacted] [redacted] [redacted] 123456789 good morning short"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
