@@ -25,7 +25,7 @@ const Script = "prerender.js"
 const patience = 10 * time.Second
 
 // shim is what the script expects of its surroundings, beyond the language.
-const shim = `globalThis.URL = class { constructor(href) { this.href = href; this.pathname = "/"; this.search = "" } }`
+const shim = `globalThis.URL = class { constructor(href) { this.href = href; this.pathname = "/"; this.search = ""; this.searchParams = { get() { return null } } } }`
 
 // Engine draws pages. Each drawing has a JavaScript runtime of its own: it costs a millisecond, and nothing of one drawing,
 // neither memory nor state, reaches the next. An Engine may be used by several goroutines.

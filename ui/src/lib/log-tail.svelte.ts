@@ -2,7 +2,7 @@
 import type { Keyed, LogLine, Maybe } from './types/document'
 
 export const levels = ['debug', 'info', 'warn', 'error'] as const
-export type Level = (typeof levels)[number]
+type Level = (typeof levels)[number]
 
 export class LogTail {
   lines = $state.raw<LogLine[]>([])
@@ -21,15 +21,11 @@ export class LogTail {
 }
 
 /** Lines at or above the level whose message, agent or job number contains the text. */
-export function filterLines(lines: LogLine[], text: string, least: Level): LogLine[] {
+export function filterLines(lines: LogLine[], text: string, least = ''): LogLine[] {
   const wanted = text.trim().toLowerCase()
-  const rank = levels.indexOf(least)
+  const rank = levels.indexOf(least as Level)
   return lines.filter(
     (line) =>
-      levels.indexOf(line.level) >= rank &&
-      (wanted === '' ||
-        line.msg.toLowerCase().includes(wanted) ||
-        line.agent.includes(wanted) ||
-        `#${line.job_id}`.includes(wanted)),
+      levels.indexOf(line.level) >= rank && `${line.msg} ${line.agent} #${line.job_id}`.toLowerCase().includes(wanted),
   )
 }

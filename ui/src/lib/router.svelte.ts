@@ -108,6 +108,19 @@ class Router {
     if (newPage) scrollTo(0, 0)
   }
 
+  /** A parameter of the address; '' when it is not there. */
+  get(name: string): string {
+    return this.url.searchParams.get(name) ?? ''
+  }
+
+  /** Changes a parameter of the address, as a filter does while somebody types. */
+  set(name: string, value: string) {
+    const url = new URL(this.url)
+    url.searchParams.set(name, value)
+    if (!value) url.searchParams.delete(name)
+    this.go(url.href, { replace: true })
+  }
+
   /** Names the visit that is shown: the same again when it is gone back to. */
   get entry(): string {
     return `${history.state?.key ?? ''} ${this.url.search}`

@@ -481,3 +481,32 @@ test("a token is its maker's unless it is made for a service, and the audit log 
   await page.click('label:has-text("Refused")')
   await asked
 })
+
+test('the filter of a log is in the address', async () => {
+  const page = await open('/?level=warn&log=disk')
+  const filter = page.getByRole('searchbox', { name: 'Filter log lines' })
+  expect([await filter.inputValue(), await page.getByLabel('Least level').inputValue()]).toEqual(['disk', 'warn'])
+  await filter.fill('a & b')
+  await page.getByLabel('Least level').selectOption('error')
+  await page.waitForURL('**/?level=error&log=a+%26+b')
+  await page.reload()
+  await page.waitForSelector('h1')
+  expect([await filter.inputValue(), await page.getByLabel('Least level').inputValue()]).toEqual(['a & b', 'error'])
+  await filter.fill('')
+  await page.waitForURL('**/?level=error')
+  expect(await page.getByRole('status').filter({ hasText: 'address' }).count()).toBe(0)
+
+  const job = await open(`/jobs/${jobs().find(({ errors }) => errors.length)!.id}?log=nowhere+to+be+found`)
+  const inJob = job.getByRole('searchbox', { name: 'Filter log lines' })
+  expect(await inJob.inputValue()).toBe('nowhere to be found')
+  await job.getByText('No line fits the filter.').waitFor()
+  await inJob.fill('')
+  await job.waitForURL(/\/jobs\/\d+$/)
+
+  const wrong = await open('/?level=warm&colour=red')
+  await wrong.getByText('level=warm is no level of a log').waitFor()
+  await wrong.getByText('no filters but log and level: it passes over “colour”').waitFor()
+  const workers = await open('/workers?log=x')
+  await workers.getByText('passes over “log”').waitFor()
+  expect(faults).toEqual([])
+})
