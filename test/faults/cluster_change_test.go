@@ -197,6 +197,7 @@ func (s *screen) shows(t *testing.T, job int64) (at time.Time) {
 
 // TestClusterEndsStreamsEverywhere revokes a token, and logs out, through one server while streams are open on all.
 func TestClusterEndsStreamsEverywhere(t *testing.T) {
+	inTurn(t)
 	c := newCluster(t, idleAgent)
 	var slowest [2]time.Duration
 	for range pick(10, 3) {

@@ -16,6 +16,7 @@ const oldestAllowed = 15 * time.Second
 
 // TestClusterLeaderKilled kills whoever leads, again and again, and starts it again.
 func TestClusterLeaderKilled(t *testing.T) {
+	inTurn(t)
 	times := pick(100, 10)
 	st := newStage(t, viewEvery)
 	defer st.close(t)
@@ -41,6 +42,7 @@ func TestClusterLeaderKilled(t *testing.T) {
 
 // TestClusterLeaderPaused stops whoever leads, for so long that others take over, and wakes it again.
 func TestClusterLeaderPaused(t *testing.T) {
+	inTurn(t)
 	times, pause := pick(20, 2), pick(30*time.Second, 6*time.Second)
 	st := newStage(t, viewEvery)
 	defer st.close(t)

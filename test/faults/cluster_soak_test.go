@@ -38,6 +38,7 @@ func soakTime(t *testing.T) time.Duration {
 
 // TestClusterSoak lets a fault happen every minute and counts, half a minute after each, what every process holds.
 func TestClusterSoak(t *testing.T) {
+	inTurn(t)
 	span := soakTime(t)
 	faults := soakList(t)
 	st := newStage(t, 100*time.Millisecond)

@@ -2,17 +2,30 @@
 
 package faults
 
-import (
-	"slices"
-	"testing"
-)
+import "testing"
 
-// TestClusterFaults breaks a whole cluster of three servers, two workers, Postgres and Redis, one way after the other.
+// TestClusterFaults breaks clusters of three servers, two workers, Postgres and Redis, one way after the other: one cluster for each
+// part that breaks.
 func TestClusterFaults(t *testing.T) {
-	faults := slices.Concat(redisFaults(), postgresFaults(), bothFaults(), processFaults())
-	if len(faults) < 40 {
-		t.Errorf("there are only %d faults", len(faults))
+	parts := []struct {
+		name   string
+		faults []clusterFault
+	}{{"redis", redisFaults()}, {"postgres", postgresFaults()}, {"both", bothFaults()}, {"processes", processFaults()}}
+	count := 0
+	for _, part := range parts {
+		count += len(part.faults)
+		t.Run(part.name, func(t *testing.T) {
+			inTurn(t)
+			breakCluster(t, part.faults)
+		})
 	}
+	if count < 40 {
+		t.Errorf("there are only %d faults", count)
+	}
+}
+
+func breakCluster(t *testing.T, faults []clusterFault) {
+	t.Helper()
 	var st *stage
 	defer func() {
 		if st != nil {
