@@ -59,9 +59,10 @@ func TestWorkerIDsAreOurs(t *testing.T) {
 	}
 }
 
-// What a worker that is gone has left running holds its lock: its jobs are given to nobody else on this host meanwhile.
+// What a worker that is gone has left running holds its lock: its jobs are given to nobody else on this host meanwhile. One database
+// after the other: a program that the other test starts holds the lock too, for the moment before its exec.
 func TestAWorkerIsNotDeadWhileItsAttemptsLive(t *testing.T) {
-	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := newService(t, database, dir, fleetOf(t, agents(sh("one", "true"))))
 		gone := exec.Command("true")
