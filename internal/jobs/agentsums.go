@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,15 +22,21 @@ const (
 
 // partSums are of those agents that were asked for; they are not to be changed.
 type partSums struct {
-	mark     partMark
-	of       map[string]bool
-	byAgent  map[string]*sums
-	byMinute map[agentMinute]endedCount // of parts by minutes
+	mark    partMark
+	of      map[string]bool
+	byAgent map[string]*packedSums
+	spark   map[string][]endedCount // of parts by minutes: what ended in each SparkStep, from the one in which the part begins
 }
 
-type agentMinute struct {
-	agent string
-	start int64 // seconds
+// packedSums are sums as they are kept.
+type packedSums struct {
+	tallies
+	run, wait packedHistogram
+}
+
+func (p *packedSums) addTo(s *sums) error {
+	s.addTallies(p.tallies)
+	return errors.Join(s.run.addPacked(&p.run), s.wait.addPacked(&p.wait))
 }
 
 type endedCount struct{ ok, failed int64 }
@@ -59,7 +66,14 @@ func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[strin
 		}
 	}
 	hour, day = slices.Concat(hour, newest), slices.Concat(day, newestOfDay)
-	hours, days := addUp(read, hour, stats), addUp(read, day, stats)
+	hours, err := addUp(read, hour, stats)
+	if err != nil {
+		return err
+	}
+	days, err := addUp(read, day, stats)
+	if err != nil {
+		return err
+	}
 	recorded, err := r.recordedSince(ctx)
 	if err != nil {
 		return err
@@ -88,16 +102,18 @@ func cut(edge int64, parts ...part) (settled, newest []part) {
 	return settled, newest
 }
 
-func addUp(read map[part]partSums, parts []part, stats map[string]*AgentStats) map[string]*sums {
+func addUp(read map[part]partSums, parts []part, stats map[string]*AgentStats) (map[string]*sums, error) {
 	all := map[string]*sums{}
 	for _, p := range parts {
 		for name := range stats {
-			if s := read[p].byAgent[name]; s != nil {
-				sumsOf(all, name).addSums(s)
+			if packed := read[p].byAgent[name]; packed != nil {
+				if err := packed.addTo(sumsOf(all, name)); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
-	return all
+	return all, nil
 }
 
 // fillSparks counts what ended in minutes of these parts in small buckets.
@@ -107,11 +123,14 @@ func fillSparks(stats map[string]*AgentStats, start int64, recorded time.Time, r
 		a.SparkOK, a.SparkFailed = newCounts(sparkBuckets, start, SparkStep, recorded), newCounts(sparkBuckets, start, SparkStep, recorded)
 	}
 	for _, p := range parts {
-		for of, n := range read[p].byMinute {
-			if a := stats[of.agent]; a != nil && of.start >= start {
-				i := (of.start - start) / SparkStep
-				a.SparkOK.add(i, n.ok)
-				a.SparkFailed.add(i, n.failed)
+		first := (floorTo(p.from, SparkStep) - start) / SparkStep
+		for name, counts := range read[p].spark {
+			a := stats[name]
+			for i, n := range counts {
+				if at := first + int64(i); a != nil && at >= 0 {
+					a.SparkOK.add(at, n.ok)
+					a.SparkFailed.add(at, n.failed)
+				}
 			}
 		}
 	}
@@ -156,7 +175,7 @@ func (r *Rollups) settledParts(ctx context.Context, parts []part, names []string
 func (p partSums) with(other partSums) partSums {
 	maps.Copy(other.of, p.of)
 	maps.Copy(other.byAgent, p.byAgent)
-	maps.Copy(other.byMinute, p.byMinute)
+	maps.Copy(other.spark, p.spark)
 	return other
 }
 
@@ -194,7 +213,7 @@ func (r *Rollups) marksOf(ctx context.Context, parts []part) ([]partMark, error)
 }
 
 func (r *Rollups) readPart(ctx context.Context, p part, names []string) (partSums, error) {
-	found := partSums{of: map[string]bool{}, byAgent: map[string]*sums{}, byMinute: map[agentMinute]endedCount{}}
+	found := partSums{of: map[string]bool{}, byAgent: map[string]*packedSums{}, spark: map[string][]endedCount{}}
 	for _, name := range names {
 		found.of[name] = true
 	}
@@ -202,17 +221,27 @@ func (r *Rollups) readPart(ctx context.Context, p part, names []string) (partSum
 	d := dialectOf(r.db.Kind)
 	rows, err := r.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from `+d.rollupByAgent+`
 		where step_s = $1 and start_s >= $2 and start_s < $3 and `+d.amongNames, p.step, p.from, p.to, d.names(slices.Values(names)))
+	byAgent := map[string]*sums{}
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		var of agentMinute
+		var name string
+		var start int64
 		var r sumRow
-		if err := rows.Scan(append([]any{&of.agent, &of.start}, r.fields()...)...); err != nil {
+		if err := rows.Scan(append([]any{&name, &start}, r.fields()...)...); err != nil {
 			return struct{}{}, err
 		}
 		if p.step == minuteStep {
-			n := found.byMinute[of]
-			found.byMinute[of] = endedCount{n.ok + r.ok, n.failed + r.failed + r.timeout + r.lost}
+			counts := found.spark[name]
+			if counts == nil {
+				counts = make([]endedCount, (p.to-1)/SparkStep-p.from/SparkStep+1)
+				found.spark[name] = counts
+			}
+			n := &counts[start/SparkStep-p.from/SparkStep]
+			n.ok, n.failed = n.ok+r.ok, n.failed+r.failed+r.timeout+r.lost
 		}
-		return struct{}{}, sumsOf(found.byAgent, of.agent).addRow(&r)
+		return struct{}{}, sumsOf(byAgent, name).addRow(&r)
 	})
+	for name, s := range byAgent {
+		found.byAgent[name] = &packedSums{s.tallies, s.run.pack(), s.wait.pack()}
+	}
 	return found, err
 }

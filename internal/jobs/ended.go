@@ -152,14 +152,7 @@ func (r *Rollups) AgentsSince(ctx context.Context, since time.Time) (map[string]
 }
 
 func (s *sums) addSums(other *sums) {
-	s.ok += other.ok
-	s.failed += other.failed
-	s.timeout += other.timeout
-	s.lost += other.lost
-	s.cancelled += other.cancelled
-	s.usage.InputTokens += other.usage.InputTokens
-	s.usage.OutputTokens += other.usage.OutputTokens
-	s.usage.CostUSD += other.usage.CostUSD
+	s.addTallies(other.tallies)
 	s.run.addAll(&other.run)
 	s.wait.addAll(&other.wait)
 }

@@ -31,9 +31,25 @@ type bucket struct {
 
 // sums of ended attempts.
 type sums struct {
+	tallies
+	run, wait histogram
+}
+
+// tallies count what attempts came to and what they used.
+type tallies struct {
 	ok, failed, timeout, lost, cancelled int64
 	usage                                Usage
-	run, wait                            histogram
+}
+
+func (t *tallies) addTallies(more tallies) {
+	t.ok += more.ok
+	t.failed += more.failed
+	t.timeout += more.timeout
+	t.lost += more.lost
+	t.cancelled += more.cancelled
+	t.usage.InputTokens += more.usage.InputTokens
+	t.usage.OutputTokens += more.usage.OutputTokens
+	t.usage.CostUSD += more.usage.CostUSD
 }
 
 func newSums() *sums { return &sums{run: newHistogram(), wait: newHistogram()} }
@@ -235,10 +251,9 @@ func (s *sums) scan(scan func(...any) error, before ...any) error {
 
 // sumRow is a stored row, its histograms still encoded.
 type sumRow struct {
-	ok, failed, timeout, lost, cancelled int64
-	runMax, waitMax                      int64
-	usage                                Usage
-	run, wait                            []byte
+	tallies
+	runMax, waitMax int64
+	run, wait       []byte
 }
 
 func (r *sumRow) fields() []any {
@@ -249,14 +264,7 @@ func (r *sumRow) fields() []any {
 }
 
 func (s *sums) addRow(r *sumRow) error {
-	s.ok += r.ok
-	s.failed += r.failed
-	s.timeout += r.timeout
-	s.lost += r.lost
-	s.cancelled += r.cancelled
-	s.usage.InputTokens += r.usage.InputTokens
-	s.usage.OutputTokens += r.usage.OutputTokens
-	s.usage.CostUSD += r.usage.CostUSD
+	s.addTallies(r.tallies)
 	return errors.Join(s.run.merge(r.run, r.runMax), s.wait.merge(r.wait, r.waitMax))
 }
 

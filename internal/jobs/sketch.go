@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/DataDog/sketches-go/ddsketch"
@@ -80,4 +81,39 @@ func (h *histogram) addAll(other *histogram) {
 	if err := h.sketch.MergeWith(other.sketch); err == nil {
 		h.max = max(h.max, other.max)
 	}
+}
+
+// packedHistogram is what a histogram holds, in as little memory as that takes: a sketch has room for all bins between its smallest and
+// its largest value, few of which are used.
+type packedHistogram struct {
+	zero float64
+	bins []packedBin
+	max  int64
+}
+
+type packedBin struct {
+	index int32
+	count float32 // exact up to 16 million
+}
+
+func (h *histogram) pack() packedHistogram {
+	p := packedHistogram{zero: h.sketch.GetZeroCount(), max: h.max}
+	h.sketch.GetPositiveValueStore().ForEach(func(index int, count float64) bool {
+		p.bins = append(p.bins, packedBin{int32(index), float32(count)})
+		return false
+	})
+	p.bins = slices.Clip(p.bins)
+	return p
+}
+
+func (h *histogram) addPacked(p *packedHistogram) error {
+	h.max = max(h.max, p.max)
+	into := h.sketch.GetPositiveValueStore()
+	for _, b := range p.bins {
+		into.AddWithCount(int(b.index), float64(b.count))
+	}
+	if p.zero == 0 {
+		return nil
+	}
+	return h.sketch.AddWithCount(0, p.zero)
 }
