@@ -16,7 +16,7 @@ import (
 // What an agent got by pass_env, or by its file under the name of a secret, it may print; it is written nowhere, and what has the form of a secret is shown nowhere.
 func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 	t.Setenv("PASSED_SECRET", "hunter2hunter2")
-	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		fleet := fleetOf(t, agents(
 			sh("ok", `echo "with $PASSED_SECRET" >&2; echo "url postgres://u:hunter2hunter3@h" >&2; echo "{ \"ssn\": 1, \"x\": \"$PASSED_SECRET\" }"`, "pass_env: [PASSED_SECRET]"),
 			sh("bad", `echo "it was $PASSED_SECRET and Bearer hunter2-hunter4" >&2; echo "$PASSED_SECRET"; exit 3`, "pass_env: [PASSED_SECRET]", "max_attempts: 1"),

@@ -51,13 +51,15 @@ func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	EachURL(t, func(t *testing.T, url string) { test(t, OpenURL(t, url)) })
 }
 
-// Together is Each on both at the same time, for tests that wait more than they compute. It returns when both have ended.
+// Together is Each on both at the same time and beside other tests, for those that wait more than they compute. It returns when both
+// have ended.
 func Together(t *testing.T, test func(t *testing.T, d *db.DB)) {
 	t.Helper()
+	t.Parallel()
 	t.Run("on", func(t *testing.T) { // ends when its parallel parts have ended
-		Each(t, func(t *testing.T, d *db.DB) {
-			t.Parallel()
-			test(t, d)
+		EachURL(t, func(t *testing.T, url string) {
+			t.Parallel() // opened when its turn comes: connections are few
+			test(t, OpenURL(t, url))
 		})
 	})
 }
