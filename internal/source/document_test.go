@@ -1,0 +1,192 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/jobs"
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// The sections stand in the document as they always did, byte for byte: with everything that may be there, and with nothing of it.
+func TestSectionsKeepTheirForm(t *testing.T) {
+	var got bytes.Buffer
+	for _, full := range []bool{true, false} {
+		for _, section := range All(fixedDeps(t, full)) {
+			value, err := section.Source.Collect(t.Context())
+			if err != nil {
+				t.Fatal(section.Name, err)
+			}
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(section.Name, err)
+			}
+			if section.Name == "system" {
+				text = measured.ReplaceAll(text, []byte("${1}0"))
+			}
+			fmt.Fprintf(&got, "%s %s\n", section.Path, text)
+		}
+	}
+	golden := filepath.Join("testdata", "sections.txt")
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")); diff != "" {
+		t.Errorf("the sections have another form (-before +now):\n%s", diff)
+	}
+}
+
+// measured are the figures of this host.
+var measured = regexp.MustCompile(`("(?:cpu|memory|disk|cpus|memory_used_bytes|memory_total_bytes|disk_used_bytes|disk_total_bytes|uptime_s|rss_bytes|goroutines|host|scope)":)(?:null|[0-9.e+]+|"[^"]*")`)
+
+// fixedDeps are what sections are measured on that always gives the same: of everything that may be missing all, or nothing.
+func fixedDeps(t *testing.T, full bool) Deps {
+	t.Helper()
+	specs, err := agent.Parse("agentos.yaml", t.TempDir(), []byte(`agents: {one: {command: ["true"], schedule: "@hourly", description: It counts.}, two: {command: ["true"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Deps{
+		Jobs: fixedJobs{full}, DataDir: t.TempDir(), Version: "test", StartedAt: fixedTime,
+		Fleet:    func() Fleet { return Fleet{Fleet: specs, LoadedAt: fixedTime} },
+		Database: func(context.Context) Health { return Health{Status: "ok", Detail: "it answers"} },
+	}
+	d.Cache, d.Warmer = d.Database, d.Database
+	if full {
+		d.Fleet = func() Fleet {
+			return Fleet{Fleet: specs, LoadedAt: fixedTime, Problems: []string{"line 3: no"}, Notes: []string{"a note"}}
+		}
+		d.Cache = func(context.Context) Health { return filled[Health](true) }
+		d.Attached = func() *Attached { return filled[*Attached](true) }
+		d.Links = func() map[string]Health { return map[string]Health{"redis": {Status: "down", Detail: "gone"}} }
+	}
+	return d
+}
+
+var fixedTime = time.Date(2026, 1, 2, 15, 4, 5, 678_000_000, time.UTC)
+
+// filled is a value in which everything is set to something, or nothing is that may be missing.
+func filled[T any](full bool) T {
+	var value T
+	n := 0
+	fill := (func(reflect.Value))(nil)
+	fill = func(v reflect.Value) {
+		n++
+		switch known := v.Addr().Interface().(type) {
+		case *time.Time:
+			*known = fixedTime.Add(time.Duration(n) * time.Minute)
+			return
+		case *jobs.Time:
+			*known = jobs.TimeOf(fixedTime.Add(time.Duration(n) * time.Second))
+			return
+		case *jobs.Counts:
+			*known = jobs.Counts{jobs.NotRecorded, 0, int64(n)}
+			return
+		}
+		switch v.Kind() {
+		case reflect.Pointer:
+			if full {
+				v.Set(reflect.New(v.Type().Elem()))
+				fill(v.Elem())
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				fill(v.Field(i))
+			}
+		case reflect.Slice:
+			if full {
+				v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+				fill(v.Index(0)) // the other one stays as it is
+			}
+		case reflect.String:
+			v.SetString(fmt.Sprintf("text <%d>", n))
+		case reflect.Int, reflect.Int64:
+			v.SetInt(int64(n))
+		case reflect.Float64:
+			v.SetFloat(float64(n) + 0.5)
+		case reflect.Bool:
+			v.SetBool(full)
+		}
+	}
+	fill(reflect.ValueOf(&value).Elem())
+	return value
+}
+
+// fixedJobs are jobs that are always the same.
+type fixedJobs struct{ full bool }
+
+func (j fixedJobs) Queues(context.Context) ([]jobs.Queue, error) {
+	odd := filled[jobs.Queue](j.full)
+	odd.Name, odd.OldestAt = "odd", &jobs.Time{Text: "before <long>"}
+	return []jobs.Queue{filled[jobs.Queue](j.full), odd}, nil
+}
+
+func (j fixedJobs) Workers(context.Context) ([]jobs.Worker, error) {
+	active := filled[jobs.Worker](j.full)
+	active.ID, active.State = "active one", "active"
+	return []jobs.Worker{filled[jobs.Worker](j.full), active}, nil
+}
+
+func (j fixedJobs) Today(context.Context) (jobs.Today, error) {
+	today := filled[jobs.Today](j.full)
+	today.DayStart = time.Date(2026, 1, 2, 0, 0, 0, 0, time.FixedZone("CET", 3600))
+	return today, nil
+}
+
+func (j fixedJobs) Newest(context.Context, int) ([]jobs.Job, error) {
+	odd := filled[jobs.Job](j.full)
+	odd.ID, odd.CreatedAt, odd.FinalizedAt = 10_000, jobs.Time{}, &jobs.Time{}
+	return []jobs.Job{filled[jobs.Job](j.full), odd}, nil
+}
+
+func (j fixedJobs) Running(context.Context, int) ([]jobs.RunningJob, error) {
+	return []jobs.RunningJob{filled[jobs.RunningJob](j.full)}, nil
+}
+
+func (j fixedJobs) Failures(context.Context, int) ([]jobs.Failure, error) {
+	return []jobs.Failure{filled[jobs.Failure](j.full)}, nil
+}
+
+func (j fixedJobs) LatestLogs(context.Context, int) ([]jobs.LogLine, error) {
+	return []jobs.LogLine{filled[jobs.LogLine](j.full)}, nil
+}
+
+func (j fixedJobs) Agents(context.Context) (map[string]*jobs.AgentStats, error) {
+	one := filled[jobs.AgentStats](j.full)
+	return map[string]*jobs.AgentStats{"one": &one}, nil
+}
+
+func (fixedJobs) DescribeAgents(context.Context, map[string]*jobs.AgentStats) error { return nil }
+
+func (fixedJobs) PausedQueues(context.Context) (map[string]*jobs.Time, error) { return nil, nil }
+
+func (j fixedJobs) Windows(context.Context) (hour, day jobs.Window, err error) {
+	return filled[jobs.Window](j.full), filled[jobs.Window](j.full), nil
+}
+
+func (j fixedJobs) Throughput(context.Context, time.Duration, int) (jobs.Series, error) {
+	return filled[jobs.Series](j.full), nil
+}
+
+func (fixedJobs) RollupsCompleteTo(context.Context) (time.Time, error) { return fixedTime, nil }
+
+func (j fixedJobs) NextRun(string) *time.Time { return filled[*time.Time](j.full) }
