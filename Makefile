@@ -62,9 +62,11 @@ verify: ## what is generated equals what is committed
 	cd ui && npm run verify
 	@$(GO) mod tidy -diff || { echo "go.mod is not tidy: run go mod tidy" >&2; exit 1; }
 	@$(GO) run . openapi | diff - openapi.yaml >/dev/null || { echo "openapi.yaml is out of date: run make generate" >&2; exit 1; }
+	@$(GO) test ./internal/document/generate -run TestWhatIsGeneratedIsCommitted -count=1
 
 .PHONY: generate
-generate: ## generate openapi.yaml, its TypeScript types and ui/dist anew
+generate: ## generate openapi.yaml, the document's JSON Schema, the TypeScript types of both and ui/dist anew
+	$(GO) run ./internal/document/generate
 	$(GO) run . openapi > openapi.yaml.new && mv openapi.yaml.new openapi.yaml
 	cd ui && npm run generate && npm run build
 

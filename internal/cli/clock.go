@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
-	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/document"
 )
 
 const (
@@ -69,11 +69,11 @@ func (c *wallClock) look(wall time.Time, passed time.Duration) {
 }
 
 // Health is degraded for a while after the clock jumped.
-func (c *wallClock) Health() source.Health {
+func (c *wallClock) Health() document.Component {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.jump != "" && c.passed < c.jumpEnd {
-		return source.Health{Status: "degraded", Detail: c.jump}
+		return document.Component{Status: document.ComponentDegraded, Detail: c.jump}
 	}
-	return source.Health{Status: "ok", Detail: agent.ZoneName()}
+	return document.Component{Status: document.ComponentOK, Detail: agent.ZoneName()}
 }

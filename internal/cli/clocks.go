@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
-	"github.com/agentos/agentos/internal/source"
 )
 
 // clocks tells of clocks that differ from the database's, by which all ages are reckoned.
@@ -59,12 +59,12 @@ func describeClocks(off map[string]time.Duration, here time.Duration) string {
 }
 
 // Health is degraded while a clock is off; the second result is false when there is nothing to say.
-func (c *clocks) Health() (source.Health, bool) {
+func (c *clocks) Health() (document.Component, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), clocksTimeout)
 	defer cancel()
 	off, here, err := c.read(ctx)
 	if err != nil {
-		return source.Health{}, false // the database says so itself
+		return document.Component{}, false // the database says so itself
 	}
 	text := describeClocks(off, here)
 	c.mu.Lock()
@@ -77,5 +77,5 @@ func (c *clocks) Health() (source.Health, bool) {
 		}
 	}
 	c.told = text
-	return source.Health{Status: "degraded", Detail: text}, text != ""
+	return document.Component{Status: document.ComponentDegraded, Detail: text}, text != ""
 }

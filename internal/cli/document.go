@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -48,11 +49,11 @@ func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, l
 	c := &collector{cache: cache, clock: newWallClock(log)}
 	deps := source.Deps{
 		Jobs: show.jobs, Fleet: show.agents, Attached: show.attached, DataAt: show.dataAt, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
-		Database: func(ctx context.Context) source.Health { return databaseHealth(ctx, database, show.writeError) },
-		Cache:    func(context.Context) source.Health { return cacheHealth(cache, links) },
-		Warmer:   func(context.Context) source.Health { return warmerHealth(c.warmer) },
-		Links: func() map[string]source.Health {
-			healths := map[string]source.Health{"clock": c.clock.Health()}
+		Database: func(ctx context.Context) document.Component { return databaseHealth(ctx, database, show.writeError) },
+		Cache:    func(context.Context) document.Component { return cacheHealth(cache, links) },
+		Warmer:   func(context.Context) document.Component { return warmerHealth(c.warmer) },
+		Links: func() map[string]document.Component {
+			healths := map[string]document.Component{"clock": c.clock.Health()}
 			if show.components != nil {
 				maps.Copy(healths, show.components())
 			}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -17,23 +17,23 @@ const databasePatience = time.Second
 
 // databaseHealth is down when the database cannot be read or hangs, and degraded when it cannot be written: the disk is full, or
 // another process holds its lock.
-func databaseHealth(ctx context.Context, database *db.DB, writeError func() error) source.Health {
+func databaseHealth(ctx context.Context, database *db.DB, writeError func() error) document.Component {
 	ctx, cancel := context.WithTimeoutCause(ctx, databasePatience, fmt.Errorf("no answer within %v", databasePatience))
 	defer cancel()
 	begin := time.Now()
 	if err := database.Ping(ctx); err != nil {
-		return source.Health{Status: "down", Detail: err.Error()}
+		return document.Component{Status: document.ComponentDown, Detail: err.Error()}
 	}
 	if err := writeError(); err != nil {
-		return source.Health{Status: "degraded", Detail: "nothing can be written: " + db.Explain(err).Error()}
+		return document.Component{Status: document.ComponentDegraded, Detail: "nothing can be written: " + db.Explain(err).Error()}
 	}
 	took := float64(time.Since(begin).Microseconds()) / 1000
-	return source.Health{Status: "ok", Detail: database.Describe(), TookMS: &took}
+	return document.Component{Status: document.ComponentOK, Detail: database.Describe(), TookMS: &took}
 }
 
 // cacheHealth is degraded when a tier fails: viewers are served from memory all the same, but a restart would begin
 // without the newest document. Links tell how they fare themselves.
-func cacheHealth(cache *snapshot.Cache, links links) source.Health {
+func cacheHealth(cache *snapshot.Cache, links links) document.Component {
 	stats := cache.Stats()
 	var names, broken []string
 	for _, tier := range stats.Tiers[len(links):] {
@@ -43,13 +43,13 @@ func cacheHealth(cache *snapshot.Cache, links links) source.Health {
 		}
 	}
 	if broken != nil {
-		return source.Health{Status: "degraded", Detail: strings.Join(broken, "; ")}
+		return document.Component{Status: document.ComponentDegraded, Detail: strings.Join(broken, "; ")}
 	}
-	return source.Health{Status: "ok", Detail: "memory, " + strings.Join(names, ", ")}
+	return document.Component{Status: document.ComponentOK, Detail: "memory, " + strings.Join(names, ", ")}
 }
 
 // warmerHealth is degraded when sections fail or when no document could be published lately.
-func warmerHealth(warmer *snapshot.Warmer) source.Health {
+func warmerHealth(warmer *snapshot.Warmer) document.Component {
 	stats := warmer.Stats()
 	failing := 0
 	var slowest float64
@@ -61,9 +61,9 @@ func warmerHealth(warmer *snapshot.Warmer) source.Health {
 	}
 	switch {
 	case stats.Error != "":
-		return source.Health{Status: "degraded", Detail: stats.Error}
+		return document.Component{Status: document.ComponentDegraded, Detail: stats.Error}
 	case failing > 0:
-		return source.Health{Status: "degraded", Detail: fmt.Sprintf("%d of %d sections cannot be collected", failing, len(stats.Sections))}
+		return document.Component{Status: document.ComponentDegraded, Detail: fmt.Sprintf("%d of %d sections cannot be collected", failing, len(stats.Sections))}
 	}
-	return source.Health{Status: "ok", Detail: fmt.Sprintf("%d sections", len(stats.Sections)), TookMS: &slowest}
+	return document.Component{Status: document.ComponentOK, Detail: fmt.Sprintf("%d sections", len(stats.Sections)), TookMS: &slowest}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/snapshot/pgtier"
 	"github.com/agentos/agentos/snapshot/redistier"
@@ -121,7 +121,7 @@ func processName() string {
 
 // linkHealths tell how the links fare. Without one of them viewers are served all the same: through the other, or by each
 // process for itself.
-func linkHealths(cache *snapshot.Cache, group *snapshot.Group) map[string]source.Health {
+func linkHealths(cache *snapshot.Cache, group *snapshot.Group) map[string]document.Component {
 	if group == nil {
 		return nil
 	}
@@ -129,7 +129,7 @@ func linkHealths(cache *snapshot.Cache, group *snapshot.Group) map[string]source
 	for _, tier := range cache.Stats().Tiers {
 		failing[tier.Name] = tier.Error
 	}
-	healths := map[string]source.Health{}
+	healths := map[string]document.Component{}
 	for _, link := range group.Stats().Links {
 		healths[linkTitle(link.Name)] = linkHealth(link, failing[link.Name])
 	}
@@ -145,20 +145,20 @@ func linkTitle(name string) string {
 }
 
 // linkHealth is degraded when a link that answers does not do all: a read-only or full Redis keeps no document.
-func linkHealth(link snapshot.LinkStats, failing string) source.Health {
+func linkHealth(link snapshot.LinkStats, failing string) document.Component {
 	switch {
 	case !link.Up && link.Error != "":
-		return source.Health{Status: "down", Detail: link.Error}
+		return document.Component{Status: document.ComponentDown, Detail: link.Error}
 	case !link.Up:
-		return source.Health{Status: "down", Detail: "no answer"}
+		return document.Component{Status: document.ComponentDown, Detail: "no answer"}
 	case failing != "":
-		return source.Health{Status: "degraded", Detail: failing}
+		return document.Component{Status: document.ComponentDegraded, Detail: failing}
 	case link.Error != "":
-		return source.Health{Status: "degraded", Detail: link.Error}
+		return document.Component{Status: document.ComponentDegraded, Detail: link.Error}
 	case !link.Hears:
-		return source.Health{Status: "degraded", Detail: "what other servers publish is not heard"}
+		return document.Component{Status: document.ComponentDegraded, Detail: "what other servers publish is not heard"}
 	}
-	return source.Health{Status: "ok", Detail: "connected"}
+	return document.Component{Status: document.ComponentOK, Detail: "connected"}
 }
 
 // cutOffPatience bounds the question whether others reach the database.

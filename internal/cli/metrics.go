@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"math"
 	"net/http"
@@ -14,8 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
-	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -160,84 +158,38 @@ func (m *metrics) collectFleet(out chan<- prometheus.Metric) {
 	if current == nil {
 		return
 	}
-	var doc fleetDocument
-	if json.Unmarshal(current.JSON, &doc) != nil {
+	doc, err := document.Parse(current.JSON)
+	if err != nil {
 		return // of another version: it is shown, not counted
 	}
-	doc.collect(out)
-	doc.collectAgents(out)
+	collectDocument(out, doc)
+	collectAgents(out, doc)
 }
 
-// fleetDocument is what is counted of the document.
-type fleetDocument struct {
-	Dashboard struct {
-		Workers *struct {
-			States map[string]int
-			Skew   *float64 `json:"skew_s"`
-		}
-		Queue *struct {
-			Pending, Processing, Parked int64
-
-			Total, Paused int
-			Oldest        *jobs.Time `json:"oldest_at"`
-		}
-		System *struct {
-			Status     string
-			Conditions map[string]struct {
-				Code   string
-				Params struct{ Jobs float64 }
-			}
-			Components map[string]struct{ Status string }
-			Attached   *struct {
-				History struct{ Percent float64 }
-				Behind  *float64 `json:"behind_s"`
-			}
-		}
-	}
-	AgentsWorkers struct {
-		Agents *struct {
-			States map[string]int
-			Items  map[string]agentRuns
-		}
-	} `json:"agents_workers"`
-	Analytics *struct {
-		CompleteTo time.Time `json:"complete_to"`
-		Hour       struct{ Runs, Failed, Cancelled int64 }
-	}
-}
-
-// agentRuns are the ended attempts of an agent.
-type agentRuns struct {
-	Runs      int64      `json:"runs_1h"`
-	Failed    int64      `json:"failed_1h"`
-	Cancelled int64      `json:"cancelled_1h"`
-	LastOK    *time.Time `json:"last_success_at"`
-}
-
-func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
+func collectDocument(out chan<- prometheus.Metric, d *document.Document) {
 	if workers := d.Dashboard.Workers; workers != nil {
 		skew := 0.0
-		if workers.Skew != nil {
-			skew = math.Abs(*workers.Skew)
+		if workers.SkewS != nil {
+			skew = math.Abs(*workers.SkewS)
 		}
 		gauge(out, descSkew, skew)
-		byState(out, descWorkers, workers.States, "active", "draining", "lost")
+		byState(out, descWorkers, workers.States, document.WorkerActive, document.WorkerDraining, document.WorkerLost)
 	}
 	if system := d.Dashboard.System; system != nil {
-		holds := map[string]bool{}
+		holds := map[document.ConditionCode]bool{}
 		for _, c := range system.Conditions {
 			holds[c.Code] = true
 		}
-		for _, code := range source.ConditionCodes {
-			gauge(out, descCondition, oneIf(holds[code]), code)
+		for _, code := range document.ConditionCodes {
+			gauge(out, descCondition, oneIf(holds[code]), string(code))
 		}
-		gauge(out, descHealth, map[string]float64{"healthy": 0, "degraded": 1, "critical": 2}[system.Status])
-		gauge(out, descGaveUp, system.Conditions["gave_up"].Params.Jobs)
+		gauge(out, descHealth, map[document.SystemStatus]float64{document.SystemHealthy: 0, document.SystemDegraded: 1, document.SystemCritical: 2}[system.Status])
+		gauge(out, descGaveUp, system.Conditions[string(document.ConditionGaveUp)].Number("jobs"))
 	}
 	if system := d.Dashboard.System; system != nil && system.Attached != nil {
-		gauge(out, descAttached, oneIf(system.Components["attached"].Status == "ok"))
+		gauge(out, descAttached, oneIf(d.Component("attached").Status == document.ComponentOK))
 		gauge(out, descHistory, system.Attached.History.Percent/100)
-		if behind := system.Attached.Behind; behind != nil {
+		if behind := system.Attached.BehindS; behind != nil {
 			gauge(out, descReplica, *behind)
 		}
 		if d.Analytics != nil {
@@ -250,8 +202,8 @@ func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
 		gauge(out, descParked, float64(queue.Parked))
 		byState(out, descQueues, map[string]int{"paused": queue.Paused, "open": queue.Total - queue.Paused})
 		oldest := 0.0
-		if queue.Oldest != nil && queue.Oldest.Known() {
-			oldest = max(0, time.Since(queue.Oldest.Time).Seconds())
+		if since, known := queue.OldestAt.At(); known {
+			oldest = max(0, time.Since(since).Seconds())
 		}
 		gauge(out, descOldest, oldest)
 	}
@@ -260,47 +212,51 @@ func (d *fleetDocument) collect(out chan<- prometheus.Metric) {
 // otherAgents is the label of those that the document does not list; it is no agent's name.
 const otherAgents = "(other)"
 
+// agentRuns are the ended attempts of an agent in the last hour.
+type agentRuns struct{ all, failed, cancelled int64 }
+
 // collectAgents tells of each agent that the document lists what came of its attempts, and of all others together.
-func (d *fleetDocument) collectAgents(out chan<- prometheus.Metric) {
+func collectAgents(out chan<- prometheus.Metric, d *document.Document) {
 	agents := d.AgentsWorkers.Agents
 	if agents == nil {
 		return
 	}
-	byState(out, descAgents, agents.States, "running", "waiting", "idle", "paused", "failing", "offline")
+	byState(out, descAgents, agents.States, document.AgentStates...)
 	var listed agentRuns
 	for name, a := range agents.Items {
 		if name == otherAgents { // of another program, which may name its jobs as it likes
 			continue
 		}
-		a.collect(out, name)
-		if a.LastOK != nil {
-			gauge(out, descAgentOK, float64(a.LastOK.UnixMilli())/1000, name)
+		runs := agentRuns{a.Runs1h, a.Failed1h, a.Cancelled1h}
+		runs.collect(out, name)
+		if a.LastSuccessAt != nil {
+			gauge(out, descAgentOK, float64(a.LastSuccessAt.UnixMilli())/1000, name)
 		}
-		listed.Runs, listed.Failed, listed.Cancelled = listed.Runs+a.Runs, listed.Failed+a.Failed, listed.Cancelled+a.Cancelled
+		listed.all, listed.failed, listed.cancelled = listed.all+runs.all, listed.failed+runs.failed, listed.cancelled+runs.cancelled
 	}
 	if d.Analytics != nil { // collected by itself, at another moment
 		hour := d.Analytics.Hour
-		others := agentRuns{Failed: max(0, hour.Failed-listed.Failed), Cancelled: max(0, hour.Cancelled-listed.Cancelled)}
-		others.Runs = max(hour.Runs-listed.Runs, others.Failed+others.Cancelled)
+		others := agentRuns{failed: max(0, hour.Failed-listed.failed), cancelled: max(0, hour.Cancelled-listed.cancelled)}
+		others.all = max(hour.Runs-listed.all, others.failed+others.cancelled)
 		others.collect(out, otherAgents)
 	}
 }
 
-func (a agentRuns) collect(out chan<- prometheus.Metric, name string) {
-	gauge(out, descAgentRuns, float64(a.Runs-a.Failed-a.Cancelled), name, "ok")
-	gauge(out, descAgentRuns, float64(a.Failed), name, "failed")
-	gauge(out, descAgentRuns, float64(a.Cancelled), name, "cancelled")
+func (r agentRuns) collect(out chan<- prometheus.Metric, name string) {
+	gauge(out, descAgentRuns, float64(r.all-r.failed-r.cancelled), name, "ok")
+	gauge(out, descAgentRuns, float64(r.failed), name, "failed")
+	gauge(out, descAgentRuns, float64(r.cancelled), name, "cancelled")
 }
 
 // byState tells how many there are in each state, and that there are none in some.
-func byState(out chan<- prometheus.Metric, desc *prometheus.Desc, states map[string]int, always ...string) {
-	all := map[string]int{}
+func byState[S ~string](out chan<- prometheus.Metric, desc *prometheus.Desc, states map[S]int, always ...S) {
+	all := map[S]int{}
 	for _, state := range always {
 		all[state] = 0
 	}
 	maps.Copy(all, states)
 	for state, n := range all {
-		gauge(out, desc, float64(n), state)
+		gauge(out, desc, float64(n), string(state))
 	}
 }
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,18 +12,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/snapshot"
 )
 
 // exported gives the value of each series that a document makes, as "name{labels in order}".
 func exported(t *testing.T, text string) map[string]float64 {
 	t.Helper()
-	var doc fleetDocument
-	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+	doc, err := document.Parse([]byte(text))
+	if err != nil {
 		t.Fatal(err)
 	}
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(collectorFunc(func(out chan<- prometheus.Metric) { doc.collect(out); doc.collectAgents(out) }))
+	registry.MustRegister(collectorFunc(func(out chan<- prometheus.Metric) { collectDocument(out, doc); collectAgents(out, doc) }))
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/attach"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/server"
@@ -28,9 +29,9 @@ type shown struct {
 	actions    server.Actions // nil: none
 	fleet      server.Fleet   // nil: the agents are not ours
 	agents     func() source.Fleet
-	attached   func() *source.Attached         // nil: the jobs are our own
-	dataAt     func(context.Context) time.Time // see source.Deps; nil: what is read is of the present
-	components func() map[string]source.Health // nil: none but those every server has
+	attached   func() *document.Attached            // nil: the jobs are our own
+	dataAt     func(context.Context) time.Time      // see source.Deps; nil: what is read is of the present
+	components func() map[string]document.Component // nil: none but those every server has
 	clocks     func(context.Context) (off map[string]time.Duration, here time.Duration, err error)
 	writeError func() error // why our own database takes no writes; nil when it does
 	start      func(context.Context, *errgroup.Group) error
@@ -85,11 +86,11 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 	s := &shown{
 		jobs:   service,
 		agents: func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
-		attached: func() *source.Attached {
+		attached: func() *document.Attached {
 			return describeAttached(service, foreign.URL, cfg.AttachActions)
 		},
-		components: func() map[string]source.Health {
-			return map[string]source.Health{"attached": attachedHealth(service, foreign)}
+		components: func() map[string]document.Component {
+			return map[string]document.Component{"attached": attachedHealth(service, foreign)}
 		},
 		writeError: func() error { return nil },
 		start: func(ctx context.Context, group *errgroup.Group) error {
@@ -122,11 +123,11 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 	return s, nil
 }
 
-func describeAttached(service *attach.Service, url string, actions bool) *source.Attached {
+func describeAttached(service *attach.Service, url string, actions bool) *document.Attached {
 	found, progress := service.Source(), service.Progress()
-	a := &source.Attached{
+	a := &document.Attached{
 		Database: url, Schema: found.Schema, SchemaVersion: found.SchemaVersion, Actions: actions, Missing: found.Missing, Kinds: service.Kinds(),
-		History: source.History{Done: progress.Done, Jobs: progress.Jobs, Percent: float64(int(progress.Share*1000)) / 10},
+		History: document.History{Done: progress.Done, Jobs: progress.Jobs, Percent: float64(int(progress.Share*1000)) / 10},
 	}
 	if a.Missing == nil {
 		a.Missing = []string{}
@@ -154,23 +155,23 @@ func known(at time.Time) *time.Time {
 }
 
 // attachedHealth is down when the attached database cannot be read.
-func attachedHealth(service *attach.Service, foreign *db.DB) source.Health {
+func attachedHealth(service *attach.Service, foreign *db.DB) document.Component {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), databasePatience, fmt.Errorf("no answer within %v", databasePatience))
 	defer cancel()
 	began := time.Now()
 	if err := service.Ready(ctx); err != nil {
-		return source.Health{Status: "down", Detail: err.Error()}
+		return document.Component{Status: document.ComponentDown, Detail: err.Error()}
 	}
 	if err := service.Trouble(); err != nil {
-		return source.Health{Status: "degraded", Detail: err.Error()}
+		return document.Component{Status: document.ComponentDegraded, Detail: err.Error()}
 	}
 	if standing, err := service.Standing(ctx); err == nil {
 		if late := lateReplica(standing, time.Now()); late != "" {
-			return source.Health{Status: "degraded", Detail: late}
+			return document.Component{Status: document.ComponentDegraded, Detail: late}
 		}
 	}
 	took := float64(time.Since(began).Microseconds()) / 1000
-	return source.Health{Status: "ok", Detail: foreign.Describe(), TookMS: &took}
+	return document.Component{Status: document.ComponentOK, Detail: foreign.Describe(), TookMS: &took}
 }
 
 // replicaLate is how far a replica may be behind before that is news.

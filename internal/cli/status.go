@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -35,15 +35,15 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	document, served, err := readStatus(ctx, c, cfg)
+	doc, served, err := readStatus(ctx, c, cfg)
 	if err != nil {
 		return err
 	}
 	if *asJSON {
-		_, err := fmt.Fprintf(c.stdout, "%s\n", document.JSON)
+		_, err := fmt.Fprintf(c.stdout, "%s\n", doc.JSON)
 		return err
 	}
-	return writeStatus(c.stdout, document, served)
+	return writeStatus(c.stdout, doc, served)
 }
 
 func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Snapshot, snapshot.Served, error) {
@@ -96,54 +96,10 @@ func collectStatus(ctx context.Context, c *call, cfg *config.Config, log *slog.L
 	return collector.warmer.Refresh(ctx)
 }
 
-// statusDocument is what the terminal shows of the document.
-type statusDocument struct {
-	Dashboard struct {
-		System *struct {
-			Status  string   `json:"status"`
-			Reasons []string `json:"reasons"`
-			CPU     *float64 `json:"cpu"`
-			Memory  *float64 `json:"memory"`
-		} `json:"system"`
-		Workers *struct {
-			Total, Active, Slots, Busy int
-		} `json:"workers"`
-		Queue *struct {
-			Pending, Processing, Scheduled, Retryable, Parked int64
-		} `json:"queue"`
-		Jobs *struct {
-			DayStart  time.Time `json:"day_start"`
-			DayZone   string    `json:"day_zone"`
-			Total     int64     `json:"total_today"`
-			Completed int64     `json:"completed_today"`
-			Failed    int64     `json:"failed_today"`
-			GaveUp    *int64    `json:"gave_up_today"`
-		} `json:"jobs"`
-	} `json:"dashboard"`
-	AgentsWorkers struct {
-		Agents *struct {
-			Total int                    `json:"total_agents"`
-			Items map[string]statusAgent `json:"items"`
-		} `json:"agents"`
-	} `json:"agents_workers"`
-	Analytics *struct {
-		SuccessRate *float64 `json:"success_rate"`
-	} `json:"analytics"`
-}
-
-type statusAgent struct {
-	Order            int
-	Name, State      string
-	Running, Waiting int64
-	Runs24h          int64    `json:"runs_24h"`
-	SuccessRate      *float64 `json:"success_rate"`
-	P95MS            *float64 `json:"p95_ms"`
-}
-
 func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) error {
-	var d statusDocument
-	if err := json.Unmarshal(doc.JSON, &d); err != nil {
-		return fmt.Errorf("read the document: %w", err)
+	d, err := document.Parse(doc.JSON)
+	if err != nil {
+		return err
 	}
 	stale := ""
 	if served.Stale {
@@ -177,7 +133,7 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		if j.DayZone != "" {
 			since = fmt.Sprintf(" (since %s %s)", j.DayStart.Format("15:04"), j.DayZone)
 		}
-		fmt.Fprintf(out, "today    %d jobs enqueued, %d completed, %s gave up; %d attempts failed%s\n", j.Total, j.Completed, number(j.GaveUp), j.Failed, since)
+		fmt.Fprintf(out, "today    %d jobs enqueued, %d completed, %s gave up; %d attempts failed%s\n", j.TotalToday, j.CompletedToday, number(j.GaveUpToday), j.FailedToday, since)
 	}
 	if d.Analytics != nil {
 		fmt.Fprintf(out, "success  %s of the attempts in 24 h\n", percent(d.Analytics.SuccessRate))
@@ -185,7 +141,7 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 	if d.AgentsWorkers.Agents == nil {
 		return nil
 	}
-	return writeAgents(out, d.AgentsWorkers.Agents.Items, d.AgentsWorkers.Agents.Total)
+	return writeAgents(out, d.AgentsWorkers.Agents.Items, d.AgentsWorkers.Agents.TotalAgents)
 }
 
 // lateSection tells that a section is older than the document, and why.
@@ -200,12 +156,12 @@ func lateSection(name string, s snapshot.SectionMeta, now time.Time) string {
 	return text
 }
 
-func writeAgents(out io.Writer, items map[string]statusAgent, total int) error {
-	agents := make([]statusAgent, 0, len(items))
+func writeAgents(out io.Writer, items map[string]document.Agent, total int) error {
+	agents := make([]document.Agent, 0, len(items))
 	for _, a := range items {
 		agents = append(agents, a)
 	}
-	slices.SortFunc(agents, func(a, b statusAgent) int { return a.Order - b.Order })
+	slices.SortFunc(agents, func(a, b document.Agent) int { return a.Order - b.Order })
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nAGENT\tSTATE\tRUNNING\tWAITING\tRUNS 24H\tSUCCESS\tP95")
 	for _, a := range agents {

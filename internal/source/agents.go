@@ -5,76 +5,10 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
-
-// agentsValue is the section `agents`. An agent is active when a live worker serves it and it is not paused. The figures count all
-// agents; of more than fit, those that need attention are listed, then those that are busy.
-type agentsValue struct {
-	TotalAgents  int                   `json:"total_agents"`
-	ActiveAgents int                   `json:"active_agents"`
-	PausedAgents int                   `json:"paused_agents"`
-	States       map[string]int        `json:"states"` // how many agents are in each state
-	Listed       int                   `json:"listed"`
-	Config       configValue           `json:"config"`
-	Items        map[string]agentValue `json:"items"`
-}
-
-// configValue is the agents' file: which one is in force, and what is wrong with a newer one.
-type configValue struct {
-	Path     string    `json:"path"`
-	LoadedAt time.Time `json:"loaded_at"`
-	Error    *string   `json:"error"`
-	Problems []string  `json:"problems"`
-	Notes    []string  `json:"notes,omitempty"` // what in the file in force is probably not meant so
-}
-
-type agentValue struct {
-	Order       int         `json:"order"`
-	Name        string      `json:"name"`
-	Description string      `json:"description"`
-	Queue       string      `json:"queue"`
-	Schedule    *string     `json:"schedule"`
-	NextRunAt   *time.Time  `json:"next_run_at"`
-	Concurrency int         `json:"concurrency"`
-	TimeoutS    float64     `json:"timeout_s"`
-	MaxAttempts int         `json:"max_attempts"`
-	State       string      `json:"state"`             // running, waiting, idle, paused, failing or offline
-	Problem     string      `json:"problem,omitempty"` // why a worker cannot run it
-	Running     int64       `json:"running"`
-	Waiting     int64       `json:"waiting"`
-	Scheduled   int64       `json:"scheduled"`
-	Retryable   int64       `json:"retryable"`
-	Parked      int64       `json:"parked,omitempty"` // in River's state pending
-	Capped      bool        `json:"capped,omitempty"` // these four are at least so many
-	Runs1h      int64       `json:"runs_1h"`
-	Failed1h    int64       `json:"failed_1h"`
-	Cancelled1h int64       `json:"cancelled_1h,omitempty"`
-	Runs24h     int64       `json:"runs_24h"`
-	SuccessRate *float64    `json:"success_rate"` // percent over 24 h
-	P50MS       *float64    `json:"p50_ms"`       // run time over 24 h
-	P95MS       *float64    `json:"p95_ms"`
-	LastRunAt   *time.Time  `json:"last_run_at"`
-	LastOKAt    *time.Time  `json:"last_success_at"`
-	LastError   *errorValue `json:"last_error"`
-	Spark       sparkValue  `json:"spark"`
-	CountedAt   *time.Time  `json:"counted_at"` // when waiting jobs were counted, if that is done less often than the rest
-}
-
-type errorValue struct {
-	At      jobs.Time `json:"at"`
-	Message string    `json:"message"`
-	JobID   int64     `json:"job_id"`
-}
-
-// sparkValue is the last hour in buckets of StepS seconds.
-type sparkValue struct {
-	Start  time.Time   `json:"start"`
-	StepS  int         `json:"step_s"`
-	OK     jobs.Counts `json:"ok"` // null where nothing was recorded yet
-	Failed jobs.Counts `json:"failed"`
-}
 
 // agentsChosen is of how many agents at most the sums are read.
 const agentsChosen = 40
@@ -91,7 +25,7 @@ func agents(d Deps) snapshot.Source {
 			return nil, err
 		}
 		fleet, now := d.Fleet(), time.Now()
-		v := agentsValue{TotalAgents: len(fleet.Agents), States: map[string]int{}, Config: describeConfig(fleet)}
+		v := document.Agents{TotalAgents: len(fleet.Agents), States: map[document.AgentState]int{}, Config: describeConfig(fleet)}
 		all, place := make([]ranked, len(fleet.Agents)), make(map[string]int, len(fleet.Agents))
 		for i, spec := range fleet.Agents {
 			s := stats[spec.Name]
@@ -100,7 +34,7 @@ func agents(d Deps) snapshot.Source {
 				stats[spec.Name] = s
 			}
 			held := paused[spec.Queue] != nil
-			v.count(s.State(held))
+			countAgent(&v, document.AgentState(s.State(held)))
 			all[i], place[spec.Name] = ranked{spec.Name, agentRank(s, held, now)}, i
 		}
 		picked := chosen.pick(all, now)
@@ -112,7 +46,7 @@ func agents(d Deps) snapshot.Source {
 			return nil, err
 		}
 		at := places(picked, attention)
-		v.Items = fill(chosen, picked, now, func(name string) agentValue {
+		v.Items = fill(chosen, picked, now, func(name string) document.Agent {
 			spec := fleet.Agents[place[name]]
 			one := describeAgent(place[name], spec, described[name], paused[spec.Queue] != nil)
 			one.NextRunAt = d.Jobs.NextRun(name)
@@ -126,12 +60,12 @@ func agents(d Deps) snapshot.Source {
 	})
 }
 
-func (v *agentsValue) count(state string) {
+func countAgent(v *document.Agents, state document.AgentState) {
 	v.States[state]++
 	switch state {
-	case "paused":
+	case document.AgentPaused:
 		v.PausedAgents++
-	case "offline":
+	case document.AgentOffline:
 	default:
 		v.ActiveAgents++
 	}
@@ -168,8 +102,8 @@ func agentRank(s *jobs.AgentStats, paused bool, now time.Time) int {
 	return 8
 }
 
-func describeConfig(fleet Fleet) configValue {
-	c := configValue{Path: fleet.Path, LoadedAt: fleet.LoadedAt.UTC().Truncate(time.Millisecond), Problems: clipList(fleet.Problems, 2<<10)}
+func describeConfig(fleet Fleet) document.Config {
+	c := document.Config{Path: fleet.Path, LoadedAt: fleet.LoadedAt.UTC().Truncate(time.Millisecond), Problems: clipList(fleet.Problems, 2<<10)}
 	c.Path = clip(c.Path, 300)
 	if c.Problems == nil {
 		c.Problems = []string{}
@@ -182,23 +116,23 @@ func describeConfig(fleet Fleet) configValue {
 	return c
 }
 
-func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool) agentValue {
-	v := agentValue{
+func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool) document.Agent {
+	v := document.Agent{
 		Order: order, Name: spec.Name, Description: clip(spec.Description, 160), Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), MaxAttempts: spec.MaxAttempts,
-		State:   s.State(paused),
+		State:   document.AgentState(s.State(paused)),
 		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable, Parked: s.Parked, Capped: s.Capped,
 		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Cancelled1h: s.LastHour.Cancelled, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
-		LastRunAt: s.LastRunAt, LastOKAt: s.LastSuccessAt, CountedAt: s.CountedAt,
-		Spark: sparkValue{Start: s.SparkStart, StepS: jobs.SparkStep, OK: s.SparkOK, Failed: s.SparkFailed},
+		LastRunAt: s.LastRunAt, LastSuccessAt: s.LastSuccessAt, CountedAt: s.CountedAt,
+		Spark: document.Spark{Start: s.SparkStart, StepS: jobs.SparkStep, OK: counts(s.SparkOK), Failed: counts(s.SparkFailed)},
 	}
 	if spec.Schedule != "" {
 		v.Schedule = &spec.Schedule
 	}
 	v.Problem = clip(s.Problem, 300)
 	if s.LastError != nil {
-		v.LastError = &errorValue{At: s.LastError.At, Message: clip(s.LastError.Error, 200), JobID: s.LastError.JobID}
+		v.LastError = &document.AgentError{At: timeOf(&s.LastError.At), Message: clip(s.LastError.Error, 200), JobID: s.LastError.JobID}
 	}
 	return v
 }

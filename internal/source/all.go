@@ -1,5 +1,5 @@
-// Package source collects the sections of the dashboard's document. Each file measures one section; a new section is
-// a new file and a line in All.
+// Package source collects the sections of the dashboard's document. Each file measures one section and returns its type of package
+// document; a new section is a new file, a type there and a line in All.
 package source
 
 import (
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -19,13 +20,6 @@ type Fleet struct {
 	Notes    []string // what in the file in force is probably not meant so; a few
 }
 
-// Health is how one component fares, in words for the screen.
-type Health struct {
-	Status string   `json:"status"` // ok, degraded or down
-	Detail string   `json:"detail"`
-	TookMS *float64 `json:"took_ms"` // null when nothing is timed
-}
-
 // Deps is what the sections are measured on.
 type Deps struct {
 	Jobs      Jobs
@@ -35,17 +29,17 @@ type Deps struct {
 	StartedAt time.Time
 
 	// Attached tells of the other program's database that is shown; nil when the jobs are our own.
-	Attached func() *Attached
+	Attached func() *document.Attached
 
 	// DataAt returns the time of the data that the sections of jobs are read from, when that may be older than their collection: in
 	// a replica. Zero: it is of the present. Nil: it always is.
 	DataAt func(context.Context) time.Time
 
 	// Each asks one component how it fares. They answer within the context's deadline.
-	Database, Cache, Warmer func(context.Context) Health
+	Database, Cache, Warmer func(context.Context) document.Component
 
 	// Links tells the same of what joins several processes, by name; nothing when there is one alone. Nil is nothing.
-	Links func() map[string]Health
+	Links func() map[string]document.Component
 }
 
 // Jobs is what the sections show, with the costs that their reading may have: see package jobs and package attach.
@@ -64,28 +58,6 @@ type Jobs interface {
 	Throughput(ctx context.Context, step time.Duration, buckets int) (jobs.Series, error)
 	RollupsCompleteTo(ctx context.Context) (time.Time, error)
 	NextRun(agent string) *time.Time
-}
-
-// Attached is another program's River database, as section `system` shows it.
-type Attached struct {
-	Database      string   `json:"database"` // its URL without password
-	Schema        string   `json:"schema"`
-	SchemaVersion int      `json:"schema_version"` // of River; 0 when unknown
-	Actions       bool     `json:"actions"`        // whether jobs and queues may be changed
-	Missing       []string `json:"missing"`        // what cannot be shown, and why
-	Error         *string  `json:"error"`          // why nothing new can be read at the moment
-	Kinds         int      `json:"kinds"`          // of jobs, shown or not
-	BehindS       *float64 `json:"behind_s"`       // how old the data of a replica is; null: that is none
-	History       History  `json:"history"`
-}
-
-// History is how far what ended before the first start is read.
-type History struct {
-	Done      bool       `json:"done"`
-	KnownFrom *time.Time `json:"known_from"` // analytics hold every job that ended since
-	Oldest    *time.Time `json:"oldest"`
-	Jobs      int64      `json:"jobs"`
-	Percent   float64    `json:"percent"`
 }
 
 // All lists the sections in the order of the document.

@@ -4,19 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
-
-// analyticsValue is the section `analytics`, from the rollups alone.
-type analyticsValue struct {
-	SuccessRate   *float64    `json:"success_rate"` // percent over 24 h; null when nothing ended
-	Hour          jobs.Window `json:"hour"`
-	Day           jobs.Window `json:"day"`
-	Throughput    jobs.Series `json:"throughput"`     // the last hour by minute
-	ThroughputDay jobs.Series `json:"throughput_day"` // the last day by quarter of an hour
-	CompleteTo    time.Time   `json:"complete_to"`    // every attempt ended before is counted
-}
 
 func analytics(d Deps) snapshot.Source {
 	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
@@ -37,13 +28,35 @@ func analytics(d Deps) snapshot.Source {
 		if err != nil {
 			return nil, err
 		}
-		return analyticsValue{
+		return document.Analytics{
 			SuccessRate:   day.SuccessRate,
-			Hour:          hour,
-			Day:           day,
-			Throughput:    perMinute,
-			ThroughputDay: perQuarter,
+			Hour:          describeWindow(hour),
+			Day:           describeWindow(day),
+			Throughput:    describeSeries(perMinute),
+			ThroughputDay: describeSeries(perQuarter),
 			CompleteTo:    completeTo,
 		}, nil
 	})
+}
+
+func describeWindow(w jobs.Window) document.Window {
+	return document.Window{
+		Runs: w.Runs, OK: w.OK, Failed: w.Failed, Cancelled: w.Cancelled, SuccessRate: w.SuccessRate, PerMinute: w.PerMinute, RecordedS: w.RecordedS,
+		Run: document.Percentiles(w.Run), Wait: document.Percentiles(w.Wait), Usage: document.Usage(w.Usage),
+	}
+}
+
+func describeSeries(s jobs.Series) document.Series {
+	return document.Series{Start: s.Start, StepS: s.StepS, OK: counts(s.OK), Failed: counts(s.Failed), Cancelled: counts(s.Cancelled), P95MS: s.P95MS}
+}
+
+// counts are null where nothing was recorded.
+func counts(of jobs.Counts) []*int64 {
+	all := make([]*int64, len(of))
+	for i := range of {
+		if of[i] != jobs.NotRecorded {
+			all[i] = &of[i]
+		}
+	}
+	return all
 }

@@ -6,38 +6,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
-// condition is one reason why all is not well, as a code with its parameters; systemValue.Reasons has it in English, at Order.
+// condition is a document.Condition with what its text needs besides.
 type condition struct {
-	Order    int            `json:"order"`
-	Code     string         `json:"code"`
-	Severity string         `json:"severity"` // degraded or critical
-	Params   map[string]any `json:"params"`
-	Link     string         `json:"link,omitempty"` // the page of the dashboard that shows what it is about
-
+	document.Condition
 	detail string // of a component, which has it in Components
 }
 
-// The codes of conditions. docs/operations.md has a row for each.
-const (
-	componentDown = "component"      // component, status
-	diskFull      = "disk"           // percent
-	memoryFull    = "memory"         // percent
-	agentsFile    = "agents_file"    //
-	noWorker      = "no_worker"      // jobs, agents, agent or queue
-	fleetFails    = "failing"        // failed, ended
-	agentFails    = "agent_failing"  // agents, agent, failed, ended
-	longWait      = "oldest_wait"    // wait_s, queue
-	gaveUp        = "gave_up"        // jobs, window_s
-	pausedBacklog = "paused_backlog" // queues, jobs, queue
-	fleetUnknown  = "unknown"        // parts
-)
-
-// ConditionCodes are all of them, in the order of this list: metrics export each, so that an alert sees it end.
-var ConditionCodes = []string{
-	componentDown, diskFull, memoryFull, agentsFile, noWorker, fleetFails, agentFails, longWait, gaveUp, pausedBacklog, fleetUnknown,
+func newCondition(code document.ConditionCode, severity document.Severity, params map[string]any) condition {
+	return condition{Condition: document.Condition{Code: code, Severity: severity, Params: params}}
 }
 
 // text is the condition in English.
@@ -50,38 +30,38 @@ func (c condition) text() string {
 	}
 	p := c.Params
 	switch c.Code {
-	case componentDown:
+	case document.ConditionComponent:
 		return fmt.Sprintf("%v: %v", p["component"], c.detail)
-	case diskFull:
+	case document.ConditionDisk:
 		return fmt.Sprintf("disk is %.1f %% full", p["percent"])
-	case memoryFull:
+	case document.ConditionMemory:
 		return fmt.Sprintf("memory is %.1f %% used", p["percent"])
-	case agentsFile:
+	case document.ConditionAgentsFile:
 		return "the agents' file has faults; the fleet runs on the one before"
-	case noWorker:
+	case document.ConditionNoWorker:
 		verb := "waits"
 		if fmt.Sprint(p["jobs"]) != "1" {
 			verb = "wait"
 		}
 		return fmt.Sprintf("%s %s and no worker runs %s", n("jobs", "job", "jobs"), verb, named(p, "agent", "agents"))
-	case fleetFails:
+	case document.ConditionFailing:
 		return fmt.Sprintf("%v of %v attempts failed in the last hour", p["failed"], p["ended"])
-	case agentFails:
+	case document.ConditionAgentFailing:
 		return fmt.Sprintf("%s: %v of %v attempts failed in the last hour", named(p, "agent", "agents"), p["failed"], p["ended"])
-	case longWait:
+	case document.ConditionOldestWait:
 		return fmt.Sprintf("queue %v: the oldest job has waited %d min", p["queue"], p["wait_s"].(int64)/60)
-	case gaveUp:
+	case document.ConditionGaveUp:
 		return n("jobs", "job", "jobs") + " gave up in the last hour"
-	case pausedBacklog:
+	case document.ConditionPausedBacklog:
 		queues := fmt.Sprintf("queue %v is paused", p["queue"])
 		if p["queues"] != 1 {
 			queues = fmt.Sprintf("%v queues are paused", p["queues"])
 		}
 		return queues + " with " + n("jobs", "job", "jobs") + " waiting"
-	case fleetUnknown:
+	case document.ConditionUnknown:
 		return "not known at the moment: " + strings.Join(p["parts"].([]string), ", ")
 	}
-	return c.Code
+	return string(c.Code)
 }
 
 // page is the address of the dashboard that shows exactly what the condition is about.
@@ -94,7 +74,7 @@ func (c condition) page() string {
 	}
 	const waiting = "/jobs?state=available"
 	switch c.Code {
-	case noWorker:
+	case document.ConditionNoWorker:
 		if queue := of("queue"); queue != "" {
 			return waiting + queue
 		}
@@ -102,21 +82,21 @@ func (c condition) page() string {
 			return waiting + of("agent")
 		}
 		return waiting
-	case longWait:
+	case document.ConditionOldestWait:
 		return waiting + of("queue")
-	case pausedBacklog:
+	case document.ConditionPausedBacklog:
 		if c.Params["queues"] == 1 {
 			return waiting + of("queue")
 		}
 		return waiting
-	case gaveUp:
+	case document.ConditionGaveUp:
 		return "/jobs?state=discarded&ended=1h"
-	case agentFails:
+	case document.ConditionAgentFailing:
 		if name, _ := c.Params["agent"].(string); c.Params["agents"] == 1 {
 			return "/agents/" + url.PathEscape(name)
 		}
 		return "/agents"
-	case fleetFails, agentsFile:
+	case document.ConditionFailing, document.ConditionAgentsFile:
 		return "/agents"
 	}
 	return ""
@@ -160,32 +140,32 @@ func (f *fleetHealth) judge(now time.Time, fleet Fleet) []condition {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []condition
-	add := func(code, severity string, params map[string]any) {
-		all = append(all, condition{Code: code, Severity: severity, Params: params})
+	add := func(code document.ConditionCode, severity document.Severity, params map[string]any) {
+		all = append(all, newCondition(code, severity, params))
 	}
 	if parts := r.unknown(now); len(parts) > 0 {
-		add(fleetUnknown, "degraded", map[string]any{"parts": parts})
+		add(document.ConditionUnknown, document.SeverityDegraded, map[string]any{"parts": parts})
 	}
 	if params := f.unserved(now, fleet); params != nil {
-		severity := "degraded"
+		severity := document.SeverityDegraded
 		if r.workers == 0 {
-			severity = "critical"
+			severity = document.SeverityCritical
 		}
-		add(noWorker, severity, params)
+		add(document.ConditionNoWorker, severity, params)
 	}
 	if jobs := r.today.Recently; jobs != nil && *jobs > 0 {
-		add(gaveUp, "degraded", map[string]any{"jobs": *jobs, "window_s": int(gaveUpWindow.Seconds())})
+		add(document.ConditionGaveUp, document.SeverityDegraded, map[string]any{"jobs": *jobs, "window_s": int(gaveUpWindow.Seconds())})
 	}
-	if f.fails(fleetFails, r.hour.OK, r.hour.Failed) {
-		add(fleetFails, "degraded", map[string]any{"failed": r.hour.Failed, "ended": r.hour.OK + r.hour.Failed})
+	if f.fails(string(document.ConditionFailing), r.hour.OK, r.hour.Failed) {
+		add(document.ConditionFailing, document.SeverityDegraded, map[string]any{"failed": r.hour.Failed, "ended": r.hour.OK + r.hour.Failed})
 	} else if params := f.failingAgents(fleet); params != nil {
-		add(agentFails, "degraded", params)
+		add(document.ConditionAgentFailing, document.SeverityDegraded, params)
 	}
 	if params := f.longestWait(now); params != nil {
-		add(longWait, "degraded", params)
+		add(document.ConditionOldestWait, document.SeverityDegraded, params)
 	}
 	if params := r.pausedBacklog(); params != nil {
-		add(pausedBacklog, "degraded", params)
+		add(document.ConditionPausedBacklog, document.SeverityDegraded, params)
 	}
 	return all
 }
@@ -259,7 +239,7 @@ func (f *fleetHealth) failingAgents(fleet Fleet) map[string]any {
 	count := 0
 	for _, spec := range fleet.Agents {
 		a := f.readings.agents[spec.Name]
-		if !f.fails(agentFails+" "+spec.Name, a.ok, a.failed) {
+		if !f.fails(string(document.ConditionAgentFailing)+" "+spec.Name, a.ok, a.failed) {
 			continue
 		}
 		if count++; count == 1 {
@@ -287,10 +267,10 @@ func (f *fleetHealth) longestWait(now time.Time) map[string]any {
 		}
 	}
 	threshold := waitRaise
-	if f.raised[longWait] {
+	if f.raised[string(document.ConditionOldestWait)] {
 		threshold = waitClear
 	}
-	if f.raised[longWait] = wait >= threshold; !f.raised[longWait] {
+	if f.raised[string(document.ConditionOldestWait)] = wait >= threshold; !f.raised[string(document.ConditionOldestWait)] {
 		return nil
 	}
 	return map[string]any{"queue": queue, "wait_s": int64(wait.Truncate(time.Minute).Seconds())}

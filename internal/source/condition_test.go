@@ -11,6 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -35,7 +36,7 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 		name     string
 		readings *readings
 		attached bool
-		status   string
+		status   document.SystemStatus
 		reasons  []string
 	}{
 		{"all is well", read(now, []jobs.Queue{{Name: "q", Slots: 2, Pending: 3, OldestAt: due(time.Second)}}, served, 1, jobs.Window{OK: 100, Failed: 9}, count(0)), false, "healthy", nil},
@@ -81,8 +82,8 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := &fleetHealth{readings: tc.readings, attached: tc.attached, raised: map[string]bool{}}
-			var v systemValue
-			v.judge(0, f.judge(now, fleet))
+			var v document.System
+			judge(&v, 0, f.judge(now, fleet))
 			if v.Status != tc.status {
 				t.Errorf("the status is %s, want %s", v.Status, tc.status)
 			}
@@ -90,7 +91,7 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 				t.Error(diff)
 			}
 			for key, c := range v.Conditions {
-				if v.Reasons[c.Order] != c.text() || key != c.Code {
+				if v.Reasons[c.Order] != (condition{Condition: c}).text() || key != string(c.Code) {
 					t.Errorf("%s is %+v", key, c)
 				}
 			}
@@ -100,21 +101,21 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 
 func TestConditionsLeadToWhatTheyAreAbout(t *testing.T) {
 	for _, tc := range []struct {
-		code   string
+		code   document.ConditionCode
 		params map[string]any
 		want   string
 	}{
-		{componentDown, map[string]any{"component": "redis"}, ""},
-		{noWorker, map[string]any{"agents": 1, "agent": "hash"}, "/jobs?state=available&agent=hash"},
-		{noWorker, map[string]any{"agents": 4, "agent": "hash"}, "/jobs?state=available"},
-		{noWorker, map[string]any{"agents": 0, "agent": "the queue old", "queue": "old"}, "/jobs?state=available&queue=old"},
-		{gaveUp, map[string]any{"jobs": int64(2)}, "/jobs?state=discarded&ended=1h"},
-		{longWait, map[string]any{"queue": "a&b"}, "/jobs?state=available&queue=a%26b"},
-		{pausedBacklog, map[string]any{"queues": 2, "queue": "q"}, "/jobs?state=available"},
-		{agentFails, map[string]any{"agents": 1, "agent": "hash"}, "/agents/hash"},
-		{agentFails, map[string]any{"agents": 2, "agent": "hash"}, "/agents"},
+		{document.ConditionComponent, map[string]any{"component": "redis"}, ""},
+		{document.ConditionNoWorker, map[string]any{"agents": 1, "agent": "hash"}, "/jobs?state=available&agent=hash"},
+		{document.ConditionNoWorker, map[string]any{"agents": 4, "agent": "hash"}, "/jobs?state=available"},
+		{document.ConditionNoWorker, map[string]any{"agents": 0, "agent": "the queue old", "queue": "old"}, "/jobs?state=available&queue=old"},
+		{document.ConditionGaveUp, map[string]any{"jobs": int64(2)}, "/jobs?state=discarded&ended=1h"},
+		{document.ConditionOldestWait, map[string]any{"queue": "a&b"}, "/jobs?state=available&queue=a%26b"},
+		{document.ConditionPausedBacklog, map[string]any{"queues": 2, "queue": "q"}, "/jobs?state=available"},
+		{document.ConditionAgentFailing, map[string]any{"agents": 1, "agent": "hash"}, "/agents/hash"},
+		{document.ConditionAgentFailing, map[string]any{"agents": 2, "agent": "hash"}, "/agents"},
 	} {
-		if got := (condition{Code: tc.code, Params: tc.params}).page(); got != tc.want {
+		if got := newCondition(tc.code, "", tc.params).page(); got != tc.want {
 			t.Errorf("%s %v leads to %q, want %q", tc.code, tc.params, got, tc.want)
 		}
 	}
@@ -123,10 +124,10 @@ func TestConditionsLeadToWhatTheyAreAbout(t *testing.T) {
 func TestHealthDoesNotFlicker(t *testing.T) {
 	now := time.Now()
 	f := &fleetHealth{raised: map[string]bool{}}
-	told := func(failed int64, waited time.Duration) []string {
+	told := func(failed int64, waited time.Duration) []document.ConditionCode {
 		at := jobs.Time{Time: now.Add(-waited)}
 		f.readings = read(now, []jobs.Queue{{Name: "q", Slots: 1, Pending: 1, OldestAt: &at}}, nil, 1, jobs.Window{OK: 100 - failed, Failed: failed}, nil)
-		codes := []string{}
+		codes := []document.ConditionCode{}
 		for _, c := range f.judge(now, Fleet{Fleet: &agent.Fleet{}}) {
 			codes = append(codes, c.Code)
 		}
@@ -135,13 +136,13 @@ func TestHealthDoesNotFlicker(t *testing.T) {
 	for _, step := range []struct {
 		failed int64
 		waited time.Duration
-		want   []string
+		want   []document.ConditionCode
 	}{
-		{49, 299 * time.Second, []string{}},
-		{50, 300 * time.Second, []string{fleetFails, longWait}},
-		{41, 241 * time.Second, []string{fleetFails, longWait}},
-		{39, 239 * time.Second, []string{}},
-		{41, 241 * time.Second, []string{}},
+		{49, 299 * time.Second, []document.ConditionCode{}},
+		{50, 300 * time.Second, []document.ConditionCode{document.ConditionFailing, document.ConditionOldestWait}},
+		{41, 241 * time.Second, []document.ConditionCode{document.ConditionFailing, document.ConditionOldestWait}},
+		{39, 239 * time.Second, []document.ConditionCode{}},
+		{41, 241 * time.Second, []document.ConditionCode{}},
 	} {
 		if got := told(step.failed, step.waited); !slices.Equal(got, step.want) {
 			t.Errorf("%d %% failed and %v waited: %v, want %v", step.failed, step.waited, got, step.want)
@@ -160,7 +161,7 @@ func TestHealthOfAFleetThatNobodyRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fine := func(context.Context) Health { return Health{Status: "ok"} }
+		fine := func(context.Context) document.Component { return document.Component{Status: "ok"} }
 		loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
 		cache := snapshot.NewCache(snapshot.CacheOptions{})
 		warmer, err := snapshot.NewWarmer(cache, All(Deps{

@@ -11,12 +11,16 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/agent"
-	"github.com/agentos/agentos/internal/jobs"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/document"
+	"github.com/agentos/agentos/internal/jobs"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -55,6 +59,80 @@ func TestSectionsKeepTheirForm(t *testing.T) {
 	}
 }
 
+// Each section is of the type that package document has at its path, which can be read back without a loss.
+func TestSectionsAreOfTheirTypes(t *testing.T) {
+	for _, full := range []bool{true, false} {
+		for _, section := range All(fixedDeps(t, full)) {
+			value, err := section.Source.Collect(t.Context())
+			if err != nil {
+				t.Fatal(section.Name, err)
+			}
+			typed := reflect.TypeOf(document.Document{})
+			for _, name := range strings.Split(section.Path, ".") {
+				typed = fieldOf(t, typed, name)
+			}
+			if typed != reflect.PointerTo(reflect.TypeOf(value)) {
+				t.Errorf("section %s is %T, the document has %v at %s", section.Name, value, typed, section.Path)
+				continue
+			}
+			text, err := json.Marshal(value)
+			if err != nil {
+				t.Fatal(section.Name, err)
+			}
+			read := reflect.New(typed.Elem())
+			decoder := json.NewDecoder(bytes.NewReader(text))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(read.Interface()); err != nil {
+				t.Fatal(section.Name, err)
+			}
+			again, err := json.Marshal(read.Interface())
+			if err != nil {
+				t.Fatal(section.Name, err)
+			}
+			if diff := cmp.Diff(string(text), string(again)); diff != "" {
+				t.Errorf("section %s, read and written again (-before +after):\n%s", section.Name, diff)
+			}
+		}
+	}
+}
+
+// fieldOf is the type of the field with a name in JSON.
+func fieldOf(t *testing.T, of reflect.Type, name string) reflect.Type {
+	t.Helper()
+	for i := range of.NumField() {
+		if tag, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ","); tag == name {
+			return of.Field(i).Type
+		}
+	}
+	t.Fatalf("%v has no field %q", of, name)
+	return nil
+}
+
+// schema is what docs/document.schema.json says of documents.
+var schema = sync.OnceValues(func() (*jsonschema.Resolved, error) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "document.schema.json"))
+	if err != nil {
+		return nil, err
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, err
+	}
+	return s.Resolve(nil)
+})
+
+// checkSchema checks that a document is one by its schema.
+func checkSchema(t *testing.T, doc map[string]any) {
+	t.Helper()
+	s, err := schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Validate(doc); err != nil {
+		t.Errorf("the document does not follow docs/document.schema.json: %v", err)
+	}
+}
+
 // measured are the figures of this host.
 var measured = regexp.MustCompile(`("(?:cpu|memory|disk|cpus|memory_used_bytes|memory_total_bytes|disk_used_bytes|disk_total_bytes|uptime_s|rss_bytes|goroutines|host|scope)":)(?:null|[0-9.e+]+|"[^"]*")`)
 
@@ -67,17 +145,21 @@ func fixedDeps(t *testing.T, full bool) Deps {
 	}
 	d := Deps{
 		Jobs: fixedJobs{full}, DataDir: t.TempDir(), Version: "test", StartedAt: fixedTime,
-		Fleet:    func() Fleet { return Fleet{Fleet: specs, LoadedAt: fixedTime} },
-		Database: func(context.Context) Health { return Health{Status: "ok", Detail: "it answers"} },
+		Fleet: func() Fleet { return Fleet{Fleet: specs, LoadedAt: fixedTime} },
+		Database: func(context.Context) document.Component {
+			return document.Component{Status: "ok", Detail: "it answers"}
+		},
 	}
 	d.Cache, d.Warmer = d.Database, d.Database
 	if full {
 		d.Fleet = func() Fleet {
 			return Fleet{Fleet: specs, LoadedAt: fixedTime, Problems: []string{"line 3: no"}, Notes: []string{"a note"}}
 		}
-		d.Cache = func(context.Context) Health { return filled[Health](true) }
-		d.Attached = func() *Attached { return filled[*Attached](true) }
-		d.Links = func() map[string]Health { return map[string]Health{"redis": {Status: "down", Detail: "gone"}} }
+		d.Cache = func(context.Context) document.Component { return filled[document.Component](true) }
+		d.Attached = func() *document.Attached { return filled[*document.Attached](true) }
+		d.Links = func() map[string]document.Component {
+			return map[string]document.Component{"redis": {Status: "down", Detail: "gone"}}
+		}
 	}
 	return d
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -88,9 +89,10 @@ func sizeOf(value any) int {
 
 // keyed makes the object that stands for a list in the document, so that a merge patch names only what changed. It takes rows
 // until the bytes are used up; one that is far too long alone is left out.
-func keyed[T any, K comparable](rows []T, room int, key func(T) K) map[K]T {
+func keyed[R, T any, K comparable](rows []R, room int, describe func(R) T, key func(T) K) map[K]T {
 	m := make(map[K]T, len(rows))
-	for _, row := range rows {
+	for _, r := range rows {
+		row := describe(r)
 		size := rowSize(key(row), row)
 		if size > room/3 && size > 2<<10 {
 			continue
@@ -195,11 +197,11 @@ func places(picked []ranked, attention int) map[string]int {
 // behind is further back than any row.
 const behind = 1_000_000
 
-// clip bounds the texts of the section.
-func (v *systemValue) clip() {
+// clipSystem bounds the texts of the section.
+func clipSystem(v *document.System) {
 	v.Reasons = clipList(v.Reasons, 3<<10)
 	v.Host, v.Version = clip(v.Host, 200), clip(v.Version, 100)
-	parts := make(map[string]Health, len(v.Components))
+	parts := make(map[string]document.Component, len(v.Components))
 	for name, h := range v.Components {
 		h.Detail = clip(h.Detail, 400)
 		parts[name] = h

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -20,24 +21,6 @@ const (
 	failuresBytes = 6 << 10
 	textBytes     = 240 // of an error, of arguments
 )
-
-// jobsValue is the section `jobs`: today's totals since the local midnight, and three short lists.
-type jobsValue struct {
-	TotalToday     int64                     `json:"total_today"`
-	CompletedToday int64                     `json:"completed_today"`
-	FailedToday    int64                     `json:"failed_today"`  // attempts
-	GaveUpToday    *int64                    `json:"gave_up_today"` // jobs; null: not known
-	CancelledToday int64                     `json:"cancelled_today"`
-	CancelledCap   bool                      `json:"cancelled_capped,omitempty"` // at least so many
-	TodayPartial   bool                      `json:"today_partial"`              // some of today's are still to be counted
-	DayStart       time.Time                 `json:"day_start"`                  // with the offset of the zone
-	DayZone        string                    `json:"day_zone"`                   // in which today began: that of the server that collects
-	DayLabel       string                    `json:"day_label"`                  // the same for people: 00:00 CET
-	Newest         map[int64]jobs.Job        `json:"newest"`
-	Running        map[int64]jobs.RunningJob `json:"running"`
-	RunningCut     bool                      `json:"running_cut,omitempty"` // there may be more than are listed
-	Failures       map[int64]jobs.Failure    `json:"failures"`
-}
 
 func jobLists(d Deps) snapshot.Source {
 	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
@@ -57,38 +40,48 @@ func jobLists(d Deps) snapshot.Source {
 		if err != nil {
 			return nil, err
 		}
-		for i := range newest {
-			clipJob(&newest[i])
-		}
-		for i := range running {
-			clipJob(&running[i].Job)
-			running[i].Host, running[i].Message = clip(running[i].Host, textBytes), clipPtr(running[i].Message, textBytes)
-		}
-		for i := range failures {
-			failures[i].Error = clip(failures[i].Error, textBytes)
-		}
-		v := jobsValue{
-			TotalToday:     today.Total,
-			CompletedToday: today.Completed,
-			FailedToday:    today.Failed,
-			GaveUpToday:    today.GaveUp,
-			CancelledToday: today.Cancelled,
-			CancelledCap:   today.Capped,
-			TodayPartial:   today.Partial,
-			DayStart:       today.DayStart,
-			DayZone:        today.Zone,
-			DayLabel:       dayLabel(today.DayStart),
-			Newest:         keyed(newest, newestBytes, func(j jobs.Job) int64 { return j.ID }),
-			Running:        keyed(running, runningBytes, func(j jobs.RunningJob) int64 { return j.ID }),
-			Failures:       keyed(failures, failuresBytes, func(f jobs.Failure) int64 { return f.RunID }),
+		v := document.Jobs{
+			TotalToday:      today.Total,
+			CompletedToday:  today.Completed,
+			FailedToday:     today.Failed,
+			GaveUpToday:     today.GaveUp,
+			CancelledToday:  today.Cancelled,
+			CancelledCapped: today.Capped,
+			TodayPartial:    today.Partial,
+			DayStart:        today.DayStart,
+			DayZone:         today.Zone,
+			DayLabel:        dayLabel(today.DayStart),
+			Newest:          keyed(newest, newestBytes, describeJob, func(j document.Job) int64 { return j.ID }),
+			Running:         keyed(running, runningBytes, describeRunning, func(j document.RunningJob) int64 { return j.ID }),
+			Failures:        keyed(failures, failuresBytes, describeFailure, func(f document.Failure) int64 { return f.RunID }),
 		}
 		v.RunningCut = len(running) == runningShown || len(v.Running) < len(running)
 		return v, nil
 	})
 }
 
-func clipJob(j *jobs.Job) {
-	j.Args, j.Error, j.Worker = clip(j.Args, textBytes), clipPtr(j.Error, textBytes), clipPtr(j.Worker, textBytes)
+func describeJob(j jobs.Job) document.Job {
+	return document.Job{
+		Order: j.Order, ID: j.ID, Agent: j.Agent, Queue: j.Queue, State: document.JobState(j.State),
+		Attempt: j.Attempt, MaxAttempts: j.MaxAttempts, Priority: j.Priority,
+		CreatedAt: timeOf(&j.CreatedAt), ScheduledAt: timeOf(&j.ScheduledAt), AttemptedAt: timeOf(j.AttemptedAt), FinalizedAt: timeOf(j.FinalizedAt),
+		Args: clip(j.Args, textBytes), Worker: clipPtr(j.Worker, textBytes), Error: clipPtr(j.Error, textBytes),
+	}
+}
+
+func describeRunning(j jobs.RunningJob) document.RunningJob {
+	return document.RunningJob{
+		Job: describeJob(j.Job), RunID: j.RunID, Host: clip(j.Host, textBytes), StartedAt: timeOf(&j.StartedAt),
+		Progress: j.Progress, Message: clipPtr(j.Message, textBytes),
+	}
+}
+
+func describeFailure(f jobs.Failure) document.Failure {
+	return document.Failure{
+		Order: f.Order, RunID: f.RunID, JobID: f.JobID, Agent: f.Agent, At: timeOf(&f.At), Attempt: f.Attempt, MaxAttempts: f.MaxAttempts,
+		Outcome: document.Outcome(f.Outcome), ExitCode: f.ExitCode, Error: clip(f.Error, textBytes), Fingerprint: f.Fingerprint,
+		Similar24h: f.Similar24h, SimilarCapped: f.Capped, RunMS: f.RunMS, GaveUp: f.GaveUp, GaveUpCapped: f.MoreGaveUp,
+	}
 }
 
 // dayLabel names a time of day and its zone in short. Zones without letters of their own have their distance from UTC.

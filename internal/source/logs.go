@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -12,20 +13,19 @@ const (
 	lineBytes     = 400 // of what one says
 )
 
-// logsValue is the section `logs`: the newest lines of all agents.
-type logsValue struct {
-	Items map[int64]jobs.LogLine `json:"items"`
-}
-
 func logs(d Deps) snapshot.Source {
 	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
 		lines, err := d.Jobs.LatestLogs(ctx, logLinesShown)
 		if err != nil {
 			return nil, err
 		}
-		for i := range lines {
-			lines[i].Msg = clip(lines[i].Msg, lineBytes)
-		}
-		return logsValue{Items: keyed(lines, logsBytes-1<<10, func(l jobs.LogLine) int64 { return l.ID })}, nil
+		return document.Logs{Items: keyed(lines, logsBytes-1<<10, describeLine, func(l document.LogLine) int64 { return l.ID })}, nil
 	})
+}
+
+func describeLine(l jobs.LogLine) document.LogLine {
+	return document.LogLine{
+		Order: l.Order, ID: l.ID, At: l.At, Level: document.LogLevel(l.Level), Agent: l.Agent, JobID: l.JobID, RunID: l.RunID,
+		Msg: clip(l.Msg, lineBytes), Gap: (*document.LogGap)(l.Gap),
+	}
 }

@@ -5,24 +5,10 @@ import (
 	"math/bits"
 	"time"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
-
-// queueValue is the section `queue`: the sums of all queues, and each of them. Of more than fit, those that need attention are
-// listed, then those with the most jobs.
-type queueValue struct {
-	Pending    int64                 `json:"pending"`
-	Processing int64                 `json:"processing"`
-	Scheduled  int64                 `json:"scheduled"`
-	Retryable  int64                 `json:"retryable"`
-	Parked     int64                 `json:"parked"` // in River's state pending
-	Paused     int                   `json:"paused"` // queues
-	OldestAt   *jobs.Time            `json:"oldest_at"`
-	Total      int                   `json:"total"` // queues
-	Listed     int                   `json:"listed"`
-	Items      map[string]jobs.Queue `json:"items"`
-}
 
 // queuesChosen is how many queues are listed at most.
 const queuesChosen = 80
@@ -34,28 +20,32 @@ func queue(d Deps) snapshot.Source {
 		if err != nil {
 			return nil, err
 		}
-		v, now := queueValue{Total: len(rows)}, time.Now()
+		v, now := document.Queue{Total: len(rows)}, time.Now()
+		var oldest *jobs.Time
 		all, place := make([]ranked, len(rows)), make(map[string]int, len(rows))
 		for i, q := range rows {
-			v.add(q)
+			addQueue(&v, q)
+			if q.OldestAt != nil && (oldest == nil || q.OldestAt.Before(oldest.Time)) {
+				oldest = q.OldestAt
+			}
 			all[i], place[q.Name] = ranked{q.Name, queueRank(q, d.Attached != nil)}, i
 		}
 		picked := chosen.pick(all, now)
 		at := places(picked, attention)
-		v.Items = fill(chosen, picked, now, func(name string) jobs.Queue {
-			q := rows[place[name]]
-			q.Agents = clipList(q.Agents, 400)
+		v.Items = fill(chosen, picked, now, func(name string) document.QueueItem {
+			q := describeQueue(rows[place[name]])
 			if len(picked) < v.Total {
 				q.Order += int64(at[name] * behind)
 			}
 			return q
 		})
-		v.Listed = len(v.Items)
+		v.OldestAt, v.Listed = timeOf(oldest), len(v.Items)
 		return v, nil
 	})
 }
 
-func (v *queueValue) add(q jobs.Queue) {
+// addQueue adds the jobs of a queue to the sums.
+func addQueue(v *document.Queue, q jobs.Queue) {
 	v.Pending += q.Pending
 	v.Processing += q.Processing
 	v.Scheduled += q.Scheduled
@@ -64,9 +54,22 @@ func (v *queueValue) add(q jobs.Queue) {
 	if q.PausedAt != nil {
 		v.Paused++
 	}
-	if q.OldestAt != nil && (v.OldestAt == nil || q.OldestAt.Before(v.OldestAt.Time)) {
-		v.OldestAt = q.OldestAt
+}
+
+func describeQueue(q jobs.Queue) document.QueueItem {
+	return document.QueueItem{
+		Order: q.Order, Name: q.Name, Pending: q.Pending, Processing: q.Processing, Scheduled: q.Scheduled, Retryable: q.Retryable, Parked: q.Parked,
+		PausedAt: timeOf(q.PausedAt), OldestAt: timeOf(q.OldestAt), Slots: q.Slots,
+		Agents: clipList(q.Agents, 400), AgentCount: q.AgentCount, CountedAt: q.CountedAt,
 	}
+}
+
+// timeOf is a time of River's tables as the document has it; nil is none.
+func timeOf(t *jobs.Time) document.Time {
+	if t == nil {
+		return ""
+	}
+	return document.Time(t.String())
 }
 
 // queueRank tells how important it is that a queue is listed. How many slots a queue of another program has is not known.

@@ -14,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/attach"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -53,7 +54,7 @@ func insertJobs(t *testing.T, database *db.DB, n int, state, kind, queue, pad st
 // collect makes the document of some sections, and checks that all of it is there and fits.
 func collect(t *testing.T, deps Deps) map[string]any {
 	t.Helper()
-	fine := func(context.Context) Health { return Health{Status: "ok", Detail: nasty(5000)} }
+	fine := func(context.Context) document.Component { return document.Component{Status: "ok", Detail: nasty(5000)} }
 	deps.Database, deps.Cache, deps.Warmer = fine, fine, fine
 	deps.StartedAt, deps.DataDir = time.Now(), t.TempDir()
 	cache := snapshot.NewCache(snapshot.CacheOptions{})
@@ -83,6 +84,7 @@ func collect(t *testing.T, deps Deps) map[string]any {
 	if err := json.Unmarshal(cache.Current().JSON, &doc); err != nil {
 		t.Fatal(err)
 	}
+	checkSchema(t, doc)
 	for name, meta := range cache.Current().Sections {
 		if meta.Error != "" || meta.AsOf.IsZero() {
 			t.Errorf("section %s: %q", name, meta.Error)
@@ -264,9 +266,9 @@ func (r reader) begin(t *testing.T, kinds int) {
 func attachedDeps(service *attach.Service) Deps {
 	return Deps{
 		Jobs: service, Fleet: func() Fleet { return Fleet{Fleet: service.Fleet()} },
-		Attached: func() *Attached {
+		Attached: func() *document.Attached {
 			text := nasty(5000)
-			return &Attached{Database: nasty(1000), Missing: slices.Repeat([]string{nasty(1000)}, 100), Error: &text, Kinds: service.Kinds()}
+			return &document.Attached{Database: nasty(1000), Missing: slices.Repeat([]string{nasty(1000)}, 100), Error: &text, Kinds: service.Kinds()}
 		},
 	}
 }
@@ -343,13 +345,13 @@ func TestTheLivingAreListedFirst(t *testing.T) {
 		}
 		return workers
 	}
-	for _, other := range []string{"quiet", "lost"} {
-		source := workers(Deps{Jobs: clients{workers: slices.Concat(rows(other, 450), rows("active", 10), rows(other+" too", 0))}})
+	for _, other := range []document.WorkerState{document.WorkerQuiet, document.WorkerLost} {
+		source := workers(Deps{Jobs: clients{workers: slices.Concat(rows(string(other), 450), rows("active", 10))}})
 		value, err := source.Collect(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		v := value.(workersValue)
+		v := value.(document.Workers)
 		if v.Total != 460 || v.Active != 10 || v.Busy != 10 || v.States["active"] != 10 || v.States[other] != 450 || v.Listed != len(v.Items) || v.Listed >= 460 {
 			t.Errorf("among %s ones: %d of %d, %d active, %v", other, v.Listed, v.Total, v.Active, v.States)
 		}

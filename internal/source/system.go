@@ -15,38 +15,9 @@ import (
 	"github.com/shirou/gopsutil/v4/disk"
 	"github.com/shirou/gopsutil/v4/mem"
 	"github.com/shirou/gopsutil/v4/process"
+
+	"github.com/agentos/agentos/internal/document"
 )
-
-// systemValue is the section `system`: this host, or the control group that confines this process.
-// A figure that could not be read is null.
-type systemValue struct {
-	Status  string   `json:"status"` // healthy, degraded or critical
-	Reasons []string `json:"reasons"`
-	// Conditions are the reasons as codes with parameters, by code; of components by "component NAME".
-	Conditions       map[string]condition `json:"conditions"`
-	CPU              *float64             `json:"cpu"` // percent of CPUs
-	Memory           *float64             `json:"memory"`
-	Disk             *float64             `json:"disk"`
-	Scope            string               `json:"scope"` // host or cgroup
-	CPUs             float64              `json:"cpus"`
-	MemoryUsedBytes  uint64               `json:"memory_used_bytes"`
-	MemoryTotalBytes uint64               `json:"memory_total_bytes"`
-	DiskUsedBytes    uint64               `json:"disk_used_bytes"`
-	DiskTotalBytes   uint64               `json:"disk_total_bytes"`
-	Host             string               `json:"host"`
-	Version          string               `json:"version"`
-	StartedAt        time.Time            `json:"started_at"`
-	UptimeS          int64                `json:"uptime_s"`
-	Process          processValue         `json:"process"`
-	Components       map[string]Health    `json:"components"`
-	Attached         *Attached            `json:"attached"` // null when the jobs are our own
-}
-
-type processValue struct {
-	CPU        float64 `json:"cpu"` // percent of one processor
-	RSSBytes   uint64  `json:"rss_bytes"`
-	Goroutines int     `json:"goroutines"`
-}
 
 // Above these shares, in percent, something breaks soon.
 const (
@@ -85,11 +56,11 @@ func newSystem(d Deps, readings *readings) *system {
 
 // Collect implements snapshot.Source.
 func (s *system) Collect(ctx context.Context) (any, error) {
-	v := systemValue{
-		Reasons: []string{}, Scope: "host", CPUs: float64(runtime.NumCPU()), Host: s.host,
+	v := document.System{
+		Reasons: []string{}, Scope: document.ScopeHost, CPUs: float64(runtime.NumCPU()), Host: s.host,
 		Version: s.deps.Version, StartedAt: s.deps.StartedAt.UTC().Truncate(time.Millisecond),
 		UptimeS: int64(time.Since(s.deps.StartedAt).Seconds()),
-		Components: map[string]Health{
+		Components: map[string]document.Component{
 			"database": s.deps.Database(ctx),
 			"cache":    s.deps.Cache(ctx),
 			"warmer":   s.deps.Warmer(ctx),
@@ -108,15 +79,15 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 		v.DiskUsedBytes, v.DiskTotalBytes = usage.Used, usage.Total
 	}
 	s.fleet.readings.wait(ctx)
-	v.judge(len(s.deps.Fleet().Problems), s.fleet.judge(time.Now(), s.deps.Fleet()))
-	v.clip()
+	judge(&v, len(s.deps.Fleet().Problems), s.fleet.judge(time.Now(), s.deps.Fleet()))
+	clipSystem(&v)
 	return v, nil
 }
 
-func (s *system) readMemory(ctx context.Context, v *systemValue) {
+func (s *system) readMemory(ctx context.Context, v *document.System) {
 	used, total, ok := s.group.memory()
 	if ok {
-		v.Scope = "cgroup"
+		v.Scope = document.ScopeCgroup
 	} else if vm, err := mem.VirtualMemoryWithContext(ctx); err == nil {
 		used, total = vm.Total-vm.Available, vm.Total
 	}
@@ -127,7 +98,7 @@ func (s *system) readMemory(ctx context.Context, v *systemValue) {
 }
 
 // readCPU gives the use since the reading before; the first reading has none, so that it is null, not 0.
-func (s *system) readCPU(ctx context.Context, v *systemValue) {
+func (s *system) readCPU(ctx context.Context, v *document.System) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -151,7 +122,7 @@ func (s *system) readCPU(ctx context.Context, v *systemValue) {
 
 	groupTime, timed := s.group.cpuTime()
 	if cpus, limited := s.group.cpus(); limited && timed {
-		v.Scope, v.CPUs = "cgroup", cpus
+		v.Scope, v.CPUs = document.ScopeCgroup, cpus
 		if !first && elapsed > 0 {
 			v.CPU = round1(100 * (groupTime - s.groupTime).Seconds() / elapsed / cpus)
 		}
@@ -171,49 +142,49 @@ func (s *system) readCPU(ctx context.Context, v *systemValue) {
 }
 
 // judge sets the status to the worst that any reason calls for: of this process and what it needs, and of the fleet.
-func (v *systemValue) judge(fileProblems int, fleet []condition) {
-	v.Status = "healthy"
-	v.Conditions = map[string]condition{}
+func judge(v *document.System, fileProblems int, fleet []condition) {
+	v.Status = document.SystemHealthy
+	v.Conditions = map[string]document.Condition{}
 	say := func(key string, c condition) {
 		c.Order, c.Link = len(v.Reasons), c.page()
 		v.Reasons = append(v.Reasons, c.text())
-		v.Conditions[key] = c
-		if v.Status != "critical" {
-			v.Status = c.Severity
+		v.Conditions[key] = c.Condition
+		if v.Status != document.SystemCritical {
+			v.Status = document.SystemStatus(c.Severity)
 		}
 	}
-	worse := func(severity, code string, params map[string]any) {
-		say(code, condition{Code: code, Severity: severity, Params: params})
+	worse := func(severity document.Severity, code document.ConditionCode, params map[string]any) {
+		say(string(code), newCondition(code, severity, params))
 	}
 	names := slices.SortedFunc(maps.Keys(v.Components), func(a, b string) int {
 		return cmp.Or(-cmp.Compare(oneIf(a == "database"), oneIf(b == "database")), cmp.Compare(a, b))
 	})
 	for _, name := range names {
 		h := v.Components[name]
-		if h.Status == "ok" {
+		if h.Status == document.ComponentOK {
 			continue
 		}
-		severity := "degraded"
-		if h.Status == "down" && (name == "database" || name == "attached") {
-			severity = "critical"
+		severity := document.SeverityDegraded
+		if h.Status == document.ComponentDown && (name == "database" || name == "attached") {
+			severity = document.SeverityCritical
 		}
-		say(componentDown+" "+name, condition{
-			Code: componentDown, Severity: severity, Params: map[string]any{"component": name, "status": h.Status}, detail: h.Detail,
-		})
+		c := newCondition(document.ConditionComponent, severity, map[string]any{"component": name, "status": h.Status})
+		c.detail = h.Detail
+		say(string(c.Code)+" "+name, c)
 	}
 	for _, c := range fleet {
-		say(c.Code, c)
+		say(string(c.Code), c)
 	}
 	if v.Disk != nil && *v.Disk >= diskCritical {
-		worse("critical", diskFull, map[string]any{"percent": *v.Disk})
+		worse(document.SeverityCritical, document.ConditionDisk, map[string]any{"percent": *v.Disk})
 	} else if v.Disk != nil && *v.Disk >= diskDegraded {
-		worse("degraded", diskFull, map[string]any{"percent": *v.Disk})
+		worse(document.SeverityDegraded, document.ConditionDisk, map[string]any{"percent": *v.Disk})
 	}
 	if v.Memory != nil && *v.Memory >= memoryDegraded {
-		worse("degraded", memoryFull, map[string]any{"percent": *v.Memory})
+		worse(document.SeverityDegraded, document.ConditionMemory, map[string]any{"percent": *v.Memory})
 	}
 	if fileProblems > 0 {
-		worse("degraded", agentsFile, map[string]any{})
+		worse(document.SeverityDegraded, document.ConditionAgentsFile, map[string]any{})
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/agentos/agentos/internal/document"
 )
 
 // group makes a control group of files, each "name" holding its text.
@@ -64,27 +66,27 @@ func TestCgroupCPUs(t *testing.T) {
 
 func TestSystemStatusIsTheWorstReason(t *testing.T) {
 	share := func(x float64) *float64 { return &x }
-	fine := map[string]Health{"database": {Status: "ok"}, "cache": {Status: "ok"}, "warmer": {Status: "ok"}}
+	fine := map[string]document.Component{"database": {Status: "ok"}, "cache": {Status: "ok"}, "warmer": {Status: "ok"}}
 	for _, tc := range []struct {
 		name     string
-		value    systemValue
+		value    document.System
 		problems int
-		status   string
+		status   document.SystemStatus
 		reasons  []string
 	}{
-		{"all fine", systemValue{Components: fine, Disk: share(50), Memory: share(50)}, 0, "healthy", nil},
-		{"nothing is known", systemValue{Components: fine}, 0, "healthy", nil},
-		{"disk", systemValue{Components: fine, Disk: share(92)}, 0, "degraded", []string{"disk is 92.0 % full"}},
+		{"all fine", document.System{Components: fine, Disk: share(50), Memory: share(50)}, 0, "healthy", nil},
+		{"nothing is known", document.System{Components: fine}, 0, "healthy", nil},
+		{"disk", document.System{Components: fine, Disk: share(92)}, 0, "degraded", []string{"disk is 92.0 % full"}},
 		{
 			"worst first does not matter",
-			systemValue{Components: map[string]Health{"database": {Status: "down", Detail: "gone"}, "cache": {Status: "degraded", Detail: "slow"}}, Disk: share(92)},
+			document.System{Components: map[string]document.Component{"database": {Status: "down", Detail: "gone"}, "cache": {Status: "degraded", Detail: "slow"}}, Disk: share(92)},
 			0, "critical",
 			[]string{"database: gone", "cache: slow", "disk is 92.0 % full"},
 		},
-		{"bad file", systemValue{Components: fine}, 2, "degraded", []string{"the agents' file has faults; the fleet runs on the one before"}},
+		{"bad file", document.System{Components: fine}, 2, "degraded", []string{"the agents' file has faults; the fleet runs on the one before"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			tc.value.judge(tc.problems, nil)
+			judge(&tc.value, tc.problems, nil)
 			if tc.value.Status != tc.status {
 				t.Errorf("status = %s, want %s", tc.value.Status, tc.status)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -56,7 +57,7 @@ func newBed(t *testing.T, database *db.DB) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fine := func(context.Context) Health { return Health{Status: "ok"} }
+	fine := func(context.Context) document.Component { return document.Component{Status: "ok"} }
 	loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
 	b.warmer, err = snapshot.NewWarmer(b.cache, All(Deps{
 		Jobs: b.service, Fleet: func() Fleet { return loaded }, DataDir: dataDir, Version: "test", StartedAt: time.Now(),
@@ -102,6 +103,7 @@ func (b *bed) document() map[string]any {
 	if err := json.Unmarshal(b.cache.Current().JSON, &doc); err != nil {
 		b.t.Fatal(err)
 	}
+	checkSchema(b.t, doc)
 	return doc
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -17,19 +18,6 @@ const (
 	lostFirst = 8
 )
 
-// workersValue is the section `workers`. The figures count all; Total counts lost workers too, for as long as they are listed.
-type workersValue struct {
-	Total  int                    `json:"total"`
-	Active int                    `json:"active"`
-	States map[string]int         `json:"states"` // how many are in each state
-	Hosts  int                    `json:"hosts"`
-	Slots  int                    `json:"slots"` // of the active ones
-	Busy   int                    `json:"busy"`
-	Listed int                    `json:"listed"`
-	SkewS  *float64               `json:"skew_s"` // of the clock that is furthest from the database's; null: none is off
-	Items  map[string]jobs.Worker `json:"items"`
-}
-
 func workers(d Deps) snapshot.Source {
 	chosen := &choice{most: workersChosen, room: workersBytes - 1<<10}
 	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
@@ -37,10 +25,13 @@ func workers(d Deps) snapshot.Source {
 		if err != nil {
 			return nil, err
 		}
-		v := workersValue{Total: len(rows), States: map[string]int{"active": 0, "draining": 0, "lost": 0}}
+		v := document.Workers{
+			Total:  len(rows),
+			States: map[document.WorkerState]int{document.WorkerActive: 0, document.WorkerDraining: 0, document.WorkerLost: 0},
+		}
 		all, place, hosts, now := make([]ranked, len(rows)), make(map[string]int, len(rows)), map[string]bool{}, time.Now()
 		for i, w := range slices.Backward(rows) { // of the lost ones those that started last come first
-			v.States[w.State]++
+			v.States[document.WorkerState(w.State)]++
 			hosts[w.Host] = true
 			if w.SkewS != nil && (v.SkewS == nil || math.Abs(*w.SkewS) > math.Abs(*v.SkewS)) {
 				v.SkewS = w.SkewS
@@ -50,18 +41,22 @@ func workers(d Deps) snapshot.Source {
 				v.Slots += w.Slots
 				v.Busy += w.Running
 			}
-			all[len(rows)-1-i], place[w.ID] = ranked{w.ID, workerRank(w, v.States["lost"])}, i
+			all[len(rows)-1-i], place[w.ID] = ranked{w.ID, workerRank(w, v.States[document.WorkerLost])}, i
 		}
 		v.Hosts = len(hosts)
-		v.Items = fill(chosen, chosen.pick(all, now), now, func(id string) jobs.Worker {
-			w := rows[place[id]]
-			w.Version, w.Host = clip(w.Version, 60), clip(w.Host, 200)
-			w.AgentNames, w.Queues = clipList(w.AgentNames, 400), clipList(w.Queues, 400)
-			return w
-		})
+		v.Items = fill(chosen, chosen.pick(all, now), now, func(id string) document.Worker { return describeWorker(rows[place[id]]) })
 		v.Listed = len(v.Items)
 		return v, nil
 	})
+}
+
+func describeWorker(w jobs.Worker) document.Worker {
+	return document.Worker{
+		Order: w.Order, ID: w.ID, Host: clip(w.Host, 200), PID: w.PID, State: document.WorkerState(w.State), Version: clip(w.Version, 60),
+		StartedAt: w.StartedAt, BeatAt: w.BeatAt, BeatAgeMS: w.BeatAgeMS, SkewS: w.SkewS,
+		Slots: w.Slots, Running: w.Running, Done: w.Done, Agents: w.Agents,
+		AgentNames: clipList(w.AgentNames, 400), Queues: clipList(w.Queues, 400),
+	}
 }
 
 // workerRank tells how important it is that a worker is listed: those that live come before those that do not, but for some that
