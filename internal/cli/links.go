@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -165,7 +164,8 @@ func linkHealth(link snapshot.LinkStats, failing string) document.Component {
 const cutOffPatience = time.Second
 
 // cutOff tells whether other processes reach the database, which this one does not: then they will give its jobs to
-// somebody else. Redis knows: a fresh document there says how the database is. Who reaches neither is cut off.
+// somebody else. Redis knows: a fresh document there says how the database is. Who reaches neither is cut off. Whatever else
+// may be there says nothing, and is no reason to end attempts.
 func (l links) cutOff(fresh time.Duration, fleet func() string) func(ctx context.Context) bool {
 	if len(l) == 0 || l[0].Name() != "redis" {
 		return nil
@@ -173,29 +173,18 @@ func (l links) cutOff(fresh time.Duration, fleet func() string) func(ctx context
 	return func(ctx context.Context) bool {
 		ctx, cancel := context.WithTimeout(ctx, cutOffPatience)
 		defer cancel()
-		doc, err := l[0].Load(ctx)
+		text, err := l[0].Load(ctx)
 		if err != nil {
-			return true
+			return !errors.Is(err, snapshot.ErrNotFound) && !errors.Is(err, snapshot.ErrForeign)
 		}
-		var seen struct {
-			Timestamp time.Time `json:"timestamp"`
-			Meta      struct {
-				Fleet string `json:"fleet"`
-			} `json:"meta"`
-			Dashboard struct {
-				System struct {
-					Components map[string]struct {
-						Status string `json:"status"`
-					} `json:"components"`
-				} `json:"system"`
-			} `json:"dashboard"`
-		}
-		if json.Unmarshal(doc, &seen) != nil || time.Since(seen.Timestamp) > fresh {
+		doc, err := document.Parse(text)
+		if err != nil || time.Since(doc.Timestamp) > fresh {
 			return false // nobody collects: the database is away for all
 		}
-		if ours := fleet(); ours != "" && seen.Meta.Fleet != "" && seen.Meta.Fleet != ours {
+		if ours := fleet(); ours != "" && doc.Meta.Fleet != "" && doc.Meta.Fleet != ours {
 			return false // that is how another fleet's database is
 		}
-		return seen.Dashboard.System.Components["database"].Status != "down"
+		status := doc.Component("database").Status
+		return status == document.ComponentOK || status == document.ComponentDegraded
 	}
 }
