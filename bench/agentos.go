@@ -120,7 +120,7 @@ func (b *bed) catchUp(ctx context.Context) (h history, err error) {
 		switch {
 		case err != nil:
 			return err
-		case d.Dashboard.System.Attached == nil:
+		case d.Dashboard.System == nil || d.Dashboard.System.Attached == nil:
 			return errors.New("it does not say how far it is")
 		case !d.Dashboard.System.Attached.History.Done:
 			return fmt.Errorf("%.1f %% are read", d.Dashboard.System.Attached.History.Percent)

@@ -8,51 +8,36 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/test/api"
 )
 
-// document is the part of AgentOS' document that is measured.
-type document struct {
-	Timestamp time.Time
-	Dashboard struct {
-		System struct {
-			Attached *struct {
-				History struct {
-					Done    bool
-					Percent float64
-				}
-			}
-		}
-	}
-	Meta struct {
-		Revision int64
-		Sections map[string]struct {
-			AsOf   *time.Time `json:"as_of"`
-			TookMS float64    `json:"took_ms"`
-			Error  string
-		}
-	}
-}
+// shown is AgentOS' document, as far as it is measured.
+type shown struct{ document.Document }
 
-func (c *contestant) document(ctx context.Context) (d document, err error) {
+func (c *contestant) document(ctx context.Context) (d shown, err error) {
 	return d, c.api().Call(ctx, http.MethodGet, "/api/admin/ssot", nil, &d)
 }
 
 // missing is an error unless every section was collected since.
-func (d document) missing(since time.Time) error {
+func (d shown) missing(since time.Time) error {
 	for name, s := range d.Meta.Sections {
-		if s.AsOf == nil || s.AsOf.Before(since) {
-			return fmt.Errorf("section %s is of %v: %s", name, s.AsOf, s.Error)
+		if s.AsOf != nil && !s.AsOf.Before(since) {
+			continue
 		}
+		if s.Error != nil {
+			return fmt.Errorf("section %s is of %v: %s", name, s.AsOf, *s.Error)
+		}
+		return fmt.Errorf("section %s is of %v", name, s.AsOf)
 	}
 	return nil
 }
 
 // rebuild is how long it took to collect, side by side, which is the slowest, and one after the other, the sections that were
 // collected since an earlier document: the costly ones are not in every cycle.
-func (d document) rebuild(earlier document) (slowest, sum time.Duration) {
+func (d shown) rebuild(earlier shown) (slowest, sum time.Duration) {
 	for name, s := range d.Meta.Sections {
-		if was := earlier.Meta.Sections[name].AsOf; s.Error == "" && s.AsOf != nil && was != nil && !s.AsOf.After(*was) {
+		if was := earlier.Meta.Sections[name].AsOf; s.Error == nil && s.AsOf != nil && was != nil && !s.AsOf.After(*was) {
 			continue
 		}
 		took := time.Duration(s.TookMS * float64(time.Millisecond))

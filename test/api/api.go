@@ -82,7 +82,7 @@ func (s Server) Call(ctx context.Context, method, path string, in, out any) erro
 
 // Stream connects to the stream of documents and gives each event to take, until the stream ends or take fails. after is the
 // last revision that is known; 0 for none.
-func (s Server) Stream(ctx context.Context, after int64, take func(event, data string) error) error {
+func (s Server) Stream(ctx context.Context, after uint64, take func(event, data string) error) error {
 	request, err := s.Request(ctx, http.MethodGet, "/api/admin/stream", nil)
 	if err != nil {
 		return err

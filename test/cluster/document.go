@@ -1,72 +1,30 @@
 package cluster
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
+
+	"github.com/agentos/agentos/internal/document"
 )
 
-// Document is what tests read of the dashboard's document.
-type Document struct {
-	Dashboard struct {
-		System *struct {
-			Status     string   `json:"status"`
-			Reasons    []string `json:"reasons"`
-			Components map[string]struct {
-				Status string `json:"status"`
-				Detail string `json:"detail"`
-			} `json:"components"`
-		} `json:"system"`
-		Workers *struct {
-			Total  int `json:"total"`
-			Active int `json:"active"`
-		} `json:"workers"`
-		Queue *struct {
-			Pending    int `json:"pending"`
-			Processing int `json:"processing"`
-		} `json:"queue"`
-		Jobs *struct {
-			TotalToday int64                      `json:"total_today"`
-			Newest     map[string]json.RawMessage `json:"newest"`
-		} `json:"jobs"`
-	} `json:"dashboard"`
-	Timestamp time.Time `json:"timestamp"`
-	Meta      struct {
-		Version   int                `json:"version"`
-		Revision  int64              `json:"revision"`
-		Publisher string             `json:"publisher"` // the process that collected it
-		AsOf      time.Time          `json:"as_of"`
-		Stale     bool               `json:"stale"`
-		Sections  map[string]Section `json:"sections"`
-	} `json:"meta"`
-}
-
-// Section is what the document tells about one of its sections.
-type Section struct {
-	AsOf    *time.Time `json:"as_of"`
-	EveryMS int64      `json:"every_ms"`
-	Error   *string    `json:"error"`
-	Overdue bool       `json:"overdue"`
-}
+// Document is the dashboard's document, as tests judge it.
+type Document struct{ document.Document }
 
 func parseDocument(text []byte) (*Document, error) {
-	d := &Document{}
-	if err := json.Unmarshal(text, d); err != nil {
-		return nil, fmt.Errorf("not a document: %w: %.200s", err, text)
+	d, err := document.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %.200s", err, text)
 	}
-	return d, nil
+	return &Document{*d}, nil
 }
 
 // NewestJob is the greatest id of a job on the screen, or 0.
 func (d *Document) NewestJob() int64 {
 	var newest int64
 	if d.Dashboard.Jobs != nil {
-		for key := range d.Dashboard.Jobs.Newest {
-			if id, err := strconv.ParseInt(key, 10, 64); err == nil {
-				newest = max(newest, id)
-			}
+		for id := range d.Dashboard.Jobs.Newest {
+			newest = max(newest, id)
 		}
 	}
 	return newest
@@ -93,13 +51,14 @@ func (d *Document) Healthy(workers int) error {
 	switch {
 	case d.Meta.Stale:
 		return fmt.Errorf("the document is stale, as of %v", d.Meta.AsOf)
-	case d.Dashboard.System == nil || d.Dashboard.Workers == nil || d.Dashboard.Queue == nil || d.Dashboard.Jobs == nil:
+	case d.Dashboard.System == nil || d.Dashboard.Workers == nil || d.Dashboard.Queue == nil || d.Dashboard.Jobs == nil,
+		d.AgentsWorkers.Agents == nil || d.Analytics == nil || d.Logs == nil:
 		return errors.New("a section was never collected")
-	case d.Dashboard.System.Status == "critical":
+	case d.Dashboard.System.Status == document.SystemCritical:
 		return fmt.Errorf("the system is critical: %v", d.Dashboard.System.Reasons)
 	}
 	for name, component := range d.Dashboard.System.Components {
-		if component.Status == "down" {
+		if component.Status == document.ComponentDown {
 			return fmt.Errorf("component %s is down: %s", name, component.Detail)
 		}
 	}

@@ -22,8 +22,8 @@ type Follower struct {
 	done   chan struct{}
 
 	mu       sync.Mutex
-	revision int64 // what it has; 0 for nothing
-	highest  int64 // what it ever had
+	revision uint64 // what it has; 0 for nothing
+	highest  uint64 // what it ever had
 	events   int
 	heard    func(event string, data []byte)
 }
@@ -48,7 +48,7 @@ func (f *Follower) Close() {
 }
 
 // Seen is the revision it has and how many events came in all.
-func (f *Follower) Seen() (revision int64, events int) {
+func (f *Follower) Seen() (revision uint64, events int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.revision, f.events
@@ -101,7 +101,7 @@ func (f *Follower) take(event, data string) error {
 		}
 		next = d.Meta.Revision
 	case "patch":
-		var p struct{ From, To int64 }
+		var p struct{ From, To uint64 }
 		if err := json.Unmarshal([]byte(data), &p); err != nil {
 			return err
 		}

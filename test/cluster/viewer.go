@@ -26,7 +26,7 @@ type Viewer struct {
 	done   chan struct{}
 
 	// Of the goroutine that asks.
-	revision int64
+	revision uint64
 	etag     string
 
 	guarded sync.Mutex

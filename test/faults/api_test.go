@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/test/api"
+	"github.com/agentos/agentos/test/cluster"
 )
 
 // job is what these tests read of a job.
@@ -47,8 +48,8 @@ func (b *bed) api() api.Server {
 	return api.Server{URL: *b.address.Load(), Token: b.token, Client: b.client}
 }
 
-func (b *bed) document() (*document, error) {
-	var d document
+func (b *bed) document() (*cluster.Document, error) {
+	var d cluster.Document
 	if err := b.call("GET", "/api/admin/ssot", nil, &d); err != nil {
 		return nil, err
 	}

@@ -112,19 +112,8 @@ func TestAttachKilled(t *testing.T) {
 
 // historyRead is an error until what ended before is read.
 func (b *bed) historyRead() error {
-	var d struct {
-		Dashboard struct {
-			System struct {
-				Attached *struct {
-					History struct {
-						Done    bool    `json:"done"`
-						Percent float64 `json:"percent"`
-					} `json:"history"`
-				} `json:"attached"`
-			} `json:"system"`
-		} `json:"dashboard"`
-	}
-	if err := b.call("GET", "/api/admin/ssot", nil, &d); err != nil {
+	d, err := b.document()
+	if err != nil {
 		return err
 	}
 	switch a := d.Dashboard.System.Attached; {

@@ -80,7 +80,7 @@ func (b *bed) showsTrouble(w *watch) {
 		if err != nil {
 			return err
 		}
-		if err := d.troubled(w.brokeAt); err != nil {
+		if err := troubled(d, w.brokeAt); err != nil {
 			return err
 		}
 		if c := d.Dashboard.System.Components["database"]; c.Status == "ok" {
@@ -102,7 +102,7 @@ func (b *bed) showsAge(w *watch) {
 	b.t.Helper()
 	d, err := b.document()
 	b.must(err)
-	b.must(d.troubled(w.brokeAt))
+	b.must(troubled(d, w.brokeAt))
 	if broken := time.Since(w.brokeAt); !d.Meta.Stale || d.Meta.AsOf.After(w.brokeAt.Add(time.Second)) {
 		b.t.Errorf("broken for %v, but the document says stale=%v as of %v", broken, d.Meta.Stale, d.Meta.AsOf)
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/agentos/agentos/test/api"
+	"github.com/agentos/agentos/test/cluster"
 )
 
 // fullDisk is one way to leave no room for what the server writes.
@@ -82,7 +83,7 @@ func (b *bed) lastGoodIsWhole() error {
 	if err != nil {
 		return err
 	}
-	var d document
+	var d cluster.Document
 	if err := json.Unmarshal(text, &d); err != nil {
 		return fmt.Errorf("the last good file has %d bytes and is no document: %w", len(text), err)
 	}

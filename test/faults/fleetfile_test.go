@@ -88,7 +88,7 @@ func (b *bed) fleetShown(size int, problems bool) error {
 		return err
 	}
 	shown := d.AgentsWorkers.Agents
-	if shown == nil || shown.Total != size || len(shown.Items) != size {
+	if shown == nil || shown.TotalAgents != size || len(shown.Items) != size {
 		return fmt.Errorf("want %d agents: %+v", size, shown)
 	}
 	if told := len(shown.Config.Problems) > 0; told != problems {

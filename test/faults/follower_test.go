@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/test/api"
+	"github.com/agentos/agentos/test/cluster"
 )
 
 // follower is a viewer of the stream: it keeps the document by the patches it gets and connects again when it must.
@@ -23,7 +24,7 @@ type follower struct {
 	done   chan struct{}
 
 	mu       sync.Mutex
-	revision int64
+	revision uint64
 	starts   int64 // of servers, when the connection began
 	value    any   // the document
 	wrongs   []string
@@ -84,7 +85,7 @@ func (f *follower) take(event, data string) error {
 	f.events[event]++
 	switch event {
 	case "snapshot":
-		var d document
+		var d cluster.Document
 		var value any
 		if err := errors.Join(json.Unmarshal([]byte(data), &d), json.Unmarshal([]byte(data), &value)); err != nil {
 			return err
@@ -96,7 +97,7 @@ func (f *follower) take(event, data string) error {
 		f.revision, f.value, f.starts = d.Meta.Revision, value, starts
 	case "patch":
 		var p struct {
-			From, To int64
+			From, To uint64
 			Patch    any
 		}
 		if err := json.Unmarshal([]byte(data), &p); err != nil {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/test/cluster"
 )
 
 // viewer asks for the document every 20 ms, as a dashboard without stream would, only more often. It keeps what it
@@ -26,11 +28,11 @@ type viewer struct {
 	phase    int
 	got      [phases]samples
 	wrongs   []string
-	revision int64  // of the document seen last
+	revision uint64 // of the document seen last
 	starts   int64  // of servers, when it was seen
 	etag     string // of the document parsed last
 	asOf     time.Time
-	last     *document
+	last     *cluster.Document
 }
 
 func (b *bed) newViewer() *viewer {
@@ -114,7 +116,7 @@ func (v *viewer) judge(header http.Header, body []byte, seen sample, asked time.
 	const slack = 1500 * time.Millisecond // Age is in whole seconds
 	etag := header.Get("ETag")
 	if etag == "" || etag != v.etag {
-		var d document
+		var d cluster.Document
 		if err := json.Unmarshal(body, &d); err != nil {
 			v.wrong("not a document: %v: %.200s", err, body)
 			return

@@ -75,7 +75,7 @@ func (w *watch) untilHealthy(patience time.Duration) time.Duration {
 		if d.Timestamp.Before(began.Truncate(time.Millisecond)) {
 			return fmt.Errorf("the document is still the one of %v", d.Timestamp)
 		}
-		return d.healthy()
+		return d.Healthy(0)
 	})
 }
 
