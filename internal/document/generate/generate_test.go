@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,6 +27,40 @@ func TestWhatIsGeneratedIsCommitted(t *testing.T) {
 		if got, err := os.ReadFile(filepath.Join(repository, path)); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s is not what the types of package document give: run make generate (%v)", path, err)
 		}
+	}
+}
+
+// A section of one's own is a type, and a field that holds it: what is generated has it then.
+func TestASectionIsATypeAndAField(t *testing.T) {
+	folder := t.TempDir()
+	from := filepath.Join(repository, "internal", "document")
+	if err := os.CopyFS(folder, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, "document.go")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = "type Dashboard struct {\n"
+	text = bytes.Replace(text, []byte(before), []byte(before+"Weather *Weather `json:\"weather\"`\n"), 1)
+	weather := "package document\n\n// Weather is the section `weather`.\ntype Weather struct {\n\t// Degrees; null: unknown.\n\tOutside *float64 `json:\"outside\"`\n}\n"
+	if err := errors.Join(os.WriteFile(path, text, 0o600), os.WriteFile(filepath.Join(folder, "weather.go"), []byte(weather), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := parse(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names := m.sections(); !slices.Contains(names, "weather") || len(names) != 8 {
+		t.Errorf("the sections are %v", names)
+	}
+	const want = "export interface Weather {\n  /** Degrees; null: unknown. */\n  outside?: Maybe<number>\n}\n"
+	if types := string(m.typescript()); !strings.Contains(types, want) || !strings.Contains(types, "  weather?: Maybe<Weather>\n") {
+		t.Errorf("the types are without it: %s", types)
+	}
+	if schema, err := m.schema(); err != nil || !bytes.Contains(schema, []byte("Degrees; null: unknown.")) {
+		t.Errorf("the schema is without it: %s, %v", schema, err)
 	}
 }
 
