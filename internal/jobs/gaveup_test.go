@@ -1,7 +1,6 @@
 package jobs
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -114,11 +113,6 @@ func TestWhatIsBeforeTheFirstStartIsNotRecorded(t *testing.T) {
 		}
 		if series.OK[0] != NotRecorded || series.Failed[90] != NotRecorded || series.OK[95] == NotRecorded {
 			t.Errorf("the day is %v", series.OK)
-		}
-		text, err := json.Marshal(series)
-		var back Series
-		if err != nil || json.Unmarshal(text, &back) != nil || string(text[:60]) == "" || back.OK[0] != NotRecorded || back.OK[95] != series.OK[95] {
-			t.Errorf("%s, %v", text, err)
 		}
 		hour, day, err := s.Windows(t.Context())
 		if err != nil || hour.PerMinute < 4 || day.PerMinute < 4 || day.RecordedS > 180 {

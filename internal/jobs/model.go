@@ -187,36 +187,29 @@ type Worker struct {
 	Queues     []string  `json:"queues" doc:"The queues it serves, at most 20; null for all of the fleet"`
 }
 
-// Percentiles are in milliseconds; null when nothing was measured. Relative error at most 1 %.
+// Percentiles are in milliseconds; nil when nothing was measured. Relative error at most 1 %.
 type Percentiles struct {
-	P50MS *float64 `json:"p50_ms"`
-	P95MS *float64 `json:"p95_ms"`
-	P99MS *float64 `json:"p99_ms"`
-	MaxMS *float64 `json:"max_ms"`
+	P50MS, P95MS, P99MS, MaxMS *float64
 }
 
 // Window sums up all attempts that ended in a span of time.
 type Window struct {
-	Runs        int64       `json:"runs"`
-	OK          int64       `json:"ok"`
-	Failed      int64       `json:"failed" doc:"Timeouts and lost attempts included"`
-	Cancelled   int64       `json:"cancelled"`
-	SuccessRate *float64    `json:"success_rate" doc:"Percent: ok of ok and failed; null when none ended"`
-	PerMinute   float64     `json:"per_minute"`
-	RecordedS   int64       `json:"recorded_s" doc:"How many seconds of the span are recorded; those before the first start are not"`
-	Run         Percentiles `json:"run"`
-	Wait        Percentiles `json:"wait"`
-	Usage       Usage       `json:"usage"`
+	Runs, OK    int64
+	Failed      int64 // timeouts and lost attempts included
+	Cancelled   int64
+	SuccessRate *float64 // percent: ok of ok and failed; nil when none ended
+	PerMinute   float64
+	RecordedS   int64 // how many seconds of the span are recorded; those before the first start are not
+	Run, Wait   Percentiles
+	Usage       Usage
 }
 
 // Series counts ended attempts in consecutive buckets of StepS seconds from Start on.
 type Series struct {
-	Start     time.Time  `json:"start"`
-	StepS     int        `json:"step_s"`
-	OK        Counts     `json:"ok" doc:"Null where nothing was recorded yet"`
-	Failed    Counts     `json:"failed"`
-	Cancelled Counts     `json:"cancelled"`
-	P95MS     []*float64 `json:"p95_ms" doc:"Run time"`
+	Start                 time.Time
+	StepS                 int
+	OK, Failed, Cancelled Counts
+	P95MS                 []*float64 // run time
 }
 
 // AgentStats is what the queue and the rollups know of one agent. What follows LastOutcome is there once it was described.

@@ -3,44 +3,16 @@ package jobs
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"time"
 )
 
-// Counts are of consecutive spans of time. One that is not recorded is NotRecorded, and null in JSON: nothing is known of it, which
+// Counts are of consecutive spans of time. One that is not recorded is NotRecorded: nothing is known of it, which
 // is not that nothing happened.
 type Counts []int64
 
 // NotRecorded stands in Counts for a span before anything was recorded.
 const NotRecorded = -1
-
-// MarshalJSON writes what is not recorded as null.
-func (c Counts) MarshalJSON() ([]byte, error) {
-	all := make([]*int64, len(c))
-	for i := range c {
-		if c[i] != NotRecorded {
-			all[i] = &c[i]
-		}
-	}
-	return json.Marshal(all)
-}
-
-// UnmarshalJSON reads null as what is not recorded.
-func (c *Counts) UnmarshalJSON(text []byte) error {
-	var all []*int64
-	if err := json.Unmarshal(text, &all); err != nil {
-		return err
-	}
-	*c = make(Counts, len(all))
-	for i, n := range all {
-		(*c)[i] = NotRecorded
-		if n != nil {
-			(*c)[i] = *n
-		}
-	}
-	return nil
-}
 
 // newCounts makes counts of spans of step seconds from start on, zero where they are recorded.
 func newCounts(n int, start, step int64, recorded time.Time) Counts {
