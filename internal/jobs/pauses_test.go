@@ -128,7 +128,8 @@ func TestAQueueThatNobodyHasWorkedCanBePaused(t *testing.T) {
 			t.Error("a queue that does not exist was paused")
 		}
 		cleanQueue(t, s, "left")
-		exec1(t, s, `insert into river_queue (name, created_at, updated_at) values ('left', `+s.sql.now+`, `+s.sql.now+`)`)
+		later := s.db.Stamp(time.Now().Add(5 * time.Millisecond)) // than the pause, which may be of this millisecond
+		exec1(t, s, `insert into river_queue (name, created_at, updated_at) values ('left', $1, $1)`, later)
 		worker := start(t, database, fleet)
 		waiting := enqueue(t, worker, "left")
 		until(t, "it is paused", func() bool { return pausedSince(t, worker, "left") != nil })
