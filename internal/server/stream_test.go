@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,9 @@ func TestStreamTellsTheAgeOfEachSection(t *testing.T) {
 		judge("who comes now", agedOf(t, doc))
 		for i := range 2 {
 			before := agedOf(t, doc).Timestamp
+			for !time.Now().Truncate(time.Millisecond).After(before) { // which is in milliseconds
+				runtime.Gosched()
+			}
 			f.publish(fmt.Sprint("failing ", i))
 			var change struct {
 				Patch map[string]any `json:"patch"`
