@@ -13,7 +13,7 @@
 //   - Fields are added, never moved or renamed. One that is tagged optional came later: a document that an older version published,
 //     during an upgrade, lacks it.
 //
-// It imports the standard library alone, so that any program can read the document with it.
+// It imports the standard library alone, so that every other package may import it.
 package document
 
 import (
