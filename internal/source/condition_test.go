@@ -164,10 +164,10 @@ func TestHealthOfAFleetThatNobodyRuns(t *testing.T) {
 		fine := func(context.Context) document.Component { return document.Component{Status: "ok"} }
 		loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
 		cache := snapshot.NewCache(snapshot.CacheOptions{})
-		warmer, err := snapshot.NewWarmer(cache, All(Deps{
+		warmer, err := snapshot.NewWarmer(cache, unhurried(Deps{
 			Jobs: service, Fleet: func() Fleet { return loaded }, DataDir: t.TempDir(), Version: "test", StartedAt: time.Now(),
 			Database: fine, Cache: fine, Warmer: fine,
-		}), snapshot.WarmerOptions{})
+		}), snapshot.WarmerOptions{Patience: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,10 +58,7 @@ func collect(t *testing.T, deps Deps) map[string]any {
 	deps.Database, deps.Cache, deps.Warmer = fine, fine, fine
 	deps.StartedAt, deps.DataDir = time.Now(), t.TempDir()
 	cache := snapshot.NewCache(snapshot.CacheOptions{})
-	sections := All(deps)
-	for i := range sections {
-		sections[i].Deadline = time.Minute // this machine may be busy: bench_test.go has the times
-	}
+	sections := unhurried(deps)
 	warmer, err := snapshot.NewWarmer(cache, sections, snapshot.WarmerOptions{Name: nasty(64), Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
