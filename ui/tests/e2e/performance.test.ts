@@ -2,6 +2,7 @@
 import type { Page } from 'playwright-core'
 import { eventually, expect, test } from './harness'
 import { agentRow, linked } from './harness/page'
+import { startProxy } from './harness/proxy'
 
 const budgetBytes = 80 * 1024
 const budgetMs = 400
@@ -10,8 +11,8 @@ declare global {
   interface Window {
     /** When each job's link was first on screen, unix ms. */
     shown: Map<string, number>
-    /** Layout shifts since the page began: the score of each, and what of the page's frame it moved. */
-    shifts: { value: number; frame: string[] }[]
+    /** Layout shifts since the page began: the score of each, what it moved and how, and what of that is the page's frame. */
+    shifts: { value: number; moved: string[]; frame: string[] }[]
   }
 }
 
@@ -41,14 +42,22 @@ function watchShifts() {
   interface Shift extends PerformanceEntry {
     value: number
     hadRecentInput: boolean
-    sources: { node: Node | null }[]
+    sources: { node: Node | null; previousRect: DOMRectReadOnly; currentRect: DOMRectReadOnly }[]
   }
   new PerformanceObserver((list) => {
     for (const shift of list.getEntries() as Shift[]) {
       if (shift.hadRecentInput) continue
-      const moved = shift.sources.map(({ node }) => (node instanceof Element ? node : node?.parentElement))
-      const frame = moved.filter((e) => e?.matches('section, header, main, h1, h2, table, thead, tr, th, .kpi'))
-      window.shifts.push({ value: shift.value, frame: frame.map((e) => e!.outerHTML.slice(0, 160)) })
+      const elements = shift.sources.map(({ node }) => (node instanceof Element ? node : node?.parentElement))
+      const moved = elements.map((e, i) => {
+        const { previousRect: was, currentRect: is } = shift.sources[i]!
+        const [before, after] = [was, is].map((r) => `${r.x},${r.y} ${r.width}x${r.height}`)
+        return before === after ? '' : `${before} -> ${after}: ${e?.outerHTML.slice(0, 160)}`
+      })
+      if (!moved.some(Boolean)) continue // an age that grew in its own place
+      const frame = moved.filter(
+        (how, i) => how && elements[i]?.matches('section, header, main, h1, h2, table, thead, tr, th, .kpi'),
+      )
+      window.shifts.push({ value: shift.value, moved, frame })
     }
   }).observe({ type: 'layout-shift', buffered: true })
 }
@@ -110,6 +119,7 @@ test('the first load is small, asks the API for nothing, and nothing on it moves
   await page.goto('/', { waitUntil: 'load' })
   await agentRow(page, 'solo').waitFor()
   await page.locator('#app:not([data-drawn])').waitFor() // the live page has taken the place of the drawing
+  await eventually(() => expect(calls).toContain('/api/admin/stream'))
   const total = bytes.Document! + bytes.Stylesheet! + bytes.Script!
   const shifts = await page.evaluate(async () => {
     await globalThis.document.fonts.ready
@@ -125,6 +135,21 @@ test('the first load is small, asks the API for nothing, and nothing on it moves
   expect(bytes.Stylesheet).toBeLessThan(1024) // in the page, but for what comes after the first paint
   expect(calls).toEqual(['/api/admin/stream'])
   expect(shifts).toEqual([])
+})
+
+test('nothing moves on a page that arrives in pieces', async ({ server, visitor, onTestFinished }) => {
+  const proxy = await startProxy(server.url, { slowPages: true })
+  onTestFinished(proxy.close)
+  const page = await visitor.blank({ url: proxy.url, viewport: { width: 1440, height: 900 } })
+  await page.addInitScript(watchShifts)
+  await page.route('**/api/**', () => {})
+  await page.goto('/')
+  await page.locator('#app:not([data-drawn])').waitFor()
+  const [loading] = await page.evaluate(
+    () => performance.getEntriesByType('navigation') as PerformanceNavigationTiming[],
+  )
+  expect(loading!.responseEnd - loading!.responseStart).toBeGreaterThan(200) // it did come in pieces
+  expect(await page.evaluate(() => window.shifts)).toEqual([])
 })
 
 test('the page stands still while jobs come, run and end for ten seconds', async ({ server, visitor }) => {

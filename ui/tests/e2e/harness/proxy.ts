@@ -1,6 +1,8 @@
 /** An HTTP proxy before the server whose event stream can be cut, as a strict company proxy or a bad line does. */
 import { createServer, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Proxy {
   url: string
@@ -11,7 +13,8 @@ export interface Proxy {
   close(): Promise<void>
 }
 
-export async function startProxy(target: string): Promise<Proxy> {
+/** With slowPages each HTML page comes in pieces of 200 bytes, 25 ms apart. */
+export async function startProxy(target: string, { slowPages = false } = {}): Promise<Proxy> {
   const to = new URL(target)
   const streams = new Set<ServerResponse>()
   let cut = false
@@ -23,6 +26,8 @@ export async function startProxy(target: string): Promise<Proxy> {
     const upstream = request({ host: to.hostname, port: to.port, method, headers, path: url }, (answer) => {
       outgoing.writeHead(answer.statusCode!, answer.headers)
       answer.on('error', () => outgoing.destroy())
+      if (slowPages && answer.headers['content-type']?.startsWith('text/html'))
+        return void Readable.from(inPieces(answer)).pipe(outgoing)
       if (!isStream) return void answer.pipe(outgoing)
       streams.add(outgoing)
       outgoing.flushHeaders()
@@ -52,4 +57,12 @@ export async function startProxy(target: string): Promise<Proxy> {
       await new Promise((closed) => server.close(closed))
     },
   }
+}
+
+async function* inPieces(whole: AsyncIterable<Buffer>) {
+  for await (const chunk of whole)
+    for (let at = 0; at < chunk.length; at += 200) {
+      yield chunk.subarray(at, at + 200)
+      await sleep(25)
+    }
 }
