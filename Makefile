@@ -31,11 +31,15 @@ setup: ## install what the tests need
 	@scripts/setup
 
 .PHONY: test
-test: setup lint verify unit deploy-check ui-test faults-short e2e ## everything that continuous integration checks
+test: setup hotpath lint verify unit deploy-check ui-test faults-short e2e ## everything that continuous integration checks
 
 .PHONY: unit
 unit: ## Go tests with the race detector
 	$(GO) test $(RACE) -p 4 -timeout 20m ./test/soak $$($(GO) list ./... | grep -v -e /test/faults -e /test/soak)
+
+.PHONY: hotpath
+hotpath: ## what the hot path may cost beside a bare server, and that it allocates nothing: without the race detector, with nothing else at work
+	$(GO) test ./internal/server -run 'TestDocument(CostsHardlyMoreThanItsBytes|AllocatesNothing)$$' -count=1 -v
 
 .PHONY: deploy-check
 deploy-check: ## what runs it in production: images, units, manifests, proxies, alerts

@@ -45,13 +45,12 @@ func TestHandlerServesTheDocument(t *testing.T) {
 	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
 	s := cache.Current()
 	common := map[string]string{
-		"Cache-Control": "private, no-cache", "Vary": "Accept-Encoding", "Age": "0",
-		"Content-Type": "application/json",
+		"Cache-Control": "private, no-cache", "Age": "0", "Content-Type": "application/json",
 	}
 	t.Run("identity", func(t *testing.T) {
 		r := ask(handler, "GET", nil)
 		wantHeader(t, r, common)
-		wantHeader(t, r, map[string]string{"Etag": s.ETag, "Content-Encoding": "", "Content-Length": strconv.Itoa(len(s.JSON)), "Server-Timing": "memory;dur=0"})
+		wantHeader(t, r, map[string]string{"Etag": s.ETag, "Content-Encoding": "", "Content-Length": strconv.Itoa(len(s.JSON)), "Server-Timing": "memory;dur=0", "Vary": "Accept-Encoding"})
 		if r.StatusCode != 200 || bodyOf(t, r) != string(s.JSON) {
 			t.Errorf("status %d", r.StatusCode)
 		}
@@ -66,8 +65,8 @@ func TestHandlerServesTheDocument(t *testing.T) {
 		if r.Header.Get("Etag") == s.ETag {
 			t.Error("two representations have the same strong tag")
 		}
-		if len(r.Header) != 8 {
-			t.Errorf("%d headers: more than eight make net/http's maps grow", len(r.Header))
+		if len(r.Header) != 7 {
+			t.Errorf("%d headers: more than eight make net/http's maps grow, and a handler around this one may add one", len(r.Header))
 		}
 		reader, err := gzip.NewReader(r.Body)
 		if err != nil {
@@ -80,7 +79,7 @@ func TestHandlerServesTheDocument(t *testing.T) {
 	t.Run("HEAD", func(t *testing.T) {
 		r := ask(handler, "HEAD", nil)
 		wantHeader(t, r, common)
-		wantHeader(t, r, map[string]string{"Etag": s.ETag, "Content-Length": strconv.Itoa(len(s.JSON))})
+		wantHeader(t, r, map[string]string{"Etag": s.ETag, "Content-Length": strconv.Itoa(len(s.JSON)), "Vary": "Accept-Encoding"})
 		if body := bodyOf(t, r); r.StatusCode != 200 || body != "" {
 			t.Errorf("status %d, %d bytes", r.StatusCode, len(body))
 		}

@@ -119,11 +119,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	group.Go(func() error { collector.clock.Run(running); return nil })
 	group.Go(func() error { return accounts.Run(running) })
 	group.Go(func() error { return drawer.Run(running) })
-	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
-		WriteTimeout:   time.Minute, // streams set their own, for each write
-		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	web := server.NewHTTP(handler, log)
 	connections.Bound(web)
 	group.Go(func() error {
 		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

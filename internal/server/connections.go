@@ -10,6 +10,15 @@ import (
 	"time"
 )
 
+// NewHTTP returns the server of a handler, with a deadline for whoever is slow to ask or to read.
+func NewHTTP(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		WriteTimeout:   time.Minute, // streams set their own, for each write
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
 // Connections bounds how many connections a server holds, so that browsers and whoever else connects cannot take the open files
 // that its database and its agents need. When there are too many, one that is idle makes room; if none is, the new one is
 // answered with 503, and beyond some of those it is closed.
