@@ -48,9 +48,6 @@ type ending struct {
 	verdict verdict
 }
 
-// quiet tells whether the attempt never logged anything, nor reported usage.
-func (e *ending) quiet() bool { return e.pending == nil || !e.pending.spoke }
-
 // exitCode is nil when the program did not exit by itself.
 func (e *ending) exitCode() *int {
 	if e.result.Started.IsZero() || e.result.ExitCode < 0 {
@@ -92,57 +89,29 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 			end.outcome = "failed"
 		}
 	}
-	if a.entry != nil && end.outcome == "ok" && len(jobs) == 0 {
-		a.finishWithOthers(end)
-		return settled{}
-	}
-	return a.finishAlone(end, jobs, failure)
-}
-
-// finishAlone writes the end of the attempt in a transaction of its own.
-func (a *attempt) finishAlone(end *ending, jobs []river.InsertManyParams, failure error) error {
 	err := a.conclude(end, jobs, failure)
-	if end.outcome == "ok" && errors.Is(err, errRefused) { // the jobs it asked for cannot be inserted
-		end.outcome, failure = "failed", err
-		err = a.conclude(end, nil, failure)
+	switch {
+	case errors.Is(err, errRefused): // the jobs it asked for cannot be inserted
+		end.outcome = "failed"
+		err = a.conclude(end, nil, err)
+	case err != nil && !errors.Is(err, errSuperseded) && a.service.life.Err() == nil: // the database refuses what it said
+		err = a.conclude(&ending{outcome: "failed", ended: end.ended}, nil, unwritten(err))
 	}
 	switch {
 	case err == nil:
 		return settled{}
 	case errors.Is(err, errSuperseded):
-		a.superseded()
+		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
+		a.endSuperseded()
 		return settled{}
 	case a.service.life.Err() != nil: // nothing of it happened: the next worker finds this one gone and runs the job again
 		return settled{}
 	}
+	return unwritten(err)
+}
+
+func unwritten(err error) *attemptError {
 	return &attemptError{text: fmt.Sprintf("its end could not be written: %v", err)}
-}
-
-// finishWithOthers leaves it to the journal to write the end of the attempt.
-func (a *attempt) finishWithOthers(end *ending) {
-	s := a.service
-	a.handedOver = true
-	end.pending = s.logs.close(a.runID)
-	s.journal.finish(a.entry, end, func(err error) {
-		defer a.letGo()
-		switch {
-		case errors.Is(err, errSuperseded):
-			a.superseded()
-		case errors.Is(err, errByItself):
-			s.logs.reopen(a.runID, end.pending)
-			if told := new(attemptError); errors.As(a.finishAlone(end, nil, nil), &told) { // River cannot be told any more
-				_ = a.finishAlone(&ending{outcome: "failed", ended: end.ended}, nil, told) // or the job is an orphan, see reap.go
-			}
-			a.ended()
-		}
-		s.logs.wake(a.runID)
-	})
-}
-
-// superseded is the end of an attempt whose job was taken away.
-func (a *attempt) superseded() {
-	a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
-	a.endSuperseded()
 }
 
 // endSuperseded ends the run of an attempt that lost its job, if those who took it did not: the run may have been written
@@ -182,11 +151,6 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 	if failure != nil {
 		end.err = s.db.Clean(Clip(a.clean(errorText(a.spec, end.outcome, failure)), maxErrorText))
 	}
-	if a.entry != nil {
-		if err := s.journal.await(a.entry); err != nil {
-			return err
-		}
-	}
 	end.pending = s.logs.close(a.runID)
 	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
 		return s.inTx(ctx, func(tx *db.Tx) error {
@@ -204,7 +168,7 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 			return a.moveJob(ctx, tx, end)
 		})
 	})
-	if errors.Is(err, errRefused) {
+	if err != nil && !errors.Is(err, errSuperseded) {
 		s.logs.reopen(a.runID, end.pending)
 	}
 	s.logs.wake(a.runID)

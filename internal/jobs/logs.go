@@ -73,16 +73,14 @@ type runLog struct {
 	lost       bool // some of these because the database could not be written
 	leftNews   bool // the row that tells so is to be written anew
 
-	progress  *float64
-	message   string
-	usage     agent.Usage // of the whole run
-	changed   bool        // progress, message or usage
-	unwritten bool        // its run has no row yet
-	spoke     bool        // it said anything at all
-	underWay  *runLog     // the part that is being written, or in doubt
-	doubt     bool        // the write of that part failed: it is to be written again as it is, or may be written after all
-	leaveOut  bool        // of that part: its lines of the tail are too much already
-	again     bool        // this is a part that was in doubt
+	progress *float64
+	message  string
+	usage    agent.Usage // of the whole run
+	changed  bool        // progress, message or usage
+	underWay *runLog     // the part that is being written, or in doubt
+	doubt    bool        // the write of that part failed: it is to be written again as it is, or may be written after all
+	leaveOut bool        // of that part: its lines of the tail are too much already
+	again    bool        // this is a part that was in doubt
 }
 
 type logged struct {
@@ -119,25 +117,11 @@ func newLogBook(s *Service) *logBook {
 	return b
 }
 
-// open begins the log of a run; nothing of it is written before the run itself is.
-func (b *logBook) open(run, job int64, agent string, written bool) {
+// open begins the log of a run, which has its row.
+func (b *logBook) open(run, job int64, agent string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.runs[run] = &runLog{runID: run, jobID: job, agent: agent, limits: b.limits, unwritten: !written}
-}
-
-// written tells that a run has its row.
-func (b *logBook) written(run int64) {
-	b.mu.Lock()
-	r := b.runs[run]
-	waits := r != nil && r.hasNews()
-	if r != nil {
-		r.unwritten = false
-	}
-	b.mu.Unlock()
-	if waits {
-		b.stir()
-	}
+	b.runs[run] = &runLog{runID: run, jobID: job, agent: agent, limits: b.limits}
 }
 
 // stir lets the writer look.
@@ -164,7 +148,6 @@ func (b *logBook) add(run int64, line agent.Line) {
 
 // add takes a line, in place of an older one when there is no room, and returns by how many bytes more waits.
 func (r *runLog) add(line agent.Line, full bool) (more int) {
-	r.spoke = true
 	if line.Live {
 		r.message, r.changed = Clip(line.Msg, maxMessage), true
 	}
@@ -380,7 +363,7 @@ func (b *logBook) take() (batch []*runLog, more bool) {
 	lines := 0
 	for _, run := range slices.Concat(runs[from:], runs[:from]) {
 		r := b.runs[run]
-		if r.unwritten || !r.hasNews() {
+		if !r.hasNews() {
 			continue
 		}
 		if lines >= linesOfFlush {

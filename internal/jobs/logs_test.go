@@ -87,7 +87,7 @@ func runOfTests(t testing.TB, s *Service, limits logLimits) {
 	exec1(t, s, `insert into run (id, job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
 		values (1, 1, 1, 1, 'agent0', 'agent0', 'w', 'running', 1, 1, 0)`)
 	s.logs.limits = limits
-	s.logs.open(1, 1, "agent0", true)
+	s.logs.open(1, 1, "agent0")
 }
 
 // Who follows a log sees every line once, and who comes late one gap.
@@ -421,7 +421,7 @@ func TestALogThatBeginsWithItsGap(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		runOfTests(t, s, logLimits{headLines: 10, headBytes: 1 << 20, lines: 100, bytes: 1 << 20, waiting: 1})
-		s.logs.open(2, 2, "other", true)
+		s.logs.open(2, 2, "other")
 		said := 0
 		say := func(run int64, lines int) {
 			for n := range lines {

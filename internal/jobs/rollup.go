@@ -284,28 +284,8 @@ func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 	return fromMS(to), nil
 }
 
-// addFresh writes the sums of attempts that end in this transaction, for one that adds them to those of all processes:
-// each transaction doing that itself would wait for the others.
-func addFresh(ctx context.Context, tx *db.Tx, runs []endedRun) error {
-	fresh, first := map[bucket]*sums{}, map[bucket]int64{}
-	for _, r := range runs {
-		b := bucketsOf(r.ended/1000, r.agent, r.queue)[0]
-		if fresh[b] == nil || r.ended < first[b] {
-			first[b] = r.ended
-		}
-		sumsOf(fresh, b).add(r)
-	}
-	for b, f := range fresh {
-		_, err := tx.ExecContext(ctx, `insert into rollup_fresh (ended_ms, start_s, agent, queue, `+sumColumns+`)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`, append([]any{first[b], b.start, b.agent, b.queue}, f.values()...)...)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// takeFresh takes over what addFresh wrote.
+// takeFresh takes over the sums of attempts that a worker of an earlier version ended several at a time, on Postgres: it may still run
+// beside this one, or have been killed before they were added.
 func takeFresh(ctx context.Context, tx *db.Tx, into map[bucket]*sums) error {
 	rows, err := tx.QueryContext(ctx, `delete from rollup_fresh where id in (select id from rollup_fresh order by id limit $1)
 		returning start_s, agent, queue, `+sumColumns, rollupBatch)

@@ -292,6 +292,37 @@ func TestAFreshRunIsInTheSumsSoon(t *testing.T) {
 	})
 }
 
+// A worker of an earlier version ends several attempts in one transaction, with their sums beside them: whoever adds up takes these too.
+func TestSumsLeftByAnEarlierVersionAreTakenOver(t *testing.T) {
+	s := newService(t, dbtest.OpenURL(t, dbtest.PostgresURL(t)), "", fleetOf(t, agents(sh("agent0", "true"))))
+	minute := floorTo(time.Now().Unix(), minuteStep)
+	left := newSums()
+	for range 3 {
+		left.add(endedRun{outcome: "ok", run: 20, wait: 5})
+	}
+	exec1(t, s, `insert into rollup_fresh (ended_ms, start_s, agent, queue, `+sumColumns+`)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		append([]any{minute*1000 + 1, minute, "agent0", "agent0"}, left.values()...)...)
+	if to, err := s.RollupsCompleteTo(t.Context()); err != nil || to.UnixMilli() > minute*1000+1 {
+		t.Errorf("complete to %v, %v: the sums that are left are not added yet", to, err)
+	}
+	for range 2 {
+		if err := s.rollUpAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, agent := range []string{"", "agent0"} {
+		for _, step := range []int{minuteStep, hourStep} {
+			if n := one[int](t, s, `select coalesce(sum(ok), 0) from rollup where step_s = $1 and agent = $2`, step, agent); n != 3 {
+				t.Errorf("%d attempts in the sums of agent %q by %d s, want 3", n, agent, step)
+			}
+		}
+	}
+	if n := one[int](t, s, `select count(*) from rollup_fresh`); n != 0 {
+		t.Errorf("%d sums are left", n)
+	}
+}
+
 func TestSweepKeepsWhatIsYoung(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))

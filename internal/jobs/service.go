@@ -71,8 +71,7 @@ type Service struct {
 	active  *activeSet
 	logs    *logBook
 	keep    keeping
-	holder  string   // of leases, in the database
-	journal *journal // Postgres only
+	holder  string // of leases, in the database
 	next    timetable
 	health  health
 
@@ -151,9 +150,6 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	s.gate = newGate(opts.MaxProcesses, s.wake)
 	s.logs = newLogBook(s)
 	s.keep, s.holder = newKeeping(opts.KeepLogs, opts.KeepRuns), newWorkerID()
-	if s.db.Kind == db.Postgres {
-		s.journal = newJournal(s)
-	}
 	s.health.log = opts.Log
 	s.life, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
 	s.patient, s.hurry = context.WithCancel(s.life)

@@ -161,6 +161,5 @@ func (s *Service) startLoops() {
 	s.loops.Go(s.lookForJobs)
 	if s.db.Kind == db.Postgres {
 		s.loops.Go(s.guard)
-		s.loops.Go(func() { s.journal.run(s.tending) })
 	}
 }

@@ -57,9 +57,6 @@ func (s *Service) stopGenerations(ctx context.Context) error {
 	stopped := make(chan struct{})
 	go func() {
 		s.generations.Wait()
-		if s.journal != nil {
-			s.journal.drain()
-		}
 		close(stopped)
 	}()
 	select {

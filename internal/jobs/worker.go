@@ -32,11 +32,7 @@ type attempt struct {
 	hold  *hold
 	runID int64
 	begun time.Time
-	entry *entry // in the journal, if the run is written there
-	letGo func() // of the job
-	// handedOver: the journal writes the end.
-	handedOver bool
-	said       *redact.Attempt // takes the secrets out of what it says
+	said  *redact.Attempt // takes the secrets out of what it says
 }
 
 // attemptError is what River is told of an attempt whose end it has to write. There is nothing to add to its run, if it
@@ -54,13 +50,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	s := w.service
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	hold, letGo := s.active.add(job.JobRow, w.spec.CutOff == agent.CutOffContinue, cancel)
-	a := &attempt{worker: w, job: job, hold: hold, letGo: letGo}
-	defer func() {
-		if !a.handedOver {
-			letGo()
-		}
-	}()
+	hold, release := s.active.add(job.JobRow, w.spec.CutOff == agent.CutOffContinue, cancel)
+	defer release()
+	a := &attempt{worker: w, job: job, hold: hold}
 	if err := a.begin(ctx); err != nil {
 		return err
 	}
@@ -73,16 +65,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 		s.lock.keep.Store(true)
 	}
 	err = a.finish(ctx, result, a.ifAbsent(err))
-	if !a.handedOver {
-		a.ended()
-	}
+	s.signalEnded()
+	s.onChange("queue", "jobs", "agents", "workers")
 	return err
-}
-
-// ended tells that the attempt's end is written.
-func (a *attempt) ended() {
-	a.service.signalEnded()
-	a.service.onChange("queue", "jobs", "agents", "workers")
 }
 
 // begin makes the run known.
@@ -101,29 +86,16 @@ func (a *attempt) begin(ctx context.Context) error {
 	return Explain("write the start of the run", err)
 }
 
-// record writes the run row, if the job is still this worker's: one that stood still may have been held for dead. Where that
-// cannot be, the journal writes it.
+// record writes the run row, if the job is still this worker's: one that was suspended may have been taken for dead. The run has its
+// id before its row, so that a row whose commit was not answered is found by the next try.
 func (a *attempt) record(ctx context.Context) error {
 	s := a.service
-	if s.journal != nil && s.lately() {
-		return s.journal.begin(ctx, a)
-	}
-	return a.recordNow(ctx)
-}
-
-// recordNow writes the run row at once. One that a try before has written after all, though its answer was lost, it finds by its id.
-func (a *attempt) recordNow(ctx context.Context) error {
-	s := a.service
 	due := a.job.ScheduledAt
-	var id sql.NullInt64 // null on SQLite, where an answer is never lost
-	if s.journal != nil {
-		next, err := s.journal.ids.next(ctx)
-		if err != nil {
-			return err
-		}
-		id = sql.NullInt64{Int64: next, Valid: true}
+	id, err := s.nextRunID(ctx)
+	if err != nil {
+		return err
 	}
-	err := s.persist(ctx, "write the start of a run", func(ctx context.Context) error {
+	err = s.persist(ctx, "write the start of a run", func(ctx context.Context) error {
 		if err := s.beatIfLate(ctx); err != nil {
 			return err
 		}
@@ -137,9 +109,20 @@ func (a *attempt) recordNow(ctx context.Context) error {
 			a.job.ID, a.job.Attempt, a.client, id).Scan(&a.runID)
 	})
 	if err == nil {
-		s.logs.open(a.runID, a.job.ID, a.spec.Name, true)
+		s.logs.open(a.runID, a.job.ID, a.spec.Name)
 	}
 	return err
+}
+
+// nextRunID reserves an id for a run. It is null on SQLite, where the answer to a commit is never lost.
+func (s *Service) nextRunID(ctx context.Context) (id sql.NullInt64, err error) {
+	if s.db.Kind == db.SQLite {
+		return id, nil
+	}
+	err = s.persist(ctx, "number a run", func(ctx context.Context) error {
+		return s.db.Write.QueryRowContext(ctx, `select nextval('run_id_seq')`).Scan(&id)
+	})
+	return id, err
 }
 
 // run runs the agent's process. A panic of ours is the attempt's failure, not the process's end.

@@ -51,7 +51,7 @@ func checkRuns(t *testing.T, s *Service, n int) {
 	}
 }
 
-func TestEndsThatAreWrittenTogetherAreEachItsOwn(t *testing.T) {
+func TestEndsAtTheSameTimeAreEachItsOwn(t *testing.T) {
 	s := startQuick(t, dbtest.PostgresURL(t), func(_ context.Context, a agent.Attempt) (agent.Result, error) {
 		if a.JobID%10 == 0 { // some have something to say
 			a.OnLine(agent.Line{At: time.Now(), Level: "info", Msg: "hello", HasMsg: true, Usage: &agent.Usage{InputTokens: 2}})
@@ -120,7 +120,7 @@ func TestEndsWaitForTheDatabase(t *testing.T) {
 	}
 }
 
-func TestStopWritesTheEndsThatWereHandedOver(t *testing.T) {
+func TestStopWritesTheEndsOfWhatRan(t *testing.T) {
 	url := dbtest.PostgresURL(t)
 	s := startQuick(t, url, func(context.Context, agent.Attempt) (agent.Result, error) { return agent.Result{}, nil })
 	insertQuick(t, s, 3000)
@@ -140,7 +140,7 @@ func TestStopWritesTheEndsThatWereHandedOver(t *testing.T) {
 }
 
 // An attempt whose job was given to another before its end was written changes nothing.
-func TestAHandedOverEndOfALostJobDoesNotCount(t *testing.T) {
+func TestTheEndOfALostJobDoesNotCount(t *testing.T) {
 	var s *Service
 	took := make(chan struct{})
 	s = startQuick(t, dbtest.PostgresURL(t), func(ctx context.Context, a agent.Attempt) (agent.Result, error) {
@@ -202,7 +202,7 @@ func TestAllLinesAreThereWhenARunHasEnded(t *testing.T) {
 	})
 }
 
-// An attempt whose start, lines, usage, children and end are all committed without an answer, in the journal and by itself, is there once.
+// An attempt whose start, lines, usage, children and end are all committed without an answer is there once.
 func TestAttemptsAreWrittenOnceThoughAnswersAreLost(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		const n = 5
@@ -241,7 +241,7 @@ func TestAttemptsAreWrittenOnceThoughAnswersAreLost(t *testing.T) {
 	})
 }
 
-// The start of a run that the journal does not write, and the end of one that is still being committed when it is tried again.
+// The start of a run whose commit is not answered, and the end of one that is still being committed when it is tried again.
 func TestAnAttemptFindsItselfWritten(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		s := startWith(t, Options{DB: d.DB, Fleet: fleetOf(t, agents(sh("agent0", "true")))})
@@ -252,7 +252,7 @@ func TestAnAttemptFindsItselfWritten(t *testing.T) {
 			job:    &river.Job[jobArgs]{JobRow: &rivertype.JobRow{ID: job, Attempt: 2, MaxAttempts: 3, Queue: "gone", ScheduledAt: time.Now()}},
 		}
 		d.LoseCommits("run", 1, 100*time.Millisecond)
-		if err := a.recordNow(t.Context()); err != nil {
+		if err := a.record(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := one[int](t, s, `select count(*) from run where job_id = $1`, job); n != 1 || d.ToLose() != 0 {
