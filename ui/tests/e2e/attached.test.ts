@@ -24,6 +24,7 @@ test('attached and read only: all jobs, from the first paint, and no action', as
     page.on('request', (request) => calls.push(new URL(request.url()).pathname))
     await page.reload()
     await linked(page, 'live')
+    await expect.poll(() => calls).toContain('/api/admin/stream')
     expect(calls.filter((path) => path.startsWith('/api/'))).toEqual(['/api/admin/stream'])
     for (const path of ['/jobs', `/jobs/${id}`, '/agents', '/agents/broken', '/workers']) {
       await page.goto(path)

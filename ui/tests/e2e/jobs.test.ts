@@ -121,7 +121,7 @@ describe('a job', () => {
   test('that fails once shows both attempts, each with its log', async ({ server, visitor }) => {
     const { id } = await server.api().enqueue('flaky')
     const page = await visitor.open(`/jobs/${id}`)
-    await stateOf(page, 'completed').waitFor({ timeout: 20_000 })
+    await stateOf(page, 'completed').waitFor({ timeout: 30_000 })
     const attempts = card(page, 'Attempts')
     await attempts.getByText('exit 3').waitFor()
     await attempts.getByText('exit 0').waitFor()

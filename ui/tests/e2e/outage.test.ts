@@ -29,7 +29,7 @@ test('the page stays, tells its growing age, and recovers by itself', async ({ s
   await banner.waitFor()
 
   await server.restart()
-  await linked(page, 'live', 25_000)
+  await linked(page, 'live', 30_000)
   await banner.waitFor({ state: 'hidden' })
   await eventually(async () => expect(await seconds()).toBeLessThan(3))
   expect(await page.evaluate(() => (window as { mark?: string }).mark)).toBe('not reloaded')

@@ -68,7 +68,8 @@ describe('the overview', () => {
     const requests = requestsOf(page)
     await page.goto('/')
     await waitForOverview(page)
-    await linked(page, 'live')
+    await linked(page, 'live') // so says the drawing too, before the page has opened its stream
+    await expect.poll(() => requests).toContain('eventsource /api/admin/stream')
     const stream = requests.findIndex((request) => request === 'eventsource /api/admin/stream')
     expect(requests[0]).toBe('document /')
     expect(requests.slice(1, stream).every((request) => / \/assets\//.test(request))).toBe(true)

@@ -1,4 +1,6 @@
 /** What the dashboard promises in numbers. The measured ones are printed. */
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { Page } from 'playwright-core'
 import { eventually, expect, test } from './harness'
 import { agentRow, linked } from './harness/page'
@@ -6,6 +8,8 @@ import { startProxy } from './harness/proxy'
 
 const budgetBytes = 80 * 1024
 const budgetMs = 400
+/** Or so many times as long as a bare server takes in the same seconds, which is 20 ms or so where there is a core for it. */
+const perBare = 12
 
 declare global {
   interface Window {
@@ -68,27 +72,79 @@ function quantile(sorted: number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.ceil(q * sorted.length) - 1)]!
 }
 
-// Whatever else the machine does can only make it slower: the best of three counts.
-test('a job is on screen soon after it was enqueued', { timeout: 90_000, retry: 2 }, async ({ server, visitor }) => {
-  const api = server.api()
-  const page = await visitor.blank()
-  await page.addInitScript(watchJobs)
-  await page.goto('/')
-  await linked(page, 'live')
-
-  const samples: number[] = []
-  for (let i = 0; i < 100; i++) {
-    const begin = unixMs()
-    const { id } = await api.enqueue('sleeper')
-    const at = await page.waitForFunction((href) => window.shown.get(href), `/jobs/${id}`)
-    samples.push(((await at.jsonValue()) as number) - begin)
-    await api.post(`/api/jobs/${id}/cancel`)
+/** A bare server's page: as little as can be between a request and a link on a screen. */
+const barePage = `<!doctype html><main></main><script>
+  new EventSource('/events').onmessage = ({ data }) => {
+    const link = document.querySelector('main').appendChild(document.createElement('a'))
+    link.href = link.textContent = data
   }
-  samples.sort((a, b) => a - b)
-  const [p50, p95, max] = [0.5, 0.95, 1].map((q) => Math.round(quantile(samples, q)))
-  console.log(`from enqueueing to the screen: p50 ${p50} ms, p95 ${p95} ms, max ${max} ms of ${samples.length} jobs`)
-  expect(p95).toBeLessThanOrEqual(budgetMs)
-})
+</script>`
+
+/** Serves the bare page, and sends what is posted to it on its event streams. */
+async function startBare() {
+  const streams = new Set<ServerResponse>()
+  const web = createServer((request, response) => {
+    if (request.url === '/events') {
+      response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write(': hello\n\n')
+      streams.add(response)
+    } else if (request.method === 'POST') {
+      for (const stream of streams) stream.write(`data: ${request.url}\n\n`)
+      response.end()
+    } else response.writeHead(200, { 'Content-Type': 'text/html' }).end(barePage)
+  })
+  await new Promise<void>((listens) => web.listen(0, '127.0.0.1', listens))
+  const { port } = web.address() as AddressInfo
+  const close = () => {
+    web.closeAllConnections()
+    web.close()
+  }
+  return { url: `http://127.0.0.1:${port}`, streams, close }
+}
+
+// A busy machine makes everything slower: so it does to a bare server and its page, which take turns with ours.
+test(
+  'a job is on screen soon after it was enqueued',
+  { timeout: 180_000 },
+  async ({ server, visitor, onTestFinished }) => {
+    const api = server.api()
+    const bare = await startBare()
+    onTestFinished(bare.close)
+    const control = await visitor.blank()
+    await control.addInitScript(watchJobs)
+    await control.goto(bare.url)
+    await eventually(() => expect(bare.streams.size).toBe(1))
+    const page = await visitor.blank()
+    await page.addInitScript(watchJobs)
+    await page.goto('/')
+    await linked(page, 'live')
+
+    const onScreen = async (screen: Page, path: string) => {
+      const at = await screen.waitForFunction((href) => window.shown.get(href), path)
+      return (await at.jsonValue()) as number
+    }
+    const samples: number[] = []
+    const bareSamples: number[] = []
+    for (let i = 0; i < 100; i++) {
+      const bareBegin = unixMs()
+      await fetch(`${bare.url}/jobs/${i}`, { method: 'POST' })
+      bareSamples.push((await onScreen(control, `/jobs/${i}`)) - bareBegin)
+
+      const begin = unixMs()
+      const { id } = await api.enqueue('sleeper')
+      samples.push((await onScreen(page, `/jobs/${id}`)) - begin)
+      await api.post(`/api/jobs/${id}/cancel`)
+    }
+    const [ours, bares] = [samples, bareSamples].map((list) => {
+      const sorted = list.sort((a, b) => a - b)
+      return [0.5, 0.95, 1].map((q) => Math.round(quantile(sorted, q)))
+    })
+    const text = ([p50, p95, max]: number[]) => `p50 ${p50} ms, p95 ${p95} ms, max ${max} ms`
+    console.log(
+      `from enqueueing to the screen: ${text(ours!)} of ${samples.length} jobs; a bare server: ${text(bares!)}`,
+    )
+    expect(ours![1]).toBeLessThanOrEqual(Math.max(budgetMs, perBare * bares![1]!))
+  },
+)
 
 /** Bytes over the wire by kind, and calls of the API, until the page fires `load` and stands complete. */
 async function measureLoad(page: Page) {

@@ -30,10 +30,10 @@ test('a page without its stream polls with its ETag, says so, sees changes, and 
   expect(polls[0]).toBe(200)
 
   const job = await server.api().enqueue('sleeper')
-  await page.getByRole('group', { name: 'Running jobs' }).getByText(`#${job.id}`).waitFor({ timeout: 10_000 })
+  await page.getByRole('group', { name: 'Running jobs' }).getByText(`#${job.id}`).waitFor({ timeout: 30_000 })
 
   proxy.mend()
-  await linked(page, 'live', 20_000)
+  await linked(page, 'live', 30_000)
   await server.api().post(`/api/jobs/${job.id}/cancel`)
   await page.getByText('Nothing runs right now.').waitFor({ timeout: 8_000 }) // soon, by the stream
 })

@@ -14,7 +14,7 @@ async function openTabs(context: BrowserContext, n: number): Promise<Page[]> {
   const tabs: Page[] = []
   for (let i = 0; i < n; i++) {
     const page = await context.newPage()
-    await page.goto('/', { timeout: 15_000 })
+    await page.goto('/', { timeout: 30_000 })
     tabs.push(page)
   }
   return tabs
@@ -30,14 +30,14 @@ test('ten tabs share one stream, and whoever closes leaves it to another', async
   expect(await streams(server)).toBe(1)
 
   const job = await server.api().enqueue('sleeper')
-  await Promise.all([first, ...tabs].map((tab) => running(tab).getByText(`#${job.id}`).waitFor({ timeout: 15_000 })))
+  await Promise.all([first, ...tabs].map((tab) => running(tab).getByText(`#${job.id}`).waitFor({ timeout: 30_000 })))
   await first.close()
   await eventually(async () => expect(await streams(server)).toBe(1))
   await server.api().post(`/api/jobs/${job.id}/cancel`)
-  await Promise.all(tabs.map((tab) => tab.getByText('Nothing runs right now.').waitFor({ timeout: 15_000 })))
+  await Promise.all(tabs.map((tab) => tab.getByText('Nothing runs right now.').waitFor({ timeout: 30_000 })))
   await Promise.all(tabs.map((tab) => linked(tab, 'live')))
 
-  await tabs[0]!.goto('/jobs', { timeout: 15_000 }) // a page that is asked for is answered
+  await tabs[0]!.goto('/jobs', { timeout: 30_000 }) // a page that is asked for is answered
   await linked(tabs[0]!, 'live')
   expect(await streams(server)).toBe(1)
 })
@@ -54,7 +54,7 @@ test('a sign-out in one tab is heard in all', async ({ visitor, server }) => {
   await Promise.all(tabs.map((tab) => linked(tab, 'live')))
   expect(await streams(server)).toBe(1)
   await tabs[1]!.evaluate(() => void fetch('/logout', { method: 'POST' })) // its page may be gone before the answer
-  await Promise.all([first, ...tabs].map((tab) => tab.waitForURL(/\/login/, { timeout: 20_000 })))
+  await Promise.all([first, ...tabs].map((tab) => tab.waitForURL(/\/login/, { timeout: 30_000 })))
 })
 
 test('where tabs cannot share, those that are not seen leave their connection to the others', async ({

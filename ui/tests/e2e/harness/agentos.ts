@@ -120,7 +120,7 @@ export class AgentOS {
 
   /** The first account is made beside the start: hashing a password takes a tenth of a second. */
   async #firstAdmin() {
-    for (const deadline = Date.now() + 10_000; Date.now() < deadline;) {
+    for (const deadline = Date.now() + 40_000; Date.now() < deadline;) {
       if (/^admin /m.test(this.cli(['user', 'list']))) return
     }
     throw new Error(`the first admin was not made: ${this.output}`)
