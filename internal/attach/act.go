@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -45,24 +46,24 @@ func (a *Actions) ready() error {
 		needed = actingSQLite
 	}
 	if found != 0 && found < needed {
-		return jobs.ErrorOf(jobs.ErrConflict, "River's schema is at version %d, and actions need %d: migrate it with River's own tool", found, needed)
+		return engine.ErrorOf(engine.ErrConflict, "River's schema is at version %d, and actions need %d: migrate it with River's own tool", found, needed)
 	}
 	return nil
 }
 
 // Retry makes a job run again now.
-func (a *Actions) Retry(ctx context.Context, id int64) (jobs.Job, error) {
+func (a *Actions) Retry(ctx context.Context, id int64) (engine.Job, error) {
 	if err := a.ready(); err != nil {
-		return jobs.Job{}, err
+		return engine.Job{}, err
 	}
 	job, err := a.actor.Retry(ctx, id)
 	return job, a.acted(err, "queue", "jobs", "agents")
 }
 
 // Cancel cancels a job: at once when it waits; one that runs is told to stop.
-func (a *Actions) Cancel(ctx context.Context, id int64) (jobs.Job, error) {
+func (a *Actions) Cancel(ctx context.Context, id int64) (engine.Job, error) {
 	if err := a.ready(); err != nil {
-		return jobs.Job{}, err
+		return engine.Job{}, err
 	}
 	job, err := a.actor.Cancel(ctx, id)
 	return job, a.acted(err, "queue", "jobs", "agents")

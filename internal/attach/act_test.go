@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 func (s *site) actions(t testing.TB, of *Service) *Actions {
@@ -66,38 +66,38 @@ func TestRefusedActionsTellWhy(t *testing.T) {
 			kind error
 			text string
 		}{
-			{"retry what runs", retry, running, jobs.ErrConflict, "is running: cancel it first, or wait for its end"},
-			{"retry what waits", retry, waiting, jobs.ErrConflict, "is already waiting to be run"},
-			{"retry beside its twin", retry, before, jobs.ErrConflict, fmt.Sprintf("job %d is unique, and job %d, which is like it, is scheduled: cancel that one first", before, twin)},
-			{"retry what is not there", retry, 9_999, jobs.ErrNotFound, "there is no job 9999"},
-			{"cancel what completed", cancel, completed, jobs.ErrConflict, "has already ended (completed): there is nothing to cancel"},
-			{"cancel what gave up", cancel, discarded, jobs.ErrConflict, "has already ended (discarded)"},
-			{"cancel what was cancelled", cancel, cancelled, jobs.ErrConflict, "has already ended (cancelled)"},
-			{"cancel what is not there", cancel, 9_999, jobs.ErrNotFound, "there is no job 9999"},
-			{"delete what runs", a.Delete, running, jobs.ErrConflict, "is running: cancel it first"},
-			{"delete what is not there", a.Delete, 9_999, jobs.ErrNotFound, "there is no job 9999"},
+			{"retry what runs", retry, running, engine.ErrConflict, "is running: cancel it first, or wait for its end"},
+			{"retry what waits", retry, waiting, engine.ErrConflict, "is already waiting to be run"},
+			{"retry beside its twin", retry, before, engine.ErrConflict, fmt.Sprintf("job %d is unique, and job %d, which is like it, is scheduled: cancel that one first", before, twin)},
+			{"retry what is not there", retry, 9_999, engine.ErrNotFound, "there is no job 9999"},
+			{"cancel what completed", cancel, completed, engine.ErrConflict, "has already ended (completed): there is nothing to cancel"},
+			{"cancel what gave up", cancel, discarded, engine.ErrConflict, "has already ended (discarded)"},
+			{"cancel what was cancelled", cancel, cancelled, engine.ErrConflict, "has already ended (cancelled)"},
+			{"cancel what is not there", cancel, 9_999, engine.ErrNotFound, "there is no job 9999"},
+			{"delete what runs", a.Delete, running, engine.ErrConflict, "is running: cancel it first"},
+			{"delete what is not there", a.Delete, 9_999, engine.ErrNotFound, "there is no job 9999"},
 		} {
 			if err := c.act(t.Context(), c.id); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("%s: %v, want %v with %q", c.name, err, c.kind, c.text)
 			}
 		}
-		if err := a.PauseQueue(t.Context(), "*"); !errors.Is(err, jobs.ErrNotFound) {
+		if err := a.PauseQueue(t.Context(), "*"); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("pause all queues: %v", err)
 		}
 		if site.kind == db.Postgres {
-			if err := retry(t.Context(), last); !errors.Is(err, jobs.ErrConflict) || !strings.Contains(err.Error(), "counts no further") {
+			if err := retry(t.Context(), last); !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "counts no further") {
 				t.Errorf("retry after 32767 attempts: %v", err)
 			}
-			if err := cancel(t.Context(), broken); !errors.Is(err, jobs.ErrConflict) || !strings.Contains(err.Error(), "correct its row") {
+			if err := cancel(t.Context(), broken); !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "correct its row") {
 				t.Errorf("cancel what cannot be marked: %v", err)
 			}
 		}
 		// None of it stands in the way of what can be done.
-		for name, act := range map[string]func() (jobs.Job, error){
-			"retry what is parked": func() (jobs.Job, error) { return a.Retry(t.Context(), parked) },
-			"retry what completed": func() (jobs.Job, error) { return a.Retry(t.Context(), completed) },
-			"cancel the twin":      func() (jobs.Job, error) { return a.Cancel(t.Context(), twin) },
-			"cancel what runs":     func() (jobs.Job, error) { return a.Cancel(t.Context(), running) },
+		for name, act := range map[string]func() (engine.Job, error){
+			"retry what is parked": func() (engine.Job, error) { return a.Retry(t.Context(), parked) },
+			"retry what completed": func() (engine.Job, error) { return a.Retry(t.Context(), completed) },
+			"cancel the twin":      func() (engine.Job, error) { return a.Cancel(t.Context(), twin) },
+			"cancel what runs":     func() (engine.Job, error) { return a.Cancel(t.Context(), running) },
 		} {
 			if j, err := act(); err != nil || j.ID == 0 {
 				t.Errorf("%s: %+v, %v", name, j, err)
@@ -141,7 +141,7 @@ func TestActionsOnASchemaOfLongAgo(t *testing.T) {
 		"cancel": func() error { _, err := a.Cancel(t.Context(), id); return err },
 		"delete": func() error { return a.Delete(t.Context(), id) },
 	} {
-		if err := act(); !errors.Is(err, jobs.ErrConflict) || !strings.Contains(err.Error(), "at version 5, and actions need 6: migrate") {
+		if err := act(); !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "at version 5, and actions need 6: migrate") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
 // failures are the newest failed attempts.
 type failures struct {
-	paced[[]jobs.Failure]
+	paced[[]engine.Failure]
 }
 
 const (
@@ -25,16 +26,16 @@ const (
 
 // Failures returns the newest failure of each of n kinds at most, those of jobs that were given up first: see jobs.GroupFailures.
 // Of the jobs that wait for another attempt at most maxRetried are looked at.
-func (s *Service) Failures(ctx context.Context, n int) ([]jobs.Failure, error) {
+func (s *Service) Failures(ctx context.Context, n int) ([]engine.Failure, error) {
 	if s.noEnded() {
 		return nil, missing(endedIndex)
 	}
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	all, _, err := s.fails.get(ctx, s.askers, s.fresh(), shareFailures, func(ctx context.Context) ([]jobs.Failure, error) {
+	all, _, err := s.fails.get(ctx, s.askers, s.fresh(), shareFailures, func(ctx context.Context) ([]engine.Failure, error) {
 		all, err := s.readFailures(ctx)
-		return all, jobs.Explain("read the newest failures", err)
+		return all, engine.WrapDB("read the newest failures", err)
 	})
 	return slices.Clone(all[:min(n, len(all))]), err
 }
@@ -45,7 +46,7 @@ func (s *Service) noEnded() bool {
 	return s.source.noEnded
 }
 
-func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
+func (s *Service) readFailures(ctx context.Context) ([]engine.Failure, error) {
 	discarded, err := s.failuresIn(ctx, `select id from river_job where state = 'discarded' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1`,
 		failuresRead, s.foreign.Stamp(s.now().Add(ahead)))
 	if err != nil {
@@ -56,29 +57,29 @@ func (s *Service) readFailures(ctx context.Context) ([]jobs.Failure, error) {
 		return nil, err
 	}
 	lately := s.now().Add(-failuresKept)
-	gaveUp := slices.DeleteFunc(slices.Clone(discarded), func(f jobs.Failure) bool { return f.At.Before(lately) })
+	gaveUp := slices.DeleteFunc(slices.Clone(discarded), func(f engine.Failure) bool { return f.At.Before(lately) })
 	all := slices.Concat(discarded, retried)
 	slices.SortFunc(all, newestFirst)
-	all = jobs.GroupFailures(gaveUp, all, failuresShown)
+	all = engine.GroupFailures(gaveUp, all, failuresShown)
 	return all, s.countSimilar(ctx, all)
 }
 
 // failuresIn reads the last failures of the jobs that a query names, the newest first.
-func (s *Service) failuresIn(ctx context.Context, ids string, args ...any) ([]jobs.Failure, error) {
+func (s *Service) failuresIn(ctx context.Context, ids string, args ...any) ([]engine.Failure, error) {
 	rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
 		s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+ids+`)`, args...)
 	all, err := jobs.Collect(rows, err, s.scanFailure)
-	all = slices.DeleteFunc(all, func(f jobs.Failure) bool { return !f.At.Known() })
+	all = slices.DeleteFunc(all, func(f engine.Failure) bool { return !f.At.Known() })
 	slices.SortFunc(all, newestFirst)
 	return all, err
 }
 
-func newestFirst(a, b jobs.Failure) int {
+func newestFirst(a, b engine.Failure) int {
 	return cmp.Or(b.At.Compare(a.At.Time), cmp.Compare(b.JobID, a.JobID))
 }
 
-func (s *Service) scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
-	var attempted, finalized jobs.Time
+func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
+	var attempted, finalized engine.Time
 	var at, text sql.NullString
 	if err := rows.Scan(&f.JobID, jobs.Name(&f.Agent), jobs.Number(&f.Attempt), jobs.Number(&f.MaxAttempts), &attempted, &finalized, &at, &text); err != nil {
 		return f, err
@@ -86,17 +87,17 @@ func (s *Service) scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
 	f.RunID = runOf(f.JobID, f.Attempt)
 	switch told, err := time.Parse(time.RFC3339Nano, at.String); {
 	case err == nil:
-		f.At = jobs.TimeOf(told.UTC().Truncate(time.Millisecond))
+		f.At = engine.TimeOf(told.UTC().Truncate(time.Millisecond))
 	case finalized.Known(): // given up without an error of its own
-		f.At = jobs.TimeOf(finalized.UTC().Truncate(time.Millisecond))
+		f.At = engine.TimeOf(finalized.UTC().Truncate(time.Millisecond))
 	}
 	f.Order = -f.At.UnixMilli()
 	f.Outcome = "failed"
 	if strings.HasPrefix(text.String, rescuedText) {
 		f.Outcome = "lost"
 	}
-	f.Error = jobs.Clip(s.redact.Text(text.String), 200)
-	f.Fingerprint = jobs.Fingerprint(f.Agent, text.String)
+	f.Error = engine.Clip(s.redact.Text(text.String), 200)
+	f.Fingerprint = engine.Fingerprint(f.Agent, text.String)
 	if ran, known := f.At.Since(attempted); known && f.Outcome == "failed" {
 		f.RunMS = ran.Milliseconds()
 	}
@@ -105,7 +106,7 @@ func (s *Service) scanFailure(rows *sql.Rows) (f jobs.Failure, err error) {
 
 // countSimilar adds how many attempts of jobs that ended within a day failed in the same way. A job that waits for another
 // attempt is not among those: it counts itself.
-func (s *Service) countSimilar(ctx context.Context, all []jobs.Failure) error {
+func (s *Service) countSimilar(ctx context.Context, all []engine.Failure) error {
 	since := time.Now().Add(-failuresKept)
 	known := map[string]int64{}
 	for i, f := range all {

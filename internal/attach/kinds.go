@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -37,7 +38,7 @@ type kinds struct {
 type lastOfKind struct {
 	at, ok  time.Time // when jobs ended, and when one succeeded
 	outcome string
-	failure *jobs.Failure
+	failure *engine.Failure
 }
 
 // ended notes what came of a job.
@@ -63,7 +64,7 @@ func (k *kinds) ended(e *ended) {
 		last.ok = later(last.ok, e.At)
 	}
 	if e.fingerprint != "" && (last.failure == nil || !e.At.Before(last.failure.At.Time)) {
-		last.failure = &jobs.Failure{JobID: e.id, Agent: e.Agent, At: jobs.TimeOf(e.At.UTC()), Error: jobs.Clip(e.failure, 200)}
+		last.failure = &engine.Failure{JobID: e.id, Agent: e.Agent, At: engine.TimeOf(e.At.UTC()), Error: engine.Clip(e.failure, 200)}
 	}
 }
 
@@ -140,12 +141,12 @@ func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int6
 			counts[kind][state] += n
 			return struct{}{}, err
 		})
-		return counts, jobs.Explain("count the waiting jobs by kind", err)
+		return counts, engine.WrapDB("count the waiting jobs by kind", err)
 	})
 }
 
 // Agents returns how each kind stands. How many may run at once is not known: Slots is -1.
-func (s *Service) Agents(ctx context.Context) (map[string]*jobs.AgentStats, error) {
+func (s *Service) Agents(ctx context.Context) (map[string]*engine.AgentStats, error) {
 	now, err := s.runningJobs(ctx)
 	if err != nil {
 		return nil, err
@@ -158,10 +159,10 @@ func (s *Service) Agents(ctx context.Context) (map[string]*jobs.AgentStats, erro
 	if err != nil {
 		return nil, err
 	}
-	stats := map[string]*jobs.AgentStats{}
+	stats := map[string]*engine.AgentStats{}
 	for _, names := range []map[string]bool{keys(known), keys(now.byKind), keys(waiting), s.kinds.lately()} {
 		for kind := range names {
-			stats[kind] = &jobs.AgentStats{Slots: -1}
+			stats[kind] = &engine.AgentStats{Slots: -1}
 		}
 	}
 	countedAt, capped := at.UTC().Truncate(time.Millisecond), countOf(waiting) >= maxByKind
@@ -177,8 +178,8 @@ func (s *Service) Agents(ctx context.Context) (map[string]*jobs.AgentStats, erro
 }
 
 // DescribeAgents fills in the sums of some kinds.
-func (s *Service) DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error {
-	return jobs.Explain("read the kinds", s.SumByAgent(ctx, time.Now(), stats))
+func (s *Service) DescribeAgents(ctx context.Context, stats map[string]*engine.AgentStats) error {
+	return engine.WrapDB("read the kinds", s.SumByAgent(ctx, time.Now(), stats))
 }
 
 func countOf(byKind map[string]map[string]int64) (all int64) {
@@ -207,7 +208,7 @@ func (k *kinds) lately() map[string]bool {
 
 // describe fills in the last run, the last failure and the last success. What ended before this process began to read is known
 // by the sums alone.
-func (k *kinds) describe(kind string, a *jobs.AgentStats, known jobs.AgentSums) {
+func (k *kinds) describe(kind string, a *engine.AgentStats, known jobs.AgentSums) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	run, ok := known.LastRun, known.LastOK
@@ -227,7 +228,7 @@ func timeOrNil(at time.Time) *time.Time {
 }
 
 // setFleet makes the kinds the agents of a fleet, by name.
-func (s *Service) setFleet(stats map[string]*jobs.AgentStats, known map[string]jobs.AgentSums) {
+func (s *Service) setFleet(stats map[string]*engine.AgentStats, known map[string]jobs.AgentSums) {
 	fleet := &agent.Fleet{Path: s.foreign.URL}
 	for _, name := range slices.Sorted(maps.Keys(stats)) {
 		fleet.Agents = append(fleet.Agents, &agent.Spec{Name: name, Queue: known[name].Queue})

@@ -10,7 +10,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // odd is a change to one row that another program, a wrong clock or a hand may have made.
@@ -121,7 +121,7 @@ func TestOddRowsStopNothing(t *testing.T) {
 				break // the lists do not depend on it
 			}
 			found := map[int64]string{}
-			for _, filter := range []jobs.Filter{{}, {States: ends}, {States: []string{"available", "running"}}, {Text: "mail"}, {Agent: "mail"}, {States: ends, Agent: "mail"}} {
+			for _, filter := range []engine.Filter{{}, {States: ends}, {States: []string{"available", "running"}}, {Text: "mail"}, {Agent: "mail"}, {States: ends, Agent: "mail"}} {
 				for filter.Limit = 7; ; {
 					page, err := s.List(t.Context(), filter)
 					if err != nil {
@@ -181,7 +181,7 @@ func countEnds(ids map[int64]odd) (n int) {
 func endedListed(t *testing.T, s *Service, states []string) int {
 	t.Helper()
 	seen := map[int64]bool{}
-	filter := jobs.Filter{States: states, Limit: 7}
+	filter := engine.Filter{States: states, Limit: 7}
 	for {
 		page, err := s.List(t.Context(), filter)
 		if err != nil {

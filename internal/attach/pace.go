@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // What each question may use of one connection's time, so that all together stay below 1.5 s a minute (2.5 %), however many
@@ -104,7 +104,7 @@ func (p *paced[T]) get(ctx context.Context, by *askers, fresh time.Duration, sha
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if late && p.at.IsZero() {
-		return p.value, p.at, jobs.ErrorOf(jobs.ErrUnavailable, "the first answer takes long")
+		return p.value, p.at, engine.ErrorOf(engine.ErrUnavailable, "the first answer takes long")
 	}
 	return p.value, p.at, p.err
 }

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // TestAQuestionKeepsToItsShare asks as often as it may for ten minutes: a question may use a hundredth of the time.
@@ -69,7 +69,7 @@ func TestASlowQuestionHoldsNobodyUp(t *testing.T) {
 		var n atomic.Int64
 		ask := func(context.Context) (int, error) { time.Sleep(5 * time.Second); return int(n.Add(1)), nil }
 		began := time.Now()
-		if _, _, err := p.get(t.Context(), by, time.Second, 0.5, ask); !errors.Is(err, jobs.ErrUnavailable) || time.Since(began) > waitFor {
+		if _, _, err := p.get(t.Context(), by, time.Second, 0.5, ask); !errors.Is(err, engine.ErrUnavailable) || time.Since(began) > waitFor {
 			t.Errorf("before the first answer: %v after %v", err, time.Since(began))
 		}
 		time.Sleep(time.Minute)

@@ -6,22 +6,22 @@ import (
 	"slices"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // waiting is how many jobs wait, by state and queue.
 type waiting struct {
-	paced[map[jobs.StateQueue]jobs.Active]
+	paced[map[engine.StateQueue]engine.Active]
 }
 
 // waitingJobs counts the jobs that wait or run by the index alone, 0.3 µs each.
-func (s *Service) waitingJobs(ctx context.Context) (map[jobs.StateQueue]jobs.Active, time.Time, error) {
+func (s *Service) waitingJobs(ctx context.Context) (map[engine.StateQueue]engine.Active, time.Time, error) {
 	if s.noActive() {
 		return nil, time.Time{}, missing(activeIndex)
 	}
-	return s.waiting.get(ctx, s.askers, s.fresh(), shareWaiting, func(ctx context.Context) (map[jobs.StateQueue]jobs.Active, error) {
+	return s.waiting.get(ctx, s.askers, s.fresh(), shareWaiting, func(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
 		counts, err := s.CountActive(ctx)
-		return counts, jobs.Explain("count the waiting jobs", err)
+		return counts, engine.WrapDB("count the waiting jobs", err)
 	})
 }
 
@@ -35,11 +35,11 @@ func (s *Service) noActive() bool {
 }
 
 func missing(index string) error {
-	return jobs.ErrorOf(jobs.ErrUnavailable, "index %s is missing, without which the whole table of jobs would be read: create it as River's migration does", index)
+	return engine.ErrorOf(engine.ErrUnavailable, "index %s is missing, without which the whole table of jobs would be read: create it as River's migration does", index)
 }
 
 // Queues returns the queues River knows and those that have jobs.
-func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
+func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 	counts, at, err := s.waitingJobs(ctx)
 	if err != nil {
 		return nil, err
@@ -50,12 +50,12 @@ func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
 	}
 	paused, err := s.KnownQueues(ctx)
 	if err != nil {
-		return nil, jobs.Explain("read the queues", err)
+		return nil, engine.WrapDB("read the queues", err)
 	}
-	byName := map[string]*jobs.Queue{}
-	of := func(name string) *jobs.Queue {
+	byName := map[string]*engine.Queue{}
+	of := func(name string) *engine.Queue {
 		if byName[name] == nil {
-			byName[name] = &jobs.Queue{Name: name, PausedAt: paused[name], Agents: []string{}}
+			byName[name] = &engine.Queue{Name: name, PausedAt: paused[name], Agents: []string{}}
 		}
 		return byName[name]
 	}
@@ -82,7 +82,7 @@ func (s *Service) Queues(ctx context.Context) ([]jobs.Queue, error) {
 			q.Agents = append(q.Agents, kind)
 		}
 	}
-	queues, countedAt := make([]jobs.Queue, 0, len(byName)), at.UTC().Truncate(time.Millisecond)
+	queues, countedAt := make([]engine.Queue, 0, len(byName)), at.UTC().Truncate(time.Millisecond)
 	for i, name := range slices.Sorted(maps.Keys(byName)) {
 		q := byName[name]
 		q.Order, q.CountedAt = int64(i), &countedAt

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -15,7 +16,7 @@ const maxRunning = 50_000
 // running is which jobs run.
 type running struct {
 	paced[*nowRunning]
-	longest paced[[]jobs.RunningJob]
+	longest paced[[]engine.RunningJob]
 }
 
 // longestRead is how many of the jobs that run longest are read.
@@ -42,7 +43,7 @@ func (s *Service) runningJobs(ctx context.Context) (*nowRunning, error) {
 	}
 	found, _, err := s.running.get(ctx, s.askers, s.fresh(), shareRunning, func(ctx context.Context) (*nowRunning, error) {
 		found, err := s.readRunning(ctx)
-		return found, jobs.Explain("read the running jobs", err)
+		return found, engine.WrapDB("read the running jobs", err)
 	})
 	return found, err
 }
@@ -56,7 +57,7 @@ func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 		var kind, queue string
 		var client sql.NullString
 		var n int64
-		var newest jobs.Time
+		var newest engine.Time
 		if err := rows.Scan(jobs.Name(&kind), jobs.Name(&queue), &client, &n, &newest); err != nil {
 			return struct{}{}, err
 		}
@@ -64,7 +65,7 @@ func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 		found.byKind[kind] += n
 		if client.Valid {
 			if !newest.Known() {
-				newest = jobs.Time{}
+				newest = engine.Time{}
 			}
 			found.client(client.String).add(kind, queue, n, newest.Time)
 		}
@@ -87,29 +88,29 @@ func (c *clientNow) add(kind, queue string, n int64, newest time.Time) {
 }
 
 // Running returns at most n jobs under way, those that run longest first.
-func (s *Service) Running(ctx context.Context, n int) ([]jobs.RunningJob, error) {
+func (s *Service) Running(ctx context.Context, n int) ([]engine.RunningJob, error) {
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	all, _, err := s.running.longest.get(ctx, s.askers, s.fresh(), shareLongest, func(ctx context.Context) ([]jobs.RunningJob, error) {
+	all, _, err := s.running.longest.get(ctx, s.askers, s.fresh(), shareLongest, func(ctx context.Context) ([]engine.RunningJob, error) {
 		all, err := s.readLongest(ctx)
-		return all, jobs.Explain("read the running jobs", err)
+		return all, engine.WrapDB("read the running jobs", err)
 	})
 	return slices.Clone(all[:min(n, len(all))]), err
 }
 
-func (s *Service) readLongest(ctx context.Context) ([]jobs.RunningJob, error) {
+func (s *Service) readLongest(ctx context.Context) ([]engine.RunningJob, error) {
 	list, err := s.Where(ctx, `where j.id in (select id from (select id, attempted_at from river_job where state = 'running' order by queue, priority, scheduled_at, id limit $1) picked
 		order by attempted_at limit $2) order by j.attempted_at, j.id`, maxRunning, longestRead)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]jobs.RunningJob, 0, len(list))
+	all := make([]engine.RunningJob, 0, len(list))
 	for _, j := range list {
 		if j.AttemptedAt == nil {
 			continue
 		}
-		one := jobs.RunningJob{Job: j, StartedAt: *j.AttemptedAt}
+		one := engine.RunningJob{Job: j, StartedAt: *j.AttemptedAt}
 		one.Order = one.StartedAt.UnixMilli()
 		if j.Worker != nil {
 			one.Host, _ = describeClient(*j.Worker)

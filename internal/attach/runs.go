@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
 )
@@ -44,24 +45,24 @@ func runOf(job int64, attempt int) int64 {
 }
 
 // Get returns everything River keeps of a job. Of its attempts that is the last, and the errors of those that failed.
-func (s *Service) Get(ctx context.Context, id int64) (jobs.Detail, error) {
+func (s *Service) Get(ctx context.Context, id int64) (engine.Detail, error) {
 	d, err := s.Row(ctx, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return jobs.Detail{}, jobs.NoSuchJob(id)
+		return engine.Detail{}, engine.NoSuchJob(id)
 	case err != nil:
-		return jobs.Detail{}, jobs.Explain(fmt.Sprintf("read job %d", id), err)
+		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
 	}
 	output, some, err := s.output(ctx, id, inlineOutput)
 	switch {
 	case errors.Is(err, sql.ErrNoRows): // deleted meanwhile
 	case err != nil:
-		return jobs.Detail{}, jobs.Explain(fmt.Sprintf("read job %d", id), err)
+		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
 	case some:
 		d.Result, d.ResultBytes, d.ResultCut = &output.Text, &output.Bytes, output.Cut
 	}
 	if run, some := lastRun(&d); some {
-		d.Runs, d.RunsTotal = []jobs.Run{run}, 1
+		d.Runs, d.RunsTotal = []engine.Run{run}, 1
 		d.LogRunID = &run.ID
 		if d.Result != nil {
 			d.ResultRunID = &run.ID
@@ -71,49 +72,49 @@ func (s *Service) Get(ctx context.Context, id int64) (jobs.Detail, error) {
 }
 
 // output reads the beginning of what a job's worker recorded.
-func (s *Service) output(ctx context.Context, job int64, most int) (text jobs.Text, some bool, err error) {
+func (s *Service) output(ctx context.Context, job int64, most int) (text engine.Text, some bool, err error) {
 	var output sql.NullString
 	var size sql.NullInt64
 	err = s.foreign.Read.QueryRowContext(ctx, `select `+s.sql.output+` from river_job j where j.id = $1`, job, most).Scan(&output, &size)
 	if size.Int64 < 0 {
 		note := fmt.Sprintf("(not shown: the job's metadata has %d MB)", -size.Int64>>20)
-		return jobs.Text{Text: note, Bytes: -size.Int64, Cut: true}, true, err
+		return engine.Text{Text: note, Bytes: -size.Int64, Cut: true}, true, err
 	}
 	return s.Text(output.String, size.Int64), output.Valid, err
 }
 
 // Result returns what the worker of an attempt recorded as its output.
-func (s *Service) Result(ctx context.Context, run int64) (jobs.Text, error) {
+func (s *Service) Result(ctx context.Context, run int64) (engine.Text, error) {
 	job := run >> attemptBits
-	text, _, err := s.output(ctx, job, jobs.MaxText)
+	text, _, err := s.output(ctx, job, engine.MaxText)
 	if errors.Is(err, sql.ErrNoRows) {
-		return jobs.Text{}, jobs.NoSuchJob(job)
+		return engine.Text{}, engine.NoSuchJob(job)
 	}
-	return text, jobs.Explain("read the result", err)
+	return text, engine.WrapDB("read the result", err)
 }
 
 // Runs returns the attempts that there is more to tell of than an error: the last one.
-func (s *Service) Runs(ctx context.Context, job int64, _ string, _ int) (jobs.RunPage, error) {
+func (s *Service) Runs(ctx context.Context, job int64, _ string, _ int) (engine.RunPage, error) {
 	d, err := s.Get(ctx, job)
 	if err != nil {
-		return jobs.RunPage{}, err
+		return engine.RunPage{}, err
 	}
-	return jobs.RunPage{Runs: d.Runs}, nil
+	return engine.RunPage{Runs: d.Runs}, nil
 }
 
 // lastRun makes a run of what a job's row tells about its last attempt.
-func lastRun(d *jobs.Detail) (jobs.Run, bool) {
+func lastRun(d *engine.Detail) (engine.Run, bool) {
 	if d.AttemptedAt == nil || d.Attempt < 1 || runOf(d.ID, d.Attempt) == 0 {
-		return jobs.Run{}, false
+		return engine.Run{}, false
 	}
-	r := jobs.Run{
+	r := engine.Run{
 		ID: runOf(d.ID, d.Attempt), JobID: d.ID, Attempt: d.Attempt, Agent: d.Agent, Queue: d.Queue,
 		ScheduledAt: d.ScheduledAt, StartedAt: *d.AttemptedAt,
 	}
 	if d.Worker != nil {
 		r.Worker = *d.Worker
 	}
-	var failure *jobs.AttemptError
+	var failure *engine.AttemptError
 	for i := range d.Errors {
 		if d.Errors[i].Attempt == d.Attempt {
 			failure = &d.Errors[i]
@@ -131,7 +132,7 @@ func lastRun(d *jobs.Detail) (jobs.Run, bool) {
 	case failure != nil:
 		r.Outcome, r.EndedAt, r.Error = "failed", &failure.At, &failure.Error
 	default: // snoozed, or put back by hand: nothing tells how the attempt ended
-		return jobs.Run{}, false
+		return engine.Run{}, false
 	}
 	if waited, known := d.AttemptedAt.Since(d.ScheduledAt); known { // 0 when it is already when the next one is due
 		r.WaitMS = waited.Milliseconds()
@@ -147,24 +148,24 @@ func lastRun(d *jobs.Detail) (jobs.Run, bool) {
 
 // RunLogs returns what an attempt logged, if the application keeps that by River's log middleware: whole, once the attempt is
 // over, but of more than a megabyte the beginning and the end. Ids of lines are their numbers.
-func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error) {
+func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []engine.LogLine, done bool, err error) {
 	job, attempt := run>>attemptBits, int(run&(1<<attemptBits-1))
 	var kind, state string
-	var ended jobs.Time
+	var ended engine.Time
 	var head, tail sql.NullString
 	var size sql.NullInt64
 	err = s.foreign.Read.QueryRowContext(ctx, `select j.kind, j.state, j.finalized_at, l.size, l.head, l.tail from river_job j `+s.sql.logsOf+` where j.id = $1`,
 		job, strconv.Itoa(attempt), headOfLog, tailOfLog).Scan(jobs.Name(&kind), &state, &ended, &size, &head, &tail)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, false, jobs.NoSuchJob(job)
+		return nil, false, engine.NoSuchJob(job)
 	case err != nil:
-		return nil, false, jobs.Explain("read the log", err)
+		return nil, false, engine.WrapDB("read the log", err)
 	}
 	if limit <= 0 {
 		limit = 500
 	}
-	w := lineWriter{after: after, limit: limit, like: jobs.LogLine{Agent: kind, JobID: job, RunID: run}, clean: s.redact.Attempt(nil, nil)}
+	w := lineWriter{after: after, limit: limit, like: engine.LogLine{Agent: kind, JobID: job, RunID: run}, clean: s.redact.Attempt(nil, nil)}
 	if left := size.Int64 - int64(len(head.String)+len(tail.String)); left > 0 {
 		first, cut := cutLast(head.String)
 		_, last, _ := strings.Cut(tail.String, "\n") // the first line has lost its beginning
@@ -188,11 +189,11 @@ func cutLast(text string) (lines, cut string) {
 type lineWriter struct {
 	after int64
 	limit int
-	like  jobs.LogLine
+	like  engine.LogLine
 	clean *redact.Attempt
 
 	number int64
-	lines  []jobs.LogLine
+	lines  []engine.LogLine
 	bytes  int
 	more   bool // lines follow that were not asked for
 }
@@ -218,15 +219,15 @@ func (w *lineWriter) text(text string) {
 // gap tells that some of the log is left out here.
 func (w *lineWriter) gap(bytes int64) {
 	if l := w.next(); l != nil {
-		l.Level, l.Gap = "warn", &jobs.LogGap{Bytes: &bytes}
+		l.Level, l.Gap = "warn", &engine.LogGap{Bytes: &bytes}
 		l.Msg = fmt.Sprintf("%d bytes are left out here: of a log of more than a megabyte, the beginning and the end are shown", bytes)
 	}
 }
 
 // next begins a line; it returns nil for one that is not asked for.
-func (w *lineWriter) next() *jobs.LogLine {
+func (w *lineWriter) next() *engine.LogLine {
 	if w.lines == nil {
-		w.lines = []jobs.LogLine{}
+		w.lines = []engine.LogLine{}
 	}
 	w.number++
 	switch {
@@ -246,7 +247,7 @@ func (w *lineWriter) next() *jobs.LogLine {
 const maxWholeLog = 16 << 20
 
 // WaitRunLogs is RunLogs: lines appear at the end of an attempt, all at once. While it runs, it waits.
-func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) ([]jobs.LogLine, bool, error) {
+func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) ([]engine.LogLine, bool, error) {
 	for {
 		lines, done, err := s.RunLogs(ctx, run, after, limit)
 		if err != nil && ctx.Err() == nil {
@@ -256,7 +257,7 @@ func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) 
 			return lines, done, nil
 		}
 		if !pause(ctx, 2*time.Second) {
-			return []jobs.LogLine{}, false, nil
+			return []engine.LogLine{}, false, nil
 		}
 	}
 }
@@ -271,7 +272,7 @@ func timeOf(line string) (time.Time, bool) {
 		if end := strings.IndexAny(rest, " \""); end > 0 {
 			rest = rest[:end]
 		}
-		if at, err := time.Parse(time.RFC3339Nano, rest); err == nil && jobs.TimeOf(at.UTC()).Known() {
+		if at, err := time.Parse(time.RFC3339Nano, rest); err == nil && engine.TimeOf(at.UTC()).Known() {
 			return at.UTC(), true
 		}
 	}
@@ -280,40 +281,40 @@ func timeOf(line string) (time.Time, bool) {
 
 // latest is the newest log lines.
 type latest struct {
-	paced[[]jobs.LogLine]
+	paced[[]engine.LogLine]
 }
 
 // LatestLogs returns the last lines of the jobs that ended last, newest first, if the application keeps them by River's log
 // middleware. Jobs whose metadata is above 64 KB are left out: their log is on their own page.
-func (s *Service) LatestLogs(ctx context.Context, n int) ([]jobs.LogLine, error) {
+func (s *Service) LatestLogs(ctx context.Context, n int) ([]engine.LogLine, error) {
 	if s.noEnded() {
 		return nil, missing(endedIndex)
 	}
-	lines, _, err := s.latest.get(ctx, s.askers, s.fresh(), shareLogs, func(ctx context.Context) ([]jobs.LogLine, error) {
+	lines, _, err := s.latest.get(ctx, s.askers, s.fresh(), shareLogs, func(ctx context.Context) ([]engine.LogLine, error) {
 		lines, err := s.readLatest(ctx)
-		return lines, jobs.Explain("read the newest log lines", err)
+		return lines, engine.WrapDB("read the newest log lines", err)
 	})
 	return slices.Clone(lines[:min(n, len(lines))]), err
 }
 
-func (s *Service) readLatest(ctx context.Context) ([]jobs.LogLine, error) {
-	all := []jobs.LogLine{}
+func (s *Service) readLatest(ctx context.Context) ([]engine.LogLine, error) {
+	all := []engine.LogLine{}
 	for _, state := range []string{"completed", "discarded"} {
 		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.finalized_at, `+s.sql.lastLog+` from river_job j where j.id in (
 			select id from river_job where state = '`+state+`' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1)`, logJobs, s.foreign.Stamp(s.now().Add(ahead)))
 		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var id int64
 			var kind string
-			var ended jobs.Time
+			var ended engine.Time
 			var attempt, text sql.NullString
 			if err := rows.Scan(&id, jobs.Name(&kind), &ended, &attempt, &text); err != nil {
 				return struct{}{}, err
 			}
 			if !ended.Known() {
-				ended = jobs.Time{}
+				ended = engine.Time{}
 			}
 			number, _ := strconv.Atoi(attempt.String)
-			w := lineWriter{limit: maxLatest, like: jobs.LogLine{At: ended.Time, Agent: kind, JobID: id, RunID: runOf(id, number)}, clean: s.redact.Attempt(nil, nil)}
+			w := lineWriter{limit: maxLatest, like: engine.LogLine{At: ended.Time, Agent: kind, JobID: id, RunID: runOf(id, number)}, clean: s.redact.Attempt(nil, nil)}
 			end := text.String
 			if len(end) >= maxLatest { // the first line may have lost its beginning, and its level with it
 				if _, whole, _ := strings.Cut(end, "\n"); whole != "" {
@@ -330,11 +331,11 @@ func (s *Service) readLatest(ctx context.Context) ([]jobs.LogLine, error) {
 			return nil, err
 		}
 	}
-	slices.SortFunc(all, func(a, b jobs.LogLine) int { return b.At.Compare(a.At) })
+	slices.SortFunc(all, func(a, b engine.LogLine) int { return b.At.Compare(a.At) })
 	for i := range all {
 		l := &all[i]
 		l.ID = l.JobID*1000 + l.ID%1000 // one of its own among all
-		l.Order, l.Msg = -l.At.UnixMilli(), jobs.Clip(l.Msg, maxLine)
+		l.Order, l.Msg = -l.At.UnixMilli(), engine.Clip(l.Msg, maxLine)
 	}
 	return all, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -38,13 +39,13 @@ func (s *Service) endedBetween(ctx context.Context, of span, limit int, each fun
 		`+s.sql.errors+`, `+s.sql.lastClient+`, case when j.state <> 'completed' then `+s.sql.lastError+` end
 		from river_job j where `+endedStates+condition, args...)
 	if err != nil {
-		return 0, jobs.Explain("read the ended jobs", err)
+		return 0, engine.WrapDB("read the ended jobs", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		e, err := scanEnded(rows)
 		if err != nil {
-			return n, jobs.Explain("read the ended jobs", err)
+			return n, engine.WrapDB("read the ended jobs", err)
 		}
 		n++
 		if e != nil {
@@ -52,14 +53,14 @@ func (s *Service) endedBetween(ctx context.Context, of span, limit int, each fun
 			each(e)
 		}
 	}
-	return n, jobs.Explain("read the ended jobs", rows.Err())
+	return n, engine.WrapDB("read the ended jobs", rows.Err())
 }
 
 func scanEnded(rows *sql.Rows) (*ended, error) {
 	var e ended
 	var state string
 	var failed int64
-	var scheduled, attempted, finalized jobs.Time
+	var scheduled, attempted, finalized engine.Time
 	var client, failure sql.NullString
 	err := rows.Scan(&e.id, jobs.Name(&e.Agent), jobs.Name(&e.Queue), &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
 	if err != nil {
@@ -93,7 +94,7 @@ func (e *ended) judge(state string, failed int64, failure string) {
 		return
 	}
 	e.failure = failure
-	e.fingerprint = jobs.Fingerprint(e.Agent, failure)
+	e.fingerprint = engine.Fingerprint(e.Agent, failure)
 	e.Failed = max(failed, 1)
 	if strings.HasPrefix(failure, rescuedText) {
 		e.Failed, e.Lost, e.Timed = e.Failed-1, 1, false
@@ -104,7 +105,7 @@ func (e *ended) judge(state string, failed int64, failure string) {
 func (s *Service) countEnded(ctx context.Context, of span) (n int64, err error) {
 	err = s.foreign.Read.QueryRowContext(ctx, `select count(*) from river_job j where `+endedStates+` and j.finalized_at >= $1 and j.finalized_at < $2`,
 		s.foreign.Stamp(of.from), s.foreign.Stamp(of.to)).Scan(&n)
-	return n, jobs.Explain("count the ended jobs", err)
+	return n, engine.WrapDB("count the ended jobs", err)
 }
 
 // firstEnded returns when the first job of a span ended of those that are still there; lastEnded when the last did. Both are the
@@ -120,12 +121,12 @@ func (s *Service) lastEnded(ctx context.Context, of span) (time.Time, error) {
 // extreme returns the time at one end of the index, of all three states; better tells whether the second of two times is further out.
 func (s *Service) extreme(ctx context.Context, of span, order string, better func(a, b time.Time) bool) (best time.Time, err error) {
 	for _, state := range []string{"cancelled", "completed", "discarded"} { // one step down the index for each
-		var at jobs.Time
+		var at engine.Time
 		rows, err := s.foreign.Read.QueryContext(ctx, `select finalized_at from river_job where state = '`+state+`' and finalized_at is not null
 			and finalized_at >= $1 and finalized_at < $2 `+order, s.foreign.Stamp(of.from), s.foreign.Stamp(of.to))
 		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) { return struct{}{}, rows.Scan(&at) })
 		if err != nil {
-			return best, jobs.Explain("look for ended jobs", err)
+			return best, engine.WrapDB("look for ended jobs", err)
 		}
 		if at.Known() && (best.IsZero() || better(best, at.Time)) {
 			best = at.Time

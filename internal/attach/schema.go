@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -42,12 +43,12 @@ func (s *Service) inspect(ctx context.Context) (Source, error) {
 	found := Source{URL: s.foreign.URL, Missing: []string{}}
 	if s.foreign.Kind == db.Postgres {
 		if err := s.foreign.Read.QueryRowContext(ctx, `select coalesce(current_schema(), '')`).Scan(&found.Schema); err != nil {
-			return found, jobs.Explain("attach", err)
+			return found, engine.WrapDB("attach", err)
 		}
 	}
 	columns, err := s.columns(ctx, "river_job")
 	if err != nil {
-		return found, jobs.Explain("attach", err)
+		return found, engine.WrapDB("attach", err)
 	}
 	if len(columns) == 0 {
 		return found, fmt.Errorf("attach %s: there is no table river_job that this user can see%s: choose where River's tables are with --attach-schema, "+
@@ -62,7 +63,7 @@ func (s *Service) inspect(ctx context.Context) (Source, error) {
 		return found, err
 	}
 	if err := s.findIndexes(ctx, &found); err != nil {
-		return found, jobs.Explain("attach", err)
+		return found, engine.WrapDB("attach", err)
 	}
 	return found, nil
 }
@@ -90,7 +91,7 @@ func scanText(rows *sql.Rows) (text string, err error) { return text, rows.Scan(
 func (s *Service) readMigrations(ctx context.Context, found *Source) error {
 	columns, err := s.columns(ctx, "river_migration")
 	if err != nil {
-		return jobs.Explain("attach", err)
+		return engine.WrapDB("attach", err)
 	}
 	found.identity = "unmigrated"
 	if len(columns) == 0 { // River allows to migrate by other means
@@ -104,13 +105,13 @@ func (s *Service) readMigrations(ctx context.Context, found *Source) error {
 		var first sql.NullString
 		err := s.foreign.Read.QueryRowContext(ctx, `select max(version), cast(min(created_at) as text) from river_migration`+line).Scan(&version, &first)
 		if err != nil {
-			return jobs.Explain("attach: read River's schema version", err)
+			return engine.WrapDB("attach: read River's schema version", err)
 		}
 		found.SchemaVersion = int(version.Int64)
 		if s.foreign.Kind == db.Postgres { // as text it depends on the session's time zone
-			var at jobs.Time
+			var at engine.Time
 			if err := s.foreign.Read.QueryRowContext(ctx, `select min(created_at) from river_migration`+line).Scan(&at); err != nil {
-				return jobs.Explain("attach: read River's schema version", err)
+				return engine.WrapDB("attach: read River's schema version", err)
 			}
 			first.String = strconv.FormatInt(at.UnixMicro(), 10)
 		}
@@ -125,7 +126,7 @@ func (s *Service) readMigrations(ctx context.Context, found *Source) error {
 	if s.foreign.Kind == db.Postgres {
 		var name string
 		if err := s.foreign.Read.QueryRowContext(ctx, `select current_database()`).Scan(&name); err != nil {
-			return jobs.Explain("attach", err)
+			return engine.WrapDB("attach", err)
 		}
 		found.identity += " " + name + " " + found.Schema
 	}
@@ -133,7 +134,7 @@ func (s *Service) readMigrations(ctx context.Context, found *Source) error {
 	if err == nil && len(queues) == 0 {
 		err = fmt.Errorf("attach %s: there is no table river_queue: River's schema is older than version %d", s.foreign.URL, oldestSchema)
 	}
-	return jobs.Explain("attach", err)
+	return engine.WrapDB("attach", err)
 }
 
 // findIndexes notes what would read the whole table and is therefore not asked.

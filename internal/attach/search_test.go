@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // found follows the pages of a search to its end, and returns the names of the jobs that it found, and how many were searched in part.
-func found(t *testing.T, s *Service, filter jobs.Filter, names map[int64]string) (all []string, cut int) {
+func found(t *testing.T, s *Service, filter engine.Filter, names map[int64]string) (all []string, cut int) {
 	t.Helper()
 	for range 1000 {
 		page, err := s.List(t.Context(), filter)
@@ -77,14 +77,14 @@ func TestSearchInAttachedJobs(t *testing.T) {
 			"sixteen kilobytes": each("long"), "987654": each("number"), "ärger": {"error"}, `& "SO"`: {"error"}, "hunter2": nil, "nothing of it": nil, "u0026": nil,
 		} {
 			slices.Sort(want)
-			for _, filter := range []jobs.Filter{{Text: text}, {Text: text, Limit: 2}, {Text: " " + text + " ", Agent: "mail", Queue: "default"}} {
+			for _, filter := range []engine.Filter{{Text: text}, {Text: text, Limit: 2}, {Text: " " + text + " ", Agent: "mail", Queue: "default"}} {
 				if all, cut := found(t, s, filter, names); !slices.Equal(all, want) || cut != 0 {
 					t.Errorf("%q %+v found %v, want %v; %d searched in part", text, filter, all, want, cut)
 				}
 			}
 			for i, state := range []string{"available", "completed", "scheduled"} {
 				some := slices.DeleteFunc(slices.Clone(want), func(name string) bool { return !strings.HasSuffix(name, fmt.Sprint(i)) })
-				if all, _ := found(t, s, jobs.Filter{Text: text, States: []string{state}}, names); !slices.Equal(all, some) {
+				if all, _ := found(t, s, engine.Filter{Text: text, States: []string{state}}, names); !slices.Equal(all, some) {
 					t.Errorf("%q among those %s found %v, want %v", text, state, all, some)
 				}
 			}
@@ -107,10 +107,10 @@ func TestSearchInLargeAttachedJobs(t *testing.T) {
 			}
 		}
 		s := site.begun(t, nil)
-		if all, cut := found(t, s, jobs.Filter{Text: "The END"}, names); !slices.Equal(all, []string{"000010", "100000"}) || cut != 2 {
+		if all, cut := found(t, s, engine.Filter{Text: "The END"}, names); !slices.Equal(all, []string{"000010", "100000"}) || cut != 2 {
 			t.Errorf("found %v, %d searched in part", all, cut)
 		}
-		if all, _ := found(t, s, jobs.Filter{Text: "THE BEGINNING"}, names); len(all) != 4 {
+		if all, _ := found(t, s, engine.Filter{Text: "THE BEGINNING"}, names); len(all) != 4 {
 			t.Errorf("found %v", all)
 		}
 	})

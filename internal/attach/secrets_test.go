@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 func TestSecretsOfAttachedJobsAreNotShown(t *testing.T) {
@@ -19,7 +19,7 @@ func TestSecretsOfAttachedJobsAreNotShown(t *testing.T) {
 		site.insert(t, done("mail", "discarded", now, "dial postgres://u:hunter2@h: refused"))
 		service := site.begun(t, nil)
 		var shown []any
-		page, err := service.List(t.Context(), jobs.Filter{})
+		page, err := service.List(t.Context(), engine.Filter{})
 		if err != nil || len(page.Jobs) != 2 {
 			t.Fatal(page, err)
 		}

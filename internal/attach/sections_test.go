@@ -16,9 +16,10 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
+	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -50,7 +51,7 @@ func furnish(t *testing.T, s *site, now time.Time) (running, discarded int64) {
 }
 
 // described is all that is known of each kind.
-func described(ctx context.Context, s *Service) (map[string]*jobs.AgentStats, error) {
+func described(ctx context.Context, s *Service) (map[string]*engine.AgentStats, error) {
 	stats, err := s.Agents(ctx)
 	if err != nil {
 		return nil, err
@@ -100,15 +101,15 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if err != nil || len(failures) != 2 || failures[0].GaveUp+failures[1].GaveUp != 2 { // of two kinds, and all are of jobs that were given up
 			t.Fatalf("failures: %+v, %v", failures, err)
 		}
-		i := slices.IndexFunc(failures, func(f jobs.Failure) bool { return f.JobID == discarded })
+		i := slices.IndexFunc(failures, func(f engine.Failure) bool { return f.JobID == discarded })
 		if i < 0 || failures[i].Error != "no host 18" || failures[i].Attempt != 2 || failures[i].Similar24h != 2 || failures[i].Outcome != "failed" {
 			t.Errorf("failures are %+v", failures)
 		}
-		if n := slices.IndexFunc(failures, func(f jobs.Failure) bool { return f.Outcome == "lost" }); n < 0 {
+		if n := slices.IndexFunc(failures, func(f engine.Failure) bool { return f.Outcome == "lost" }); n < 0 {
 			t.Errorf("no failure is of a lost attempt: %+v", failures)
 		}
 		today, err := s.Today(ctx)
-		if now.Sub(jobs.Midnight(now)) > 3*time.Minute && (err != nil || today.Total != 21 || today.Completed != 6 || today.Partial) {
+		if now.Sub(agent.StartOfDay(now)) > 3*time.Minute && (err != nil || today.Total != 21 || today.Completed != 6 || today.Partial) {
 			t.Errorf("today: %+v, %v", today, err)
 		}
 		d, err := s.Get(ctx, running)
@@ -118,7 +119,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if d, err = s.Get(ctx, discarded); err != nil || len(d.Errors) != 2 || d.Runs[0].Outcome != "failed" || *d.Runs[0].Error != "no host 18" {
 			t.Errorf("the discarded job: %+v, %v", d, err)
 		}
-		if _, err := s.Get(ctx, 1<<40); !errors.Is(err, jobs.ErrNotFound) {
+		if _, err := s.Get(ctx, 1<<40); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("a job that is not there: %v", err)
 		}
 	})
@@ -132,7 +133,7 @@ func TestLogsOfRiversMiddleware(t *testing.T) {
 		if err != nil || len(lines) != 2 {
 			t.Fatalf("lines: %v, %v", lines, err)
 		}
-		i := slices.IndexFunc(lines, func(l jobs.LogLine) bool { return l.Level == "warn" })
+		i := slices.IndexFunc(lines, func(l engine.LogLine) bool { return l.Level == "warn" })
 		if i < 0 || lines[i].Agent != "report" || !strings.Contains(lines[i].Msg, "careful") || lines[i].At.Year() != 2026 {
 			t.Fatalf("lines: %+v", lines)
 		}
@@ -224,7 +225,7 @@ func TestLeavesTheDatabaseAsItWas(t *testing.T) {
 	_, err4 := s.Today(ctx)
 	_, err5 := s.Failures(ctx, 10)
 	_, err6 := s.LatestLogs(ctx, 10)
-	_, err7 := s.List(ctx, jobs.Filter{Text: "host"})
+	_, err7 := s.List(ctx, engine.Filter{Text: "host"})
 	if err := errors.Join(err, err2, err3, err4, err5, err6, err7); err != nil {
 		t.Fatal(err)
 	}
@@ -349,13 +350,13 @@ func TestActions(t *testing.T) {
 		if j, err := a.Cancel(ctx, discarded); err != nil || j.State != "cancelled" {
 			t.Errorf("cancel: %+v, %v", j, err)
 		}
-		if err := a.Delete(ctx, running); !errors.Is(err, jobs.ErrConflict) {
+		if err := a.Delete(ctx, running); !errors.Is(err, engine.ErrConflict) {
 			t.Errorf("delete what runs: %v", err)
 		}
 		if err := a.Delete(ctx, discarded); err != nil {
 			t.Errorf("delete: %v", err)
 		}
-		if _, err := a.Retry(ctx, discarded); !errors.Is(err, jobs.ErrNotFound) {
+		if _, err := a.Retry(ctx, discarded); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("retry what is gone: %v", err)
 		}
 		if err := a.PauseQueue(ctx, "default"); err != nil {
@@ -368,7 +369,7 @@ func TestActions(t *testing.T) {
 		if err := errors.Join(a.ResumeQueue(ctx, "default")); err != nil {
 			t.Errorf("resume: %v", err)
 		}
-		if err := a.PauseQueue(ctx, "nowhere"); !errors.Is(err, jobs.ErrNotFound) {
+		if err := a.PauseQueue(ctx, "nowhere"); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("pause what is not there: %v", err)
 		}
 	})

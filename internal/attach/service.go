@@ -10,6 +10,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
 )
@@ -184,9 +185,9 @@ func (s *Service) RollupsCompleteTo(context.Context) (time.Time, error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.upTo.IsZero() && s.trouble != nil:
-		return time.Time{}, jobs.Explain("read the ended jobs", s.trouble)
+		return time.Time{}, engine.WrapDB("read the ended jobs", s.trouble)
 	case s.upTo.IsZero():
-		return time.Time{}, fmt.Errorf("%w: the ended jobs are not read yet", jobs.ErrUnavailable)
+		return time.Time{}, fmt.Errorf("%w: the ended jobs are not read yet", engine.ErrUnavailable)
 	}
 	return s.upTo, nil
 }

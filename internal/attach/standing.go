@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Standing is how the attached database stands to the present: by its clock, and as a replica by what it has of its primary.
@@ -83,17 +83,17 @@ func (s *Service) readStanding(ctx context.Context) (Standing, error) {
 	var found Standing
 	var paused, receives sql.NullBool
 	var replayed, received sql.NullString
-	var last, clock jobs.Time
+	var last, clock engine.Time
 	began := time.Now()
 	err := s.foreign.Read.QueryRowContext(ctx, `select r, clock_timestamp(), case when r then pg_is_wal_replay_paused() end,
 		case when r then pg_last_wal_replay_lsn()::text end, case when r then pg_last_wal_receive_lsn()::text end,
 		case when r then coalesce(pg_last_xact_replay_timestamp(), (select checkpoint_time from pg_control_checkpoint())) end, case when r then exists (select 1 from pg_stat_wal_receiver) end
 		from (select pg_is_in_recovery() as r) standing`).Scan(&found.Replica, &clock, &paused, &replayed, &received, &last, &receives)
 	if err != nil {
-		return found, jobs.Explain("ask how the attached database stands", err)
+		return found, engine.WrapDB("ask how the attached database stands", err)
 	}
 	ended := time.Now()
-	found.Ahead = jobs.SkewOf(clock.Time, began, ended)
+	found.Ahead = engine.SkewOf(clock.Time, began, ended)
 	if !found.Replica {
 		return found, nil
 	}

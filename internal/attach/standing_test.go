@@ -9,7 +9,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/test/servers"
 )
 
@@ -124,7 +124,7 @@ func TestAReplicaIsAsOldAsItsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer onReplica.Close()
-	if _, err := onReplica.Retry(t.Context(), before); !errors.Is(err, jobs.ErrConflict) || !strings.Contains(err.Error(), "takes no writes") {
+	if _, err := onReplica.Retry(t.Context(), before); !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "takes no writes") {
 		t.Errorf("retry on a replica: %v", err)
 	}
 	exec(r.standby, `select pg_wal_replay_resume()`)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // scatter inserts jobs that ended at random times of the last days; the same seed makes the same jobs at the same distance from now.
@@ -73,7 +73,7 @@ func TestSumsHoldEveryEndedJob(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (jobs.Window{OK: ok, Failed: 3*discarded + retried, Cancelled: cancelled}); day.OK != want.OK || day.Failed != want.Failed || day.Cancelled != want.Cancelled {
+		if want := (engine.Window{OK: ok, Failed: 3*discarded + retried, Cancelled: cancelled}); day.OK != want.OK || day.Failed != want.Failed || day.Cancelled != want.Cancelled {
 			t.Errorf("the day has %d ok, %d failed, %d cancelled, want %d, %d, %d", day.OK, day.Failed, day.Cancelled, want.OK, want.Failed, want.Cancelled)
 		}
 		if p := s.Progress(); !p.Done || p.Jobs == 0 {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -37,10 +37,10 @@ type createdNow struct {
 }
 
 // Today counts since the local midnight: what was inserted by ids, and what ended from the sums.
-func (s *Service) Today(ctx context.Context) (jobs.Today, error) {
+func (s *Service) Today(ctx context.Context) (engine.Today, error) {
 	now := time.Now()
-	start := jobs.Midnight(now)
-	t := jobs.Today{DayStart: start, Zone: agent.ZoneName()}
+	start := agent.StartOfDay(now)
+	t := engine.Today{DayStart: start, Zone: agent.ZoneName()}
 	share := shareBehind
 	if last := s.created.latest.last(); last.total > 0 && !last.part {
 		share = shareCreated
@@ -52,7 +52,7 @@ func (s *Service) Today(ctx context.Context) (jobs.Today, error) {
 	t.Total, t.Partial = found.total, found.part
 	sums, err := s.Between(ctx, start, now)
 	if err != nil {
-		return t, jobs.Explain("sum up today's jobs", err)
+		return t, engine.WrapDB("sum up today's jobs", err)
 	}
 	t.Completed, t.Failed, t.Cancelled = sums.OK, sums.Failed, sums.Cancelled
 	if p := s.Progress(); !p.Done && (p.KnownFrom.IsZero() || p.KnownFrom.After(start)) {
@@ -73,7 +73,7 @@ func (s *Service) countCreated(ctx context.Context, start, now time.Time) (creat
 	if !c.start.Equal(start) {
 		first, err := s.FirstSince(ctx, start)
 		if err != nil {
-			return createdNow{}, jobs.Explain("find the first job of today", err)
+			return createdNow{}, engine.WrapDB("find the first job of today", err)
 		}
 		c.start, c.settled, c.counted, c.marks = start, first-1, 0, nil
 	}
@@ -97,7 +97,7 @@ func (s *Service) countCreated(ctx context.Context, start, now time.Time) (creat
 		var settled int64
 		err := s.foreign.Read.QueryRowContext(ctx, `select count(*) from river_job where id > $1 and id <= $2`, c.settled, upTo).Scan(&settled)
 		if err != nil {
-			return createdNow{}, jobs.Explain("count today's jobs", err)
+			return createdNow{}, engine.WrapDB("count today's jobs", err)
 		}
 		c.counted += settled
 		c.settled = upTo
@@ -109,5 +109,5 @@ func (s *Service) countCreated(ctx context.Context, start, now time.Time) (creat
 func (s *Service) countFrom(ctx context.Context, id int64) (n, highest int64, err error) {
 	err = s.foreign.Read.QueryRowContext(ctx, `select count(*), coalesce(max(id), $1) from (
 		select id from river_job where id > $1 order by id limit $2) picked`, id, createdChunk).Scan(&n, &highest)
-	return n, highest, jobs.Explain("count today's jobs", err)
+	return n, highest, engine.WrapDB("count today's jobs", err)
 }

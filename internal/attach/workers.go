@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -152,7 +152,7 @@ func (c *clients) since(at time.Time) map[string]clientSeen {
 
 // Workers returns the River clients that run jobs or ended some in the last ten minutes. River does not record how many jobs
 // a client may run at once, nor its heartbeat: its last sign of life is the latest start or end of a job.
-func (s *Service) Workers(ctx context.Context) ([]jobs.Worker, error) {
+func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
 	now, err := s.runningJobs(ctx)
 	if err != nil {
 		return nil, err
@@ -166,15 +166,15 @@ func (s *Service) Workers(ctx context.Context) ([]jobs.Worker, error) {
 	for id := range seen {
 		ids[id] = true
 	}
-	workers := make([]jobs.Worker, 0, len(ids))
+	workers := make([]engine.Worker, 0, len(ids))
 	for _, id := range slices.Sorted(maps.Keys(ids)) {
 		workers = append(workers, workerOf(id, now.byClient[id], seen[id], at))
 	}
 	return workers, nil
 }
 
-func workerOf(id string, now *clientNow, seen clientSeen, at time.Time) jobs.Worker {
-	w := jobs.Worker{ID: id, State: "active", Done: seen.done}
+func workerOf(id string, now *clientNow, seen clientSeen, at time.Time) engine.Worker {
+	w := engine.Worker{ID: id, State: "active", Done: seen.done}
 	if seen.skew != 0 {
 		off := seen.skew.Seconds()
 		w.SkewS = &off

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // clocks tells of clocks that differ from the database's, by which all ages are reckoned.
@@ -40,7 +40,7 @@ func describeClocks(off map[string]time.Duration, here time.Duration) string {
 		return fmt.Sprintf("%v ahead", d.Round(time.Second))
 	}
 	var parts []string
-	if here.Abs() >= jobs.SkewTold {
+	if here.Abs() >= engine.SkewTold {
 		parts = append(parts, "this server's clock is "+by(here))
 	}
 	names := slices.SortedFunc(maps.Keys(off), func(a, b string) int {

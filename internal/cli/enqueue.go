@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -44,7 +45,7 @@ func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
 
-	params := jobs.EnqueueParams{Agent: rest[0], Args: object, Priority: *priority}
+	params := engine.EnqueueParams{Agent: rest[0], Args: object, Priority: *priority}
 	if *delay > 0 {
 		due := time.Now().Add(*delay)
 		params.ScheduledAt = &due
@@ -104,7 +105,7 @@ func readArgs(c *call, text string) (json.RawMessage, error) {
 
 // notInTheFile adds to an agent that the file does not name that some worker runs it all the same.
 func notInTheFile(ctx context.Context, service *jobs.Service, cfg *config.Config, err error) error {
-	var unknown *jobs.UnknownAgentError
+	var unknown *engine.UnknownAgentError
 	if !errors.As(err, &unknown) {
 		return err
 	}
@@ -115,7 +116,7 @@ func notInTheFile(ctx context.Context, service *jobs.Service, cfg *config.Config
 }
 
 // unserved tells why no live worker would run a job; "" when one would.
-func unserved(ctx context.Context, service *jobs.Service, job jobs.Job) (string, error) {
+func unserved(ctx context.Context, service *jobs.Service, job engine.Job) (string, error) {
 	runs, serves, err := service.Served(ctx, job.Agent, job.Queue)
 	switch {
 	case err != nil || runs && serves:
@@ -141,7 +142,7 @@ type follower struct {
 }
 
 // look tells on standard error why a job that is due waits, and fails when no worker has been there for too long.
-func (f *follower) look(ctx context.Context, job jobs.Job) error {
+func (f *follower) look(ctx context.Context, job engine.Job) error {
 	due := job.State == "available" || job.State == "retryable" && time.Now().After(job.ScheduledAt.Time)
 	if !due || time.Since(f.looked) < time.Second {
 		return nil
@@ -165,7 +166,7 @@ func (f *follower) look(ctx context.Context, job jobs.Job) error {
 	return nil
 }
 
-func (f *follower) lookAtQueue(ctx context.Context, job jobs.Job) error {
+func (f *follower) lookAtQueue(ctx context.Context, job engine.Job) error {
 	if f.paused {
 		return nil
 	}
@@ -226,7 +227,7 @@ func (f *follower) follow(ctx context.Context, id int64) error {
 }
 
 // printResult prints the whole result: a job's answer has the beginning of a long one.
-func printResult(ctx context.Context, c *call, service *jobs.Service, detail *jobs.Detail) error {
+func printResult(ctx context.Context, c *call, service *jobs.Service, detail *engine.Detail) error {
 	text := *detail.Result
 	if detail.ResultCut {
 		whole, err := service.Result(ctx, *detail.ResultRunID)

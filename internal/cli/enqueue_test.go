@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/config"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // enqueue --wait ends when no worker runs the job: with what it waits for, and leaving it in the queue.
@@ -29,7 +29,7 @@ func TestWaitEndsWhenNobodyRunsTheJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer database.Close()
-	job, err := service.Enqueue(t.Context(), jobs.EnqueueParams{Agent: "greet"})
+	job, err := service.Enqueue(t.Context(), engine.EnqueueParams{Agent: "greet"})
 	if err != nil {
 		t.Fatal(err)
 	}

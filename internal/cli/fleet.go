@@ -21,6 +21,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/source"
 )
@@ -88,7 +89,7 @@ func (k *fleetKeeper) notesOf(fleet *agent.Fleet, settings *config.Config) []str
 		before = current.Notes
 	}
 	for i, note := range notes {
-		if notes[i] = jobs.Clip(note, 300); !slices.Contains(before, notes[i]) {
+		if notes[i] = engine.Clip(note, 300); !slices.Contains(before, notes[i]) {
 			k.log.Warn("a note on the agents' file", "note", notes[i])
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Exit statuses.
@@ -97,7 +97,7 @@ func exitStatus(cmd command, err error, stderr io.Writer) int {
 	case errors.As(err, &settings), errors.As(err, &agents):
 		fmt.Fprintln(stderr, err)
 		return exitUsage
-	case errors.As(err, new(*jobs.UnknownAgentError)):
+	case errors.As(err, new(*engine.UnknownAgentError)):
 		fmt.Fprintf(stderr, "agentos %s: %v\n", cmd.name, err)
 		return exitUsage
 	default:

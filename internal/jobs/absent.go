@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -33,7 +34,7 @@ func (s *Service) absentHere(fleet *agent.Fleet) map[string]string {
 			continue
 		}
 		if err := spec.Missing(); err != nil {
-			found[spec.Name] = Clip(strings.ReplaceAll(err.Error(), "\n", "; "), maxAbsentText)
+			found[spec.Name] = engine.Clip(strings.ReplaceAll(err.Error(), "\n", "; "), maxAbsentText)
 		}
 	}
 	return found
@@ -121,7 +122,7 @@ func (s *Service) absentSomewhere(ctx context.Context) (map[string]string, error
 			return struct{}{}, err
 		}
 		for name, reason := range of {
-			reasons[name] = Clip(fmt.Sprintf("cannot run on %s: %s", host, reason), maxErrorText/2)
+			reasons[name] = engine.Clip(fmt.Sprintf("cannot run on %s: %s", host, reason), maxErrorText/2)
 		}
 		return struct{}{}, nil
 	})
@@ -132,7 +133,7 @@ func (s *Service) absentSomewhere(ctx context.Context) (map[string]string, error
 type absentError struct{ err error }
 
 func (e *absentError) Error() string {
-	return Clip("it cannot run on this host: "+strings.ReplaceAll(e.err.Error(), "\n", "; "), maxErrorText/2)
+	return engine.Clip("it cannot run on this host: "+strings.ReplaceAll(e.err.Error(), "\n", "; "), maxErrorText/2)
 }
 
 // ifAbsent looks into why an attempt could not start. What has gone from this host is fetched no more.

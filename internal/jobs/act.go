@@ -10,16 +10,17 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
-func (s *Service) Retry(ctx context.Context, id int64) (Job, error) {
+func (s *Service) Retry(ctx context.Context, id int64) (engine.Job, error) {
 	return s.acted(s.actor.Retry(ctx, id))
 }
 
 // Cancel ends a job: at once when it waits, within a moment when it runs. Then the job is still running when Cancel
 // returns. A job that ended is an ErrConflict.
-func (s *Service) Cancel(ctx context.Context, id int64) (Job, error) {
+func (s *Service) Cancel(ctx context.Context, id int64) (engine.Job, error) {
 	job, err := s.actor.Cancel(ctx, id)
 	if err == nil {
 		s.active.cancel(id, rivertype.ErrJobCancelledRemotely) // no need to wait for River's notice
@@ -29,7 +30,7 @@ func (s *Service) Cancel(ctx context.Context, id int64) (Job, error) {
 
 // Delete removes a job that does not run, with its runs and logs.
 func (s *Service) Delete(ctx context.Context, id int64) error {
-	_, err := s.acted(Job{}, s.actor.Delete(ctx, id, func(tx *db.Tx) error {
+	_, err := s.acted(engine.Job{}, s.actor.Delete(ctx, id, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `delete from run_log where run_id in (select id from run where job_id = $1)`, id)
 		if err != nil {
 			return err
@@ -42,7 +43,7 @@ func (s *Service) Delete(ctx context.Context, id int64) error {
 }
 
 // acted is the end of an action on a job.
-func (s *Service) acted(job Job, err error) (Job, error) {
+func (s *Service) acted(job engine.Job, err error) (engine.Job, error) {
 	if err == nil {
 		s.onChange("queue", "jobs", "agents")
 	}
@@ -105,8 +106,8 @@ func (s *Service) ResumeQueue(ctx context.Context, name string) error {
 // turned is the end of an action on a queue.
 func (s *Service) turned(name string, err error) error {
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return ErrorOf(ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
+	case errors.Is(err, engine.ErrNotFound):
+		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
 	case err == nil:
 		s.onChange("queue", "agents")
 	}
@@ -139,7 +140,7 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 	}
 	for _, q := range fleet.Queues {
 		if q.Name == spec.Queue && len(q.Agents) > 1 {
-			return "", ErrorOf(ErrConflict, "agent %s shares the queue %s with others (%s): %s the queue instead",
+			return "", engine.ErrorOf(engine.ErrConflict, "agent %s shares the queue %s with others (%s): %s the queue instead",
 				name, q.Name, strings.Join(q.Agents, ", "), what)
 		}
 	}

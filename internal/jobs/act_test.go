@@ -3,11 +3,13 @@ package jobs
 import (
 	"context"
 	"errors"
-	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/db/dbtest"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 func TestActionsTellWhyTheyCannotBe(t *testing.T) {
@@ -37,18 +39,18 @@ func TestActionsTellWhyTheyCannotBe(t *testing.T) {
 			kind error
 			text string
 		}{
-			{"retry a running job", retry(running), ErrConflict, "is running: cancel it first"},
-			{"retry a waiting job", retry(waiting), ErrConflict, "already waiting"},
-			{"retry no job", retry(99), ErrNotFound, "there is no job 99"},
-			{"cancel an ended job", cancel(ended), ErrConflict, "has already ended (completed)"},
-			{"cancel no job", cancel(99), ErrNotFound, "there is no job 99"},
-			{"delete a running job", remove(running), ErrConflict, "is running: cancel it first"},
-			{"delete no job", remove(99), ErrNotFound, "there is no job 99"},
-			{"pause no queue", named(s.PauseQueue, "nix"), ErrNotFound, `there is no queue "nix"; there are: slow, quick, both, default`},
-			{"pause all queues", named(s.PauseQueue, "*"), ErrNotFound, `there is no queue "*"`},
-			{"pause no agent", named(s.PauseAgent, "nix"), ErrNotFound, `there is no agent "nix"`},
-			{"pause an agent on a shared queue", named(s.PauseAgent, "left"), ErrConflict, "shares the queue both with others (left, right): pause the queue instead"},
-			{"resume an agent on a shared queue", named(s.ResumeAgent, "left"), ErrConflict, "resume the queue instead"},
+			{"retry a running job", retry(running), engine.ErrConflict, "is running: cancel it first"},
+			{"retry a waiting job", retry(waiting), engine.ErrConflict, "already waiting"},
+			{"retry no job", retry(99), engine.ErrNotFound, "there is no job 99"},
+			{"cancel an ended job", cancel(ended), engine.ErrConflict, "has already ended (completed)"},
+			{"cancel no job", cancel(99), engine.ErrNotFound, "there is no job 99"},
+			{"delete a running job", remove(running), engine.ErrConflict, "is running: cancel it first"},
+			{"delete no job", remove(99), engine.ErrNotFound, "there is no job 99"},
+			{"pause no queue", named(s.PauseQueue, "nix"), engine.ErrNotFound, `there is no queue "nix"; there are: slow, quick, both, default`},
+			{"pause all queues", named(s.PauseQueue, "*"), engine.ErrNotFound, `there is no queue "*"`},
+			{"pause no agent", named(s.PauseAgent, "nix"), engine.ErrNotFound, `there is no agent "nix"`},
+			{"pause an agent on a shared queue", named(s.PauseAgent, "left"), engine.ErrConflict, "shares the queue both with others (left, right): pause the queue instead"},
+			{"resume an agent on a shared queue", named(s.ResumeAgent, "left"), engine.ErrConflict, "resume the queue instead"},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				err := c.act(t.Context())
@@ -64,19 +66,19 @@ func TestEnqueueTellsWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, start(t, database, agents(sh("quick", "true"))).db, "", fleetOf(t, agents(sh("quick", "true"))))
 		for _, c := range []struct {
-			p    EnqueueParams
+			p    engine.EnqueueParams
 			kind error
 			text string
 		}{
-			{EnqueueParams{Agent: "nix"}, ErrNotFound, `there is no agent "nix"; there are: quick`},
-			{EnqueueParams{Agent: "quick", Args: []byte(`[1]`)}, ErrInvalid, "not a JSON object"},
-			{EnqueueParams{Agent: "quick", Args: []byte(`null`)}, ErrInvalid, "not a JSON object"},
-			{EnqueueParams{Agent: "quick", Args: []byte(`{`)}, ErrInvalid, "not a JSON object"},
-			{EnqueueParams{Agent: "quick", Args: []byte(`{"a":"` + strings.Repeat("x", maxArgs) + `"}`)}, ErrInvalid, "put the data in a file"},
-			{EnqueueParams{Agent: "quick", Priority: 5}, ErrInvalid, "use 1 (first) to 4"},
-			{EnqueueParams{Agent: "quick", MaxAttempts: -1}, ErrInvalid, "use 1 to"},
-			{EnqueueParams{Agent: "quick", Queue: "nix"}, ErrInvalid, `no worker serves the queue "nix"; there are: quick, default`},
-			{EnqueueParams{Agent: "quick", Tags: []string{"a b"}}, ErrInvalid, `"a b" cannot be a tag`},
+			{engine.EnqueueParams{Agent: "nix"}, engine.ErrNotFound, `there is no agent "nix"; there are: quick`},
+			{engine.EnqueueParams{Agent: "quick", Args: []byte(`[1]`)}, engine.ErrInvalid, "not a JSON object"},
+			{engine.EnqueueParams{Agent: "quick", Args: []byte(`null`)}, engine.ErrInvalid, "not a JSON object"},
+			{engine.EnqueueParams{Agent: "quick", Args: []byte(`{`)}, engine.ErrInvalid, "not a JSON object"},
+			{engine.EnqueueParams{Agent: "quick", Args: []byte(`{"a":"` + strings.Repeat("x", maxArgs) + `"}`)}, engine.ErrInvalid, "put the data in a file"},
+			{engine.EnqueueParams{Agent: "quick", Priority: 5}, engine.ErrInvalid, "use 1 (first) to 4"},
+			{engine.EnqueueParams{Agent: "quick", MaxAttempts: -1}, engine.ErrInvalid, "use 1 to"},
+			{engine.EnqueueParams{Agent: "quick", Queue: "nix"}, engine.ErrInvalid, `no worker serves the queue "nix"; there are: quick, default`},
+			{engine.EnqueueParams{Agent: "quick", Tags: []string{"a b"}}, engine.ErrInvalid, `"a b" cannot be a tag`},
 		} {
 			_, err := s.Enqueue(t.Context(), c.p)
 			if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) {
@@ -136,7 +138,7 @@ func TestDeleteRemovesRunsAndLogs(t *testing.T) {
 		if err := s.Delete(t.Context(), job.ID); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Get(t.Context(), job.ID); !errors.Is(err, ErrNotFound) {
+		if _, err := s.Get(t.Context(), job.ID); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
 		if n := one[int](t, s, `select (select count(*) from run) + (select count(*) from run_log)`); n != 0 {

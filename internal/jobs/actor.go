@@ -18,6 +18,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
 )
 
@@ -48,15 +49,15 @@ type target struct {
 }
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
-func (a *Actor) Retry(ctx context.Context, id int64) (Job, error) {
+func (a *Actor) Retry(ctx context.Context, id int64) (engine.Job, error) {
 	return a.act(ctx, "retry", id, func(tx *db.Tx, t target) error {
 		switch {
 		case t.state == string(rivertype.JobStateRunning):
-			return ErrorOf(ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
+			return engine.ErrorOf(engine.ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
 		case t.state == string(rivertype.JobStateAvailable):
-			return ErrorOf(ErrConflict, "job %d is already waiting to be run", id)
+			return engine.ErrorOf(engine.ErrConflict, "job %d is already waiting to be run", id)
 		case t.attempt >= mostAttempts && a.db.Kind == db.Postgres:
-			return ErrorOf(ErrConflict, "job %d has had %d attempts, and River counts no further: enqueue it anew", id, t.attempt)
+			return engine.ErrorOf(engine.ErrConflict, "job %d has had %d attempts, and River counts no further: enqueue it anew", id, t.attempt)
 		}
 		if err := a.forgetCancel(ctx, tx, id); err != nil {
 			return err
@@ -72,10 +73,10 @@ func (a *Actor) Retry(ctx context.Context, id int64) (Job, error) {
 const mostAttempts = 1<<15 - 1
 
 // Cancel ends a job: at once when it waits; one that runs is told to stop, and still runs when Cancel returns.
-func (a *Actor) Cancel(ctx context.Context, id int64) (Job, error) {
+func (a *Actor) Cancel(ctx context.Context, id int64) (engine.Job, error) {
 	return a.act(ctx, "cancel", id, func(tx *db.Tx, t target) error {
-		if slices.Contains(endStates, t.state) {
-			return ErrorOf(ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, t.state)
+		if slices.Contains(engine.EndStates, t.state) {
+			return engine.ErrorOf(engine.ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, t.state)
 		}
 		_, err := a.queue.JobCancelTx(ctx, tx, id)
 		return err
@@ -86,7 +87,7 @@ func (a *Actor) Cancel(ctx context.Context, id int64) (Job, error) {
 func (a *Actor) Delete(ctx context.Context, id int64, also func(*db.Tx) error) error {
 	_, err := a.act(ctx, "delete", id, func(tx *db.Tx, t target) error {
 		if t.state == string(rivertype.JobStateRunning) {
-			return ErrorOf(ErrConflict, "job %d is running: cancel it first", id)
+			return engine.ErrorOf(engine.ErrConflict, "job %d is running: cancel it first", id)
 		}
 		if _, err := a.queue.JobDeleteTx(ctx, tx, id); err != nil {
 			return err
@@ -111,7 +112,7 @@ func (a *Actor) ResumeQueue(ctx context.Context, name string, first func(*db.Tx)
 
 func (a *Actor) turnQueue(ctx context.Context, name, what string, first func(*db.Tx) error, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
 	if name == "*" { // River takes it for all queues
-		return ErrorOf(ErrNotFound, "there is no queue %q", name)
+		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q", name)
 	}
 	err := inTx(ctx, a.db, func(tx *db.Tx) error {
 		if first != nil {
@@ -122,13 +123,13 @@ func (a *Actor) turnQueue(ctx context.Context, name, what string, first func(*db
 		return turn(ctx, tx, name, nil)
 	})
 	if errors.Is(err, rivertype.ErrNotFound) {
-		return ErrorOf(ErrNotFound, "there is no queue %q: River knows those that a client has worked", name)
+		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q: River knows those that a client has worked", name)
 	}
-	return Explain(what+" the queue", err)
+	return engine.WrapDB(what+" the queue", err)
 }
 
 // act does something to a job whose row is locked, and returns the job as lists show it; nothing of one that was deleted.
-func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, target) error) (Job, error) {
+func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, target) error) (engine.Job, error) {
 	err := inTx(ctx, a.db, func(tx *db.Tx) error {
 		t, err := a.lock(ctx, tx, id)
 		if err != nil {
@@ -138,23 +139,23 @@ func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, 
 	})
 	switch {
 	case err == nil && what == "delete":
-		return Job{}, nil
+		return engine.Job{}, nil
 	case err == nil:
 		return a.table.job(ctx, id)
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, rivertype.ErrNotFound):
-		return Job{}, NoSuchJob(id)
-	case errors.Is(err, ErrConflict):
-		return Job{}, err
+		return engine.Job{}, engine.NoSuchJob(id)
+	case errors.Is(err, engine.ErrConflict):
+		return engine.Job{}, err
 	case errors.Is(err, rivertype.ErrJobRunning):
-		return Job{}, ErrorOf(ErrConflict, "job %d is running: cancel it first", id)
+		return engine.Job{}, engine.ErrorOf(engine.ErrConflict, "job %d is running: cancel it first", id)
 	case db.ReadOnly(err):
-		return Job{}, ErrorOf(ErrConflict, "the database takes no writes: it is a replica, or failing over; where it is a replica, name its primary with --attach and the replica with --attach-replica")
+		return engine.Job{}, engine.ErrorOf(engine.ErrConflict, "the database takes no writes: it is a replica, or failing over; where it is a replica, name its primary with --attach and the replica with --attach-replica")
 	case isUniqueConflict(err):
-		return Job{}, a.twinned(ctx, id)
+		return engine.Job{}, a.twinned(ctx, id)
 	case isUnreadable(err):
-		return Job{}, ErrorOf(ErrConflict, "River's own client can neither read nor change job %d (%v): correct its row by SQL", id, err)
+		return engine.Job{}, engine.ErrorOf(engine.ErrConflict, "River's own client can neither read nor change job %d (%v): correct its row by SQL", id, err)
 	}
-	return Job{}, Explain(fmt.Sprintf("%s job %d", what, id), err)
+	return engine.Job{}, engine.WrapDB(fmt.Sprintf("%s job %d", what, id), err)
 }
 
 // lock keeps others from changing a job until the transaction ends, and reads what decides about it. On SQLite a transaction that
@@ -220,9 +221,9 @@ func (a *Actor) twinned(ctx context.Context, id int64) error {
 	err := a.db.Read.QueryRowContext(ctx, `select j.id, j.state from river_job j where j.unique_key = (select unique_key from river_job where id = $1)
 		and j.unique_key is not null and j.unique_states is not null and `+a.table.sql.holdsKey+` and j.id <> $1`, id).Scan(&twin, &state)
 	if err != nil { // it ended meanwhile, or River's schema is an older one
-		return ErrorOf(ErrConflict, "job %d is unique, and another one like it is under way: cancel that one first, or wait for its end", id)
+		return engine.ErrorOf(engine.ErrConflict, "job %d is unique, and another one like it is under way: cancel that one first, or wait for its end", id)
 	}
-	return ErrorOf(ErrConflict, "job %d is unique, and job %d, which is like it, is %s: cancel that one first, or wait for its end", id, twin, state)
+	return engine.ErrorOf(engine.ErrConflict, "job %d is unique, and job %d, which is like it, is %s: cancel that one first, or wait for its end", id, twin, state)
 }
 
 // inTx does something in a transaction.

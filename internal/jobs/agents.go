@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -23,25 +24,25 @@ const (
 
 // Agents returns how each agent of the fleet stands: what of its jobs runs and waits, who serves it, and how its last attempt
 // ended. DescribeAgents has the rest.
-func (s *Service) Agents(ctx context.Context) (map[string]*AgentStats, error) {
+func (s *Service) Agents(ctx context.Context) (map[string]*engine.AgentStats, error) {
 	fleet := s.Fleet()
-	stats := make(map[string]*AgentStats, len(fleet.Agents))
+	stats := make(map[string]*engine.AgentStats, len(fleet.Agents))
 	for _, spec := range fleet.Agents {
-		stats[spec.Name] = &AgentStats{}
+		stats[spec.Name] = &engine.AgentStats{}
 	}
 	if err := s.countByAgent(ctx, fleet, stats); err != nil {
-		return nil, Explain("read the agents", err)
+		return nil, engine.WrapDB("read the agents", err)
 	}
 	if err := s.lastRuns(ctx, stats); err != nil {
-		return nil, Explain("read the agents", err)
+		return nil, engine.WrapDB("read the agents", err)
 	}
 	slots, err := s.offered(ctx, "agents")
 	if err != nil {
-		return nil, Explain("read the agents", err)
+		return nil, engine.WrapDB("read the agents", err)
 	}
 	absent, err := s.absentSomewhere(ctx)
 	if err != nil {
-		return nil, Explain("read the agents", err)
+		return nil, engine.WrapDB("read the agents", err)
 	}
 	for name, a := range stats {
 		a.Slots, a.Problem = slots[name], absent[name]
@@ -50,42 +51,19 @@ func (s *Service) Agents(ctx context.Context) (map[string]*AgentStats, error) {
 }
 
 // DescribeAgents fills in what takes longer to read, of some agents: their sums, the last failure and the last success.
-func (s *Service) DescribeAgents(ctx context.Context, stats map[string]*AgentStats) error {
+func (s *Service) DescribeAgents(ctx context.Context, stats map[string]*engine.AgentStats) error {
 	if err := s.SumByAgent(ctx, time.Now(), stats); err != nil {
-		return Explain("read the agents", err)
+		return engine.WrapDB("read the agents", err)
 	}
 	if err := s.lastFailures(ctx, stats); err != nil {
-		return Explain("read the agents", err)
+		return engine.WrapDB("read the agents", err)
 	}
-	return Explain("read the agents", s.lastSuccesses(ctx, stats))
-}
-
-// State names what an operator should know first of an agent: that nobody runs it, that it is paused, that it fails.
-func (a *AgentStats) State(paused bool) string {
-	switch {
-	case a.Slots == 0:
-		return "offline"
-	case paused:
-		return "paused"
-	case a.Running > 0:
-		return "running"
-	case a.Failing():
-		return "failing"
-	case a.Waiting > 0:
-		return "waiting"
-	default:
-		return "idle"
-	}
-}
-
-// Failing tells whether the attempt that ended last failed.
-func (a *AgentStats) Failing() bool {
-	return a.LastOutcome == "failed" || a.LastOutcome == "timeout" || a.LastOutcome == "lost"
+	return engine.WrapDB("read the agents", s.lastSuccesses(ctx, stats))
 }
 
 // countByAgent counts active jobs. A queue that one agent has for itself counts by the index alone; only in others the
 // jobs themselves are looked at.
-func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats map[string]*AgentStats) error {
+func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats map[string]*engine.AgentStats) error {
 	own := map[string]string{}
 	for _, q := range fleet.Queues {
 		if len(q.Agents) == 1 {
@@ -96,15 +74,15 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 	if err != nil {
 		return err
 	}
-	var shared []StateQueue
+	var shared []engine.StateQueue
 	for key, active := range counts {
 		if name := own[key.Queue]; name != "" {
-			stats[name].count(key.State, active.N)
+			stats[name].Count(key.State, active.N)
 		} else {
 			shared = append(shared, key)
 		}
 	}
-	slices.SortFunc(shared, func(a, b StateQueue) int {
+	slices.SortFunc(shared, func(a, b engine.StateQueue) int {
 		return cmp.Or(cmp.Compare(counts[a].N, counts[b].N), cmp.Compare(a.Queue, b.Queue), cmp.Compare(a.State, b.State))
 	})
 	few, left := 0, int64(maxByKinds)
@@ -132,23 +110,8 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 	return nil
 }
 
-func (a *AgentStats) count(state string, n int64) {
-	switch state {
-	case "running":
-		a.Running += n
-	case "available":
-		a.Waiting += n
-	case "scheduled":
-		a.Scheduled += n
-	case "retryable":
-		a.Retryable += n
-	case "pending":
-		a.Parked += n
-	}
-}
-
 // countFew counts the jobs of queues with few of them by kind.
-func (s *Service) countFew(ctx context.Context, keys []StateQueue, stats map[string]*AgentStats) error {
+func (s *Service) countFew(ctx context.Context, keys []engine.StateQueue, stats map[string]*engine.AgentStats) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -158,7 +121,7 @@ func (s *Service) countFew(ctx context.Context, keys []StateQueue, stats map[str
 		var n int64
 		err := rows.Scan(&state, Name(&kind), &n)
 		if a := stats[kind]; a != nil {
-			a.count(state, n)
+			a.Count(state, n)
 		}
 		return struct{}{}, err
 	})
@@ -166,13 +129,13 @@ func (s *Service) countFew(ctx context.Context, keys []StateQueue, stats map[str
 }
 
 // countKinds counts the jobs of one state in a queue by kind, at most so many of them.
-func (s *Service) countKinds(ctx context.Context, key StateQueue, most int64, stats map[string]*AgentStats) error {
+func (s *Service) countKinds(ctx context.Context, key engine.StateQueue, most int64, stats map[string]*engine.AgentStats) error {
 	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, most)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind string
 		err := rows.Scan(Name(&kind))
 		if a := stats[kind]; a != nil {
-			a.count(key.State, 1)
+			a.Count(key.State, 1)
 		}
 		return struct{}{}, err
 	})
@@ -180,7 +143,7 @@ func (s *Service) countKinds(ctx context.Context, key StateQueue, most int64, st
 }
 
 // lastRuns fills in the runs that ended last: one step down an index for each agent.
-func (s *Service) lastRuns(ctx context.Context, stats map[string]*AgentStats) error {
+func (s *Service) lastRuns(ctx context.Context, stats map[string]*engine.AgentStats) error {
 	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastRuns, s.sql.names(maps.Keys(stats)))
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name, outcome string
@@ -195,12 +158,12 @@ func (s *Service) lastRuns(ctx context.Context, stats map[string]*AgentStats) er
 	return err
 }
 
-func (s *Service) lastFailures(ctx context.Context, stats map[string]*AgentStats) error {
+func (s *Service) lastFailures(ctx context.Context, stats map[string]*engine.AgentStats) error {
 	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastFailures, s.sql.names(maps.Keys(stats)))
 	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		f, ended := &Failure{}, int64(0)
+		f, ended := &engine.Failure{}, int64(0)
 		err := rows.Scan(&f.Agent, &f.RunID, &f.JobID, &ended, &f.Error)
-		f.At, f.Error = TimeOf(fromMS(ended)), Clip(f.Error, maxListError)
+		f.At, f.Error = engine.TimeOf(fromMS(ended)), engine.Clip(f.Error, maxListError)
 		if a := stats[f.Agent]; a != nil {
 			a.LastError = f
 		}
@@ -227,7 +190,7 @@ const (
 	lookBack = 200
 )
 
-func (s *Service) lastSuccesses(ctx context.Context, stats map[string]*AgentStats) error {
+func (s *Service) lastSuccesses(ctx context.Context, stats map[string]*engine.AgentStats) error {
 	for name, a := range stats {
 		if a.LastOutcome == "ok" || a.LastRunAt == nil {
 			a.LastSuccessAt = a.LastRunAt

@@ -9,10 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// SparkStep is how many seconds a bucket of an agent's spark line has.
-const SparkStep = 120
+	"github.com/agentos/agentos/internal/engine"
+)
 
 const (
 	sparkBuckets = 30
@@ -50,7 +49,7 @@ type partMark struct {
 
 // SumByAgent fills in the last hour, the last day and the spark line of some agents. Its cost is by their number, not by that of
 // all agents.
-func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[string]*AgentStats) error {
+func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[string]*engine.AgentStats) error {
 	from, to := spanEnding(now, hourSpan)
 	dayFrom, _ := spanEnding(now, daySpan)
 	hour, newest := cut(to-settling, part{minuteStep, from, to})
@@ -81,7 +80,7 @@ func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[strin
 	for name, a := range stats {
 		a.LastHour, a.LastDay = sumsOf(hours, name).window(now, hourSpan, recorded), sumsOf(days, name).window(now, daySpan, recorded)
 	}
-	fillSparks(stats, floorTo(now.Unix(), SparkStep)-(sparkBuckets-1)*SparkStep, recorded, read, hour)
+	fillSparks(stats, floorTo(now.Unix(), engine.SparkStep)-(sparkBuckets-1)*engine.SparkStep, recorded, read, hour)
 	return nil
 }
 
@@ -102,7 +101,7 @@ func cut(edge int64, parts ...part) (settled, newest []part) {
 	return settled, newest
 }
 
-func addUp(read map[part]partSums, parts []part, stats map[string]*AgentStats) (map[string]*sums, error) {
+func addUp(read map[part]partSums, parts []part, stats map[string]*engine.AgentStats) (map[string]*sums, error) {
 	all := map[string]*sums{}
 	for _, p := range parts {
 		for name := range stats {
@@ -117,19 +116,19 @@ func addUp(read map[part]partSums, parts []part, stats map[string]*AgentStats) (
 }
 
 // fillSparks counts what ended in minutes of these parts in small buckets.
-func fillSparks(stats map[string]*AgentStats, start int64, recorded time.Time, read map[part]partSums, parts []part) {
+func fillSparks(stats map[string]*engine.AgentStats, start int64, recorded time.Time, read map[part]partSums, parts []part) {
 	for _, a := range stats {
 		a.SparkStart = time.Unix(start, 0).UTC()
-		a.SparkOK, a.SparkFailed = newCounts(sparkBuckets, start, SparkStep, recorded), newCounts(sparkBuckets, start, SparkStep, recorded)
+		a.SparkOK, a.SparkFailed = engine.NewCounts(sparkBuckets, start, engine.SparkStep, recorded), engine.NewCounts(sparkBuckets, start, engine.SparkStep, recorded)
 	}
 	for _, p := range parts {
-		first := (floorTo(p.from, SparkStep) - start) / SparkStep
+		first := (floorTo(p.from, engine.SparkStep) - start) / engine.SparkStep
 		for name, counts := range read[p].spark {
 			a := stats[name]
 			for i, n := range counts {
 				if at := first + int64(i); a != nil && at >= 0 {
-					a.SparkOK.add(at, n.ok)
-					a.SparkFailed.add(at, n.failed)
+					a.SparkOK.Add(at, n.ok)
+					a.SparkFailed.Add(at, n.failed)
 				}
 			}
 		}
@@ -232,10 +231,10 @@ func (r *Rollups) readPart(ctx context.Context, p part, names []string) (partSum
 		if p.step == minuteStep {
 			counts := found.spark[name]
 			if counts == nil {
-				counts = make([]endedCount, (p.to-1)/SparkStep-p.from/SparkStep+1)
+				counts = make([]endedCount, (p.to-1)/engine.SparkStep-p.from/engine.SparkStep+1)
 				found.spark[name] = counts
 			}
-			n := &counts[start/SparkStep-p.from/SparkStep]
+			n := &counts[start/engine.SparkStep-p.from/engine.SparkStep]
 			n.ok, n.failed = n.ok+r.ok, n.failed+r.failed+r.timeout+r.lost
 		}
 		return struct{}{}, sumsOf(byAgent, name).addRow(&r)

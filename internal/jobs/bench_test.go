@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // BenchmarkAttempts runs jobs of a program that does nothing: the price of an attempt.
@@ -57,7 +58,7 @@ func BenchmarkCycle(b *testing.B) {
 		"Windows":        func() error { _, _, err := s.Windows(ctx); return err },
 		"ThroughputHour": func() error { _, err := s.Throughput(ctx, time.Minute, 60); return err },
 		"ThroughputDay":  func() error { _, err := s.Throughput(ctx, 15*time.Minute, 96); return err },
-		"SearchNothing":  func() error { _, err := s.List(ctx, Filter{Text: "nowhere"}); return err },
+		"SearchNothing":  func() error { _, err := s.List(ctx, engine.Filter{Text: "nowhere"}); return err },
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
@@ -73,11 +74,11 @@ func BenchmarkCycle(b *testing.B) {
 func BenchmarkSumByAgent(b *testing.B) {
 	s := newService(b, dbtest.New(b), "", fleetOf(b, agents(sh("agent0", "true"))))
 	now, random := time.Now(), rand.New(rand.NewPCG(7, 8))
-	stats := map[string]*AgentStats{}
+	stats := map[string]*engine.AgentStats{}
 	err := s.inTx(b.Context(), func(tx *db.Tx) error {
 		for i := range 60 {
 			name := fmt.Sprintf("agent%d", i%12)
-			stats[name] = &AgentStats{}
+			stats[name] = &engine.AgentStats{}
 			for minute := range 26 * 60 {
 				at := now.Add(-time.Duration(minute) * time.Minute).Unix()
 				step, start := int64(hourStep), floorTo(at, hourStep)

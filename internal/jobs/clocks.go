@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // clocksRead bounds how many workers whose clocks are off are named.
@@ -14,7 +16,7 @@ const clocksRead = 50
 func (s *Service) Clocks(ctx context.Context) (off map[string]time.Duration, here time.Duration, err error) {
 	off = map[string]time.Duration{}
 	rows, err := s.db.Read.QueryContext(ctx, `select id, ahead_ms from worker where beat_ms >= `+s.sql.nowMS+` - $1 and abs(ahead_ms) >= $2
-		order by abs(ahead_ms) desc, id limit $3`, silentFor.Milliseconds(), SkewTold.Milliseconds(), clocksRead)
+		order by abs(ahead_ms) desc, id limit $3`, silentFor.Milliseconds(), engine.SkewTold.Milliseconds(), clocksRead)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (id string, err error) {
 		var ahead int64
 		err = rows.Scan(&id, &ahead)
@@ -22,25 +24,12 @@ func (s *Service) Clocks(ctx context.Context) (off map[string]time.Duration, her
 		return id, err
 	})
 	if err != nil {
-		return nil, 0, Explain("read the clocks of the workers", err)
+		return nil, 0, engine.WrapDB("read the clocks of the workers", err)
 	}
 	var now int64
 	began := time.Now()
 	if err := s.db.Read.QueryRowContext(ctx, `select `+s.sql.nowMS).Scan(&now); err != nil {
-		return nil, 0, Explain("read the database's clock", err)
+		return nil, 0, engine.WrapDB("read the database's clock", err)
 	}
-	return off, -SkewOf(fromMS(now), began, time.Now()), nil
-}
-
-// SkewOf is how far a clock is ahead of ours that was read between two times. What may come of the way there is none.
-func SkewOf(clock, began, ended time.Time) time.Duration {
-	switch {
-	case clock.IsZero():
-		return 0
-	case clock.After(ended):
-		return clock.Sub(ended)
-	case clock.Before(began):
-		return clock.Sub(began)
-	}
-	return 0
+	return off, -engine.SkewOf(fromMS(now), began, time.Now()), nil
 }

@@ -10,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -17,8 +19,6 @@ const (
 	inlineArgs   = 256 << 10
 	inlineResult = 64 << 10
 	shownOfArgs  = 16 << 10 // when they are longer than inlineArgs
-	// MaxText is as much as is shown of one text at all.
-	MaxText = 1 << 20
 	// maxStored is up to which size a value is unpacked to show its beginning, as it is stored.
 	maxStored = 16 << 20
 
@@ -28,43 +28,43 @@ const (
 )
 
 // Get returns everything known about a job, in an answer of bounded size.
-func (s *Service) Get(ctx context.Context, id int64) (Detail, error) {
+func (s *Service) Get(ctx context.Context, id int64) (engine.Detail, error) {
 	d, err := s.detail(ctx, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Detail{}, NoSuchJob(id)
+		return engine.Detail{}, engine.NoSuchJob(id)
 	case err != nil:
-		return Detail{}, Explain(fmt.Sprintf("read job %d", id), err)
+		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
 	}
 	return d, nil
 }
 
-func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
+func (s *Service) detail(ctx context.Context, id int64) (engine.Detail, error) {
 	d, err := s.Row(ctx, id)
 	if err != nil {
-		return Detail{}, err
+		return engine.Detail{}, err
 	}
 	err = s.db.Read.QueryRowContext(ctx, `select `+s.sql.losses+` from river_job j where j.id = $1`, id).Scan(&d.Losses)
 	if err != nil {
-		return Detail{}, err
+		return engine.Detail{}, err
 	}
 	page, err := s.runsBefore(ctx, id, math.MaxInt64, pageOfRuns)
 	if err != nil {
-		return Detail{}, err
+		return engine.Detail{}, err
 	}
 	d.Runs, d.RunsNext = page.Runs, page.Next
 	if len(d.Runs) > 0 {
 		d.LogRunID = &d.Runs[0].ID
 	}
 	if err := s.db.Read.QueryRowContext(ctx, `select count(*) from run where job_id = $1`, id).Scan(&d.RunsTotal); err != nil {
-		return Detail{}, err
+		return engine.Detail{}, err
 	}
 	var run, size sql.Null[int64]
 	var result sql.NullString
 	err = s.db.Read.QueryRowContext(ctx, `select id, substr(result, 1, $2), octet_length(result) from run
 		where job_id = $1 and outcome = 'ok' order by id desc limit 1`, id, inlineResult).Scan(&run, &result, &size)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return Detail{}, err
+		return engine.Detail{}, err
 	}
 	d.ResultRunID, d.ResultBytes = ptr(run), ptr(size)
 	if result.Valid {
@@ -75,27 +75,27 @@ func (s *Service) detail(ctx context.Context, id int64) (Detail, error) {
 }
 
 // Text takes the secrets out of the beginning of a text of a size.
-func (t *Table) Text(beginning string, size int64) Text {
+func (t *Table) Text(beginning string, size int64) engine.Text {
 	if int64(len(beginning)) < size {
-		return Text{Text: t.redact.Beginning(beginning), Bytes: size, Cut: true}
+		return engine.Text{Text: t.redact.Beginning(beginning), Bytes: size, Cut: true}
 	}
-	return Text{Text: t.redact.Output(beginning), Bytes: size}
+	return engine.Text{Text: t.redact.Output(beginning), Bytes: size}
 }
 
 // Runs returns the attempts at a job that come after the page before, whose cursor that is; empty for the newest.
-func (s *Service) Runs(ctx context.Context, job int64, cursor string, limit int) (RunPage, error) {
+func (s *Service) Runs(ctx context.Context, job int64, cursor string, limit int) (engine.RunPage, error) {
 	before := int64(math.MaxInt64)
 	if cursor != "" {
 		var err error
 		if before, err = strconv.ParseInt(cursor, 10, 64); err != nil || before < 1 {
-			return RunPage{}, ErrorOf(ErrInvalid, "the cursor is not one of a page of attempts: leave it out to begin with the newest")
+			return engine.RunPage{}, engine.ErrorOf(engine.ErrInvalid, "the cursor is not one of a page of attempts: leave it out to begin with the newest")
 		}
 	}
 	page, err := s.runsBefore(ctx, job, before, min(cmp.Or(max(limit, 0), pageOfRuns), maxPage))
-	return page, Explain("read the attempts", err)
+	return page, engine.WrapDB("read the attempts", err)
 }
 
-func (s *Service) runsBefore(ctx context.Context, job, before int64, limit int) (page RunPage, err error) {
+func (s *Service) runsBefore(ctx context.Context, job, before int64, limit int) (page engine.RunPage, err error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 and id < $2 order by id desc limit $3`, job, before, limit+1)
 	if page.Runs, err = Collect(rows, err, s.scanRun); err != nil {
 		return page, err
@@ -109,45 +109,45 @@ func (s *Service) runsBefore(ctx context.Context, job, before int64, limit int) 
 }
 
 // Result returns what an attempt wrote to standard output.
-func (s *Service) Result(ctx context.Context, run int64) (Text, error) {
+func (s *Service) Result(ctx context.Context, run int64) (engine.Text, error) {
 	var result sql.NullString
 	var size sql.NullInt64
-	err := s.db.Read.QueryRowContext(ctx, `select substr(result, 1, $2), octet_length(result) from run where id = $1`, run, MaxText).Scan(&result, &size)
+	err := s.db.Read.QueryRowContext(ctx, `select substr(result, 1, $2), octet_length(result) from run where id = $1`, run, engine.MaxText).Scan(&result, &size)
 	if errors.Is(err, sql.ErrNoRows) {
-		return Text{}, ErrorOf(ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
+		return engine.Text{}, engine.ErrorOf(engine.ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
 	}
-	return s.Text(result.String, size.Int64), Explain("read the result", err)
+	return s.Text(result.String, size.Int64), engine.WrapDB("read the result", err)
 }
 
 // Args returns the arguments of a job.
-func (t *Table) Args(ctx context.Context, job int64) (Text, error) {
+func (t *Table) Args(ctx context.Context, job int64) (engine.Text, error) {
 	var part sql.NullString
 	var size sql.NullInt64
-	err := t.db.Read.QueryRowContext(ctx, `select `+t.sql.argsPart+` from river_job j where j.id = $1`, job, MaxText).Scan(&part, &size)
+	err := t.db.Read.QueryRowContext(ctx, `select `+t.sql.argsPart+` from river_job j where j.id = $1`, job, engine.MaxText).Scan(&part, &size)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return Text{}, NoSuchJob(job)
+		return engine.Text{}, engine.NoSuchJob(job)
 	case err != nil:
-		return Text{}, Explain("read the arguments", err)
+		return engine.Text{}, engine.WrapDB("read the arguments", err)
 	}
 	return t.Text(part.String, size.Int64), nil
 }
 
 // Row returns what River knows of a job, without runs. That there is none is sql.ErrNoRows.
-func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
+func (t *Table) Row(ctx context.Context, id int64) (engine.Detail, error) {
 	var args, tags sql.NullString
 	var size sql.NullInt64
 	var total int64
 	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+`, `+t.sql.argsPart+`, `+t.sql.tagsJSON+`, `+t.sql.errorsTotal+`
 		from river_job j where j.id = $1`, id, inlineArgs), &args, &size, &tags, &total)
 	if err != nil {
-		return Detail{}, err
+		return engine.Detail{}, err
 	}
-	d := Detail{Job: r.Job, ArgsBytes: size.Int64, Tags: []string{}, Runs: []Run{}, ErrorsTotal: total}
+	d := engine.Detail{Job: r.Job, ArgsBytes: size.Int64, Tags: []string{}, Runs: []engine.Run{}, ErrorsTotal: total}
 	d.ArgsJSON, d.ArgsCut = t.argsJSON(args, size.Int64)
 	page, err := t.errorsBefore(ctx, id, math.MaxInt32, pageOfErrors)
 	if err != nil {
-		return Detail{}, err
+		return engine.Detail{}, err
 	}
 	d.Errors = page.Errors
 	slices.Reverse(d.Errors)
@@ -162,11 +162,11 @@ func (t *Table) Row(ctx context.Context, id int64) (Detail, error) {
 
 // argsJSON returns arguments as JSON. Of what is too long, or no JSON, that is a string with the beginning of its text.
 func (t *Table) argsJSON(raw sql.NullString, size int64) (shown json.RawMessage, cut bool) {
-	text := fmt.Sprintf("(%s of JSON, which cannot be shown)", sizeText(size))
+	text := fmt.Sprintf("(%s of JSON, which cannot be shown)", engine.SizeText(size))
 	cut = raw.Valid && int64(len(raw.String)) < size || !raw.Valid && size > 0
 	switch {
 	case raw.Valid && cut:
-		text = Clip(t.redact.Beginning(raw.String), shownOfArgs)
+		text = engine.Clip(t.redact.Beginning(raw.String), shownOfArgs)
 	case raw.Valid:
 		if args, ok := t.redact.JSON(raw.String); ok {
 			return json.RawMessage(args), false
@@ -181,15 +181,15 @@ func (t *Table) argsJSON(raw sql.NullString, size int64) (shown json.RawMessage,
 }
 
 // Errors returns the errors of a job before the one of a number, newest first; 0 for the newest.
-func (t *Table) Errors(ctx context.Context, job, before int64, limit int) (ErrorPage, error) {
+func (t *Table) Errors(ctx context.Context, job, before int64, limit int) (engine.ErrorPage, error) {
 	if before <= 0 || before > math.MaxInt32 {
 		before = math.MaxInt32
 	}
 	page, err := t.errorsBefore(ctx, job, before, min(cmp.Or(max(limit, 0), pageOfErrors), maxPage))
-	return page, Explain("read the errors", err)
+	return page, engine.WrapDB("read the errors", err)
 }
 
-func (t *Table) errorsBefore(ctx context.Context, job, before int64, limit int) (page ErrorPage, err error) {
+func (t *Table) errorsBefore(ctx context.Context, job, before int64, limit int) (page engine.ErrorPage, err error) {
 	type numbered struct {
 		n     int64
 		entry sql.NullString
@@ -197,7 +197,7 @@ func (t *Table) errorsBefore(ctx context.Context, job, before int64, limit int) 
 	rows, err := t.db.Read.QueryContext(ctx, t.sql.errorsPart, job, before, limit)
 	some, err := Collect(rows, err, func(rows *sql.Rows) (e numbered, err error) { return e, rows.Scan(&e.n, &e.entry) })
 	slices.SortFunc(some, func(a, b numbered) int { return cmp.Compare(b.n, a.n) })
-	page.Errors = []AttemptError{}
+	page.Errors = []engine.AttemptError{}
 	for _, e := range some {
 		page.Errors = append(page.Errors, t.attemptError(e.entry.String))
 	}
@@ -208,7 +208,7 @@ func (t *Table) errorsBefore(ctx context.Context, job, before int64, limit int) 
 }
 
 // attemptError reads an entry of River's list; of what is malformed the text is shown.
-func (t *Table) attemptError(entry string) (one AttemptError) {
+func (t *Table) attemptError(entry string) (one engine.AttemptError) {
 	var e struct{ At, Attempt, Error json.RawMessage }
 	if json.Unmarshal([]byte(entry), &e) != nil { // no object
 		one.Error = entry
@@ -217,7 +217,7 @@ func (t *Table) attemptError(entry string) (one AttemptError) {
 		_ = json.Unmarshal(e.Attempt, &one.Attempt)
 		one.Error = textOf(e.Error)
 	}
-	one.Error = Clip(t.redact.Text(plainError(one.Error)), maxErrorText)
+	one.Error = engine.Clip(t.redact.Text(plainError(one.Error)), maxErrorText)
 	return one
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // allocated is how much memory something takes on its way.
@@ -41,7 +42,7 @@ func TestAJobsAnswerIsBounded(t *testing.T) {
 			with recursive n(i) as (select 1 union all select i + 1 from n where i < 130)
 			select 1, i, 200, 'agent0', 'agent0', 'w', case when i = 100 then 'ok' else 'failed' end, i, i, i, 0, `+by(s, `$1`, `$1::text`)+` || i from n`, text)
 
-		var d Detail
+		var d engine.Detail
 		if took := allocated(func() { d = get(t, s, 1) }); took > 16<<20 {
 			t.Errorf("an answer took %d bytes", took)
 		}
@@ -95,7 +96,7 @@ func TestAJobsAnswerIsBounded(t *testing.T) {
 			t.Errorf("the whole result: %d bytes, %v", len(whole.Text), err)
 		}
 		part, err := s.Args(t.Context(), 1)
-		if err != nil || !part.Cut || part.Bytes != d.ArgsBytes || len(part.Text) > MaxText+100 || len(part.Text) < MaxText/2 {
+		if err != nil || !part.Cut || part.Bytes != d.ArgsBytes || len(part.Text) > engine.MaxText+100 || len(part.Text) < engine.MaxText/2 {
 			t.Errorf("the arguments: %d bytes of %d, %v", len(part.Text), part.Bytes, err)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Ended is what came of one job whose attempts another program ran: how they ended, all told at the time the job ended.
@@ -148,7 +149,7 @@ func (r *Rollups) AgentsSince(ctx context.Context, since time.Time) (map[string]
 		agents[name] = one
 		return struct{}{}, nil
 	})
-	return agents, Explain("read the kinds", err)
+	return agents, engine.WrapDB("read the kinds", err)
 }
 
 func (s *sums) addSums(other *sums) {

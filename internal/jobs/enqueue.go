@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
 )
 
@@ -24,29 +26,18 @@ const (
 // latest bounds the time of a job: later ones have no text of their own in SQLite and in JSON.
 var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// EnqueueParams describe a job. Zero values mean what the agent's entry in agentos.yaml says.
-type EnqueueParams struct {
-	Agent       string
-	Args        json.RawMessage // a JSON object; none means {}
-	Queue       string
-	Priority    int // 1 (first) to 4
-	ScheduledAt *time.Time
-	MaxAttempts int
-	Tags        []string
-}
-
 // Enqueue puts a job on its queue. The error is an *UnknownAgentError, an ErrInvalid or an ErrUnavailable.
-func (s *Service) Enqueue(ctx context.Context, p EnqueueParams) (Job, error) {
+func (s *Service) Enqueue(ctx context.Context, p engine.EnqueueParams) (engine.Job, error) {
 	params, err := s.paramsOf(p)
 	if err != nil {
-		return Job{}, err
+		return engine.Job{}, err
 	}
 	inserted, err := s.queue.Insert(ctx, params.Args, params.InsertOpts)
 	if db.Unstorable(err) {
-		return Job{}, ErrorOf(ErrInvalid, "the database cannot hold these arguments: %v; put what it cannot into a string", db.Explain(err))
+		return engine.Job{}, engine.ErrorOf(engine.ErrInvalid, "the database cannot hold these arguments: %v; put what it cannot into a string", db.Explain(err))
 	}
 	if err != nil {
-		return Job{}, Explain("enqueue", err)
+		return engine.Job{}, engine.WrapDB("enqueue", err)
 	}
 	s.onChange("queue", "jobs", "agents")
 	return s.job(ctx, inserted.Job.ID)
@@ -57,7 +48,7 @@ func (a *attempt) insertParams(requests []agent.EnqueueRequest) ([]river.InsertM
 	now := time.Now()
 	all := make([]river.InsertManyParams, 0, len(requests))
 	for _, r := range requests {
-		p := EnqueueParams{Agent: r.Agent, Args: r.Args, Queue: r.Queue, Priority: r.Priority}
+		p := engine.EnqueueParams{Agent: r.Agent, Args: r.Args, Queue: r.Queue, Priority: r.Priority}
 		if r.Delay > 0 {
 			due := now.Add(r.Delay)
 			p.ScheduledAt = &due
@@ -71,13 +62,21 @@ func (a *attempt) insertParams(requests []agent.EnqueueRequest) ([]river.InsertM
 	return all, nil
 }
 
+func unknownAgent(fleet *agent.Fleet, name string) error {
+	known := make([]string, 0, len(fleet.Agents))
+	for _, spec := range fleet.Agents {
+		known = append(known, spec.Name)
+	}
+	return &engine.UnknownAgentError{Agent: name, Near: agent.Nearest(name, known), Known: slices.Clip(known)}
+}
+
 var tagForm = regexp.MustCompile(`^[\w][\w\-]+[\w]$`)
 
-func (s *Service) paramsOf(p EnqueueParams) (river.InsertManyParams, error) {
+func (s *Service) paramsOf(p engine.EnqueueParams) (river.InsertManyParams, error) {
 	return s.paramsFor(s.Fleet(), p)
 }
 
-func (s *Service) paramsFor(fleet *agent.Fleet, p EnqueueParams) (river.InsertManyParams, error) {
+func (s *Service) paramsFor(fleet *agent.Fleet, p engine.EnqueueParams) (river.InsertManyParams, error) {
 	spec := fleet.Agent(p.Agent)
 	if spec == nil {
 		return river.InsertManyParams{}, unknownAgent(fleet, p.Agent)
@@ -101,29 +100,29 @@ func (s *Service) paramsFor(fleet *agent.Fleet, p EnqueueParams) (river.InsertMa
 	return river.InsertManyParams{Args: jobArgs{kind: spec.Name, raw: raw}, InsertOpts: opts}, nil
 }
 
-func checkParams(fleet *agent.Fleet, p EnqueueParams) error {
+func checkParams(fleet *agent.Fleet, p engine.EnqueueParams) error {
 	var object map[string]json.RawMessage
 	switch {
 	case len(p.Args) > maxArgs:
-		return ErrorOf(ErrInvalid, "the arguments have %d bytes, more than %d: put the data in a file and pass its path", len(p.Args), maxArgs)
+		return engine.ErrorOf(engine.ErrInvalid, "the arguments have %d bytes, more than %d: put the data in a file and pass its path", len(p.Args), maxArgs)
 	case depthOf(p.Args) > redact.MaxDepth:
-		return ErrorOf(ErrInvalid, "the arguments are nested %d levels deep, more than %d: put the data in a file and pass its path, or pass it as a string", depthOf(p.Args), redact.MaxDepth)
+		return engine.ErrorOf(engine.ErrInvalid, "the arguments are nested %d levels deep, more than %d: put the data in a file and pass its path, or pass it as a string", depthOf(p.Args), redact.MaxDepth)
 	case len(p.Args) > 0 && (json.Unmarshal(p.Args, &object) != nil || object == nil):
-		return ErrorOf(ErrInvalid, `the arguments are not a JSON object: write for example {"path":"/tmp"}`)
+		return engine.ErrorOf(engine.ErrInvalid, `the arguments are not a JSON object: write for example {"path":"/tmp"}`)
 	case p.Priority < 0 || p.Priority > 4:
-		return ErrorOf(ErrInvalid, "the priority is %d: use 1 (first) to 4", p.Priority)
+		return engine.ErrorOf(engine.ErrInvalid, "the priority is %d: use 1 (first) to 4", p.Priority)
 	case p.MaxAttempts < 0 || p.MaxAttempts > maxAttempts:
-		return ErrorOf(ErrInvalid, "max_attempts is %d: use 1 to %d", p.MaxAttempts, maxAttempts)
+		return engine.ErrorOf(engine.ErrInvalid, "max_attempts is %d: use 1 to %d", p.MaxAttempts, maxAttempts)
 	case p.ScheduledAt != nil && !p.ScheduledAt.Before(latest):
-		return ErrorOf(ErrInvalid, "scheduled_at is %s: use a time before %s", p.ScheduledAt.Format(time.RFC3339), latest.Format(time.RFC3339))
+		return engine.ErrorOf(engine.ErrInvalid, "scheduled_at is %s: use a time before %s", p.ScheduledAt.Format(time.RFC3339), latest.Format(time.RFC3339))
 	case len(p.Tags) > maxTags:
-		return ErrorOf(ErrInvalid, "%d tags are too many: use at most %d", len(p.Tags), maxTags)
+		return engine.ErrorOf(engine.ErrInvalid, "%d tags are too many: use at most %d", len(p.Tags), maxTags)
 	case p.Queue != "" && !worked(fleet, p.Queue):
-		return ErrorOf(ErrInvalid, "no worker serves the queue %q; there are: %s", p.Queue, strings.Join(queueNames(fleet), ", "))
+		return engine.ErrorOf(engine.ErrInvalid, "no worker serves the queue %q; there are: %s", p.Queue, strings.Join(queueNames(fleet), ", "))
 	}
 	for _, tag := range p.Tags {
 		if len(tag) > 255 || !tagForm.MatchString(tag) {
-			return ErrorOf(ErrInvalid, "%q cannot be a tag: use 3 to 255 letters, digits, _ or - inside", Clip(tag, 60))
+			return engine.ErrorOf(engine.ErrInvalid, "%q cannot be a tag: use 3 to 255 letters, digits, _ or - inside", engine.Clip(tag, 60))
 		}
 	}
 	return nil

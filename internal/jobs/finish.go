@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -149,7 +149,7 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure error) error {
 	s := a.service
 	if failure != nil {
-		end.err = s.db.Clean(Clip(a.clean(errorText(a.spec, end.outcome, failure)), maxErrorText))
+		end.err = s.db.Clean(engine.Clip(a.clean(errorText(a.spec, end.outcome, failure)), maxErrorText))
 	}
 	end.pending = s.logs.close(a.runID)
 	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
@@ -261,7 +261,7 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 		failure = end.err
 	}
 	if isFailure(end.outcome) {
-		fingerprint = Fingerprint(a.spec.Name, end.err)
+		fingerprint = engine.Fingerprint(a.spec.Name, end.err)
 	}
 	if end.result.Signal != "" {
 		signal = end.result.Signal
@@ -288,7 +288,7 @@ func lostText(failure error) string {
 		return absent.Error()
 	}
 	if host := new(agent.HostError); errors.As(failure, &host) {
-		return Clip(host.Error(), maxErrorText/2)
+		return engine.Clip(host.Error(), maxErrorText/2)
 	}
 	return "the worker was stopped"
 }
@@ -308,17 +308,4 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 		return lostText(failure) + backText
 	}
 	return failure.Error()
-}
-
-// Clip shortens a text to at most n bytes of whole characters.
-func Clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	const mark = "…"
-	cut := n - len(mark)
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + mark
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // nextOf reads when an agent is due by the table; zero when it has no row.
@@ -118,8 +119,8 @@ func TestWaitingJobsFollowTheirAgent(t *testing.T) {
 				})
 				tick := one[int64](t, s, `select max(job_id) from schedule`)
 				later := time.Now().Add(time.Hour)
-				delayed := enqueueWith(t, s, EnqueueParams{Agent: "mover", ScheduledAt: &later})
-				failed := enqueueWith(t, s, EnqueueParams{Agent: "mover", ScheduledAt: &later})
+				delayed := enqueueWith(t, s, engine.EnqueueParams{Agent: "mover", ScheduledAt: &later})
+				failed := enqueueWith(t, s, engine.EnqueueParams{Agent: "mover", ScheduledAt: &later})
 				exec1(t, s, `update river_job set state = 'retryable' where id = $1`, failed.ID)
 				other := enqueue(t, s, "stays")
 				if restart {

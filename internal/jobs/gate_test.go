@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // shared puts agents into one queue.
@@ -83,11 +84,11 @@ func TestLimitedAgentsKeepTheOrderOfTheirQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			enqueueWith(t, s, EnqueueParams{Agent: "aa", Priority: 2})
+			enqueueWith(t, s, engine.EnqueueParams{Agent: "aa", Priority: 2})
 		}
-		enqueueWith(t, s, EnqueueParams{Agent: "bb", Priority: 4})
-		enqueueWith(t, s, EnqueueParams{Agent: "cc", Priority: 3})
-		enqueueWith(t, s, EnqueueParams{Agent: "dd", Priority: 1})
+		enqueueWith(t, s, engine.EnqueueParams{Agent: "bb", Priority: 4})
+		enqueueWith(t, s, engine.EnqueueParams{Agent: "cc", Priority: 3})
+		enqueueWith(t, s, engine.EnqueueParams{Agent: "dd", Priority: 1})
 		if err := s.ResumeQueue(t.Context(), "shared"); err != nil {
 			t.Fatal(err)
 		}

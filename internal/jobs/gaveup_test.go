@@ -6,6 +6,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // insertFailed writes a failed attempt of a job.
@@ -69,20 +70,20 @@ func TestJobsThatGaveUpAreCountedAndListed(t *testing.T) {
 		if err != nil || today.Recently == nil || *today.Recently != 2 {
 			t.Fatalf("%+v, %v", today, err)
 		}
-		since := now.Add(-GaveUpRecently)
-		page, err := s.List(t.Context(), Filter{States: []string{"discarded"}, EndedSince: &since})
+		since := now.Add(-engine.GaveUpRecently)
+		page, err := s.List(t.Context(), engine.Filter{States: []string{"discarded"}, EndedSince: &since})
 		if err != nil || len(page.Jobs) != 2 || page.Next != nil {
 			t.Errorf("since an hour: %+v, %v", page, err)
 		}
-		page, err = s.List(t.Context(), Filter{States: []string{"discarded"}, EndedUntil: &since, Limit: 1})
+		page, err = s.List(t.Context(), engine.Filter{States: []string{"discarded"}, EndedUntil: &since, Limit: 1})
 		if err != nil || len(page.Jobs) != 1 || page.Next == nil {
 			t.Fatalf("until then: %+v, %v", page, err)
 		}
-		page, err = s.List(t.Context(), Filter{States: []string{"discarded"}, EndedUntil: &since, Limit: 1, Cursor: *page.Next})
+		page, err = s.List(t.Context(), engine.Filter{States: []string{"discarded"}, EndedUntil: &since, Limit: 1, Cursor: *page.Next})
 		if err != nil || len(page.Jobs) != 1 || page.Next != nil {
 			t.Errorf("the page after: %+v, %v", page, err)
 		}
-		if _, err := s.List(t.Context(), Filter{States: []string{"discarded", "running"}, EndedSince: &since}); err == nil {
+		if _, err := s.List(t.Context(), engine.Filter{States: []string{"discarded", "running"}, EndedSince: &since}); err == nil {
 			t.Error("jobs that run are looked for by their end")
 		}
 	})
@@ -112,16 +113,16 @@ func TestWhatIsBeforeTheFirstStartIsNotRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if series.OK[0] != NotRecorded || series.Failed[90] != NotRecorded || series.OK[95] == NotRecorded {
+		if series.OK[0] != engine.NotRecorded || series.Failed[90] != engine.NotRecorded || series.OK[95] == engine.NotRecorded {
 			t.Errorf("the day is %v", series.OK)
 		}
 		hour, day, err := s.Windows(t.Context())
 		if err != nil || hour.PerMinute < 4 || day.PerMinute < 4 || day.RecordedS > 180 {
 			t.Errorf("12 attempts within the first minutes are %v and %v a minute, of %d s: %v", hour.PerMinute, day.PerMinute, day.RecordedS, err)
 		}
-		a := &AgentStats{}
-		err = s.DescribeAgents(t.Context(), map[string]*AgentStats{"aa": a})
-		if err != nil || a.SparkOK[0] != NotRecorded || a.SparkOK[29] == NotRecorded {
+		a := &engine.AgentStats{}
+		err = s.DescribeAgents(t.Context(), map[string]*engine.AgentStats{"aa": a})
+		if err != nil || a.SparkOK[0] != engine.NotRecorded || a.SparkOK[29] == engine.NotRecorded {
 			t.Errorf("the agent's hour is %v, %v", a.SparkOK, err)
 		}
 		// What was recorded for long is zero where nothing happened.

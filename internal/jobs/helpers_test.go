@@ -20,6 +20,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/test/servers"
 )
 
@@ -146,7 +147,7 @@ func (p *process) end(t testing.TB) {
 }
 
 // described is all that is known of each agent.
-func described(ctx context.Context, s *Service) (map[string]*AgentStats, error) {
+func described(ctx context.Context, s *Service) (map[string]*engine.AgentStats, error) {
 	stats, err := s.Agents(ctx)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -15,7 +17,7 @@ const (
 
 // jobRow is a job as read: its arguments are those of the database, with secrets.
 type jobRow struct {
-	Job
+	engine.Job
 	size    int64
 	rawArgs sql.NullString
 }
@@ -36,14 +38,14 @@ func (t *Table) scanJob(rows interface{ Scan(...any) error }, after ...any) (r j
 	r.size = size.Int64
 	r.Args = t.preview(r.rawArgs, r.size)
 	if client.Valid {
-		name := Clip(clean(client.String), maxName)
+		name := engine.Clip(engine.Clean(client.String), maxName)
 		if worker, ours := workerOf(name); ours {
 			name = worker
 		}
 		r.Worker = &name
 	}
 	if failure.Valid {
-		text := Clip(clean(t.redact.Text(plainError(failure.String))), maxListError)
+		text := engine.Clip(engine.Clean(t.redact.Text(plainError(failure.String))), maxListError)
 		r.Error = &text
 	}
 	return r, nil
@@ -55,28 +57,18 @@ func plainError(text string) string { return strings.TrimPrefix(text, "JobCancel
 // preview is one short line of a job's arguments without secrets.
 func (t *Table) preview(raw sql.NullString, size int64) string {
 	if !raw.Valid {
-		return fmt.Sprintf("(%s of JSON)", sizeText(size))
+		return fmt.Sprintf("(%s of JSON)", engine.SizeText(size))
 	}
-	return Clip(t.redact.Any(raw.String), maxPreview)
-}
-
-func sizeText(bytes int64) string {
-	switch {
-	case bytes >= 1<<20:
-		return fmt.Sprintf("%.1f MB", float64(bytes)/(1<<20))
-	case bytes >= 1<<10:
-		return fmt.Sprintf("%.0f KB", float64(bytes)/(1<<10))
-	}
-	return fmt.Sprintf("%d bytes", bytes)
+	return engine.Clip(t.redact.Any(raw.String), maxPreview)
 }
 
 // job reads one job as lists show it.
-func (t *Table) job(ctx context.Context, id int64) (Job, error) {
+func (t *Table) job(ctx context.Context, id int64) (engine.Job, error) {
 	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+` from river_job j where j.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
-		return Job{}, NoSuchJob(id)
+		return engine.Job{}, engine.NoSuchJob(id)
 	}
-	return r.Job, Explain(fmt.Sprintf("read job %d", id), err)
+	return r.Job, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
 }
 
 // jobsWhere reads jobs; the condition says which and in what order.
@@ -86,13 +78,13 @@ func (t *Table) jobsWhere(ctx context.Context, condition string, args ...any) ([
 }
 
 // Where reads jobs; the condition, on river_job j, says which and in what order, and has to be one that an index answers.
-func (t *Table) Where(ctx context.Context, condition string, args ...any) ([]Job, error) {
+func (t *Table) Where(ctx context.Context, condition string, args ...any) ([]engine.Job, error) {
 	rows, err := t.jobsWhere(ctx, condition, args...)
 	return plain(rows), err
 }
 
-func plain(rows []jobRow) []Job {
-	all := make([]Job, len(rows))
+func plain(rows []jobRow) []engine.Job {
+	all := make([]engine.Job, len(rows))
 	for i, r := range rows {
 		all[i] = r.Job
 	}
@@ -100,7 +92,7 @@ func plain(rows []jobRow) []Job {
 }
 
 // Newest returns the n jobs created last, newest first.
-func (t *Table) Newest(ctx context.Context, n int) ([]Job, error) {
+func (t *Table) Newest(ctx context.Context, n int) ([]engine.Job, error) {
 	rows, err := t.jobsWhere(ctx, `order by j.id desc limit $1`, n)
-	return plain(rows), Explain("read the newest jobs", err)
+	return plain(rows), engine.WrapDB("read the newest jobs", err)
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // maxName bounds a name that is shown, counted by and kept in our own tables. River keeps to 128 bytes.
@@ -28,13 +29,8 @@ func (s lenientText) Scan(src any) error {
 	default:
 		*s.to = fmt.Sprint(v)
 	}
-	*s.to = Clip(clean(*s.to), maxName)
+	*s.to = engine.Clip(engine.Clean(*s.to), maxName)
 	return nil
-}
-
-// clean makes text that Postgres and JSON can keep.
-func clean(text string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Number scans a number of another program's; what is none is 0, what is too large the largest.

@@ -10,32 +10,8 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
-
-// Filter says which jobs a list holds. Zero values do not restrict.
-type Filter struct {
-	States []string
-	Agent  string
-	Queue  string
-	Text   string // in the id, the redacted arguments (up to 256 KB of them) or the last error
-	Since  *time.Time
-	Until  *time.Time // created before
-	// EndedSince and EndedUntil are of lists in the order of the ends alone: only of states of jobs that have ended.
-	EndedSince, EndedUntil *time.Time
-	Limit                  int    // zero means 50; at most 200
-	Cursor                 string // Page.Next of the page before
-}
-
-// Page is a part of a list of jobs: those created last first, or, if only states of ended jobs are asked for, those that
-// ended last first.
-type Page struct {
-	Jobs          []Job   `json:"jobs"`
-	Order         string  `json:"order" enum:"created,ended" doc:"What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for"`
-	Next          *string `json:"next" doc:"The cursor of the next page; null at the end"`
-	Searched      int     `json:"searched" doc:"How many jobs were looked at for this page"`
-	SearchBounded bool    `json:"search_bounded" doc:"The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long"`
-	SearchCut     int     `json:"search_cut" doc:"Of so many of these the arguments were searched in part: the first 256 KB, or none of what is larger as it is stored"`
-}
 
 const (
 	listDefault = 50
@@ -55,23 +31,18 @@ const (
 	rareAfter   = 3_000 // jobs of other kinds
 )
 
-var jobStates = []string{"available", "scheduled", "retryable", "running", "completed", "cancelled", "discarded", "pending"}
-
-// endStates are those of jobs that have ended; the index of these is in the order of their ends.
-var endStates = []string{"completed", "cancelled", "discarded"}
-
 // List returns the jobs a filter lets through. A filter that makes no sense is an ErrInvalid.
-func (t *Table) List(ctx context.Context, f Filter) (Page, error) {
+func (t *Table) List(ctx context.Context, f engine.Filter) (engine.Page, error) {
 	w, err := t.walkOf(ctx, f)
 	if err != nil {
-		return Page{}, err
+		return engine.Page{}, err
 	}
 	run := w.byCreation
 	if w.ended {
 		run = w.byEnd
 	}
 	if err := run(ctx); err != nil {
-		return Page{}, Explain("list jobs", err)
+		return engine.Page{}, engine.WrapDB("list jobs", err)
 	}
 	return w.page, nil
 }
@@ -79,7 +50,7 @@ func (t *Table) List(ctx context.Context, f Filter) (Page, error) {
 // walk goes through the jobs from the newest to the oldest, a stretch at a time.
 type walk struct {
 	table  *Table
-	filter Filter
+	filter engine.Filter
 	needle *needle           // nil: any text
 	ended  bool              // by the end, not by the creation
 	below  int64             // ids to come are smaller, if by creation
@@ -90,43 +61,40 @@ type walk struct {
 	many   map[together]bool // that are more than are sorted
 	began  time.Time         // when the search did
 	depth  int               // how many pages have searched before without finding enough
-	page   Page
+	page   engine.Page
 }
 
-func (t *Table) walkOf(ctx context.Context, f Filter) (*walk, error) {
+func (t *Table) walkOf(ctx context.Context, f engine.Filter) (*walk, error) {
 	w := &walk{table: t, filter: f, needle: newNeedle(f.Text), below: math.MaxInt64, until: math.MaxInt64, began: time.Now()}
 	w.before = t.lastPlace()
-	w.page.Jobs, w.page.Order = []Job{}, "created"
+	w.page.Jobs, w.page.Order = []engine.Job{}, "created"
 	switch {
 	case f.Limit < 0 || f.Limit > listMax:
-		return nil, ErrorOf(ErrInvalid, "limit is %d: use 1 to %d", f.Limit, listMax)
+		return nil, engine.ErrorOf(engine.ErrInvalid, "limit is %d: use 1 to %d", f.Limit, listMax)
 	case f.Limit == 0:
 		w.filter.Limit = listDefault
 	}
 	w.ended = len(f.States) > 0
 	for _, state := range f.States {
-		if !slices.Contains(jobStates, state) {
-			return nil, ErrorOf(ErrInvalid, "%q is no state of a job; there are: %s", Clip(state, 40), strings.Join(jobStates, ", "))
+		if !slices.Contains(engine.States, state) {
+			return nil, engine.ErrorOf(engine.ErrInvalid, "%q is no state of a job; there are: %s", engine.Clip(state, 40), strings.Join(engine.States, ", "))
 		}
-		w.ended = w.ended && slices.Contains(endStates, state)
+		w.ended = w.ended && slices.Contains(engine.EndStates, state)
 	}
 	switch {
 	case w.ended:
 		w.page.Order = "ended"
 	case f.EndedSince != nil || f.EndedUntil != nil:
-		return nil, ErrorOf(ErrInvalid, "ended_since and ended_until are for jobs that have ended: add state=%s or some of these", strings.Join(endStates, ","))
+		return nil, engine.ErrorOf(engine.ErrInvalid, "ended_since and ended_until are for jobs that have ended: add state=%s or some of these", strings.Join(engine.EndStates, ","))
 	}
 	if f.EndedUntil != nil {
 		w.before = place{at: *f.EndedUntil, id: 1} // no id is smaller
 	}
 	if f.Cursor != "" && !w.from(f.Cursor) {
-		return nil, ErrorOf(ErrInvalid, "the cursor is not one of a page with this filter: leave it out to begin with the newest")
+		return nil, engine.ErrorOf(engine.ErrInvalid, "the cursor is not one of a page with this filter: leave it out to begin with the newest")
 	}
-	return w, Explain("find the time span", w.between(ctx))
+	return w, engine.WrapDB("find the time span", w.between(ctx))
 }
-
-// endless is beyond every clock that is wrong.
-const endless = 100 * 365 * 24 * time.Hour
 
 // lastPlace is after every job that ended, whatever its clock was.
 func (t *Table) lastPlace() place {

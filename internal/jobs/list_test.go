@@ -3,11 +3,14 @@ package jobs
 import (
 	"errors"
 	"fmt"
-	"github.com/agentos/agentos/internal/db"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
@@ -29,7 +32,7 @@ func fill(t testing.TB, s *Service, n int) {
 		from (select n, now() + (n - $1) * interval '1 second' as at from generate_series(1, $1::int) n) i`), n)
 }
 
-func listed(t testing.TB, s *Service, f Filter) (ids []int64, pages int, searched int) {
+func listed(t testing.TB, s *Service, f engine.Filter) (ids []int64, pages int, searched int) {
 	t.Helper()
 	for {
 		page, err := s.List(t.Context(), f)
@@ -67,22 +70,22 @@ func TestListFilters(t *testing.T) {
 		since, until := get(t, s, n-2000).CreatedAt.Time, get(t, s, n-1000).CreatedAt.Time
 		for _, c := range []struct {
 			name  string
-			f     Filter
+			f     engine.Filter
 			match func(id int64) bool
 		}{
-			{"all", Filter{Limit: 200}, func(int64) bool { return true }},
-			{"agent", Filter{Limit: 200, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
-			{"queue", Filter{Limit: 200, Queue: "rare"}, func(id int64) bool { return id%10 == 0 }},
-			{"rare state", Filter{Limit: 5, States: []string{"discarded"}}, func(id int64) bool { return id%1000 == 0 }},
-			{"rare states", Filter{Limit: 5, States: []string{"discarded", "available", "running"}, Agent: "rare"}, func(id int64) bool { return id%1000 == 0 }},
-			{"common state", Filter{Limit: 200, States: []string{"completed", "discarded"}, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
-			{"none of a state", Filter{Limit: 5, States: []string{"retryable"}}, func(int64) bool { return false }},
-			{"no such agent", Filter{Limit: 5, Agent: "nobody"}, func(int64) bool { return false }},
-			{"error text", Filter{Limit: 5, Text: "BROKEN pipe"}, func(id int64) bool { return id%1000 == 0 }},
-			{"args text", Filter{Limit: 5, Text: `"n":399`}, func(id int64) bool { return strings.HasPrefix(fmt.Sprint(id), "399") }},
-			{"id", Filter{Limit: 5, Text: "3777"}, func(id int64) bool { return id == 3777 }},
-			{"a secret", Filter{Limit: 5, Text: "hunter77"}, func(int64) bool { return false }},
-			{"time", Filter{Limit: 200, Since: &since, Until: &until}, func(id int64) bool { return id >= n-2000 && id < n-1000 }},
+			{"all", engine.Filter{Limit: 200}, func(int64) bool { return true }},
+			{"agent", engine.Filter{Limit: 200, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
+			{"queue", engine.Filter{Limit: 200, Queue: "rare"}, func(id int64) bool { return id%10 == 0 }},
+			{"rare state", engine.Filter{Limit: 5, States: []string{"discarded"}}, func(id int64) bool { return id%1000 == 0 }},
+			{"rare states", engine.Filter{Limit: 5, States: []string{"discarded", "available", "running"}, Agent: "rare"}, func(id int64) bool { return id%1000 == 0 }},
+			{"common state", engine.Filter{Limit: 200, States: []string{"completed", "discarded"}, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
+			{"none of a state", engine.Filter{Limit: 5, States: []string{"retryable"}}, func(int64) bool { return false }},
+			{"no such agent", engine.Filter{Limit: 5, Agent: "nobody"}, func(int64) bool { return false }},
+			{"error text", engine.Filter{Limit: 5, Text: "BROKEN pipe"}, func(id int64) bool { return id%1000 == 0 }},
+			{"args text", engine.Filter{Limit: 5, Text: `"n":399`}, func(id int64) bool { return strings.HasPrefix(fmt.Sprint(id), "399") }},
+			{"id", engine.Filter{Limit: 5, Text: "3777"}, func(id int64) bool { return id == 3777 }},
+			{"a secret", engine.Filter{Limit: 5, Text: "hunter77"}, func(int64) bool { return false }},
+			{"time", engine.Filter{Limit: 200, Since: &since, Until: &until}, func(id int64) bool { return id >= n-2000 && id < n-1000 }},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				ids, _, _ := listed(t, s, c.f)
@@ -99,24 +102,24 @@ func TestASearchIsBounded(t *testing.T) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		fill(t, s, 16_000)
 		s.lookFor = time.Nanosecond // so that each page ends after one stretch
-		page, err := s.List(t.Context(), Filter{Text: "nowhere"})
+		page, err := s.List(t.Context(), engine.Filter{Text: "nowhere"})
 		if err != nil || !page.SearchBounded || page.Next == nil || page.Searched != scanFirst || len(page.Jobs) != 0 {
 			t.Errorf("%+v, %v", page, err)
 		}
-		for _, f := range []Filter{{Text: "nowhere"}, {Text: "nowhere", States: []string{"completed", "discarded"}}} {
+		for _, f := range []engine.Filter{{Text: "nowhere"}, {Text: "nowhere", States: []string{"completed", "discarded"}}} {
 			if ids, pages, searched := listed(t, s, f); len(ids) != 0 || pages < 16_000/scanMost || searched != 16_000 {
 				t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
 			}
 		}
 		s.lookFor = time.Hour
-		if ids, pages, searched := listed(t, s, Filter{Text: "nowhere"}); len(ids) != 0 || pages != 1 || searched != 16_000 {
+		if ids, pages, searched := listed(t, s, engine.Filter{Text: "nowhere"}); len(ids) != 0 || pages != 1 || searched != 16_000 {
 			t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
 		}
 		// Rare states and kinds need no search.
-		if page, err := s.List(t.Context(), Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 100 || page.Order != "ended" {
+		if page, err := s.List(t.Context(), engine.Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 100 || page.Order != "ended" {
 			t.Errorf("%+v, %v", page, err)
 		}
-		if page, err := s.List(t.Context(), Filter{Agent: "nobody"}); err != nil || len(page.Jobs) != 0 || page.Searched > rareAfter+scanFirst || page.Next != nil {
+		if page, err := s.List(t.Context(), engine.Filter{Agent: "nobody"}); err != nil || len(page.Jobs) != 0 || page.Searched > rareAfter+scanFirst || page.Next != nil {
 			t.Errorf("%+v, %v", page, err)
 		}
 	})
@@ -134,12 +137,12 @@ func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 		exec1(t, s, `update river_job set state = 'discarded', finalized_at = $1 where id % 15 = 4`, s.db.Stamp(time.Now().Add(time.Hour)))
 		for _, c := range []struct {
 			name, where string
-			f           Filter
+			f           engine.Filter
 		}{
-			{"one statement's", `state = 'cancelled'`, Filter{Limit: 40, States: []string{"cancelled"}}},
-			{"few", `state = 'discarded'`, Filter{Limit: 7, States: []string{"discarded"}}},
-			{"of all states", `true`, Filter{Limit: 40, States: []string{"completed", "cancelled", "discarded"}}},
-			{"of a kind", `state in ('cancelled', 'discarded') and kind = 'rare'`, Filter{Limit: 20, States: []string{"cancelled", "discarded"}, Agent: "rare"}},
+			{"one statement's", `state = 'cancelled'`, engine.Filter{Limit: 40, States: []string{"cancelled"}}},
+			{"few", `state = 'discarded'`, engine.Filter{Limit: 7, States: []string{"discarded"}}},
+			{"of all states", `true`, engine.Filter{Limit: 40, States: []string{"completed", "cancelled", "discarded"}}},
+			{"of a kind", `state in ('cancelled', 'discarded') and kind = 'rare'`, engine.Filter{Limit: 20, States: []string{"cancelled", "discarded"}, Agent: "rare"}},
 		} {
 			for _, lookFor := range []time.Duration{time.Nanosecond, time.Hour} {
 				s.lookFor = lookFor
@@ -165,19 +168,19 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 		exec1(t, s, `update river_job set state = 'scheduled', finalized_at = null where id <= 1200`)
 		exec1(t, s, `update river_job set state = 'running', finalized_at = null where id = 77`)
 		s.lookFor = time.Nanosecond
-		page, err := s.List(t.Context(), Filter{States: []string{"scheduled", "running"}, Limit: 200})
+		page, err := s.List(t.Context(), engine.Filter{States: []string{"scheduled", "running"}, Limit: 200})
 		if err != nil || len(page.Jobs) != 200 || page.Jobs[0].ID != 1200 || page.SearchBounded {
 			t.Fatalf("%d jobs, %v", len(page.Jobs), err)
 		}
 		s.lookFor = time.Hour
 		for _, c := range []struct {
-			f    Filter
+			f    engine.Filter
 			want int
 		}{
-			{Filter{States: []string{"scheduled", "running"}, Limit: 200}, 1200},
-			{Filter{States: []string{"scheduled"}, Agent: "rare", Limit: 50}, 120},
-			{Filter{States: []string{"scheduled"}, Queue: "rare", Limit: 50}, 120},
-			{Filter{States: []string{"running"}, Queue: "rare", Limit: 50}, 0},
+			{engine.Filter{States: []string{"scheduled", "running"}, Limit: 200}, 1200},
+			{engine.Filter{States: []string{"scheduled"}, Agent: "rare", Limit: 50}, 120},
+			{engine.Filter{States: []string{"scheduled"}, Queue: "rare", Limit: 50}, 120},
+			{engine.Filter{States: []string{"running"}, Queue: "rare", Limit: 50}, 0},
 		} {
 			if ids, _, searched := listed(t, s, c.f); len(ids) != c.want || !slices.IsSortedFunc(ids, func(a, b int64) int { return int(b - a) }) || searched > 10*scanFirst {
 				t.Errorf("%+v: %d jobs of %d looked at", c.f, len(ids), searched)
@@ -189,7 +192,7 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 func TestListTellsWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
-		for text, f := range map[string]Filter{
+		for text, f := range map[string]engine.Filter{
 			"is no state of a job; there are: available": {States: []string{"done"}},
 			"use 1 to 200":                     {Limit: 201},
 			"the cursor is not one of a page":  {Cursor: "x"},
@@ -197,7 +200,7 @@ func TestListTellsWhatIsWrong(t *testing.T) {
 			"cursor is not one of a page with": {Cursor: "12", States: []string{"completed"}},
 			"is not one of a page with this":   {Cursor: "12~9"},
 		} {
-			if _, err := s.List(t.Context(), f); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), text) {
+			if _, err := s.List(t.Context(), f); !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), text) {
 				t.Errorf("error %v, want %q", err, text)
 			}
 		}
@@ -223,7 +226,7 @@ func TestAHugeArgumentIsNotShown(t *testing.T) {
 func TestTodayCountsFromMidnight(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
-		start := Midnight(time.Now())
+		start := agent.StartOfDay(time.Now())
 		for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, created_at, state, finalized_at)
 			values ('rare', 'rare', '{}', 1, $1, 'cancelled', $1)`, s.db.Stamp(at))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -240,7 +241,7 @@ func (w *walk) byIDs(ctx context.Context, state string, from place, n int) (stag
 
 func (t *Table) scanEnded(rows *sql.Rows) (j endedJob, err error) {
 	if t.db.Kind == db.Postgres {
-		var end Time
+		var end engine.Time
 		err = rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &end)
 		j.at = end.Time
 		return j, err
@@ -249,8 +250,8 @@ func (t *Table) scanEnded(rows *sql.Rows) (j endedJob, err error) {
 	if err := rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &kept); err != nil {
 		return j, err
 	}
-	var end Time
-	end.read(kept)
+	var end engine.Time
+	_ = end.Scan(kept) // it takes any text
 	j.at = end.Time
 	if db.SQLiteTime(j.at) != kept {
 		j.text = kept

@@ -12,6 +12,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -149,11 +150,11 @@ func (b *logBook) add(run int64, line agent.Line) {
 // add takes a line, in place of an older one when there is no room, and returns by how many bytes more waits.
 func (r *runLog) add(line agent.Line, full bool) (more int) {
 	if line.Live {
-		r.message, r.changed = Clip(line.Msg, maxMessage), true
+		r.message, r.changed = engine.Clip(line.Msg, maxMessage), true
 	}
 	if line.HasMsg {
 		more = r.take(logged{line.At, line.Level, line.Msg}, full)
-		r.message, r.changed = Clip(line.Msg, maxMessage), true
+		r.message, r.changed = engine.Clip(line.Msg, maxMessage), true
 	}
 	if line.Progress != nil {
 		r.progress, r.changed = line.Progress, true
@@ -572,12 +573,12 @@ func (r *runLog) writeGap(ctx context.Context, tx *db.Tx, head int64) (id int64,
 func (r *runLog) leftBytes() int { return r.left.bytes - r.left.lines*lineCost }
 
 func (r *runLog) gapText() string {
-	text := fmt.Sprintf("%d lines (%s) are missing here: ", r.left.lines, sizeText(int64(r.leftBytes())))
+	text := fmt.Sprintf("%d lines (%s) are missing here: ", r.left.lines, engine.SizeText(int64(r.leftBytes())))
 	if r.lost {
 		return text + "the database could not be written for a while"
 	}
 	return text + fmt.Sprintf("the log of a run keeps its first %d lines and its last, %d or %s in all",
-		r.limits.headLines, r.limits.lines, sizeText(int64(r.limits.bytes)))
+		r.limits.headLines, r.limits.lines, engine.SizeText(int64(r.limits.bytes)))
 }
 
 // wake tells those who wait for lines of a run.

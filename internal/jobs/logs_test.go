@@ -10,10 +10,11 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // wholeLog reads the log of a run by small answers.
-func wholeLog(t testing.TB, s *Service, run int64) (all []LogLine) {
+func wholeLog(t testing.TB, s *Service, run int64) (all []engine.LogLine) {
 	t.Helper()
 	for after := int64(0); ; {
 		lines, done, err := s.RunLogs(t.Context(), run, after, 1_000)
@@ -231,7 +232,7 @@ func slow(t testing.TB, s *Service, meanwhile func()) {
 // inOrder checks the log of run 1, whose lines are numbers from 1; all tells that the last one said is to be there.
 func inOrder(t testing.TB, s *Service, said int, all bool) {
 	t.Helper()
-	var lines []LogLine
+	var lines []engine.LogLine
 	for after, more := int64(0), true; more; {
 		next, _, err := s.RunLogs(t.Context(), 1, after, 5_000)
 		if err != nil {
@@ -307,7 +308,7 @@ func TestLinesWaitForTheDatabase(t *testing.T) {
 		<-say(221, 500) // nobody waits for a database that cannot be written
 		d.Mend()
 		until(t, "the lines are written", func() bool { return flush() == nil && s.logs.waiting == 0 })
-		var lines []LogLine
+		var lines []engine.LogLine
 		until(t, "the lines can be read", func() bool {
 			var err error
 			lines, _, err = s.RunLogs(t.Context(), 1, 0, 5_000)

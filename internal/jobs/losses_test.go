@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // killer is a script that kills its worker once it may, as a container's OOM killer does.
@@ -47,7 +48,7 @@ func TestAJobThatKillsItsWorkersIsDiscarded(t *testing.T) {
 			if err := p.cmd.Wait(); err == nil {
 				t.Fatal("the worker was not killed")
 			}
-			var d Detail
+			var d engine.Detail
 			until(t, "the job is taken over", func() bool { d = get(t, s, job.ID); return d.State != "running" && d.Losses == loss })
 			switch wait := time.Until(d.ScheduledAt.Time); {
 			case loss == 1 && (d.State != "available" || wait > 0):

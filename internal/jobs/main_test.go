@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // The test binary is also the attempts' shim, and a whole worker process for tests that kill one.
@@ -102,12 +103,12 @@ func stop(t testing.TB, s *Service) {
 	}
 }
 
-func enqueue(t testing.TB, s *Service, agent string) Job {
+func enqueue(t testing.TB, s *Service, agent string) engine.Job {
 	t.Helper()
-	return enqueueWith(t, s, EnqueueParams{Agent: agent})
+	return enqueueWith(t, s, engine.EnqueueParams{Agent: agent})
 }
 
-func enqueueWith(t testing.TB, s *Service, p EnqueueParams) Job {
+func enqueueWith(t testing.TB, s *Service, p engine.EnqueueParams) engine.Job {
 	t.Helper()
 	job, err := s.Enqueue(t.Context(), p)
 	if err != nil {
@@ -131,7 +132,7 @@ func until(t testing.TB, what string, met func() bool) {
 	}
 }
 
-func get(t testing.TB, s *Service, id int64) Detail {
+func get(t testing.TB, s *Service, id int64) engine.Detail {
 	t.Helper()
 	d, err := s.Get(t.Context(), id)
 	if err != nil {
@@ -140,9 +141,9 @@ func get(t testing.TB, s *Service, id int64) Detail {
 	return d
 }
 
-func untilState(t testing.TB, s *Service, id int64, state string) Detail {
+func untilState(t testing.TB, s *Service, id int64, state string) engine.Detail {
 	t.Helper()
-	var d Detail
+	var d engine.Detail
 	until(t, "job in state "+state, func() bool { d = get(t, s, id); return d.State == state })
 	return d
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // cycle is everything the dashboard's sections ask for.
@@ -75,9 +76,15 @@ func statements(t *testing.T, s *Service) []statement {
 		func() error { _, err := s.insertDue(ctx); return err },
 		func() error { _, err := s.Get(ctx, 1); return err },
 		func() error { _, _, err := s.RunLogs(ctx, 1, 0, 10); return err },
-		func() error { _, err := s.List(ctx, Filter{Agent: "rare", Text: "nowhere"}); return err },
-		func() error { _, err := s.List(ctx, Filter{States: []string{"discarded"}, Queue: "rare"}); return err },
-		func() error { _, err := s.List(ctx, Filter{States: []string{"scheduled", "discarded"}}); return err },
+		func() error { _, err := s.List(ctx, engine.Filter{Agent: "rare", Text: "nowhere"}); return err },
+		func() error {
+			_, err := s.List(ctx, engine.Filter{States: []string{"discarded"}, Queue: "rare"})
+			return err
+		},
+		func() error {
+			_, err := s.List(ctx, engine.Filter{States: []string{"scheduled", "discarded"}})
+			return err
+		},
 	} {
 		if err := step(); err != nil {
 			t.Fatal(err)
@@ -205,9 +212,9 @@ func TestSumsOfSomeAgentsAreFoundByAgent(t *testing.T) {
 		if database.Kind == db.Postgres {
 			exec1(t, s, `analyze rollup`)
 		}
-		stats := map[string]*AgentStats{}
+		stats := map[string]*engine.AgentStats{}
 		for i := range 40 {
-			stats[fmt.Sprint("agent ", i*50)] = &AgentStats{}
+			stats[fmt.Sprint("agent ", i*50)] = &engine.AgentStats{}
 		}
 		var read []statement
 		s.db.Trace(func(query string, args []driver.NamedValue) {

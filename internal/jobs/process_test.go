@@ -2,11 +2,12 @@ package jobs
 
 import (
 	"fmt"
-	"github.com/agentos/agentos/internal/db"
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
 )

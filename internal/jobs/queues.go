@@ -7,25 +7,18 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/agentos/agentos/internal/engine"
 )
-
-// StateQueue is a state of jobs in a queue.
-type StateQueue struct{ State, Queue string }
-
-// Active is how many jobs of a state a queue holds, and since when the oldest of those that wait is due.
-type Active struct {
-	N        int64
-	OldestAt *Time // of available ones only; nil: none is due
-}
 
 // CountActive counts the jobs that are available, pending, retryable, running or scheduled, by the index alone, in which the times when
 // they become due are too. It takes 3 ms for 20,000 of them, and 0.3 s for a million.
-func (t *Table) CountActive(ctx context.Context) (map[StateQueue]Active, error) {
-	counts, now := map[StateQueue]Active{}, time.Now()
+func (t *Table) CountActive(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
+	counts, now := map[engine.StateQueue]engine.Active{}, time.Now()
 	rows, err := t.db.Read.QueryContext(ctx, `select state, queue, count(*), `+t.sql.oldestMS+` from river_job
 		where state in ('available', 'pending', 'retryable', 'running', 'scheduled') group by state, queue`)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (key StateQueue, err error) {
-		var active Active
+	_, err = Collect(rows, err, func(rows *sql.Rows) (key engine.StateQueue, err error) {
+		var active engine.Active
 		var oldest sql.NullInt64
 		err = rows.Scan(Name(&key.State), Name(&key.Queue), &active.N, &oldest)
 		if at := msPtr(oldest); at != nil && at.Before(now) {
@@ -38,12 +31,12 @@ func (t *Table) CountActive(ctx context.Context) (map[StateQueue]Active, error) 
 }
 
 // Queues returns the queues of the fleet, and others that have jobs or are paused.
-func (s *Service) Queues(ctx context.Context) ([]Queue, error) {
+func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 	queues, err := s.readQueues(ctx)
-	return queues, Explain("read the queues", err)
+	return queues, engine.WrapDB("read the queues", err)
 }
 
-func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
+func (s *Service) readQueues(ctx context.Context) ([]engine.Queue, error) {
 	fleet := s.Fleet()
 	counts, err := s.CountActive(ctx)
 	if err != nil {
@@ -57,9 +50,9 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	queues, rest := []Queue{}, map[string]bool{}
+	queues, rest := []engine.Queue{}, map[string]bool{}
 	for i, q := range fleet.Queues {
-		queues = append(queues, Queue{Order: int64(i), Name: q.Name, Agents: append([]string{}, q.Agents[:min(len(q.Agents), maxNamed)]...), AgentCount: len(q.Agents)})
+		queues = append(queues, engine.Queue{Order: int64(i), Name: q.Name, Agents: append([]string{}, q.Agents[:min(len(q.Agents), maxNamed)]...), AgentCount: len(q.Agents)})
 	}
 	for key := range counts {
 		rest[key.Queue] = true
@@ -72,33 +65,35 @@ func (s *Service) readQueues(ctx context.Context) ([]Queue, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(rest)) {
 		if rest[name] {
-			queues = append(queues, Queue{Order: int64(len(queues)), Name: name, Agents: []string{}})
+			queues = append(queues, engine.Queue{Order: int64(len(queues)), Name: name, Agents: []string{}})
 		}
 	}
 	for i := range queues {
 		q := &queues[i]
-		q.Pending, q.Processing = counts[StateQueue{"available", q.Name}].N, counts[StateQueue{"running", q.Name}].N
-		q.Scheduled, q.Retryable = counts[StateQueue{"scheduled", q.Name}].N, counts[StateQueue{"retryable", q.Name}].N
-		q.Parked = counts[StateQueue{"pending", q.Name}].N
-		q.OldestAt = counts[StateQueue{"available", q.Name}].OldestAt
+		q.Pending, q.Processing = counts[engine.StateQueue{State: "available", Queue: q.Name}].N, counts[engine.StateQueue{State: "running", Queue: q.Name}].N
+		q.Scheduled, q.Retryable = counts[engine.StateQueue{State: "scheduled", Queue: q.Name}].N, counts[engine.StateQueue{State: "retryable", Queue: q.Name}].N
+		q.Parked = counts[engine.StateQueue{State: "pending", Queue: q.Name}].N
+		q.OldestAt = counts[engine.StateQueue{State: "available", Queue: q.Name}].OldestAt
 		q.PausedAt, q.Slots = paused[q.Name], slots[q.Name]
 	}
 	return queues, nil
 }
 
 // PausedQueues returns since when each queue that is paused is. There may be thousands of others.
-func (t *Table) PausedQueues(ctx context.Context) (map[string]*Time, error) {
+func (t *Table) PausedQueues(ctx context.Context) (map[string]*engine.Time, error) {
 	return t.queues(ctx, ` where paused_at is not null`)
 }
 
 // KnownQueues returns the queues that River knows, and since when each is paused; nil when it is not.
-func (t *Table) KnownQueues(ctx context.Context) (map[string]*Time, error) { return t.queues(ctx, "") }
+func (t *Table) KnownQueues(ctx context.Context) (map[string]*engine.Time, error) {
+	return t.queues(ctx, "")
+}
 
-func (t *Table) queues(ctx context.Context, which string) (map[string]*Time, error) {
-	paused := map[string]*Time{}
+func (t *Table) queues(ctx context.Context, which string) (map[string]*engine.Time, error) {
+	paused := map[string]*engine.Time{}
 	rows, err := t.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`+which)
 	_, err = Collect(rows, err, func(rows *sql.Rows) (name string, err error) {
-		var at *Time
+		var at *engine.Time
 		err = rows.Scan(Name(&name), &at)
 		paused[name] = at
 		return name, err
@@ -110,10 +105,10 @@ func (t *Table) queues(ctx context.Context, which string) (map[string]*Time, err
 func (s *Service) Served(ctx context.Context, agent, queue string) (runs, serves bool, err error) {
 	agents, err := s.offered(ctx, "agents")
 	if err != nil {
-		return false, false, Explain("look for workers", err)
+		return false, false, engine.WrapDB("look for workers", err)
 	}
 	queues, err := s.offered(ctx, "queues")
-	return agents[agent] > 0, queues[queue] > 0, Explain("look for workers", err)
+	return agents[agent] > 0, queues[queue] > 0, engine.WrapDB("look for workers", err)
 }
 
 // offered sums up what the live workers offer, by "queues" or by "agents". Most of them offer the same.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -95,7 +96,7 @@ func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
 		from river_job j where j.state = 'running'`)
 	return Collect(rows, err, func(rows *sql.Rows) (j running, err error) {
 		var client, note sql.NullString
-		var attempted Time
+		var attempted engine.Time
 		err = rows.Scan(&j.id, &j.attempt, &j.queue, &client, &note, &attempted)
 		j.cancelled = noted(note, attempted)
 		j.client = client.String
@@ -226,7 +227,7 @@ func (s *Service) endRuns(ctx context.Context, tx *db.Tx, text, which string, ar
 		outcome = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then 'cancelled' else 'lost' end,
 		fingerprint = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then null else $%[3]d end
 		where ended_ms is null and `+which, n+1, n+2, n+3),
-		append(args, time.Now().UnixMilli(), text, Fingerprint("", "worker lost"))...)
+		append(args, time.Now().UnixMilli(), text, engine.Fingerprint("", "worker lost"))...)
 }
 
 // dropLease ends the leadership of a dead River client: nobody would do the leader's work, moving retries and delayed

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Reload puts another fleet in force. Attempts under way go on as they began, and end under the agents they began with;
@@ -24,17 +25,17 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 		return nil
 	}
 	if err := s.loadSchedule(ctx, fleet); err != nil {
-		return Explain("load the schedule", err)
+		return engine.WrapDB("load the schedule", err)
 	}
 	if err := s.keepPauses(ctx); err != nil { // of queues that are back
-		return Explain("keep the pauses of queues", err)
+		return engine.WrapDB("keep the pauses of queues", err)
 	}
 	absentBefore, absent := s.absent(), s.absentHere(fleet)
 	s.lacks.Store(&absent)
 	if s.id != "" {
 		if err := s.nextGeneration(fleet); err != nil {
 			s.lacks.Store(&absentBefore)
-			return Explain("start the new agents", errors.Join(err, s.loadSchedule(ctx, before)))
+			return engine.WrapDB("start the new agents", errors.Join(err, s.loadSchedule(ctx, before)))
 		}
 	}
 	s.fleet.Store(fleet)

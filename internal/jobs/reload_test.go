@@ -3,10 +3,12 @@ package jobs
 import (
 	"context"
 	"errors"
-	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/db/dbtest"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 func TestReloadKeepsRunningAttempts(t *testing.T) {
@@ -39,7 +41,7 @@ func TestReloadKeepsRunningAttempts(t *testing.T) {
 		if d := get(t, s, waiting.ID); d.State != "available" {
 			t.Errorf("job of an agent that is gone %+v", d.Job)
 		}
-		if _, err := s.Enqueue(t.Context(), EnqueueParams{Agent: "gone"}); !errors.As(err, new(*UnknownAgentError)) {
+		if _, err := s.Enqueue(t.Context(), engine.EnqueueParams{Agent: "gone"}); !errors.As(err, new(*engine.UnknownAgentError)) {
 			t.Errorf("error %v", err)
 		}
 	})

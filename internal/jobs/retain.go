@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // How long rows are kept. Counts and bytes bound the database when there is much work; River prunes its jobs itself.
@@ -46,7 +47,7 @@ type kept struct {
 
 // String tells users what is kept.
 func (k *kept) String() string {
-	return fmt.Sprintf("%d days of %s are kept, as far as these are no more than %d and %s", int(k.age.Hours()/24), k.name(), k.rows, sizeText(k.bytes))
+	return fmt.Sprintf("%d days of %s are kept, as far as these are no more than %d and %s", int(k.age.Hours()/24), k.name(), k.rows, engine.SizeText(k.bytes))
 }
 
 func (k *kept) name() string {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Every ended run is added to the sums of its minute and its hour exactly once: adding it and marking it as added are
@@ -38,7 +39,7 @@ type sums struct {
 // tallies count what attempts came to and what they used.
 type tallies struct {
 	ok, failed, timeout, lost, cancelled int64
-	usage                                Usage
+	usage                                engine.Usage
 }
 
 func (t *tallies) addTallies(more tallies) {
@@ -61,7 +62,7 @@ type endedRun struct {
 	outcome      string
 	ended        int64 // ms
 	run, wait    int64 // ms
-	usage        Usage
+	usage        engine.Usage
 }
 
 // add counts an attempt. How long it ran counts only when it came to an end of its own or to its time limit.
@@ -275,7 +276,7 @@ func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 	err := s.db.Read.QueryRowContext(ctx, `select min(ended_ms) from (
 		select * from (select ended_ms from run where rolled = 0 and ended_ms is not null order by id limit 1000) runs`+s.sql.andFresh+`) waiting`).Scan(&oldest)
 	if err != nil {
-		return time.Time{}, Explain("read how far the rollups are", err)
+		return time.Time{}, engine.WrapDB("read how far the rollups are", err)
 	}
 	to := began.Add(-rollupLag).UnixMilli()
 	if oldest.Valid {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 var outcomes = []string{"ok", "ok", "ok", "ok", "failed", "timeout", "cancelled", "lost"}
@@ -46,7 +47,7 @@ func insertRuns(t testing.TB, d *db.DB, random *rand.Rand, n int) {
 }
 
 // exact is a window computed from the runs themselves.
-func exact(t testing.TB, s *Service, agent string, from, to int64) (w Window, ran []float64) {
+func exact(t testing.TB, s *Service, agent string, from, to int64) (w engine.Window, ran []float64) {
 	t.Helper()
 	rows, err := s.db.Read.Query(`select outcome, run_ms, wait_ms, input_tokens, cost_usd from run
 		where ended_ms >= $1 and ended_ms < $2 and ($3 = '' or agent = $3)`, from*1000, to*1000, agent)
@@ -80,7 +81,7 @@ func exact(t testing.TB, s *Service, agent string, from, to int64) (w Window, ra
 	return w, ran
 }
 
-func checkWindow(t testing.TB, what string, got, want Window, ran []float64) {
+func checkWindow(t testing.TB, what string, got, want engine.Window, ran []float64) {
 	t.Helper()
 	if got.Runs != want.Runs || got.OK != want.OK || got.Failed != want.Failed || got.Cancelled != want.Cancelled || got.Usage != want.Usage {
 		t.Errorf("%s: %+v, want %+v", what, got, want)
@@ -123,10 +124,10 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 			}
 		}
 		var now time.Time
-		var hour, day Window
-		var stats map[string]*AgentStats
-		var series Series
-		var today Today
+		var hour, day engine.Window
+		var stats map[string]*engine.AgentStats
+		var series engine.Series
+		var today engine.Today
 		until(t, "all is read within one minute", func() bool {
 			now = time.Now()
 			var errs [4]error
@@ -146,8 +147,8 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 			want, ran := exact(t, one, name, from, to)
 			checkWindow(t, name+"'s hour", a.LastHour, want, ran)
 			for i := range a.SparkOK {
-				start := a.SparkStart.Unix() + int64(i)*SparkStep
-				want, _ := exact(t, one, name, start, start+SparkStep)
+				start := a.SparkStart.Unix() + int64(i)*engine.SparkStep
+				want, _ := exact(t, one, name, start, start+engine.SparkStep)
 				if a.SparkOK[i] != want.OK || a.SparkFailed[i] != want.Failed {
 					t.Errorf("%s's spark line, %d: %d and %d, want %+v", name, i, a.SparkOK[i], a.SparkFailed[i], want)
 				}
@@ -187,7 +188,7 @@ func TestSettledSumsAreKept(t *testing.T) {
 		}
 		now := time.Now()
 		keep := func() map[part]partSums {
-			if err := s.SumByAgent(t.Context(), now, map[string]*AgentStats{"agent0": {}}); err != nil {
+			if err := s.SumByAgent(t.Context(), now, map[string]*engine.AgentStats{"agent0": {}}); err != nil {
 				t.Fatal(err)
 			}
 			return s.kept()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -260,7 +261,7 @@ func (s *Service) insertDue(ctx context.Context) (time.Duration, error) {
 // insertOne inserts the job of one agent, unless its last one still waits: a schedule does not pile up.
 func (s *Service) insertOne(ctx context.Context, p *fleetPlan, schedule *agent.Schedule, row scheduleRow, now time.Time) error {
 	spec := p.fleet.Agent(row.agent)
-	params, err := s.paramsFor(p.fleet, EnqueueParams{Agent: spec.Name, Args: spec.Args, Tags: []string{scheduleTag}})
+	params, err := s.paramsFor(p.fleet, engine.EnqueueParams{Agent: spec.Name, Args: spec.Args, Tags: []string{scheduleTag}})
 	if err != nil {
 		return err
 	}

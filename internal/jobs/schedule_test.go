@@ -1,10 +1,13 @@
 package jobs
 
 import (
-	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/db/dbtest"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 func TestScheduledAgentsRun(t *testing.T) {
@@ -19,7 +22,7 @@ func TestScheduledAgentsRun(t *testing.T) {
 		until(t, "it ran twice", func() bool {
 			return one[int](t, s, `select count(*) from run where agent = 'tick' and outcome = 'ok'`) >= 2
 		})
-		page, err := s.List(t.Context(), Filter{Agent: "tick", States: []string{"completed"}})
+		page, err := s.List(t.Context(), engine.Filter{Agent: "tick", States: []string{"completed"}})
 		if err != nil || len(page.Jobs) == 0 || page.Jobs[0].Args != `{"n":7}` {
 			t.Fatalf("%+v, %v", page, err)
 		}
@@ -58,7 +61,7 @@ func TestManyProcessesInsertAScheduledJobOnce(t *testing.T) {
 		if err := first.loadSchedule(t.Context(), fleet); err != nil {
 			t.Fatal(err)
 		}
-		if next := first.NextRun("daily"); next == nil || !next.Equal(Midnight(time.Now().Add(24*time.Hour))) {
+		if next := first.NextRun("daily"); next == nil || !next.Equal(agent.StartOfDay(time.Now().Add(24*time.Hour))) {
 			t.Errorf("next run %v", next)
 		}
 		exec1(t, s, `update schedule set next_ms = 1000`) // missed long ago: made up for, once
@@ -109,7 +112,7 @@ func TestATickIsLeftOutWhileTheAgentIsBusy(t *testing.T) {
 			sh("tick", gated(dir), "schedule: '@every 1s'", "overlap: skip", "concurrency: 2"),
 			sh("beside", "true", "schedule: '@every 1s'")))
 		later := time.Now().Add(time.Hour)
-		enqueueWith(t, s, EnqueueParams{Agent: "tick", ScheduledAt: &later}) // does not count before it is due
+		enqueueWith(t, s, engine.EnqueueParams{Agent: "tick", ScheduledAt: &later}) // does not count before it is due
 		until(t, "the first tick runs", func() bool { return exists(dir + "/began") })
 		jobs := func(name string) int { return one[int](t, s, `select count(*) from river_job where kind = $1`, name) }
 		before := jobs("beside")
@@ -133,7 +136,7 @@ func TestRetriesOfJobsThatFailedTogetherAreSpread(t *testing.T) {
 		until(t, "all run", func() bool { return s.active.count() == 6 })
 		touch(t, dir+"/gate")
 		until(t, "all failed", func() bool { return count(t, s, "retryable") == 6 })
-		page, err := s.List(t.Context(), Filter{Agent: "bad"})
+		page, err := s.List(t.Context(), engine.Filter{Agent: "bad"})
 		if err != nil || len(page.Jobs) != 6 {
 			t.Fatalf("%+v, %v", page, err)
 		}

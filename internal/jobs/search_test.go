@@ -10,6 +10,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Both databases find the same: what users see, whatever its case and whatever JSON makes of it.
@@ -27,7 +28,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ids[name] = enqueueWith(t, s, EnqueueParams{Agent: "rare", Args: args}).ID
+			ids[name] = enqueueWith(t, s, engine.EnqueueParams{Agent: "rare", Args: args}).ID
 		}
 		exec1(t, s, `update river_job set errors = `+by(s, `jsonb('[{"error":"no ÄRGER, caf\u00e9 & \"so\""}]')`, `array['{"error":"no ÄRGER, caf\u00e9 & \"so\""}'::jsonb]`)+` where id = $1`, ids["slash"])
 		for text, want := range map[string][]string{
@@ -37,12 +38,12 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 			`"text": "a/b"`: {"slash"}, `"text":"a/b"`: {"slash"}, "ärger": {"slash"}, `& "SO"`: {"slash"}, "987654": {"number"},
 			fmt.Sprint(ids["emoji"]): {"emoji"}, "hunter2": nil, "nothing of it": nil, "u0026": nil, `\u0026`: nil, "ttwo": nil, "ntwo": nil,
 		} {
-			for _, f := range []Filter{{Text: text}, {Text: text, States: []string{"available"}}, {Text: " " + text + " ", Agent: "rare", Queue: "rare"}} {
+			for _, f := range []engine.Filter{{Text: text}, {Text: text, States: []string{"available"}}, {Text: " " + text + " ", Agent: "rare", Queue: "rare"}} {
 				s.lookFor = time.Minute
 				page, err := s.List(t.Context(), f)
 				var found []string
 				for name, id := range ids {
-					if slices.ContainsFunc(page.Jobs, func(j Job) bool { return j.ID == id }) {
+					if slices.ContainsFunc(page.Jobs, func(j engine.Job) bool { return j.ID == id }) {
 						found = append(found, name)
 					}
 				}
@@ -63,13 +64,13 @@ func TestASearchTellsWhatItDidNotSearch(t *testing.T) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
 		s.lookFor = time.Minute
 		for _, n := range []int{10, 300_000, 900_000} {
-			enqueueWith(t, s, EnqueueParams{Agent: "rare", Args: json.RawMessage(`{"a":"the beginning ` + strings.Repeat("x", n) + ` the end"}`)})
+			enqueueWith(t, s, engine.EnqueueParams{Agent: "rare", Args: json.RawMessage(`{"a":"the beginning ` + strings.Repeat("x", n) + ` the end"}`)})
 		}
-		page, err := s.List(t.Context(), Filter{Text: "the end"})
+		page, err := s.List(t.Context(), engine.Filter{Text: "the end"})
 		if err != nil || len(page.Jobs) != 1 || page.SearchCut != 2 {
 			t.Errorf("%d jobs, %d cut, %v", len(page.Jobs), page.SearchCut, err)
 		}
-		page, err = s.List(t.Context(), Filter{Text: "THE BEGINNING"})
+		page, err = s.List(t.Context(), engine.Filter{Text: "THE BEGINNING"})
 		if err != nil || len(page.Jobs) != 3 {
 			t.Errorf("%d jobs, %v", len(page.Jobs), err)
 		}
@@ -85,7 +86,7 @@ func TestASearchThroughLargeArgumentsIsBounded(t *testing.T) {
 			with recursive n(i) as (select 1 union all select i + 1 from n where i < 120) select 'rare', 'rare', `+
 			by(s, `jsonb_object('n', i, 'data', hex(randomblob(60000)))`, `jsonb_build_object('n', i, 'data', (select string_agg(md5((i * k)::text), '') from generate_series(1, 4000) k))`)+
 			`, 1, 'completed', `+by(s, `datetime('now', '-' || i || ' seconds')`, `now() - i * interval '1 second'`)+` from n`)
-		for _, f := range []Filter{{Text: "no such thing"}, {Text: "no such thing", States: []string{"completed"}}} {
+		for _, f := range []engine.Filter{{Text: "no such thing"}, {Text: "no such thing", States: []string{"completed"}}} {
 			searched, pages := 0, 0
 			for {
 				began := time.Now()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
 )
 
@@ -24,10 +25,10 @@ func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 		))
 		s := startWith(t, Options{DB: database, Fleet: fleet, Redact: redact.New([]string{"ssn"})})
 		args := json.RawMessage(`{"pin":77665544,"env":[{"name":"API_TOKEN","value":"hunter2hunter5"}],"h":["Authorization","hunter2hunter6"],"customerSsn":"hunter2hunter7"}`)
-		done := enqueueWith(t, s, EnqueueParams{Agent: "ok", Args: args})
+		done := enqueueWith(t, s, engine.EnqueueParams{Agent: "ok", Args: args})
 		failed, own := enqueue(t, s, "bad"), enqueue(t, s, "own")
 		shown := []any{untilState(t, s, own.ID, "discarded"), untilState(t, s, done.ID, "completed"), untilState(t, s, failed.ID, "discarded"), get(t, s, done.ID)}
-		for _, f := range []Filter{{}, {Text: "hunter2"}, {States: []string{"discarded"}}} {
+		for _, f := range []engine.Filter{{}, {Text: "hunter2"}, {States: []string{"discarded"}}} {
 			page, err := s.List(t.Context(), f)
 			if err != nil {
 				t.Fatal(err)
@@ -45,7 +46,7 @@ func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 			shown = append(shown, lines)
 		}
 		failures, err := s.Failures(t.Context(), 10)
-		slices.SortFunc(failures, func(a, b Failure) int { return strings.Compare(a.Agent, b.Agent) })
+		slices.SortFunc(failures, func(a, b engine.Failure) int { return strings.Compare(a.Agent, b.Agent) })
 		if err != nil || len(failures) != 2 || !strings.Contains(failures[0].Error, "it was [redacted] and Bearer [redacted]") ||
 			!strings.Contains(failures[1].Error, "with [redacted] and [redacted], not plainvalue") {
 			t.Errorf("%+v, %v", failures, err)
@@ -74,10 +75,10 @@ func TestDeepArgumentsAreRefusedAndThoseOfOthersShown(t *testing.T) {
 	}
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("deep", "true"))))
-		enqueueWith(t, s, EnqueueParams{Agent: "deep", Args: json.RawMessage(nested(redact.MaxDepth))})
+		enqueueWith(t, s, engine.EnqueueParams{Agent: "deep", Args: json.RawMessage(nested(redact.MaxDepth))})
 		for _, levels := range []int{redact.MaxDepth + 1, 1_100, 20_000} {
-			_, err := s.Enqueue(t.Context(), EnqueueParams{Agent: "deep", Args: json.RawMessage(nested(levels))})
-			if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprintf("%d levels deep, more than %d", levels, redact.MaxDepth)) {
+			_, err := s.Enqueue(t.Context(), engine.EnqueueParams{Agent: "deep", Args: json.RawMessage(nested(levels))})
+			if !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), fmt.Sprintf("%d levels deep, more than %d", levels, redact.MaxDepth)) {
 				t.Errorf("%d levels: %v", levels, err)
 			}
 		}
@@ -88,11 +89,11 @@ func TestDeepArgumentsAreRefusedAndThoseOfOthersShown(t *testing.T) {
 		for _, args := range rows {
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('a', 'default', $1, 1)`, args)
 		}
-		page, err := s.List(t.Context(), Filter{})
+		page, err := s.List(t.Context(), engine.Filter{})
 		if err != nil || len(page.Jobs) != len(rows)+1 {
 			t.Fatal(len(page.Jobs), err)
 		}
-		if _, err := s.List(t.Context(), Filter{Text: "hunter2"}); err != nil {
+		if _, err := s.List(t.Context(), engine.Filter{Text: "hunter2"}); err != nil {
 			t.Error(err)
 		}
 		for _, job := range page.Jobs {

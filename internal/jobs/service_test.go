@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // nudges gathers what a service tells.
@@ -94,7 +95,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 			"queues:\n  both: {concurrency: 4}\n")
 		job := enqueue(t, s, "slow")
 		until(t, "it runs", func() bool { return exists(dir + "/began") })
-		var w []Worker
+		var w []engine.Worker
 		until(t, "the heartbeat tells", func() bool {
 			var err error
 			w, err = s.Workers(t.Context())
@@ -134,10 +135,10 @@ func TestJobsOfASharedQueueAreCountedByAgent(t *testing.T) {
 			"queues:\n  both: {concurrency: 4}\n"))
 		for _, name := range []string{"left", "right", "right"} {
 			enqueue(t, s, name)
-			enqueueWith(t, s, EnqueueParams{Agent: name, Queue: "default"})
+			enqueueWith(t, s, engine.EnqueueParams{Agent: name, Queue: "default"})
 		}
 		later := time.Now().Add(time.Hour)
-		enqueueWith(t, s, EnqueueParams{Agent: "left", ScheduledAt: &later})
+		enqueueWith(t, s, engine.EnqueueParams{Agent: "left", ScheduledAt: &later})
 		stats, err := described(t.Context(), s)
 		if err != nil || stats["left"].Waiting != 2 || stats["right"].Waiting != 4 || stats["left"].Scheduled != 1 {
 			t.Errorf("agents %+v, %v", stats, err)
@@ -149,7 +150,7 @@ func TestJobsOfASharedQueueAreCountedByAgent(t *testing.T) {
 func TestCountsThatStopSaySo(t *testing.T) {
 	s := newService(t, dbtest.Postgres(t), "", fleetOf(t, agents(sh("common", "true", "queue: both"), sh("rare", "true", "queue: both"))+
 		"queues:\n  both: {concurrency: 4}\n"))
-	few := func() (Today, AgentStats, Failure) {
+	few := func() (engine.Today, engine.AgentStats, engine.Failure) {
 		t.Helper()
 		today, err1 := s.Today(t.Context())
 		stats, err2 := s.Agents(t.Context())
@@ -206,18 +207,18 @@ func TestReadsTellThatTheDatabaseIsGone(t *testing.T) {
 		away()
 		until(t, "reads fail", func() bool { return cycle(t.Context(), s) != nil })
 		_, err := s.Queues(t.Context())
-		if err == nil || !strings.Contains(err.Error(), by(s, "the database file is gone", "Postgres is not there")) || !strings.Contains(err.Error(), ErrUnavailable.Error()) {
+		if err == nil || !strings.Contains(err.Error(), by(s, "the database file is gone", "Postgres is not there")) || !strings.Contains(err.Error(), engine.ErrUnavailable.Error()) {
 			t.Errorf("error %v", err)
 		}
-		if _, err := s.Enqueue(t.Context(), EnqueueParams{Agent: "quick"}); err == nil {
+		if _, err := s.Enqueue(t.Context(), engine.EnqueueParams{Agent: "quick"}); err == nil {
 			t.Error("enqueued")
 		}
 		back()
 		until(t, "reads work", func() bool { return cycle(t.Context(), s) == nil })
-		var job Job
+		var job engine.Job
 		until(t, "a job can be enqueued", func() bool {
 			var err error
-			job, err = s.Enqueue(context.Background(), EnqueueParams{Agent: "quick"})
+			job, err = s.Enqueue(context.Background(), engine.EnqueueParams{Agent: "quick"})
 			return err == nil
 		})
 		untilState(t, s, job.ID, "completed")

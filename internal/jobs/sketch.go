@@ -9,6 +9,8 @@ import (
 	"github.com/DataDog/sketches-go/ddsketch"
 	"github.com/DataDog/sketches-go/ddsketch/mapping"
 	"github.com/DataDog/sketches-go/ddsketch/store"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // sketchAccuracy is the relative error of percentiles.
@@ -55,12 +57,12 @@ func (h *histogram) bytes() []byte {
 	return b
 }
 
-func (h *histogram) percentiles() Percentiles {
+func (h *histogram) percentiles() engine.Percentiles {
 	if h.sketch == nil || h.sketch.IsEmpty() {
-		return Percentiles{}
+		return engine.Percentiles{}
 	}
 	maximum := float64(h.max)
-	return Percentiles{P50MS: h.quantile(0.5), P95MS: h.quantile(0.95), P99MS: h.quantile(0.99), MaxMS: &maximum}
+	return engine.Percentiles{P50MS: h.quantile(0.5), P95MS: h.quantile(0.95), P99MS: h.quantile(0.99), MaxMS: &maximum}
 }
 
 // quantile is nil when nothing was measured.

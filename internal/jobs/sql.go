@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // dialect is what differs between the databases in our statements: mostly River's own columns, JSON in blobs and times as
@@ -190,7 +191,7 @@ func (d *dialect) names(names iter.Seq[string]) any {
 }
 
 // stateQueues are the parameters of kindsOfQueues.
-func (d *dialect) stateQueues(keys []StateQueue) []any {
+func (d *dialect) stateQueues(keys []engine.StateQueue) []any {
 	states, queues, pairs := make([]string, len(keys)), make([]string, len(keys)), make([][2]string, len(keys))
 	for i, key := range keys {
 		states[i], queues[i], pairs[i] = key.State, key.Queue, [2]string{key.State, key.Queue}
@@ -217,7 +218,7 @@ func (d *dialect) in(column string, ids []int64) (condition string, args []any) 
 
 // noted tells whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt
 // when a cancelled job is retried.
-func noted(note sql.NullString, attempted Time) bool {
+func noted(note sql.NullString, attempted engine.Time) bool {
 	if !note.Valid {
 		return false
 	}
@@ -260,11 +261,11 @@ func nullable(text string) any {
 
 func fromMS(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-func msPtr(ms sql.NullInt64) *Time {
+func msPtr(ms sql.NullInt64) *engine.Time {
 	if !ms.Valid {
 		return nil
 	}
-	return &Time{Time: fromMS(ms.Int64)}
+	return &engine.Time{Time: fromMS(ms.Int64)}
 }
 
 func ptr[T any](value sql.Null[T]) *T {

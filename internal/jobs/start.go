@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -62,7 +63,7 @@ func (s *Service) firstTry(ctx context.Context, first <-chan error) error {
 	defer patience.Stop()
 	select {
 	case err := <-first:
-		if !errors.Is(err, ErrUnavailable) {
+		if !errors.Is(err, engine.ErrUnavailable) {
 			return err
 		}
 	case <-patience.C:
@@ -75,7 +76,7 @@ func (s *Service) firstTry(ctx context.Context, first <-chan error) error {
 // tryToBegin goes on trying until it succeeds or the service stops.
 func (s *Service) tryToBegin(first chan<- error) {
 	for {
-		err := Explain("prepare the database", s.ready(s.trying))
+		err := engine.WrapDB("prepare the database", s.ready(s.trying))
 		if err == nil {
 			err = s.begin(s.trying)
 		}
@@ -119,22 +120,22 @@ func (s *Service) begin(ctx context.Context) error {
 			return err
 		}
 		if err := errors.Join(s.beat(ctx, "active"), s.showAbsent(ctx)); err != nil {
-			return Explain("register this worker", err)
+			return engine.WrapDB("register this worker", err)
 		}
 	}
 	if err := s.reap(ctx); err != nil {
-		return Explain("take over the jobs of dead workers", err)
+		return engine.WrapDB("take over the jobs of dead workers", err)
 	}
 	if err := s.loadSchedule(ctx, fleet); err != nil {
-		return Explain("load the schedule", err)
+		return engine.WrapDB("load the schedule", err)
 	}
 	if err := s.keepPauses(ctx); err != nil {
-		return Explain("keep the pauses of queues", err)
+		return engine.WrapDB("keep the pauses of queues", err)
 	}
 	if generation != nil {
 		s.gate.setLimits(s.mine(fleet))
 		if err := generation.start(); err != nil {
-			return Explain("start the job queue", err)
+			return engine.WrapDB("start the job queue", err)
 		}
 		s.current.Store(generation)
 	}

@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // window turns sums over a span of time that ends now into what is shown. What is not recorded does not thin the rate.
-func (s *sums) window(now time.Time, span time.Duration, recorded time.Time) Window {
+func (s *sums) window(now time.Time, span time.Duration, recorded time.Time) engine.Window {
 	if !recorded.IsZero() {
 		span = min(span, max(now.Sub(recorded), time.Minute))
 	}
 	failed := s.failed + s.timeout + s.lost
-	w := Window{
+	w := engine.Window{
 		Runs: s.ok + failed + s.cancelled, OK: s.ok, Failed: failed, Cancelled: s.cancelled,
 		Run: s.run.percentiles(), Wait: s.wait.percentiles(), Usage: s.usage, RecordedS: int64(span.Seconds()),
 	}
@@ -54,29 +56,29 @@ func spanEnding(now time.Time, span time.Duration) (from, to int64) {
 }
 
 // Windows sums up the last hour and the last 24 hours, to the present minute.
-func (r *Rollups) Windows(ctx context.Context) (hour, day Window, err error) {
+func (r *Rollups) Windows(ctx context.Context) (hour, day engine.Window, err error) {
 	now := time.Now()
 	lastHour, err := r.total(ctx, now, hourSpan)
 	if err != nil {
-		return Window{}, Window{}, Explain("sum up the last hour", err)
+		return engine.Window{}, engine.Window{}, engine.WrapDB("sum up the last hour", err)
 	}
 	lastDay, err := r.total(ctx, now, daySpan)
 	if err != nil {
-		return Window{}, Window{}, Explain("sum up the last day", err)
+		return engine.Window{}, engine.Window{}, engine.WrapDB("sum up the last day", err)
 	}
 	recorded, err := r.recordedSince(ctx)
 	if err != nil {
-		return Window{}, Window{}, err
+		return engine.Window{}, engine.Window{}, err
 	}
 	return lastHour.window(now, hourSpan, recorded), lastDay.window(now, daySpan, recorded), nil
 }
 
 // Between sums up the attempts that ended from the minute of one time to that of another, which is included.
-func (r *Rollups) Between(ctx context.Context, from, to time.Time) (Window, error) {
+func (r *Rollups) Between(ctx context.Context, from, to time.Time) (engine.Window, error) {
 	start, end := floorTo(from.Unix(), minuteStep), floorTo(to.Unix(), minuteStep)+minuteStep
 	all, err := r.totalBetween(ctx, start, end)
 	if err != nil {
-		return Window{}, err
+		return engine.Window{}, err
 	}
 	return all.window(to, time.Duration(end-start)*time.Second, time.Time{}), nil
 }
@@ -113,18 +115,18 @@ func (r *Rollups) totals(ctx context.Context, p part, of func(start int64) *sums
 }
 
 // Throughput counts ended attempts in buckets of step, a whole number of minutes; the last bucket is the present one.
-func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets int) (Series, error) {
+func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets int) (engine.Series, error) {
 	width := int64(step / time.Second)
 	if width < minuteStep || width%minuteStep != 0 || buckets < 1 {
-		return Series{}, fmt.Errorf("throughput by %s: %w", step, ErrInvalid)
+		return engine.Series{}, fmt.Errorf("throughput by %s: %w", step, engine.ErrInvalid)
 	}
 	start := floorTo(time.Now().Unix(), width) - int64(buckets-1)*width
 	recorded, err := r.recordedSince(ctx)
 	if err != nil {
-		return Series{}, err
+		return engine.Series{}, err
 	}
-	counts := func() Counts { return newCounts(buckets, start, width, recorded) }
-	series := Series{
+	counts := func() engine.Counts { return engine.NewCounts(buckets, start, width, recorded) }
+	series := engine.Series{
 		Start: time.Unix(start, 0).UTC(), StepS: int(width),
 		OK: counts(), Failed: counts(), Cancelled: counts(), P95MS: make([]*float64, buckets),
 	}
@@ -138,16 +140,16 @@ func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets in
 			return struct{}{}, err
 		}
 		i := (at - start) / width
-		series.OK.add(i, ok)
-		series.Failed.add(i, failed)
-		series.Cancelled.add(i, cancelled)
+		series.OK.Add(i, ok)
+		series.Failed.Add(i, failed)
+		series.Cancelled.Add(i, cancelled)
 		if ran[i].sketch == nil {
 			ran[i] = newHistogram()
 		}
 		return struct{}{}, ran[i].merge(run, longest)
 	})
 	if err != nil {
-		return Series{}, Explain("read the throughput", err)
+		return engine.Series{}, engine.WrapDB("read the throughput", err)
 	}
 	for i := range ran {
 		series.P95MS[i] = ran[i].quantile(0.95)

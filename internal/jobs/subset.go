@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // mine returns the part of a fleet that this worker runs: the agents of Options.Agents that can run here, and the queues
@@ -39,6 +40,6 @@ func checkOnly(only []string, fleet *agent.Fleet) error {
 	for _, spec := range fleet.Agents {
 		known = append(known, spec.Name)
 	}
-	return ErrorOf(ErrInvalid, "this worker is to run agents that the fleet does not have: %s; there are: %s",
+	return engine.ErrorOf(engine.ErrInvalid, "this worker is to run agents that the fleet does not have: %s; there are: %s",
 		strings.Join(unknown, ", "), strings.Join(known, ", "))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
@@ -19,10 +20,10 @@ func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
 		var others []int64
 		for _, queue := range []string{"", "default"} {
 			for _, name := range []string{"two", "right"} {
-				others = append(others, enqueueWith(t, first, EnqueueParams{Agent: name, Queue: queue}).ID)
+				others = append(others, enqueueWith(t, first, engine.EnqueueParams{Agent: name, Queue: queue}).ID)
 			}
 			for _, name := range []string{"one", "left"} {
-				d := untilState(t, first, enqueueWith(t, first, EnqueueParams{Agent: name, Queue: queue}).ID, "completed")
+				d := untilState(t, first, enqueueWith(t, first, engine.EnqueueParams{Agent: name, Queue: queue}).ID, "completed")
 				if d.Runs[0].Worker != first.Worker() {
 					t.Errorf("run %+v", d.Runs[0])
 				}
@@ -43,7 +44,7 @@ func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
 			}
 		}
 		err := first.Reload(t.Context(), fleetOf(t, agents(sh("one", "true"), sh("two", "true"))))
-		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "does not have: left; there are: one, two") {
+		if !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), "does not have: left; there are: one, two") {
 			t.Errorf("reloaded without its agent: %v", err)
 		}
 		untilState(t, first, enqueue(t, first, "left").ID, "completed")
@@ -57,7 +58,7 @@ func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
 
 func TestAWorkerOfUnknownAgentsIsRefused(t *testing.T) {
 	_, err := New(t.Context(), Options{DB: dbtest.New(t), Fleet: fleetOf(t, agents(sh("one", "true"), sh("two", "true"))), Agents: []string{"one", "tow"}})
-	if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "does not have: tow; there are: one, two") {
+	if !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), "does not have: tow; there are: one, two") {
 		t.Errorf("error %v", err)
 	}
 }

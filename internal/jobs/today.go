@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // today remembers how many jobs of the present day were counted, so that each cycle counts only the new ones.
@@ -22,17 +23,17 @@ type today struct {
 const maxCancelled = 100_000
 
 // Today counts since the local midnight. Jobs created counts those deleted since, too, as far as they were seen.
-func (s *Service) Today(ctx context.Context) (Today, error) {
+func (s *Service) Today(ctx context.Context) (engine.Today, error) {
 	now := time.Now()
-	start := Midnight(now)
-	t := Today{DayStart: start, Zone: agent.ZoneName()}
+	start := agent.StartOfDay(now)
+	t := engine.Today{DayStart: start, Zone: agent.ZoneName()}
 	var err error
 	if t.Total, err = s.createdSince(ctx, start); err != nil {
-		return Today{}, Explain("count today's jobs", err)
+		return engine.Today{}, engine.WrapDB("count today's jobs", err)
 	}
 	all, err := s.totalBetween(ctx, floorTo(start.Unix(), minuteStep), floorTo(now.Unix(), minuteStep)+minuteStep)
 	if err != nil {
-		return Today{}, Explain("sum up today's runs", err)
+		return engine.Today{}, engine.WrapDB("sum up today's runs", err)
 	}
 	t.Completed, t.Failed = all.ok, all.failed+all.timeout+all.lost
 	err = s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
@@ -40,13 +41,10 @@ func (s *Service) Today(ctx context.Context) (Today, error) {
 		s.db.Stamp(start), s.db.Stamp(now.Add(daySpan)), maxCancelled).Scan(&t.Cancelled)
 	t.Capped = t.Cancelled >= maxCancelled
 	if err != nil {
-		return Today{}, Explain("count today's cancelled jobs", err)
+		return engine.Today{}, engine.WrapDB("count today's cancelled jobs", err)
 	}
 	return t, s.CountGaveUp(ctx, now, &t)
 }
-
-// Midnight is when the local day began: its first moment, also where midnight is skipped or comes twice.
-func Midnight(now time.Time) time.Time { return agent.StartOfDay(now) }
 
 func (t *Table) createdSince(ctx context.Context, start time.Time) (int64, error) {
 	n := &t.today
@@ -104,7 +102,7 @@ func (t *Table) createdFrom(ctx context.Context, from int64) (id int64, created 
 	rows, err := t.db.Read.QueryContext(ctx, `select id, created_at from river_job where id >= $1 order by id limit $2`, from, oddRows)
 	type row struct {
 		id      int64
-		created Time
+		created engine.Time
 	}
 	all, err := Collect(rows, err, func(rows *sql.Rows) (r row, err error) { return r, rows.Scan(&r.id, &r.created) })
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // HandleError is called by River when an attempt failed. Those that never came to the agent's process, for example for
@@ -30,12 +32,12 @@ func (s *Service) recordUnstarted(ctx context.Context, job *rivertype.JobRow, te
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
 	defer cancel()
 	now := time.Now().UnixMilli()
-	text = Clip(text, maxErrorText)
+	text = engine.Clip(text, maxErrorText)
 	_, err := s.db.Write.ExecContext(ctx, `insert into run
 		(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms, error, fingerprint)
 		values ($1, $2, $3, $4, $5, $6, 'failed', $7, $8, $8, $9, 0, $10, $11)`,
 		job.ID, job.Attempt, job.MaxAttempts, job.Kind, job.Queue, s.id, job.ScheduledAt.UnixMilli(), now,
-		max(now-job.ScheduledAt.UnixMilli(), 0), text, Fingerprint(job.Kind, text))
+		max(now-job.ScheduledAt.UnixMilli(), 0), text, engine.Fingerprint(job.Kind, text))
 	s.signalEnded()
 	s.onChange("jobs", "agents")
 	return err

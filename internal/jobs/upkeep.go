@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // lookEvery is how often each worker looks at its jobs and at the other workers.
@@ -65,7 +67,7 @@ func (s *Service) checkHeld(ctx context.Context) error {
 		id        int64
 		attempt   int
 		client    sql.NullString
-		attempted Time
+		attempted engine.Time
 		note      sql.NullString
 	}
 	found, err := Collect(rows, err, func(rows *sql.Rows) (r row, err error) {

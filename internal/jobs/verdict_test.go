@@ -7,6 +7,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 func TestAnExitStatusSaysNeverAgain(t *testing.T) {
@@ -56,7 +57,7 @@ func TestAnExitStatusSaysLater(t *testing.T) {
 func TestLaterIsBounded(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("never-done", `echo '{"retry_after":0.1}' >&2; exit 75`, "max_attempts: 2", "backoff: {initial: 10ms}")))
-		job := enqueueWith(t, s, EnqueueParams{Agent: "never-done", ScheduledAt: pointerTo(time.Now().Add(time.Second))})
+		job := enqueueWith(t, s, engine.EnqueueParams{Agent: "never-done", ScheduledAt: pointerTo(time.Now().Add(time.Second))})
 		exec1(t, s, by(s, `update river_job set metadata = jsonb('{"snoozes":99}') where id = $1`, `update river_job set metadata = '{"snoozes":99}' where id = $1`), job.ID)
 		d := untilState(t, s, job.ID, "discarded")
 		if len(d.Runs) != 3 || d.Runs[2].Outcome != "later" || d.Runs[1].Outcome != "failed" || !strings.Contains(*d.Runs[0].Error, "put off 100 times") {

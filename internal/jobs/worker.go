@@ -14,6 +14,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
 )
 
@@ -83,7 +84,7 @@ func (a *attempt) begin(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return a.interrupted(ctx)
 	}
-	return Explain("write the start of the run", err)
+	return engine.WrapDB("write the start of the run", err)
 }
 
 // record writes the run row, if the job is still this worker's: one that was suspended may have been taken for dead. The run has its

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/db/dbtest"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -18,7 +20,7 @@ func TestAttemptRunsTheAgent(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("hello", `echo '{"level":"warn","msg":"hi","progress":0.5,"usage":{"input_tokens":3,"cost_usd":0.5}}' >&2
       echo '{"usage":{"input_tokens":4}}' >&2; echo plain >&2; cat`)))
-		job := enqueueWith(t, s, EnqueueParams{Agent: "hello", Args: []byte(`{"path":"/x"}`), Tags: []string{"one-tag"}})
+		job := enqueueWith(t, s, engine.EnqueueParams{Agent: "hello", Args: []byte(`{"path":"/x"}`), Tags: []string{"one-tag"}})
 		if job.Args != `{"path":"/x"}` || job.MaxAttempts != 3 || job.Queue != "hello" {
 			t.Errorf("enqueued %+v", job)
 		}
@@ -33,7 +35,7 @@ func TestAttemptRunsTheAgent(t *testing.T) {
 		if r.Outcome != "ok" || r.EndedAt == nil || r.RunMS == nil || *r.RunMS <= 0 || *r.ExitCode != 0 || r.Worker != s.Worker() || r.Attempt != 1 {
 			t.Errorf("run %+v", r)
 		}
-		if *r.Progress != 0.5 || r.Usage != (Usage{InputTokens: 7, CostUSD: 0.5}) {
+		if *r.Progress != 0.5 || r.Usage != (engine.Usage{InputTokens: 7, CostUSD: 0.5}) {
 			t.Errorf("progress %v, usage %+v", r.Progress, r.Usage)
 		}
 		lines, done, err := s.RunLogs(t.Context(), r.ID, 0, 100)
@@ -106,7 +108,7 @@ func TestEnqueuedWorkComesWithTheEnd(t *testing.T) {
 			sh("crawl", `for i in 1 2 3; do echo "{\"enqueue\":{\"agent\":\"hash\",\"args\":{\"n\":$i},\"priority\":$i}}" >&2; done`),
 			sh("hash", `cat`, "priority: 4")))
 		untilState(t, s, enqueue(t, s, "crawl").ID, "completed")
-		page, err := s.List(t.Context(), Filter{Agent: "hash"})
+		page, err := s.List(t.Context(), engine.Filter{Agent: "hash"})
 		if err != nil || len(page.Jobs) != 3 {
 			t.Fatalf("%+v, %v", page, err)
 		}
@@ -139,7 +141,7 @@ func TestSharedAndDefaultQueuesKeepTheAgentsConcurrency(t *testing.T) {
 		s := start(t, database, agents(sh("solo", `mkdir `+dir+`/busy || exit 1; sleep 0.05; rmdir `+dir+`/busy`, "max_attempts: 1")))
 		for i := range 8 { // its own queue and River's default one at the same time
 			queue := []string{"", "default"}[i%2]
-			enqueueWith(t, s, EnqueueParams{Agent: "solo", Queue: queue})
+			enqueueWith(t, s, engine.EnqueueParams{Agent: "solo", Queue: queue})
 		}
 		until(t, "all ended", func() bool {
 			return one[int](t, s, `select count(*) from river_job where state in ('completed', 'discarded')`) == 8
@@ -165,7 +167,7 @@ func TestTheEndWaitsForTheDatabase(t *testing.T) {
 			t.Error("a read without the database")
 		}
 		back()
-		var d Detail
+		var d engine.Detail
 		until(t, "the job is completed", func() bool {
 			var err error
 			d, err = s.Get(t.Context(), job.ID)
@@ -197,7 +199,7 @@ func TestJobsOfOtherProgramsWithStrangeArguments(t *testing.T) {
 		if array := untilState(t, s, one[int64](t, s, `select max(id) from river_job`), "completed"); strings.ReplaceAll(*array.Result, " ", "") != "[1,2]" {
 			t.Errorf("result %q", *array.Result)
 		}
-		if page, err := s.List(t.Context(), Filter{Text: "a"}); err != nil {
+		if page, err := s.List(t.Context(), engine.Filter{Text: "a"}); err != nil {
 			t.Errorf("search %+v, %v", page, err)
 		}
 	})
@@ -253,7 +255,7 @@ func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
 		until(t, "it began", func() bool { return exists(dir + "/began") })
 		var inDefault []int64
 		for range 2 { // one runs, the other waits in its queue
-			inDefault = append(inDefault, enqueueWith(t, s, EnqueueParams{Agent: "blocked", Queue: "default"}).ID)
+			inDefault = append(inDefault, enqueueWith(t, s, engine.EnqueueParams{Agent: "blocked", Queue: "default"}).ID)
 		}
 		until(t, "both agents run", func() bool { return len(s.active.held()) == 2 })
 		stop(t, s)

@@ -9,19 +9,20 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // maxNamed bounds the names shown beside a worker or a queue.
 const maxNamed = 20
 
 // Workers returns the workers that live, and those that were lost in the last ten minutes; oldest first.
-func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
+func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
 	fleet, known := s.Fleet(), map[servedText]served{}
 	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, `+s.sql.nowMS+` - w.beat_ms,
 			w.slots, coalesce(r.running, 0), w.done, w.queues, w.agents, w.ahead_ms
 		from worker w left join (select worker, count(*) as running from run where ended_ms is null group by worker) r on r.worker = w.id
 		where w.beat_ms >= `+s.sql.nowMS+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
-	workers, err := Collect(rows, err, func(rows *sql.Rows) (w Worker, err error) {
+	workers, err := Collect(rows, err, func(rows *sql.Rows) (w engine.Worker, err error) {
 		var started, beat int64
 		var text servedText
 		var aheadMS sql.NullInt64
@@ -30,7 +31,7 @@ func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
 			return w, err
 		}
 		w.Order, w.StartedAt, w.BeatAt, w.BeatAgeMS = started, fromMS(started), fromMS(beat), max(w.BeatAgeMS, 0)
-		w.SkewS = skewSeconds(time.Duration(aheadMS.Int64) * time.Millisecond)
+		w.SkewS = engine.SkewSeconds(time.Duration(aheadMS.Int64) * time.Millisecond)
 		if time.Duration(w.BeatAgeMS)*time.Millisecond > silentFor {
 			w.State = "lost"
 		}
@@ -44,19 +45,7 @@ func (s *Service) Workers(ctx context.Context) ([]Worker, error) {
 		w.Agents, w.AgentNames, w.Queues = what.count, what.agents, what.queues
 		return w, nil
 	})
-	return workers, Explain("read the workers", err)
-}
-
-// SkewTold is from when on a worker's clock is said to be off; what a heartbeat takes on its way looks alike.
-const SkewTold = 3 * time.Second
-
-// skewSeconds is how far a clock is ahead, or nil when it is right.
-func skewSeconds(ahead time.Duration) *float64 {
-	if ahead.Abs() < SkewTold {
-		return nil
-	}
-	seconds := ahead.Round(time.Second).Seconds()
-	return &seconds
+	return workers, engine.WrapDB("read the workers", err)
 }
 
 // servedText is what a worker wrote of what it serves, as JSON objects.

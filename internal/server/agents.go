@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // AgentList is a page of the fleet as loaded last.
@@ -54,9 +54,9 @@ type AgentStatus struct {
 
 // AgentLastError is the failure of an agent that came last.
 type AgentLastError struct {
-	At      jobs.Time `json:"at"`
-	Message string    `json:"message"`
-	JobID   int64     `json:"job_id"`
+	At      engine.Time `json:"at"`
+	Message string      `json:"message"`
+	JobID   int64       `json:"job_id"`
 }
 
 // AgentSpark is what ended in the last hour, in buckets of StepS seconds.
@@ -124,8 +124,8 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 
 // standing is how the agents stand.
 type standing struct {
-	stats  map[string]*jobs.AgentStats
-	paused map[string]*jobs.Time // queues
+	stats  map[string]*engine.AgentStats
+	paused map[string]*engine.Time // queues
 }
 
 // standingWithin is how long a request waits to know how the agents stand: what is configured is known without a database.
@@ -187,7 +187,7 @@ func (s *server) listAgents(ctx context.Context, in *listAgentsInput) (*body[Age
 
 // describeStanding reads what is shown of these agents alone.
 func (s *server) describeStanding(ctx context.Context, now *standing, specs ...*agent.Spec) error {
-	some := map[string]*jobs.AgentStats{}
+	some := map[string]*engine.AgentStats{}
 	for _, spec := range specs {
 		if stats := now.stats[spec.Name]; stats != nil {
 			some[spec.Name] = stats
@@ -207,7 +207,7 @@ func (s *server) describeStatus(order int, spec *agent.Spec, now *standing) Agen
 		State: now.state(spec), Running: a.Running, Waiting: a.Waiting, Scheduled: a.Scheduled, Retryable: a.Retryable, Parked: a.Parked, Capped: a.Capped,
 		Runs1h: a.LastHour.Runs, Failed1h: a.LastHour.Failed, Cancelled1h: a.LastHour.Cancelled, Runs24h: a.LastDay.Runs, SuccessRate: a.LastDay.SuccessRate,
 		P50MS: a.LastDay.Run.P50MS, P95MS: a.LastDay.Run.P95MS, LastRunAt: a.LastRunAt, LastSuccessAt: a.LastSuccessAt,
-		Spark:     AgentSpark{Start: a.SparkStart, StepS: jobs.SparkStep, OK: listed(a.SparkOK), Failed: listed(a.SparkFailed)},
+		Spark:     AgentSpark{Start: a.SparkStart, StepS: engine.SparkStep, OK: listed(a.SparkOK), Failed: listed(a.SparkFailed)},
 		CountedAt: a.CountedAt,
 	}
 	if a.Problem != "" {

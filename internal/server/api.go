@@ -13,7 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/agentos/agentos/internal/auth"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // api describes the JSON operations and checks their requests against the description.
@@ -64,15 +64,15 @@ func schemaName(t reflect.Type, hint string) string {
 		t = t.Elem()
 	}
 	switch t {
-	case reflect.TypeFor[jobs.Page]():
+	case reflect.TypeFor[engine.Page]():
 		return "JobList"
-	case reflect.TypeFor[jobs.Detail]():
+	case reflect.TypeFor[engine.Detail]():
 		return "JobDetail"
-	case reflect.TypeFor[jobs.RunPage]():
+	case reflect.TypeFor[engine.RunPage]():
 		return "RunList"
-	case reflect.TypeFor[jobs.ErrorPage]():
+	case reflect.TypeFor[engine.ErrorPage]():
 		return "JobErrors"
-	case reflect.TypeFor[jobs.Text]():
+	case reflect.TypeFor[engine.Text]():
 		return "LongText"
 	case reflect.TypeFor[auth.Entry]():
 		return "AuditEntry"

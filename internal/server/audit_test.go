@@ -8,7 +8,7 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // entries returns what the audit log has, newest first.
@@ -68,7 +68,7 @@ func TestTargetsOfTheAuditLogSayWhatWasActedOn(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		f := newFixture(t, d)
 		token := f.token(auth.RoleOperator)
-		var job jobs.Job
+		var job engine.Job
 		f.as(token, "POST", "/api/jobs", `{"agent":"slow"}`).json(t, &job)
 		path := fmt.Sprint("/api/jobs/", job.ID)
 		name := fmt.Sprintf("job %d of slow", job.ID)

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/agentos/agentos/internal/auth"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Problem is the body of every error of the API (RFC 9457).
@@ -84,7 +84,7 @@ func problemOf(err error) (p *Problem, report bool) {
 		return p, false
 	case errors.As(err, &invalid):
 		return problem(http.StatusUnprocessableEntity, sentence(invalid.Text)), false
-	case errors.Is(err, jobs.ErrInvalid):
+	case errors.Is(err, engine.ErrInvalid):
 		return problem(http.StatusUnprocessableEntity, sentence(err.Error())), false
 	case errors.As(err, &tooBig):
 		return problem(http.StatusRequestEntityTooLarge, "The request is too large: send at most 1 MiB."), false
@@ -100,11 +100,11 @@ func problemOf(err error) (p *Problem, report bool) {
 		p = problem(http.StatusServiceUnavailable, "There is no account yet. The first start makes one in a moment: try again. Or make one with \"agentos user add\".")
 		p.retryAfter = time.Second
 		return p, false
-	case errors.Is(err, auth.ErrNotFound), errors.Is(err, jobs.ErrNotFound):
+	case errors.Is(err, auth.ErrNotFound), errors.Is(err, engine.ErrNotFound):
 		return problem(http.StatusNotFound, sentence(detailOf(err))), false
-	case errors.Is(err, auth.ErrConflict), errors.Is(err, jobs.ErrConflict):
+	case errors.Is(err, auth.ErrConflict), errors.Is(err, engine.ErrConflict):
 		return problem(http.StatusConflict, sentence(detailOf(err))), false
-	case errors.Is(err, auth.ErrUnavailable), errors.Is(err, jobs.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, auth.ErrUnavailable), errors.Is(err, engine.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		p = problem(http.StatusServiceUnavailable, "The database does not answer at the moment. What the dashboard shows stays readable; try this again shortly.")
 		p.retryAfter = 2 * time.Second
 		return p, true

@@ -11,7 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const maxArgs = 256 << 10
@@ -29,8 +29,8 @@ type listJobsInput struct {
 	Cursor     string    `query:"cursor" maxLength:"200" doc:"From next of the page before"`
 }
 
-func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*body[jobs.Page], error) {
-	page, err := s.Jobs.List(ctx, jobs.Filter{
+func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*body[engine.Page], error) {
+	page, err := s.Jobs.List(ctx, engine.Filter{
 		States: in.State, Agent: in.Agent, Queue: in.Queue, Text: in.Q,
 		Since: timeOrNil(in.Since), Until: timeOrNil(in.Until),
 		EndedSince: timeOrNil(in.EndedSince), EndedUntil: timeOrNil(in.EndedUntil), Limit: in.Limit, Cursor: in.Cursor,
@@ -90,9 +90,9 @@ func (j *NewJob) Resolve(_ huma.Context, prefix *huma.PathBuffer) []error {
 	}}
 }
 
-func (s *server) enqueueJob(ctx context.Context, in *struct{ Body NewJob }) (*body[jobs.Job], error) {
+func (s *server) enqueueJob(ctx context.Context, in *struct{ Body NewJob }) (*body[engine.Job], error) {
 	b := in.Body
-	params := jobs.EnqueueParams{
+	params := engine.EnqueueParams{
 		Agent: b.Agent, Args: json.RawMessage(b.Args), Queue: b.Queue, Priority: b.Priority,
 		ScheduledAt: b.ScheduledAt, MaxAttempts: b.MaxAttempts, Tags: b.Tags,
 	}
@@ -102,7 +102,7 @@ func (s *server) enqueueJob(ctx context.Context, in *struct{ Body NewJob }) (*bo
 		target = s.jobName(ctx, job.ID, job.Agent)
 	}
 	s.acted(ctx, "job.enqueue", target, err, "queue", "jobs", "agents")
-	var unknown *jobs.UnknownAgentError
+	var unknown *engine.UnknownAgentError
 	if errors.As(err, &unknown) { // here it is the request's fault, not the address's
 		return nil, problem(http.StatusUnprocessableEntity, sentence(unknown.Error()))
 	}
@@ -134,12 +134,12 @@ type jobInput struct {
 	ID int64 `path:"id" minimum:"1" doc:"The job's id"`
 }
 
-func (s *server) getJob(ctx context.Context, in *jobInput) (*body[jobs.Detail], error) {
-	return inTurn(ctx, s, func() (jobs.Detail, error) { return s.Jobs.Get(ctx, in.ID) })
+func (s *server) getJob(ctx context.Context, in *jobInput) (*body[engine.Detail], error) {
+	return inTurn(ctx, s, func() (engine.Detail, error) { return s.Jobs.Get(ctx, in.ID) })
 }
 
-func (s *server) getJobArgs(ctx context.Context, in *jobInput) (*body[jobs.Text], error) {
-	return inTurn(ctx, s, func() (jobs.Text, error) { return s.Jobs.Args(ctx, in.ID) })
+func (s *server) getJobArgs(ctx context.Context, in *jobInput) (*body[engine.Text], error) {
+	return inTurn(ctx, s, func() (engine.Text, error) { return s.Jobs.Args(ctx, in.ID) })
 }
 
 type listJobRunsInput struct {
@@ -148,8 +148,8 @@ type listJobRunsInput struct {
 	Cursor string `query:"cursor" maxLength:"200" doc:"From next of the page before, or runs_next of the job"`
 }
 
-func (s *server) listJobRuns(ctx context.Context, in *listJobRunsInput) (*body[jobs.RunPage], error) {
-	return inTurn(ctx, s, func() (jobs.RunPage, error) { return s.Jobs.Runs(ctx, in.ID, in.Cursor, in.Limit) })
+func (s *server) listJobRuns(ctx context.Context, in *listJobRunsInput) (*body[engine.RunPage], error) {
+	return inTurn(ctx, s, func() (engine.RunPage, error) { return s.Jobs.Runs(ctx, in.ID, in.Cursor, in.Limit) })
 }
 
 type listJobErrorsInput struct {
@@ -158,8 +158,8 @@ type listJobErrorsInput struct {
 	Before int64 `query:"before" minimum:"0" default:"0" doc:"Only errors before the one of this number, counted from 1; 0: the newest"`
 }
 
-func (s *server) listJobErrors(ctx context.Context, in *listJobErrorsInput) (*body[jobs.ErrorPage], error) {
-	return inTurn(ctx, s, func() (jobs.ErrorPage, error) { return s.Jobs.Errors(ctx, in.ID, in.Before, in.Limit) })
+func (s *server) listJobErrors(ctx context.Context, in *listJobErrorsInput) (*body[engine.ErrorPage], error) {
+	return inTurn(ctx, s, func() (engine.ErrorPage, error) { return s.Jobs.Errors(ctx, in.ID, in.Before, in.Limit) })
 }
 
 // largeAtOnce is how many answers that may have a megabyte are made at a time: each takes some of them while it is made.
@@ -176,13 +176,13 @@ func inTurn[T any](ctx context.Context, s *server, make func() (T, error)) (*bod
 	}
 }
 
-func (s *server) retryJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
+func (s *server) retryJob(ctx context.Context, in *jobInput) (*body[engine.Job], error) {
 	job, err := s.Actions.Retry(ctx, in.ID)
 	s.acted(ctx, "job.retry", s.jobName(ctx, in.ID, job.Agent), err, "queue", "jobs", "agents")
 	return answerOr(job, err)
 }
 
-func (s *server) cancelJob(ctx context.Context, in *jobInput) (*body[jobs.Job], error) {
+func (s *server) cancelJob(ctx context.Context, in *jobInput) (*body[engine.Job], error) {
 	job, err := s.Actions.Cancel(ctx, in.ID)
 	s.acted(ctx, "job.cancel", s.jobName(ctx, in.ID, job.Agent), err, "queue", "jobs", "agents")
 	return answerOr(job, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
 
@@ -42,7 +43,7 @@ func TestArgumentsKeepTheirNumbers(t *testing.T) {
 		f := working(t, d)
 		token := f.token(auth.RoleOperator)
 		for _, number := range []string{"3544790567247868102", "-9223372036854775809", "1.10", "1e400", "123456789012345678901234567890.123456789"} {
-			var job jobs.Job
+			var job engine.Job
 			r := f.as(token, "POST", "/api/jobs", `{"agent":"talk","args":{"n":`+number+`,"in":[{"n":`+number+`}]}}`)
 			if r.json(t, &job); r.status != 201 {
 				t.Fatalf("enqueue %s: %d %s", number, r.status, r.body)
@@ -76,13 +77,13 @@ func TestEnqueueRunFollowAndAct(t *testing.T) {
 		f := working(t, d)
 		token := f.token(auth.RoleOperator)
 
-		var job jobs.Job
+		var job engine.Job
 		r := f.as(token, "POST", "/api/jobs", `{"agent":"talk","args":{"n":12345678901234567890,"password":"hunter2"},"tags":["test"]}`)
 		r.json(t, &job)
 		if r.status != 201 || job.ID == 0 || job.Agent != "talk" || strings.Contains(r.body, "hunter2") {
 			t.Fatalf("enqueue: %d %s", r.status, r.body)
 		}
-		var detail jobs.Detail
+		var detail engine.Detail
 		waitFor(t, "a run", func() bool {
 			f.as(token, "GET", fmt.Sprint("/api/jobs/", job.ID), "").json(t, &detail)
 			return detail.LogRunID != nil
@@ -155,7 +156,7 @@ func TestPauseAndResume(t *testing.T) {
 		paused := func() bool {
 			var list QueueList
 			f.as(token, "GET", "/api/queues", "").json(t, &list)
-			i := slices.IndexFunc(list.Queues, func(q jobs.Queue) bool { return q.Name == "slow" })
+			i := slices.IndexFunc(list.Queues, func(q engine.Queue) bool { return q.Name == "slow" })
 			return i >= 0 && list.Queues[i].PausedAt != nil
 		}
 		for _, kind := range []string{"agents", "queues"} {
@@ -179,12 +180,12 @@ func TestCancelAWaitingJob(t *testing.T) {
 		f := working(t, d)
 		token := f.token(auth.RoleOperator)
 		later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
-		var job jobs.Job
+		var job engine.Job
 		f.as(token, "POST", "/api/jobs", `{"agent":"slow","scheduled_at":"`+later+`"}`).json(t, &job)
 		if job.State != "scheduled" {
 			t.Errorf("state %s", job.State)
 		}
-		var cancelled jobs.Job
+		var cancelled engine.Job
 		f.as(token, "POST", fmt.Sprintf("/api/jobs/%d/cancel", job.ID), "").json(t, &cancelled)
 		if cancelled.State != "cancelled" {
 			t.Errorf("after cancel: %s", cancelled.State)
@@ -202,7 +203,7 @@ func TestListJobsPagesAndFilters(t *testing.T) {
 		}
 		var ids []int64
 		for cursor, more := "", true; more; {
-			var page jobs.Page
+			var page engine.Page
 			f.as(token, "GET", "/api/jobs?limit=2&cursor="+cursor, "").json(t, &page)
 			for _, j := range page.Jobs {
 				ids = append(ids, j.ID)
@@ -219,7 +220,7 @@ func TestListJobsPagesAndFilters(t *testing.T) {
 			"since=2100-01-01T00:00:00Z": 0, "until=2100-01-01T00:00:00Z": 5, "": 5,
 			"since=9999-12-31T23:59:59-05:00": 0, "until=9999-12-31T23:59:59-05:00": 5, "since=0000-01-01T00:00:00%2B14:00": 5,
 		} {
-			var page jobs.Page
+			var page engine.Page
 			r := f.as(token, "GET", "/api/jobs?"+query, "")
 			r.json(t, &page)
 			if r.status != 200 || len(page.Jobs) != want || page.Jobs == nil {

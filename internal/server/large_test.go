@@ -9,7 +9,7 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // A job's answer has the beginning of what is long, and says where the rest is.
@@ -18,7 +18,7 @@ func TestTheRestOfALargeJobIsThereOnRequest(t *testing.T) {
 		f := newFixture(t, d)
 		token := f.token(auth.RoleOperator)
 		r := f.as(token, "POST", "/api/jobs", `{"agent":"hash","args":{"path":"x"}}`)
-		var job jobs.Job
+		var job engine.Job
 		must(t, json.Unmarshal([]byte(r.body), &job))
 		for n := range 45 {
 			_, err := d.Write.ExecContext(t.Context(), `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, result)
@@ -34,19 +34,19 @@ func TestTheRestOfALargeJobIsThereOnRequest(t *testing.T) {
 			}
 			must(t, json.Unmarshal([]byte(r.body), into))
 		}
-		var detail jobs.Detail
+		var detail engine.Detail
 		get(path, &detail)
 		if len(detail.Runs) != 20 || detail.RunsTotal != 45 || detail.RunsNext == nil || !detail.ResultCut {
 			t.Fatalf("%d runs, cut %v", len(detail.Runs), detail.ResultCut)
 		}
-		var page jobs.RunPage
+		var page engine.RunPage
 		get(path+"/runs?limit=100&cursor="+*detail.RunsNext, &page)
 		if len(page.Runs) != 25 || page.Next != nil {
 			t.Errorf("%d older runs", len(page.Runs))
 		}
-		var errors jobs.ErrorPage
+		var errors engine.ErrorPage
 		get(path+"/errors", &errors)
-		var text jobs.Text
+		var text engine.Text
 		get(path+"/args", &text)
 		if text.Text != `{"path":"x"}` && text.Text != `{"path": "x"}` {
 			t.Errorf("args %q", text.Text)

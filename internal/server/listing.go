@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // ListInput is what each list of the fleet can be asked for.
@@ -46,7 +46,7 @@ func pageOf[T any](in ListInput, rows []T, at func(i int) place, passes func(i i
 		order, key, found := strings.Cut(in.Cursor, ".")
 		n, err := strconv.ParseInt(order, 10, 64)
 		if !found || err != nil {
-			return nil, info, jobs.ErrorOf(jobs.ErrInvalid, "the cursor is not one of this list: leave it out to begin with the first page")
+			return nil, info, engine.ErrorOf(engine.ErrInvalid, "the cursor is not one of this list: leave it out to begin with the first page")
 		}
 		after = place{n, key}
 	}

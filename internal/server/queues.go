@@ -4,18 +4,18 @@ import (
 	"context"
 	"slices"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // QueueList is a page of the queues.
 type QueueList struct {
-	Queues []jobs.Queue `json:"queues"`
+	Queues []engine.Queue `json:"queues"`
 	PageInfo
 }
 
 // WorkerList is a page of the workers that live or were lost a short time ago.
 type WorkerList struct {
-	Workers []jobs.Worker `json:"workers"`
+	Workers []engine.Worker `json:"workers"`
 	PageInfo
 }
 
@@ -38,7 +38,7 @@ func (s *server) listQueues(ctx context.Context, in *listQueuesInput) (*body[Que
 	if err != nil {
 		return nil, err
 	}
-	at := func(q jobs.Queue) place { return place{q.Order, q.Name} }
+	at := func(q engine.Queue) place { return place{q.Order, q.Name} }
 	part, info, err := pageOf(in.ListInput, queues, func(i int) place { return at(queues[i]) }, func(i int) bool {
 		q := queues[i]
 		return (in.State == "" || queueState(q) == in.State) && (in.has(q.Name) || in.has(q.Agents...))
@@ -48,7 +48,7 @@ func (s *server) listQueues(ctx context.Context, in *listQueuesInput) (*body[Que
 }
 
 // queueState is the state of a queue as the dashboard shows it.
-func queueState(q jobs.Queue) string {
+func queueState(q engine.Queue) string {
 	switch {
 	case q.PausedAt != nil:
 		return "paused"
@@ -65,7 +65,7 @@ func (s *server) listWorkers(ctx context.Context, in *listWorkersInput) (*body[W
 	if err != nil {
 		return nil, err
 	}
-	at := func(w jobs.Worker) place { return place{w.Order, w.ID} }
+	at := func(w engine.Worker) place { return place{w.Order, w.ID} }
 	part, info, err := pageOf(in.ListInput, workers, func(i int) place { return at(workers[i]) }, func(i int) bool {
 		w := workers[i]
 		return (in.State == "" || w.State == in.State) && in.has(append(slices.Concat(w.AgentNames, w.Queues), w.ID, w.Host)...)

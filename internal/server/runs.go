@@ -4,16 +4,16 @@ import (
 	"context"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const maxLogWait = 25 * time.Second
 
 // RunLog is a stretch of one attempt's log.
 type RunLog struct {
-	Lines []jobs.LogLine `json:"lines" doc:"Oldest first"`
-	Next  int64          `json:"next" doc:"Ask with after=next for what follows"`
-	Done  bool           `json:"done" doc:"The attempt has ended and these are its last lines"`
+	Lines []engine.LogLine `json:"lines" doc:"Oldest first"`
+	Next  int64            `json:"next" doc:"Ask with after=next for what follows"`
+	Done  bool             `json:"done" doc:"The attempt has ended and these are its last lines"`
 }
 
 type listRunLogsInput struct {
@@ -39,12 +39,12 @@ type runInput struct {
 	ID int64 `path:"id" minimum:"1" doc:"The run's id"`
 }
 
-func (s *server) getRunResult(ctx context.Context, in *runInput) (*body[jobs.Text], error) {
-	return inTurn(ctx, s, func() (jobs.Text, error) { return s.Jobs.Result(ctx, in.ID) })
+func (s *server) getRunResult(ctx context.Context, in *runInput) (*body[engine.Text], error) {
+	return inTurn(ctx, s, func() (engine.Text, error) { return s.Jobs.Result(ctx, in.ID) })
 }
 
 // readRunLogs waits when asked to. Who waits is sent away when his credential ends.
-func (s *server) readRunLogs(ctx context.Context, in *listRunLogsInput) ([]jobs.LogLine, bool, error) {
+func (s *server) readRunLogs(ctx context.Context, in *listRunLogsInput) ([]engine.LogLine, bool, error) {
 	if in.Wait == 0 {
 		return s.Jobs.RunLogs(ctx, in.ID, in.After, in.Limit)
 	}

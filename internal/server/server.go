@@ -14,7 +14,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/auth"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/snapshot"
@@ -51,26 +51,26 @@ type Options struct {
 
 // Jobs reads the jobs.
 type Jobs interface {
-	List(ctx context.Context, f jobs.Filter) (jobs.Page, error)
-	Get(ctx context.Context, id int64) (jobs.Detail, error)
-	Args(ctx context.Context, id int64) (jobs.Text, error)
-	Runs(ctx context.Context, id int64, cursor string, limit int) (jobs.RunPage, error)
-	Errors(ctx context.Context, id, before int64, limit int) (jobs.ErrorPage, error)
-	Result(ctx context.Context, run int64) (jobs.Text, error)
-	RunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error)
-	WaitRunLogs(ctx context.Context, run, after int64, limit int) (lines []jobs.LogLine, done bool, err error)
-	Queues(ctx context.Context) ([]jobs.Queue, error)
-	Workers(ctx context.Context) ([]jobs.Worker, error)
-	Agents(ctx context.Context) (map[string]*jobs.AgentStats, error)
-	DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error
-	PausedQueues(ctx context.Context) (map[string]*jobs.Time, error)
+	List(ctx context.Context, f engine.Filter) (engine.Page, error)
+	Get(ctx context.Context, id int64) (engine.Detail, error)
+	Args(ctx context.Context, id int64) (engine.Text, error)
+	Runs(ctx context.Context, id int64, cursor string, limit int) (engine.RunPage, error)
+	Errors(ctx context.Context, id, before int64, limit int) (engine.ErrorPage, error)
+	Result(ctx context.Context, run int64) (engine.Text, error)
+	RunLogs(ctx context.Context, run, after int64, limit int) (lines []engine.LogLine, done bool, err error)
+	WaitRunLogs(ctx context.Context, run, after int64, limit int) (lines []engine.LogLine, done bool, err error)
+	Queues(ctx context.Context) ([]engine.Queue, error)
+	Workers(ctx context.Context) ([]engine.Worker, error)
+	Agents(ctx context.Context) (map[string]*engine.AgentStats, error)
+	DescribeAgents(ctx context.Context, stats map[string]*engine.AgentStats) error
+	PausedQueues(ctx context.Context) (map[string]*engine.Time, error)
 	NextRun(agent string) *time.Time
 }
 
 // Actions changes jobs and queues.
 type Actions interface {
-	Retry(ctx context.Context, id int64) (jobs.Job, error)
-	Cancel(ctx context.Context, id int64) (jobs.Job, error)
+	Retry(ctx context.Context, id int64) (engine.Job, error)
+	Cancel(ctx context.Context, id int64) (engine.Job, error)
 	Delete(ctx context.Context, id int64) error
 	PauseQueue(ctx context.Context, name string) error
 	ResumeQueue(ctx context.Context, name string) error
@@ -78,7 +78,7 @@ type Actions interface {
 
 // Fleet gives agents work.
 type Fleet interface {
-	Enqueue(ctx context.Context, p jobs.EnqueueParams) (jobs.Job, error)
+	Enqueue(ctx context.Context, p engine.EnqueueParams) (engine.Job, error)
 	PauseAgent(ctx context.Context, name string) error
 	ResumeAgent(ctx context.Context, name string) error
 }

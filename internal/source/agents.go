@@ -6,7 +6,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -30,7 +30,7 @@ func agents(d Deps) snapshot.Source {
 		for i, spec := range fleet.Agents {
 			s := stats[spec.Name]
 			if s == nil { // the file has changed meanwhile
-				s = &jobs.AgentStats{}
+				s = &engine.AgentStats{}
 				stats[spec.Name] = s
 			}
 			held := paused[spec.Queue] != nil
@@ -38,7 +38,7 @@ func agents(d Deps) snapshot.Source {
 			all[i], place[spec.Name] = ranked{spec.Name, agentRank(s, held, now)}, i
 		}
 		picked := chosen.pick(all, now)
-		described := make(map[string]*jobs.AgentStats, len(picked))
+		described := make(map[string]*engine.AgentStats, len(picked))
 		for _, p := range picked {
 			described[p.key] = stats[p.key]
 		}
@@ -75,7 +75,7 @@ func countAgent(v *document.Agents, state document.AgentState) {
 const attention = 2
 
 // agentRank tells how important it is that an agent is listed.
-func agentRank(s *jobs.AgentStats, paused bool, now time.Time) int {
+func agentRank(s *engine.AgentStats, paused bool, now time.Time) int {
 	since := time.Duration(1<<63 - 1)
 	if s.LastRunAt != nil {
 		since = now.Sub(*s.LastRunAt)
@@ -116,7 +116,7 @@ func describeConfig(fleet Fleet) document.Config {
 	return c
 }
 
-func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool) document.Agent {
+func describeAgent(order int, spec *agent.Spec, s *engine.AgentStats, paused bool) document.Agent {
 	v := document.Agent{
 		Order: order, Name: spec.Name, Description: clip(spec.Description, 160), Queue: spec.Queue,
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), MaxAttempts: spec.MaxAttempts,
@@ -125,7 +125,7 @@ func describeAgent(order int, spec *agent.Spec, s *jobs.AgentStats, paused bool)
 		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Cancelled1h: s.LastHour.Cancelled, Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
 		LastRunAt: s.LastRunAt, LastSuccessAt: s.LastSuccessAt, CountedAt: s.CountedAt,
-		Spark: document.Spark{Start: s.SparkStart, StepS: jobs.SparkStep, OK: counts(s.SparkOK), Failed: counts(s.SparkFailed)},
+		Spark: document.Spark{Start: s.SparkStart, StepS: engine.SparkStep, OK: counts(s.SparkOK), Failed: counts(s.SparkFailed)},
 	}
 	if spec.Schedule != "" {
 		v.Schedule = &spec.Schedule

@@ -8,7 +8,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -44,18 +44,18 @@ type Deps struct {
 
 // Jobs is what the sections show, with the costs that their reading may have: see package jobs and package attach.
 type Jobs interface {
-	Queues(ctx context.Context) ([]jobs.Queue, error)
-	Workers(ctx context.Context) ([]jobs.Worker, error)
-	Today(ctx context.Context) (jobs.Today, error)
-	Newest(ctx context.Context, n int) ([]jobs.Job, error)
-	Running(ctx context.Context, n int) ([]jobs.RunningJob, error)
-	Failures(ctx context.Context, n int) ([]jobs.Failure, error)
-	LatestLogs(ctx context.Context, n int) ([]jobs.LogLine, error)
-	Agents(ctx context.Context) (map[string]*jobs.AgentStats, error)
-	DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error
-	PausedQueues(ctx context.Context) (map[string]*jobs.Time, error)
-	Windows(ctx context.Context) (hour, day jobs.Window, err error)
-	Throughput(ctx context.Context, step time.Duration, buckets int) (jobs.Series, error)
+	Queues(ctx context.Context) ([]engine.Queue, error)
+	Workers(ctx context.Context) ([]engine.Worker, error)
+	Today(ctx context.Context) (engine.Today, error)
+	Newest(ctx context.Context, n int) ([]engine.Job, error)
+	Running(ctx context.Context, n int) ([]engine.RunningJob, error)
+	Failures(ctx context.Context, n int) ([]engine.Failure, error)
+	LatestLogs(ctx context.Context, n int) ([]engine.LogLine, error)
+	Agents(ctx context.Context) (map[string]*engine.AgentStats, error)
+	DescribeAgents(ctx context.Context, stats map[string]*engine.AgentStats) error
+	PausedQueues(ctx context.Context) (map[string]*engine.Time, error)
+	Windows(ctx context.Context) (hour, day engine.Window, err error)
+	Throughput(ctx context.Context, step time.Duration, buckets int) (engine.Series, error)
 	RollupsCompleteTo(ctx context.Context) (time.Time, error)
 	NextRun(agent string) *time.Time
 }

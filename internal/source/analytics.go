@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -39,22 +39,22 @@ func analytics(d Deps) snapshot.Source {
 	})
 }
 
-func describeWindow(w jobs.Window) document.Window {
+func describeWindow(w engine.Window) document.Window {
 	return document.Window{
 		Runs: w.Runs, OK: w.OK, Failed: w.Failed, Cancelled: w.Cancelled, SuccessRate: w.SuccessRate, PerMinute: w.PerMinute, RecordedS: w.RecordedS,
 		Run: document.Percentiles(w.Run), Wait: document.Percentiles(w.Wait), Usage: document.Usage(w.Usage),
 	}
 }
 
-func describeSeries(s jobs.Series) document.Series {
+func describeSeries(s engine.Series) document.Series {
 	return document.Series{Start: s.Start, StepS: s.StepS, OK: counts(s.OK), Failed: counts(s.Failed), Cancelled: counts(s.Cancelled), P95MS: s.P95MS}
 }
 
 // counts are null where nothing was recorded.
-func counts(of jobs.Counts) []*int64 {
+func counts(of engine.Counts) []*int64 {
 	all := make([]*int64, len(of))
 	for i := range of {
-		if of[i] != jobs.NotRecorded {
+		if of[i] != engine.NotRecorded {
 			all[i] = &of[i]
 		}
 	}

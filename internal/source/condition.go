@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // condition is a document.Condition with what its text needs besides.
@@ -170,7 +170,7 @@ func (f *fleetHealth) judge(now time.Time, fleet Fleet) []condition {
 	return all
 }
 
-const gaveUpWindow = jobs.GaveUpRecently
+const gaveUpWindow = engine.GaveUpRecently
 
 // unserved finds the waiting jobs that no live worker may run: of queues that none serves, and of agents that none runs. Of another
 // program's workers nobody knows what they serve.
@@ -251,7 +251,7 @@ func (f *fleetHealth) failingAgents(fleet Fleet) map[string]any {
 }
 
 // waited is how long the oldest waiting job of a queue has been due; zero: none is, or nobody knows.
-func waited(q jobs.Queue, now time.Time) time.Duration {
+func waited(q engine.Queue, now time.Time) time.Duration {
 	if q.OldestAt == nil || !q.OldestAt.Known() {
 		return 0
 	}

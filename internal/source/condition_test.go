@@ -12,12 +12,13 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/document"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
 
 // read makes readings as if every section had just been read.
-func read(now time.Time, queues []jobs.Queue, agents map[string]agentReading, workers int, hour jobs.Window, gaveUp *int64) *readings {
+func read(now time.Time, queues []engine.Queue, agents map[string]agentReading, workers int, hour engine.Window, gaveUp *int64) *readings {
 	r := newReadings()
 	for _, part := range readParts {
 		r.at[part] = now
@@ -28,7 +29,7 @@ func read(now time.Time, queues []jobs.Queue, agents map[string]agentReading, wo
 
 func TestHealthJudgesTheFleet(t *testing.T) {
 	now := time.Now()
-	due := func(d time.Duration) *jobs.Time { return &jobs.Time{Time: now.Add(-d)} }
+	due := func(d time.Duration) *engine.Time { return &engine.Time{Time: now.Add(-d)} }
 	count := func(n int64) *int64 { return &n }
 	fleet := Fleet{Fleet: &agent.Fleet{Agents: []*agent.Spec{{Name: "a", Queue: "q"}, {Name: "b", Queue: "q"}, {Name: "c", Queue: "r"}}}}
 	served := map[string]agentReading{"a": {slots: 1}, "b": {slots: 1}, "c": {slots: 1}}
@@ -39,43 +40,43 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 		status   document.SystemStatus
 		reasons  []string
 	}{
-		{"all is well", read(now, []jobs.Queue{{Name: "q", Slots: 2, Pending: 3, OldestAt: due(time.Second)}}, served, 1, jobs.Window{OK: 100, Failed: 9}, count(0)), false, "healthy", nil},
+		{"all is well", read(now, []engine.Queue{{Name: "q", Slots: 2, Pending: 3, OldestAt: due(time.Second)}}, served, 1, engine.Window{OK: 100, Failed: 9}, count(0)), false, "healthy", nil},
 		{
 			"no worker at all",
-			read(now, []jobs.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {waiting: 2}, "b": {waiting: 1}}, 0, jobs.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {waiting: 2}, "b": {waiting: 1}}, 0, engine.Window{}, count(0)),
 			false, "critical", []string{"3 jobs wait and no worker runs a and 1 other"},
 		},
 		{
 			"one agent that nobody runs, in a queue that is served",
-			read(now, []jobs.Queue{{Name: "q", Slots: 1, Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: 1, waiting: 2}, "b": {waiting: 1}}, 1, jobs.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "q", Slots: 1, Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: 1, waiting: 2}, "b": {waiting: 1}}, 1, engine.Window{}, count(0)),
 			false, "degraded", []string{"1 job waits and no worker runs b"},
 		},
 		{
 			"jobs that are of no agent here",
-			read(now, []jobs.Queue{{Name: "old", Pending: 7, OldestAt: due(time.Minute)}}, served, 1, jobs.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "old", Pending: 7, OldestAt: due(time.Minute)}}, served, 1, engine.Window{}, count(0)),
 			false, "degraded", []string{"7 jobs wait and no worker runs the queue old"},
 		},
 		{
 			"nobody knows what another program's workers serve",
-			read(now, []jobs.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: -1, waiting: 3}}, 0, jobs.Window{}, nil),
+			read(now, []engine.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: -1, waiting: 3}}, 0, engine.Window{}, nil),
 			true, "healthy", nil,
 		},
-		{"a worker has a moment to take a job", read(now, []jobs.Queue{{Name: "q", Pending: 1, OldestAt: due(time.Second)}}, map[string]agentReading{"a": {waiting: 1}}, 0, jobs.Window{}, count(0)), false, "healthy", nil},
-		{"four of four failed", read(now, nil, served, 1, jobs.Window{Failed: 4}, count(0)), false, "degraded", []string{"4 of 4 attempts failed in the last hour"}},
-		{"three say little", read(now, nil, served, 1, jobs.Window{Failed: 3}, count(0)), false, "healthy", nil},
+		{"a worker has a moment to take a job", read(now, []engine.Queue{{Name: "q", Pending: 1, OldestAt: due(time.Second)}}, map[string]agentReading{"a": {waiting: 1}}, 0, engine.Window{}, count(0)), false, "healthy", nil},
+		{"four of four failed", read(now, nil, served, 1, engine.Window{Failed: 4}, count(0)), false, "degraded", []string{"4 of 4 attempts failed in the last hour"}},
+		{"three say little", read(now, nil, served, 1, engine.Window{Failed: 3}, count(0)), false, "healthy", nil},
 		{
 			"one agent among many fails",
-			read(now, nil, map[string]agentReading{"a": {slots: 1, ok: 1000}, "b": {slots: 1, ok: 1, failed: 9}}, 1, jobs.Window{OK: 1001, Failed: 9}, count(0)),
+			read(now, nil, map[string]agentReading{"a": {slots: 1, ok: 1000}, "b": {slots: 1, ok: 1, failed: 9}}, 1, engine.Window{OK: 1001, Failed: 9}, count(0)),
 			false, "degraded", []string{"b: 9 of 10 attempts failed in the last hour"},
 		},
-		{"jobs gave up", read(now, nil, served, 1, jobs.Window{}, count(2)), false, "degraded", []string{"2 jobs gave up in the last hour"}},
+		{"jobs gave up", read(now, nil, served, 1, engine.Window{}, count(2)), false, "degraded", []string{"2 jobs gave up in the last hour"}},
 		{
-			"a job waits for long", read(now, []jobs.Queue{{Name: "q", Slots: 1, Pending: 9, OldestAt: due(7*time.Minute + time.Second)}}, served, 1, jobs.Window{}, count(0)),
+			"a job waits for long", read(now, []engine.Queue{{Name: "q", Slots: 1, Pending: 9, OldestAt: due(7*time.Minute + time.Second)}}, served, 1, engine.Window{}, count(0)),
 			false, "degraded", []string{"queue q: the oldest job has waited 7 min"},
 		},
 		{
 			"a paused queue with a backlog",
-			read(now, []jobs.Queue{{Name: "q", Pending: 5, PausedAt: due(time.Hour), OldestAt: due(time.Hour)}, {Name: "r", PausedAt: due(time.Hour)}}, map[string]agentReading{"a": {waiting: 5}}, 0, jobs.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "q", Pending: 5, PausedAt: due(time.Hour), OldestAt: due(time.Hour)}, {Name: "r", PausedAt: due(time.Hour)}}, map[string]agentReading{"a": {waiting: 5}}, 0, engine.Window{}, count(0)),
 			false, "degraded", []string{"queue q is paused with 5 jobs waiting"},
 		},
 		{"nothing is known", newReadings(), false, "degraded", []string{"not known at the moment: queues, agents, workers, attempts, jobs"}},
@@ -125,8 +126,8 @@ func TestHealthDoesNotFlicker(t *testing.T) {
 	now := time.Now()
 	f := &fleetHealth{raised: map[string]bool{}}
 	told := func(failed int64, waited time.Duration) []document.ConditionCode {
-		at := jobs.Time{Time: now.Add(-waited)}
-		f.readings = read(now, []jobs.Queue{{Name: "q", Slots: 1, Pending: 1, OldestAt: &at}}, nil, 1, jobs.Window{OK: 100 - failed, Failed: failed}, nil)
+		at := engine.Time{Time: now.Add(-waited)}
+		f.readings = read(now, []engine.Queue{{Name: "q", Slots: 1, Pending: 1, OldestAt: &at}}, nil, 1, engine.Window{OK: 100 - failed, Failed: failed}, nil)
 		codes := []document.ConditionCode{}
 		for _, c := range f.judge(now, Fleet{Fleet: &agent.Fleet{}}) {
 			codes = append(codes, c.Code)

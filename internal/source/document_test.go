@@ -20,7 +20,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -177,11 +177,11 @@ func filled[T any](full bool) T {
 		case *time.Time:
 			*known = fixedTime.Add(time.Duration(n) * time.Minute)
 			return
-		case *jobs.Time:
-			*known = jobs.TimeOf(fixedTime.Add(time.Duration(n) * time.Second))
+		case *engine.Time:
+			*known = engine.TimeOf(fixedTime.Add(time.Duration(n) * time.Second))
 			return
-		case *jobs.Counts:
-			*known = jobs.Counts{jobs.NotRecorded, 0, int64(n)}
+		case *engine.Counts:
+			*known = engine.Counts{engine.NotRecorded, 0, int64(n)}
 			return
 		}
 		switch v.Kind() {
@@ -216,57 +216,57 @@ func filled[T any](full bool) T {
 // fixedJobs are jobs that are always the same.
 type fixedJobs struct{ full bool }
 
-func (j fixedJobs) Queues(context.Context) ([]jobs.Queue, error) {
-	odd := filled[jobs.Queue](j.full)
-	odd.Name, odd.OldestAt = "odd", &jobs.Time{Text: "before <long>"}
-	return []jobs.Queue{filled[jobs.Queue](j.full), odd}, nil
+func (j fixedJobs) Queues(context.Context) ([]engine.Queue, error) {
+	odd := filled[engine.Queue](j.full)
+	odd.Name, odd.OldestAt = "odd", &engine.Time{Text: "before <long>"}
+	return []engine.Queue{filled[engine.Queue](j.full), odd}, nil
 }
 
-func (j fixedJobs) Workers(context.Context) ([]jobs.Worker, error) {
-	active := filled[jobs.Worker](j.full)
+func (j fixedJobs) Workers(context.Context) ([]engine.Worker, error) {
+	active := filled[engine.Worker](j.full)
 	active.ID, active.State = "active one", "active"
-	return []jobs.Worker{filled[jobs.Worker](j.full), active}, nil
+	return []engine.Worker{filled[engine.Worker](j.full), active}, nil
 }
 
-func (j fixedJobs) Today(context.Context) (jobs.Today, error) {
-	today := filled[jobs.Today](j.full)
+func (j fixedJobs) Today(context.Context) (engine.Today, error) {
+	today := filled[engine.Today](j.full)
 	today.DayStart = time.Date(2026, 1, 2, 0, 0, 0, 0, time.FixedZone("CET", 3600))
 	return today, nil
 }
 
-func (j fixedJobs) Newest(context.Context, int) ([]jobs.Job, error) {
-	odd := filled[jobs.Job](j.full)
-	odd.ID, odd.CreatedAt, odd.FinalizedAt = 10_000, jobs.Time{}, &jobs.Time{}
-	return []jobs.Job{filled[jobs.Job](j.full), odd}, nil
+func (j fixedJobs) Newest(context.Context, int) ([]engine.Job, error) {
+	odd := filled[engine.Job](j.full)
+	odd.ID, odd.CreatedAt, odd.FinalizedAt = 10_000, engine.Time{}, &engine.Time{}
+	return []engine.Job{filled[engine.Job](j.full), odd}, nil
 }
 
-func (j fixedJobs) Running(context.Context, int) ([]jobs.RunningJob, error) {
-	return []jobs.RunningJob{filled[jobs.RunningJob](j.full)}, nil
+func (j fixedJobs) Running(context.Context, int) ([]engine.RunningJob, error) {
+	return []engine.RunningJob{filled[engine.RunningJob](j.full)}, nil
 }
 
-func (j fixedJobs) Failures(context.Context, int) ([]jobs.Failure, error) {
-	return []jobs.Failure{filled[jobs.Failure](j.full)}, nil
+func (j fixedJobs) Failures(context.Context, int) ([]engine.Failure, error) {
+	return []engine.Failure{filled[engine.Failure](j.full)}, nil
 }
 
-func (j fixedJobs) LatestLogs(context.Context, int) ([]jobs.LogLine, error) {
-	return []jobs.LogLine{filled[jobs.LogLine](j.full)}, nil
+func (j fixedJobs) LatestLogs(context.Context, int) ([]engine.LogLine, error) {
+	return []engine.LogLine{filled[engine.LogLine](j.full)}, nil
 }
 
-func (j fixedJobs) Agents(context.Context) (map[string]*jobs.AgentStats, error) {
-	one := filled[jobs.AgentStats](j.full)
-	return map[string]*jobs.AgentStats{"one": &one}, nil
+func (j fixedJobs) Agents(context.Context) (map[string]*engine.AgentStats, error) {
+	one := filled[engine.AgentStats](j.full)
+	return map[string]*engine.AgentStats{"one": &one}, nil
 }
 
-func (fixedJobs) DescribeAgents(context.Context, map[string]*jobs.AgentStats) error { return nil }
+func (fixedJobs) DescribeAgents(context.Context, map[string]*engine.AgentStats) error { return nil }
 
-func (fixedJobs) PausedQueues(context.Context) (map[string]*jobs.Time, error) { return nil, nil }
+func (fixedJobs) PausedQueues(context.Context) (map[string]*engine.Time, error) { return nil, nil }
 
-func (j fixedJobs) Windows(context.Context) (hour, day jobs.Window, err error) {
-	return filled[jobs.Window](j.full), filled[jobs.Window](j.full), nil
+func (j fixedJobs) Windows(context.Context) (hour, day engine.Window, err error) {
+	return filled[engine.Window](j.full), filled[engine.Window](j.full), nil
 }
 
-func (j fixedJobs) Throughput(context.Context, time.Duration, int) (jobs.Series, error) {
-	return filled[jobs.Series](j.full), nil
+func (j fixedJobs) Throughput(context.Context, time.Duration, int) (engine.Series, error) {
+	return filled[engine.Series](j.full), nil
 }
 
 func (fixedJobs) RollupsCompleteTo(context.Context) (time.Time, error) { return fixedTime, nil }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -60,7 +60,7 @@ func jobLists(d Deps) snapshot.Source {
 	})
 }
 
-func describeJob(j jobs.Job) document.Job {
+func describeJob(j engine.Job) document.Job {
 	return document.Job{
 		Order: j.Order, ID: j.ID, Agent: j.Agent, Queue: j.Queue, State: document.JobState(j.State),
 		Attempt: j.Attempt, MaxAttempts: j.MaxAttempts, Priority: j.Priority,
@@ -69,14 +69,14 @@ func describeJob(j jobs.Job) document.Job {
 	}
 }
 
-func describeRunning(j jobs.RunningJob) document.RunningJob {
+func describeRunning(j engine.RunningJob) document.RunningJob {
 	return document.RunningJob{
 		Job: describeJob(j.Job), RunID: j.RunID, Host: clip(j.Host, textBytes), StartedAt: timeOf(&j.StartedAt),
 		Progress: j.Progress, Message: clipPtr(j.Message, textBytes),
 	}
 }
 
-func describeFailure(f jobs.Failure) document.Failure {
+func describeFailure(f engine.Failure) document.Failure {
 	return document.Failure{
 		Order: f.Order, RunID: f.RunID, JobID: f.JobID, Agent: f.Agent, At: timeOf(&f.At), Attempt: f.Attempt, MaxAttempts: f.MaxAttempts,
 		Outcome: document.Outcome(f.Outcome), ExitCode: f.ExitCode, Error: clip(f.Error, textBytes), Fingerprint: f.Fingerprint,

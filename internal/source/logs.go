@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -23,7 +23,7 @@ func logs(d Deps) snapshot.Source {
 	})
 }
 
-func describeLine(l jobs.LogLine) document.LogLine {
+func describeLine(l engine.LogLine) document.LogLine {
 	return document.LogLine{
 		Order: l.Order, ID: l.ID, At: l.At, Level: document.LogLevel(l.Level), Agent: l.Agent, JobID: l.JobID, RunID: l.RunID,
 		Msg: clip(l.Msg, lineBytes), Gap: (*document.LogGap)(l.Gap),

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -21,7 +21,7 @@ func queue(d Deps) snapshot.Source {
 			return nil, err
 		}
 		v, now := document.Queue{Total: len(rows)}, time.Now()
-		var oldest *jobs.Time
+		var oldest *engine.Time
 		all, place := make([]ranked, len(rows)), make(map[string]int, len(rows))
 		for i, q := range rows {
 			addQueue(&v, q)
@@ -45,7 +45,7 @@ func queue(d Deps) snapshot.Source {
 }
 
 // addQueue adds the jobs of a queue to the sums.
-func addQueue(v *document.Queue, q jobs.Queue) {
+func addQueue(v *document.Queue, q engine.Queue) {
 	v.Pending += q.Pending
 	v.Processing += q.Processing
 	v.Scheduled += q.Scheduled
@@ -56,7 +56,7 @@ func addQueue(v *document.Queue, q jobs.Queue) {
 	}
 }
 
-func describeQueue(q jobs.Queue) document.QueueItem {
+func describeQueue(q engine.Queue) document.QueueItem {
 	return document.QueueItem{
 		Order: q.Order, Name: q.Name, Pending: q.Pending, Processing: q.Processing, Scheduled: q.Scheduled, Retryable: q.Retryable, Parked: q.Parked,
 		PausedAt: timeOf(q.PausedAt), OldestAt: timeOf(q.OldestAt), Slots: q.Slots,
@@ -65,7 +65,7 @@ func describeQueue(q jobs.Queue) document.QueueItem {
 }
 
 // timeOf is a time of River's tables as the document has it; nil is none.
-func timeOf(t *jobs.Time) document.Time {
+func timeOf(t *engine.Time) document.Time {
 	if t == nil {
 		return ""
 	}
@@ -73,7 +73,7 @@ func timeOf(t *jobs.Time) document.Time {
 }
 
 // queueRank tells how important it is that a queue is listed. How many slots a queue of another program has is not known.
-func queueRank(q jobs.Queue, attached bool) int {
+func queueRank(q engine.Queue, attached bool) int {
 	switch {
 	case q.PausedAt != nil && q.Pending > 0:
 		return 1

@@ -15,6 +15,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/document"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -330,15 +331,17 @@ func TestSumsCountWhatIsNotListed(t *testing.T) {
 // clients are workers as another program's database shows them.
 type clients struct {
 	Jobs
-	workers []jobs.Worker
+	workers []engine.Worker
 }
 
-func (c clients) Workers(context.Context) ([]jobs.Worker, error) { return slices.Clone(c.workers), nil }
+func (c clients) Workers(context.Context) ([]engine.Worker, error) {
+	return slices.Clone(c.workers), nil
+}
 
 func TestTheLivingAreListedFirst(t *testing.T) {
-	rows := func(state string, n int) (workers []jobs.Worker) {
+	rows := func(state string, n int) (workers []engine.Worker) {
 		for i := range n {
-			workers = append(workers, jobs.Worker{ID: fmt.Sprint(state, i), State: state, Host: "h", Slots: 2, Running: 1})
+			workers = append(workers, engine.Worker{ID: fmt.Sprint(state, i), State: state, Host: "h", Slots: 2, Running: 1})
 		}
 		return workers
 	}

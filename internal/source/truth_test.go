@@ -15,6 +15,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/document"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -91,7 +92,7 @@ func unhurried(deps Deps) []snapshot.Section {
 func (b *bed) enqueue(agent string, n int, delay time.Duration) {
 	b.t.Helper()
 	for i := range n {
-		params := jobs.EnqueueParams{Agent: agent, Args: json.RawMessage(fmt.Sprintf(`{"n":%d}`, i))}
+		params := engine.EnqueueParams{Agent: agent, Args: json.RawMessage(fmt.Sprintf(`{"n":%d}`, i))}
 		if delay > 0 {
 			due := time.Now().Add(delay)
 			params.ScheduledAt = &due

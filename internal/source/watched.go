@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -30,11 +30,11 @@ type readings struct {
 	first  chan struct{}        // closed when each part was read, or could not be
 	missed map[string]bool
 
-	queues  []jobs.Queue
+	queues  []engine.Queue
 	agents  map[string]agentReading
 	workers int // that are active
-	hour    jobs.Window
-	today   jobs.Today
+	hour    engine.Window
+	today   engine.Today
 }
 
 // agentReading is what the judgement needs to know of an agent.
@@ -83,14 +83,14 @@ func (r *readings) unknown(now time.Time) []string {
 }
 
 // Queues implements Jobs.
-func (w *watched) Queues(ctx context.Context) ([]jobs.Queue, error) {
+func (w *watched) Queues(ctx context.Context) ([]engine.Queue, error) {
 	rows, err := w.Jobs.Queues(ctx)
 	w.readings.note("queues", err, func() { w.readings.queues = slices.Clone(rows) })
 	return rows, err
 }
 
 // Workers implements Jobs.
-func (w *watched) Workers(ctx context.Context) ([]jobs.Worker, error) {
+func (w *watched) Workers(ctx context.Context) ([]engine.Worker, error) {
 	rows, err := w.Jobs.Workers(ctx)
 	w.readings.note("workers", err, func() {
 		w.readings.workers = 0
@@ -104,7 +104,7 @@ func (w *watched) Workers(ctx context.Context) ([]jobs.Worker, error) {
 }
 
 // Agents implements Jobs.
-func (w *watched) Agents(ctx context.Context) (map[string]*jobs.AgentStats, error) {
+func (w *watched) Agents(ctx context.Context) (map[string]*engine.AgentStats, error) {
 	stats, err := w.Jobs.Agents(ctx)
 	w.readings.note("agents", err, func() {
 		before := w.readings.agents
@@ -118,7 +118,7 @@ func (w *watched) Agents(ctx context.Context) (map[string]*jobs.AgentStats, erro
 
 // DescribeAgents implements Jobs. It is asked of the agents that need attention, among them those whose last attempt failed; of the
 // others no failures are known.
-func (w *watched) DescribeAgents(ctx context.Context, stats map[string]*jobs.AgentStats) error {
+func (w *watched) DescribeAgents(ctx context.Context, stats map[string]*engine.AgentStats) error {
 	err := w.Jobs.DescribeAgents(ctx, stats)
 	w.readings.note("agents", err, func() {
 		for name, a := range w.readings.agents {
@@ -133,14 +133,14 @@ func (w *watched) DescribeAgents(ctx context.Context, stats map[string]*jobs.Age
 }
 
 // Windows implements Jobs.
-func (w *watched) Windows(ctx context.Context) (hour, day jobs.Window, err error) {
+func (w *watched) Windows(ctx context.Context) (hour, day engine.Window, err error) {
 	hour, day, err = w.Jobs.Windows(ctx)
 	w.readings.note("attempts", err, func() { w.readings.hour = hour })
 	return hour, day, err
 }
 
 // Today implements Jobs.
-func (w *watched) Today(ctx context.Context) (jobs.Today, error) {
+func (w *watched) Today(ctx context.Context) (engine.Today, error) {
 	today, err := w.Jobs.Today(ctx)
 	w.readings.note("jobs", err, func() { w.readings.today = today })
 	return today, err

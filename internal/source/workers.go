@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -50,7 +50,7 @@ func workers(d Deps) snapshot.Source {
 	})
 }
 
-func describeWorker(w jobs.Worker) document.Worker {
+func describeWorker(w engine.Worker) document.Worker {
 	return document.Worker{
 		Order: w.Order, ID: w.ID, Host: clip(w.Host, 200), PID: w.PID, State: document.WorkerState(w.State), Version: clip(w.Version, 60),
 		StartedAt: w.StartedAt, BeatAt: w.BeatAt, BeatAgeMS: w.BeatAgeMS, SkewS: w.SkewS,
@@ -61,7 +61,7 @@ func describeWorker(w jobs.Worker) document.Worker {
 
 // workerRank tells how important it is that a worker is listed: those that live come before those that do not, but for some that
 // were lost, which is to be seen in a large cluster too.
-func workerRank(w jobs.Worker, lost int) int {
+func workerRank(w engine.Worker, lost int) int {
 	switch w.State {
 	case "lost":
 		if lost <= lostFirst {

@@ -1,4 +1,4 @@
-package jobs
+package engine
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 // Job is one row of the queue as every list shows it.
 type Job struct {
 	Order       int64   `json:"order" doc:"Sort ascending by this: newest first"`
-	ID          int64   `json:"id"`
+	ID          ID      `json:"id"`
 	Agent       string  `json:"agent" doc:"The agent that runs it; River's job kind"`
 	Queue       string  `json:"queue"`
 	State       string  `json:"state" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
@@ -27,7 +27,7 @@ type Job struct {
 // RunningJob is a job whose attempt is under way.
 type RunningJob struct {
 	Job
-	RunID     *int64   `json:"run_id"`
+	RunID     *ID      `json:"run_id"`
 	Host      string   `json:"host" doc:"Where its worker runs; empty for a worker that is not AgentOS"`
 	StartedAt Time     `json:"started_at" format:"date-time"`
 	Progress  *float64 `json:"progress" doc:"0 to 1, as the agent reports it"`
@@ -43,8 +43,8 @@ type Usage struct {
 
 // Run is one attempt at a job.
 type Run struct {
-	ID              int64    `json:"id"`
-	JobID           int64    `json:"job_id"`
+	ID              ID       `json:"id"`
+	JobID           ID       `json:"job_id"`
 	Attempt         int      `json:"attempt"`
 	Agent           string   `json:"agent"`
 	Queue           string   `json:"queue"`
@@ -106,16 +106,16 @@ type Detail struct {
 	Result      *string         `json:"result" doc:"Standard output of the last successful attempt, or its beginning"`
 	ResultBytes *int64          `json:"result_bytes" doc:"How much of it is kept"`
 	ResultCut   bool            `json:"result_cut" doc:"GET /api/runs/{id}/result of result_run_id has more"`
-	ResultRunID *int64          `json:"result_run_id"`
+	ResultRunID *ID             `json:"result_run_id"`
 	Losses      int             `json:"losses" doc:"Workers that died while they ran this job, since it was last retried by hand; at its agent's max_losses it is discarded"`
-	LogRunID    *int64          `json:"log_run_id" doc:"The run whose log is the one to show"`
+	LogRunID    *ID             `json:"log_run_id" doc:"The run whose log is the one to show"`
 }
 
 // Failure is one failed attempt.
 type Failure struct {
 	Order       int64  `json:"order"`
-	RunID       int64  `json:"run_id"`
-	JobID       int64  `json:"job_id"`
+	RunID       ID     `json:"run_id"`
+	JobID       ID     `json:"job_id"`
 	Agent       string `json:"agent"`
 	At          Time   `json:"at" format:"date-time"`
 	Attempt     int    `json:"attempt"`
@@ -134,12 +134,12 @@ type Failure struct {
 // LogLine is one line an agent wrote to standard error.
 type LogLine struct {
 	Order int64     `json:"order"`
-	ID    int64     `json:"id"`
+	ID    ID        `json:"id"`
 	At    time.Time `json:"at"`
 	Level string    `json:"level" enum:"debug,info,warn,error"`
 	Agent string    `json:"agent"`
-	JobID int64     `json:"job_id"`
-	RunID int64     `json:"run_id"`
+	JobID ID        `json:"job_id"`
+	RunID ID        `json:"run_id"`
 	Msg   string    `json:"msg"`
 	Gap   *LogGap   `json:"gap,omitempty" doc:"The line stands for others that are not kept"`
 }

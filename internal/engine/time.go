@@ -1,4 +1,4 @@
-package jobs
+package engine
 
 import (
 	"encoding/json"
@@ -33,6 +33,9 @@ func (t Time) Since(earlier Time) (time.Duration, bool) {
 	d := t.Sub(earlier.Time)
 	return max(d, 0), d < endless
 }
+
+// endless is beyond every clock that is wrong.
+const endless = 100 * 365 * 24 * time.Hour
 
 // times are the forms in which SQLite's times are read, beyond those its driver knows.
 var times = []string{"2006-01-02 15:04:05.999999999", time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07", "2006-01-02T15:04:05.999999999", time.DateOnly}
@@ -69,7 +72,7 @@ func (t *Time) read(text string) {
 			return
 		}
 	}
-	t.Text = Clip(clean(text), maxTimeText)
+	t.Text = Clip(Clean(text), maxTimeText)
 }
 
 const maxTimeText = 40

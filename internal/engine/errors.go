@@ -1,13 +1,11 @@
-package jobs
+package engine
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 )
 
@@ -33,22 +31,23 @@ func ErrorOf(kind error, format string, args ...any) error {
 	return &kindError{kind: kind, text: fmt.Sprintf(format, args...)}
 }
 
-// NoSuchJob tells that there is no job of an id.
-func NoSuchJob(id int64) error {
+// NoSuchJob is the error for an id that no job has.
+func NoSuchJob(id ID) error {
 	return ErrorOf(ErrNotFound, "there is no job %d: it was deleted, or pruned after it ended", id)
 }
 
 // UnknownAgentError means that agentos.yaml has no agent of that name.
 type UnknownAgentError struct {
 	Agent string
+	Near  string   // the one that may have been meant; empty: none
 	Known []string // the names there are, in file order
 }
 
 func (e *UnknownAgentError) Error() string {
 	const listed = 30
 	text := fmt.Sprintf("there is no agent %q", Clip(e.Agent, 80))
-	if near := agent.Nearest(e.Agent, e.Known); near != "" {
-		text += fmt.Sprintf(", did you mean %s?", near)
+	if e.Near != "" {
+		text += fmt.Sprintf(", did you mean %s?", e.Near)
 	}
 	switch more := len(e.Known) - listed; {
 	case more > 0:
@@ -61,16 +60,8 @@ func (e *UnknownAgentError) Error() string {
 
 func (e *UnknownAgentError) Unwrap() error { return ErrNotFound }
 
-func unknownAgent(fleet *agent.Fleet, name string) error {
-	known := make([]string, 0, len(fleet.Agents))
-	for _, spec := range fleet.Agents {
-		known = append(known, spec.Name)
-	}
-	return &UnknownAgentError{Agent: name, Known: slices.Clip(known)}
-}
-
-// Explain says what failed and turns the database's failures into ErrUnavailable.
-func Explain(what string, err error) error {
+// WrapDB says what failed and turns the database's failures into ErrUnavailable.
+func WrapDB(what string, err error) error {
 	switch {
 	case err == nil:
 		return nil

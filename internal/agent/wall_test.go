@@ -1,4 +1,4 @@
-package jobs
+package agent
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestMidnightIsTheFirstMomentOfTheDay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Midnight(now.In(zone)).Format(time.RFC3339); got != c.want {
+		if got := StartOfDay(now.In(zone)).Format(time.RFC3339); got != c.want {
 			t.Errorf("%s: the day of %s began %s, want %s", c.zone, c.now, got, c.want)
 		}
 	}

@@ -1,0 +1,43 @@
+package engine
+
+// SparkStep is how many seconds a bucket of an agent's spark line has.
+const SparkStep = 120
+
+// State names what an operator should know first of an agent: that nobody runs it, that it is paused, that it fails.
+func (a *AgentStats) State(paused bool) string {
+	switch {
+	case a.Slots == 0:
+		return "offline"
+	case paused:
+		return "paused"
+	case a.Running > 0:
+		return "running"
+	case a.Failing():
+		return "failing"
+	case a.Waiting > 0:
+		return "waiting"
+	default:
+		return "idle"
+	}
+}
+
+// Failing tells whether the attempt that ended last failed.
+func (a *AgentStats) Failing() bool {
+	return a.LastOutcome == "failed" || a.LastOutcome == "timeout" || a.LastOutcome == "lost"
+}
+
+// Count adds jobs of a state.
+func (a *AgentStats) Count(state string, n int64) {
+	switch state {
+	case "running":
+		a.Running += n
+	case "available":
+		a.Waiting += n
+	case "scheduled":
+		a.Scheduled += n
+	case "retryable":
+		a.Retryable += n
+	case "pending":
+		a.Parked += n
+	}
+}
