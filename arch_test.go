@@ -16,11 +16,19 @@ const module = "github.com/agentos/agentos"
 // mayImport is the architecture: which packages of ours each package may import. A package in a folder below
 // follows the rule of the folder, tests included, unless it has a line of its own.
 var mayImport = map[string][]string{
+	"snapshot": {
+		"snapshot/link", "snapshot/internal/bounded", "snapshot/internal/jsonpatch", "snapshot/internal/lead", "snapshot/internal/sse",
+	},
+	"snapshot/link":               {"snapshot/internal/bounded"},
+	"snapshot/redislink":          {"snapshot/link"},
+	"snapshot/pglink":             {"snapshot/link"},
+	"snapshot/internal/bounded":   {},
+	"snapshot/internal/jsonpatch": {},
+	"snapshot/internal/lead":      {"snapshot/link", "snapshot/internal/bounded"},
+	"snapshot/internal/sse":       {},
+	"snapshot/snapshottest":       {"snapshot", "snapshot/link"},
+
 	".":                          {"internal/cli"},
-	"snapshot":                   {},
-	"snapshot/snapshottest":      {"snapshot"},
-	"snapshot/redistier":         {"snapshot"},
-	"snapshot/pgtier":            {"snapshot"},
 	"examples":                   {},
 	"ui":                         {},
 	"internal/agent":             {"internal/agent/shim"},
@@ -35,11 +43,11 @@ var mayImport = map[string][]string{
 	"internal/engine":            {"internal/db"},
 	"internal/jobs":              {"internal/agent", "internal/db", "internal/engine", "internal/redact"},
 	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/jobs", "internal/redact"},
-	"internal/source":            {"snapshot", "internal/document", "internal/engine", "internal/agent"},
+	"internal/source":            {"snapshot", "snapshot/link", "internal/document", "internal/engine", "internal/agent"},
 	"internal/prerender":         {"snapshot"},
 	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/jobs", "internal/agent", "internal/prerender", "internal/redact", "ui"},
 	"internal/cli": {
-		"snapshot", "snapshot/redistier", "snapshot/pgtier", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
+		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
 		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/jobs", "internal/prerender", "internal/redact", "internal/server", "internal/source",
 	},
 	"test/deploy":      {},
@@ -60,8 +68,8 @@ var testsMayImport = map[string][]string{
 	"snapshot": {"snapshot", "snapshot/snapshottest"},
 	"examples": {"examples", "internal/agent"},
 
-	"snapshot/redistier": {"snapshot/snapshottest", "test/servers"},
-	"snapshot/pgtier":    {"snapshot/snapshottest", "test/servers", "internal/db", "internal/db/dbtest"},
+	"snapshot/redislink": {"snapshot", "snapshot/snapshottest", "test/servers"},
+	"snapshot/pglink":    {"snapshot", "snapshot/snapshottest", "test/servers", "internal/db", "internal/db/dbtest"},
 	"internal/db":        {"internal/db/dbtest", "test/servers"},
 	"internal/document":  {"snapshot"},
 	"internal/auth":      {"internal/db/dbtest"},
@@ -76,9 +84,15 @@ var testsMayImport = map[string][]string{
 
 // publicOnly are the modules that the public package may use, tests aside.
 var publicOnly = map[string][]string{
-	"snapshot":           {"github.com/klauspost/compress/"},
-	"snapshot/redistier": {"github.com/redis/rueidis", "github.com/sony/gobreaker/v2"},
-	"snapshot/pgtier":    {"github.com/jackc/pgx/v5", "github.com/sony/gobreaker/v2"},
+	"snapshot":                    {},
+	"snapshot/link":               {},
+	"snapshot/internal/bounded":   {},
+	"snapshot/internal/jsonpatch": {},
+	"snapshot/internal/lead":      {},
+	"snapshot/internal/sse":       {"github.com/klauspost/compress/"},
+
+	"snapshot/redislink": {"github.com/redis/rueidis", "github.com/sony/gobreaker/v2"},
+	"snapshot/pglink":    {"github.com/jackc/pgx/v5", "github.com/sony/gobreaker/v2"},
 }
 
 func TestImportsPointDown(t *testing.T) {

@@ -13,12 +13,12 @@ import (
 func TestASectionIsAsOldAsItsData(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var lag time.Duration
-		s := snapshot.Section{Name: "a", Source: snapshot.SourceFunc(func(context.Context) (any, error) {
+		s := snapshot.Section{Name: "a", Collect: func(context.Context) (any, error) {
 			return snapshot.Aged{Value: obj{"n": 1}, AsOf: time.Now().Add(-lag)}, nil
-		})}
+		}}
 		other, _ := section("b")
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, s, other)
-		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
 		refresh := func() *snapshot.Snapshot {
 			t.Helper()
 			if err := warmer.Refresh(t.Context()); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
@@ -35,8 +36,8 @@ func dashboardSections() []snapshot.Section {
 	for i, n := range []int{10, 20, 40, 60, 60, 60} {
 		value := rows(n)
 		sections = append(sections, snapshot.Section{
-			Name:   fmt.Sprintf("part%d", i),
-			Source: snapshot.SourceFunc(func(context.Context) (any, error) { return value, nil }),
+			Name:    fmt.Sprintf("part%d", i),
+			Collect: func(context.Context) (any, error) { return value, nil },
 		})
 	}
 	return sections
@@ -56,13 +57,13 @@ func warmCache(tb testing.TB) *snapshot.Cache {
 
 // groupedCache is a warm cache in a group that runs to the test's end.
 func groupedCache(tb testing.TB) *snapshot.Cache {
-	link := snapshottest.NewHub("hub").Link("p")
-	cache := snapshot.NewCache(snapshot.CacheOptions{FreshFor: 5 * time.Minute, Tiers: []snapshot.Tier{link}})
+	conn := snapshottest.NewHub("hub").Link("p")
+	cache := snapshot.NewCache(snapshot.CacheOptions{FreshFor: 5 * time.Minute, Tiers: []snapshot.Tier{conn}})
 	warmer, err := snapshot.NewWarmer(cache, dashboardSections(), snapshot.WarmerOptions{Interval: time.Hour})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	runGroup(tb, cache, warmer, link)
+	runGroup(tb, cache, warmer, conn)
 	return cache
 }
 
@@ -83,8 +84,8 @@ func bareHandler(body []byte) http.Handler {
 func BenchmarkServerCPU(b *testing.B) {
 	cache := warmCache(b)
 	bare := listen(b, bareHandler(cache.Current().Gzip))
-	hot := listen(b, snapshot.NewHandler(cache, snapshot.HandlerOptions{}))
-	grouped := listen(b, snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{}))
+	hot := listen(b, snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"}))
+	grouped := listen(b, snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{Name: "agentos"}))
 	var cpu [3]time.Duration
 	const turn = 500
 	for b.Loop() {
@@ -167,8 +168,8 @@ func (w *nullWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 func BenchmarkHandler(b *testing.B) {
 	cache := warmCache(b)
-	hot := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
-	grouped := snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{})
+	hot := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+	grouped := snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{Name: "agentos"})
 	cases := []struct {
 		name    string
 		handler http.Handler
@@ -199,10 +200,10 @@ func BenchmarkPublish(b *testing.B) {
 	cache := snapshot.NewCache(snapshot.CacheOptions{})
 	sections := dashboardSections()
 	tick := 0
-	sections = append(sections, snapshot.Section{Name: "tick", Source: snapshot.SourceFunc(func(context.Context) (any, error) {
+	sections = append(sections, snapshot.Section{Name: "tick", Collect: func(context.Context) (any, error) {
 		tick++
 		return map[string]int{"n": tick}, nil
-	})})
+	}})
 	warmer, err := snapshot.NewWarmer(cache, sections, snapshot.WarmerOptions{})
 	if err != nil {
 		b.Fatal(err)
@@ -222,7 +223,7 @@ func BenchmarkDiff(b *testing.B) {
 	to := append([]byte(`{"x":1,`), from[1:]...)
 	b.SetBytes(int64(len(from)))
 	for b.Loop() {
-		if _, err := snapshot.Diff(from, to); err != nil {
+		if _, err := jsonpatch.Diff(from, to); err != nil {
 			b.Fatal(err)
 		}
 	}

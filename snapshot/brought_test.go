@@ -11,21 +11,21 @@ import (
 func TestDocumentFromElsewhereShowsThatTheTierWorks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hub := snapshottest.NewHub("hub")
-		link := hub.Link("here")
+		conn := hub.Link("here")
 		s, _ := section("a")
 		there, source := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, s)
 		if err := source.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		here, _ := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{link}}, snapshot.WarmerOptions{}, s)
-		link.Cut()
+		here, _ := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{conn}}, snapshot.WarmerOptions{}, s)
+		conn.Cut()
 		if err := here.Restore(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if here.Stats().Tiers[0].Error == "" {
 			t.Fatal("the tier that was cut does not count as failing")
 		}
-		link.Mend()
+		conn.Mend()
 		for range 2 { // also when the document is no news
 			if err := here.Offer(there.Current().JSON, "hub"); err != nil {
 				t.Fatal(err)

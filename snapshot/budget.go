@@ -1,6 +1,8 @@
 package snapshot
 
-import "slices"
+import (
+	"slices"
+)
 
 // fairShares divides a budget among demands by max-min fairness: whoever asks for little gets it all, and what is left
 // is divided equally among those who ask for more. Adding to one demand never lowers a share below the equal one.

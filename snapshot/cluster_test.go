@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
@@ -68,23 +69,20 @@ func (c *cluster) start(name string) *process {
 func (c *cluster) prepare(name string, tiers ...snapshot.Tier) *process {
 	c.t.Helper()
 	p := &process{t: c.t, name: name, log: &logBook{}, ended: make(chan error, 1)}
-	var links []snapshot.Link
+	var links []link.Link
 	for _, hub := range c.hubs {
-		link := hub.Link(name)
-		p.links, links, tiers = append(p.links, link), append(links, link), append(tiers, link)
+		conn := hub.Link(name)
+		p.links, links, tiers = append(p.links, conn), append(links, conn), append(tiers, conn)
 	}
 	var err error
 	p.source = snapshottest.NewSource(obj{"by": name})
 	p.cache = snapshot.NewCache(snapshot.CacheOptions{Tiers: tiers, Log: p.log.logger()})
-	p.warmer, err = snapshot.NewWarmer(p.cache, []snapshot.Section{{Name: "a", Source: p.source}},
+	p.warmer, err = snapshot.NewWarmer(p.cache, []snapshot.Section{{Name: "a", Collect: p.source.Collect}},
 		snapshot.WarmerOptions{Name: name, Log: p.log.logger()})
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	p.group, err = snapshot.NewGroup(p.cache, p.warmer, snapshot.GroupOptions{Links: links, Log: p.log.logger()})
-	if err != nil {
-		c.t.Fatal(err)
-	}
+	p.group = snapshot.NewGroup(p.cache, p.warmer, links)
 	c.processes = append(c.processes, p)
 	return p
 }
@@ -103,9 +101,9 @@ func (p *process) run() {
 	p.t.Cleanup(func() {
 		p.stop()
 		<-watched
-		for _, link := range p.links {
-			link.Mend()
-			link.Close()
+		for _, conn := range p.links {
+			conn.Mend()
+			conn.Close()
 		}
 		closeCache(p.t, p.cache)
 	})
@@ -141,13 +139,13 @@ func (p *process) stop() time.Duration {
 
 // die ends the process as a crash does: it says nothing to anybody any more.
 func (p *process) die() {
-	for _, link := range p.links {
-		link.Cut()
+	for _, conn := range p.links {
+		conn.Cut()
 	}
 	p.stop()
 }
 
-func (p *process) role() snapshot.Role { return p.group.Stats().Role }
+func (p *process) role() string { return p.group.Stats().Role }
 
 // shows is the current document's section "a", empty if there is no document.
 func (p *process) shows() string {
@@ -185,7 +183,7 @@ func (p *process) publishers(since time.Time) string {
 	return strings.Join(slices.Compact(names), " ")
 }
 
-func (c *cluster) in(role snapshot.Role) (found []*process) {
+func (c *cluster) in(role string) (found []*process) {
 	for _, p := range c.processes {
 		if p.running && p.role() == role {
 			found = append(found, p)

@@ -25,7 +25,7 @@ type section struct {
 	judged  time.Time       // when the last attempt was started whose outcome is known
 	due     time.Time       // next tick
 	touched bool            // nudged since it was last started
-	owed    bool            // may start ahead of its turn, see owe
+	catchUp bool            // may start ahead of its turn, see scheduleCatchUp
 	ahead   time.Duration   // how much the last start was
 	charged float64         // what part of its cost the last attempt took; 1 unless it failed early
 	cost    time.Duration   // moving average of what attempts typically take that do not time out
@@ -39,17 +39,17 @@ type section struct {
 
 // A call is one attempt to collect a section.
 type call struct {
-	started time.Time
-	asOf    time.Time // of what it yielded
-	batch   *batch
-	settled bool // its outcome is known: it has returned or its deadline is over
+	started   time.Time
+	asOf      time.Time // of what it yielded
+	batch     *batch
+	completed bool // its outcome is known: it has returned or its deadline is over
 }
 
 // A batch is the calls that were started together and are to be published together.
 type batch struct {
-	waiting  int       // calls that have not settled
+	waiting  int       // calls that have not completed
 	deadline time.Time // when patience with them is over
-	fresh    bool      // some have settled and are not published yet
+	fresh    bool      // some have completed and are not published yet
 }
 
 var (
@@ -58,7 +58,7 @@ var (
 )
 
 // start collects sections as one batch. ctx ends with the run. w.mu is held.
-func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) {
+func (w *warmer) start(ctx context.Context, sections []*section, now time.Time) {
 	if len(sections) == 0 {
 		return
 	}
@@ -74,10 +74,10 @@ func (w *Warmer) start(ctx context.Context, sections []*section, now time.Time) 
 		}
 		s.call = &call{started: now, batch: b}
 		s.ahead = max(0, s.turn().Sub(now))
-		if !s.owed {
+		if !s.catchUp {
 			s.ahead = 0 // it was asked for by a viewer or an operator
 		}
-		s.started, s.owed, s.charged = now, false, 1
+		s.started, s.catchUp, s.charged = now, false, 1
 		s.due = nextTick(s.due, s.Every, now)
 		w.collect(ctx, s, s.call)
 	}
@@ -92,13 +92,13 @@ func nextTick(due time.Time, every time.Duration, now time.Time) time.Time {
 }
 
 // collect runs one attempt in a goroutine of its own, which ends when the source returns. By the deadline the attempt
-// is settled, whatever the source does.
-func (w *Warmer) collect(ctx context.Context, s *section, c *call) {
+// is completed, whatever the source does.
+func (w *warmer) collect(ctx context.Context, s *section, c *call) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.Deadline, errNoAnswer)
 	expire := context.AfterFunc(ctx, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.settle(ctx, s, c, nil, nil)
+		w.complete(ctx, s, c, nil, nil)
 	})
 	go func() {
 		defer cancel()
@@ -110,22 +110,22 @@ func (w *Warmer) collect(ctx context.Context, s *section, c *call) {
 			if c.asOf = c.started; !asOf.IsZero() {
 				c.asOf = later(earlier(c.started, asOf), earliest) // an older document would be refused
 			}
-			w.settle(ctx, s, c, value, err)
-			s.call = nil // it may be called again: whoever sees it settled must see that too
+			w.complete(ctx, s, c, value, err)
+			s.call = nil // it may be called again: whoever sees it completed must see that too
 			w.announce()
 		}()
-		value, asOf, err = attempt(ctx, s.Source, s.MaxBytes)
+		value, asOf, err = attempt(ctx, s.Collect, s.MaxBytes)
 	}()
 }
 
 // attempt calls a source and encodes what it returns. One that panics has failed.
-func attempt(ctx context.Context, source Source, maxBytes int) (value json.RawMessage, asOf time.Time, err error) {
+func attempt(ctx context.Context, collect func(context.Context) (any, error), maxBytes int) (value json.RawMessage, asOf time.Time, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &panicError{p, debug.Stack()}
 		}
 	}()
-	found, err := source.Collect(ctx)
+	found, err := collect(ctx)
 	if err != nil {
 		return nil, asOf, err
 	}
@@ -144,13 +144,13 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// settle records the outcome of an attempt, once. w.mu is held.
-func (w *Warmer) settle(ctx context.Context, s *section, c *call, value json.RawMessage, err error) {
-	if c.settled {
+// complete records the outcome of an attempt, once. w.mu is held.
+func (w *warmer) complete(ctx context.Context, s *section, c *call, value json.RawMessage, err error) {
+	if c.completed {
 		return
 	}
 	now := time.Now()
-	c.settled = true
+	c.completed = true
 	c.batch.waiting--
 	defer w.announce()
 	if ctx.Err() != nil {
@@ -166,7 +166,7 @@ func (w *Warmer) settle(ctx context.Context, s *section, c *call, value json.Raw
 }
 
 // record keeps what an attempt yielded. A failed one leaves the last good value. w.mu is held.
-func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, now time.Time) {
+func (w *warmer) record(s *section, c *call, value json.RawMessage, err error, now time.Time) {
 	s.judged, s.took = c.started, now.Sub(c.started)
 	s.total += s.took
 	s.collects++
@@ -191,14 +191,14 @@ func (w *Warmer) record(s *section, c *call, value json.RawMessage, err error, n
 		}
 	}
 	back := err == nil && s.err != ""
-	w.tell(s, err)
+	w.report(s, err)
 	w.mark(s, waited, now)
 	switch {
 	case back:
 		w.backAt = now
-		w.owe(now)
+		w.scheduleCatchUp(now)
 	case err != nil && c.started.Before(w.backAt): // what it waited for has come back meanwhile
-		w.owe(now)
+		w.scheduleCatchUp(now)
 	}
 }
 
@@ -232,8 +232,8 @@ func count(counter *uint64, yes bool) {
 	}
 }
 
-// tell keeps and logs how a section fares, once per change. w.mu is held.
-func (w *Warmer) tell(s *section, err error) {
+// report keeps and logs how a section fares, once per change. w.mu is held.
+func (w *warmer) report(s *section, err error) {
 	old := s.err
 	s.err = ""
 	if err != nil {
@@ -273,7 +273,7 @@ func clipError(text string) string {
 }
 
 // announce wakes Run and whoever waits for calls to end. w.mu is held.
-func (w *Warmer) announce() {
+func (w *warmer) announce() {
 	close(w.changed)
 	w.changed = make(chan struct{})
 	w.stir()

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 )
 
 // meta is the document's "meta" object.
@@ -21,30 +23,30 @@ type meta struct {
 	Fleet      string                 `json:"fleet,omitempty"`
 	IntervalMS int64                  `json:"interval_ms"`
 	FreshMS    int64                  `json:"fresh_ms"`
-	Sections   map[string]SectionMeta `json:"sections"`
+	Sections   map[string]sectionMeta `json:"sections"`
 
 	asOf time.Time
 }
 
-// A draft is all a document consists of but its revision, which the cache gives on publishing.
+// A draft is what the warmer knows of a document; the cache adds the rest on publishing.
 type draft struct {
 	layout    *layout
 	values    []json.RawMessage // by the layout's sections; nil = null
 	at        time.Time
 	interval  time.Duration
 	publisher string
-	fleet     string
 	sections  map[string]SectionMeta
 }
 
 // encode makes the document. The sections' values are copied as they are: an unchanged one costs nothing.
-func (d draft) encode(revision uint64, freshFor time.Duration) ([]byte, meta, error) {
+func (d draft) encode(revision uint64, o cacheOptions) ([]byte, meta, error) {
 	m := meta{
-		Version: Version, Revision: revision, Publisher: d.publisher, Fleet: d.fleet,
-		IntervalMS: d.interval.Milliseconds(), FreshMS: freshFor.Milliseconds(),
-		Sections: d.sections, asOf: d.at,
+		Version: o.Version, Revision: revision, Publisher: d.publisher, Fleet: o.Fleet(),
+		IntervalMS: d.interval.Milliseconds(), FreshMS: o.FreshFor.Milliseconds(),
+		Sections: make(map[string]sectionMeta, len(d.sections)), asOf: d.at,
 	}
-	for _, s := range d.sections {
+	for name, s := range d.sections {
+		m.Sections[name] = s.written()
 		m.Stale = m.Stale || s.Overdue
 		if s.Overdue && !s.AsOf.IsZero() && s.AsOf.Before(m.asOf) {
 			m.asOf = s.AsOf
@@ -60,9 +62,9 @@ func (d draft) encode(revision uint64, freshFor time.Duration) ([]byte, meta, er
 	doc = append(doc, formatTime(d.at)...)
 	doc = append(doc, `","meta":`...)
 	doc = append(append(doc, tail...), '}')
-	if len(doc) > MaxDocumentBytes {
+	if len(doc) > o.MaxBytes {
 		return nil, m, fmt.Errorf("%w: %s bytes, at most %s are allowed: bound the sections' lists and texts",
-			ErrTooLarge, groupDigits(len(doc)), groupDigits(MaxDocumentBytes))
+			errTooLarge, groupDigits(len(doc)), groupDigits(o.MaxBytes))
 	}
 	return doc, m, nil
 }
@@ -77,12 +79,12 @@ func encodeValue(value any, maxBytes int) (json.RawMessage, error) {
 		raw = bytes.ToValidUTF8(raw, []byte("\ufffd"))
 	}
 	switch {
-	case raw[0] != '{' && !isNull(raw):
+	case raw[0] != '{' && !jsonpatch.IsNull(raw):
 		return nil, fmt.Errorf("the value is not a JSON object: %.40s", raw)
 	case len(raw) > maxBytes:
 		return nil, fmt.Errorf("the value has %s bytes, at most %s are allowed", groupDigits(len(raw)), groupDigits(maxBytes))
-	case nesting(raw) > maxNesting:
-		return nil, fmt.Errorf("the value is nested deeper than %d levels", maxNesting)
+	case jsonpatch.Nesting(raw) > jsonpatch.MaxNesting:
+		return nil, fmt.Errorf("the value is nested deeper than %d levels", jsonpatch.MaxNesting)
 	}
 	return raw, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
@@ -23,10 +24,10 @@ func TestDocumentShape(t *testing.T) {
 		slow := snapshottest.NewSource(obj{"n": 1})
 		slow.Delay(1500 * time.Microsecond)
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{},
-			snapshot.Section{Name: "system", Path: "dashboard.system", Source: slow},
-			snapshot.Section{Name: "agents", Path: "agents_workers.agents", Source: snapshottest.NewSource(nil)},
-			snapshot.Section{Name: "queue", Path: "dashboard.queue", Source: snapshottest.NewSource(json.RawMessage(` { "a" : 1.50 } `))},
-			snapshot.Section{Name: "logs", Source: bad, Every: 10 * time.Second},
+			snapshot.Section{Name: "system", Path: "dashboard.system", Collect: slow.Collect},
+			snapshot.Section{Name: "agents", Path: "agents_workers.agents", Collect: snapshottest.NewSource(nil).Collect},
+			snapshot.Section{Name: "queue", Path: "dashboard.queue", Collect: snapshottest.NewSource(json.RawMessage(` { "a" : 1.50 } `)).Collect},
+			snapshot.Section{Name: "logs", Collect: bad.Collect, Every: 10 * time.Second},
 		)
 		if err := warmer.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
@@ -49,9 +50,9 @@ func TestDocumentIsSafeWithinHTML(t *testing.T) {
 	texts := obj{"<!--": "</script><!-- <b> & \u2028 \u2029 \xff \n \r \x00"}
 	raw := json.RawMessage("{\"x\":\"</script><!--\u2028\u2029\xff\",\n\"y\":1}")
 	cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{},
-		snapshot.Section{Name: "texts", Source: snapshottest.NewSource(texts)},
-		snapshot.Section{Name: "raw", Source: snapshottest.NewSource(raw)},
-		snapshot.Section{Name: "</script>", Source: snapshottest.NewSource(nil)},
+		snapshot.Section{Name: "texts", Collect: snapshottest.NewSource(texts).Collect},
+		snapshot.Section{Name: "raw", Collect: snapshottest.NewSource(raw).Collect},
+		snapshot.Section{Name: "</script>", Collect: snapshottest.NewSource(nil).Collect},
 	)
 	if err := warmer.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestDocumentIsSafeWithinHTML(t *testing.T) {
 
 // The three forms of a document are the same document; its tags differ from those of any other, and from each other.
 func TestSnapshotForms(t *testing.T) {
-	s, other := snapshottest.New(t, "one"), snapshottest.New(t, "two")
+	s, other := snapshotOf(t, "one"), snapshotOf(t, "two")
 	reader, err := gzip.NewReader(bytes.NewReader(s.Gzip))
 	if err != nil {
 		t.Fatal(err)
@@ -77,12 +78,24 @@ func TestSnapshotForms(t *testing.T) {
 	}
 }
 
+// snapshotOf makes a snapshot of one section.
+func snapshotOf(t *testing.T, value string) *snapshot.Snapshot {
+	t.Helper()
+	cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, snapshot.Section{
+		Name: "test", Collect: snapshottest.NewSource(obj{"text": value}).Collect,
+	})
+	if err := warmer.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return cache.Current()
+}
+
 // A value is encoded before the next collection begins: what the source does with
 // it afterwards changes nothing.
 func TestSourceMayReuseItsValue(t *testing.T) {
 	value := map[string]int{"n": 1}
-	source := snapshot.SourceFunc(func(context.Context) (any, error) { return value, nil })
-	cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, snapshot.Section{Name: "a", Source: source})
+	source := func(context.Context) (any, error) { return value, nil }
+	cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, snapshot.Section{Name: "a", Collect: source})
 	if err := warmer.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +131,7 @@ func TestErrorsOfSectionsAreCut(t *testing.T) {
 		source := snapshottest.NewSource(nil)
 		source.Fail(errors.New(strings.Repeat("<é\u2028", 5000)))
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{},
-			snapshot.Section{Name: "queue", Source: source}, snapshot.Section{Name: "logs", Source: snapshottest.NewSource(nil)})
+			snapshot.Section{Name: "queue", Collect: source.Collect}, snapshot.Section{Name: "logs", Collect: snapshottest.NewSource(nil).Collect})
 		if err := warmer.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -127,4 +140,17 @@ func TestErrorsOfSectionsAreCut(t *testing.T) {
 			t.Errorf("a document of %d bytes has the error %q", len(s.JSON), text)
 		}
 	})
+}
+
+// A patch of a small change of a large document is small: lists are objects keyed by id.
+func TestPatchIsSmall(t *testing.T) {
+	s := warmCache(t).Current()
+	next := bytes.Replace(s.JSON, []byte(`"run_ms":`), []byte(`"run_ms":1`), 1)
+	patch, err := jsonpatch.Diff(s.JSON, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(patch) > 100 {
+		t.Errorf("one changed number of %d bytes makes a patch of %d bytes: %s", len(s.JSON), len(patch), patch)
+	}
 }

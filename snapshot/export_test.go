@@ -1,59 +1,95 @@
 package snapshot
 
-import "time"
+import (
+	"sync"
+	"time"
 
-// For the tests, which live in package snapshot_test because snapshottest imports this package.
+	"github.com/agentos/agentos/snapshot/internal/lead"
+	"github.com/agentos/agentos/snapshot/link"
+)
+
+// For the tests, which live in package snapshot_test because snapshottest imports this package: a Panel's parts, each of
+// which is tested by itself.
+
+type (
+	Cache          = cache
+	CacheOptions   = cacheOptions
+	Warmer         = warmer
+	WarmerOptions  = warmerOptions
+	Group          = lead.Group
+	GroupStats     = lead.Stats
+	Handler        = handler
+	HandlerOptions = handlerOptions
+	Stream         = stream
+	StreamOptions  = streamOptions
+	Tier           = tier
+)
 
 var (
+	NewWarmer  = newWarmer
+	NewGroup   = newGroup
+	NewHandler = newHandler
+	NewStream  = newStream
+
 	FairShares    = fairShares
 	ParseRevision = parseRevision
 	AcceptsGzip   = acceptsGzip
 	CacheStatus   = cacheStatus
+
+	ErrCorrupt  = errCorrupt
+	ErrTooLarge = errTooLarge
 )
 
-// LockAll takes every lock of the cache, the warmer, the tiers' guards and the group, and returns what gives them back.
-func LockAll(c *Cache, w *Warmer) (unlock func()) {
-	w.mu.Lock()
-	c.mu.Lock()
-	c.zip.mu.Lock()
-	for _, g := range c.tiers {
-		g.mu.Lock()
+// TestVersion is the meta.version of the tests' documents.
+const TestVersion = 4
+
+// NewCache makes a cache of documents of TestVersion.
+func NewCache(opts CacheOptions) *Cache {
+	opts.Version = TestVersion
+	return newCache(opts)
+}
+
+// NewFileTier keeps documents of the usual size.
+func NewFileTier(path string) Tier { return newFileTier(path, link.DefaultMaxBytes) }
+
+// SetPaths sets at which paths stored documents must have an object or null, as a warmer does.
+func SetPaths(c *Cache, paths ...string) {
+	c.paths = nil
+	for _, path := range paths {
+		c.paths = append(c.paths, splitPath(path))
 	}
-	group := c.group.Load()
-	if group != nil {
-		group.teller.mu.Lock()
-		for _, s := range group.seats {
-			s.mu.Lock()
-		}
+}
+
+// Parts returns a panel's parts.
+func Parts(p *Panel) (*Cache, *Warmer, *Group) { return p.cache, p.warmer, p.group }
+
+// LockAll takes every lock of the cache, the warmer, the tiers' guards and the group's links, and returns what gives them back.
+func LockAll(c *Cache, w *Warmer, g *Group) (unlock func()) {
+	locks := []sync.Locker{&w.mu, &c.mu, c.zip}
+	for _, guard := range c.tiers {
+		locks = append(locks, &guard.mu)
+	}
+	if g != nil {
+		locks = append(locks, g.Locks()...)
+	}
+	for _, l := range locks {
+		l.Lock()
 	}
 	return func() {
-		if group != nil {
-			for _, s := range group.seats {
-				s.mu.Unlock()
-			}
-			group.teller.mu.Unlock()
+		for _, l := range locks {
+			l.Unlock()
 		}
-		for _, g := range c.tiers {
-			g.mu.Unlock()
-		}
-		c.zip.mu.Unlock()
-		c.mu.Unlock()
-		w.mu.Unlock()
 	}
 }
 
-// StandStill sets the pulse back, as if the cache's process had stood still for d.
-func StandStill(c *Cache, d time.Duration) { c.pulse.Add(-int64(d)) }
+// StandStill sets the heartbeat back, as if the cache's process had been suspended for d.
+func StandStill(c *Cache, d time.Duration) { c.lastBeat.Add(-int64(d)) }
 
-// Pulse tells whether the pulse of the cache beats.
-func Pulse(c *Cache) bool { return c.pulse.Load() != 0 }
+// Pulse reports whether the cache notes that its process runs.
+func Pulse(c *Cache) bool { return c.lastBeat.Load() != 0 }
 
 // Lapse ends the certainty that the group's process leads, as if its grant were over and no campaign had come since.
-func Lapse(g *Group) {
-	now := *g.standing.Load()
-	now.until = time.Now()
-	g.standing.Store(&now)
-}
+func Lapse(g *Group) { g.Lapse() }
 
 // UnfitFor is how long a process whose sources failed prefers others to lead.
-const UnfitFor = unfitFor
+const UnfitFor = lead.UnfitFor

@@ -9,50 +9,55 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // filePace spares the disk: a document that is published more often is written this often.
 const filePace = 5 * time.Second
 
-// A FileTier keeps the last document in a local file, so that a restarted process shows it at once. The file is
+// A fileTier keeps the last document in a local file, so that a restarted process shows it at once. The file is
 // replaced as a whole: whenever the process dies, the old document or the new one is there. Only its owner can read it.
-type FileTier struct {
-	path string
-	mu   sync.Mutex // one Store at a time: they share the temporary file
+type fileTier struct {
+	path     string
+	maxBytes int
+	mu       sync.Mutex // one Store at a time: they share the temporary file
 }
 
-// NewFileTier keeps the document at path. Its folder must exist and belong to this process alone; path + ".tmp" is
+// newFileTier keeps the document at path. Its folder must exist and belong to this process alone; path + ".tmp" is
 // used while writing.
-func NewFileTier(path string) *FileTier { return &FileTier{path: path} }
+func newFileTier(path string, maxBytes int) *fileTier {
+	return &fileTier{path: path, maxBytes: maxBytes}
+}
 
 // Name returns "file".
-func (t *FileTier) Name() string { return "file" }
+func (t *fileTier) Name() string { return "file" }
 
 // Pace makes the cache store at most every 5 s, always the newest document.
-func (t *FileTier) Pace() time.Duration { return filePace }
+func (t *fileTier) Pace() time.Duration { return filePace }
 
-// Load implements Tier.
-func (t *FileTier) Load(ctx context.Context) ([]byte, error) {
+// Load implements tier.
+func (t *fileTier) Load(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	file, err := os.Open(t.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotFound
+		return nil, link.ErrNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load snapshot: %w", err)
 	}
 	defer file.Close()
-	doc, err := io.ReadAll(io.LimitReader(file, MaxDocumentBytes+1)) // one byte more shows that it is too large
+	doc, err := io.ReadAll(io.LimitReader(file, int64(t.maxBytes)+1)) // one byte more shows that it is too large
 	if err != nil {
 		return nil, fmt.Errorf("load snapshot: %w", err)
 	}
 	return doc, nil
 }
 
-// Store implements Tier.
-func (t *FileTier) Store(ctx context.Context, s *Snapshot) error {
+// Store implements tier.
+func (t *fileTier) Store(ctx context.Context, s link.Document) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := ctx.Err(); err != nil {

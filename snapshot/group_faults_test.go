@@ -71,8 +71,8 @@ func (f linkFault) test(t *testing.T, lose func(*snapshottest.Link), lasts time.
 	leader := c.leader()
 	follower := c.others(leader)[0]
 	began := time.Now()
-	for _, link := range f.links(c, leader) {
-		lose(link)
+	for _, conn := range f.links(c, leader) {
+		lose(conn)
 	}
 	c.during(lasts, "what is shown is fresh", func() bool {
 		c.wantFresh()
@@ -82,8 +82,8 @@ func (f linkFault) test(t *testing.T, lose func(*snapshottest.Link), lasts time.
 		f.wantMeanwhile(c, leader, follower)
 	}
 	mended := time.Now()
-	for _, link := range f.links(c, leader) {
-		link.Mend()
+	for _, conn := range f.links(c, leader) {
+		conn.Mend()
 	}
 	c.until(5*time.Second, "there is one leader", c.united)
 	pass(6 * time.Second) // it has published since

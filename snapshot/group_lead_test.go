@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
@@ -245,20 +246,20 @@ func TestNobodyHasSources(t *testing.T) {
 // is ahead or behind.
 type stranger struct {
 	t        *testing.T
-	link     *snapshottest.Link
+	conn     *snapshottest.Link
 	mute     atomic.Bool
 	revision atomic.Uint64 // of what it published last
 }
 
 func newStranger(t *testing.T, c *cluster, hub int) *stranger {
-	s := &stranger{t: t, link: c.hubs[hub].Link("stranger")}
-	t.Cleanup(s.link.Close)
+	s := &stranger{t: t, conn: c.hubs[hub].Link("stranger")}
+	t.Cleanup(s.conn.Close)
 	return s
 }
 
 func (s *stranger) campaign(rank int) {
 	s.t.Helper()
-	if _, err := s.link.Campaign(s.t.Context(), rank); err != nil {
+	if _, err := s.conn.Campaign(s.t.Context(), rank); err != nil {
 		s.t.Errorf("Campaign() = %v", err)
 	}
 }
@@ -266,9 +267,9 @@ func (s *stranger) campaign(rank int) {
 // publish stores a document made by a clock that is ahead.
 func (s *stranger) publish(value any, ahead time.Duration) {
 	s.t.Helper()
-	snap := &snapshot.Snapshot{JSON: documentAt(s.t, value, time.Now().Add(ahead)), Revision: uint64(time.Now().Add(ahead).UnixMilli())}
+	snap := link.Document{JSON: documentAt(s.t, value, time.Now().Add(ahead)), Revision: uint64(time.Now().Add(ahead).UnixMilli())}
 	s.revision.Store(snap.Revision)
-	_ = s.link.Store(s.t.Context(), snap)
+	_ = s.conn.Store(s.t.Context(), snap)
 }
 
 // lead keeps the lease and publishes every 5 s, until it is stopped.
@@ -278,7 +279,7 @@ func (s *stranger) lead(rank int, ahead time.Duration) (stop func()) {
 	go func() {
 		defer close(ended)
 		for i := 0; ctx.Err() == nil; i++ {
-			_, _ = s.link.Campaign(ctx, rank)
+			_, _ = s.conn.Campaign(ctx, rank)
 			if i%5 == 0 && !s.mute.Load() {
 				s.publish(obj{"by": "stranger"}, ahead)
 			}
@@ -303,7 +304,7 @@ func documentAt(t *testing.T, value any, at time.Time) []byte {
 	doc, err := json.Marshal(obj{
 		"a": value, "timestamp": text,
 		"meta": obj{
-			"version": snapshot.Version, "revision": at.UnixMilli(), "as_of": text, "stale": false, "publisher": "stranger",
+			"version": snapshot.TestVersion, "revision": at.UnixMilli(), "as_of": text, "stale": false, "publisher": "stranger",
 			"interval_ms": 5000, "fresh_ms": 15000,
 			"sections": obj{"a": obj{"as_of": text, "took_ms": 1, "every_ms": 5000, "error": nil, "overdue": false}},
 		},
@@ -343,16 +344,16 @@ func TestClocksDiffer(t *testing.T) {
 							t.Errorf("%s shows documents of %q, the leader's are kept out", p.name, got)
 						}
 					}
-					for _, link := range c.links(0) { // the leader's works
-						link.Cut()
+					for _, conn := range c.links(0) { // the leader's works
+						conn.Cut()
 					}
 					pass(outage)
 					for _, p := range c.processes {
 						c.wantPublished(p, p.name, 5*time.Second)
 					}
 					began := time.Now()
-					for _, link := range c.links(0) {
-						link.Mend()
+					for _, conn := range c.links(0) {
+						conn.Mend()
 					}
 					c.until(12*time.Second, "all show what the leader publishes", func() bool {
 						last := stranger.revision.Load()

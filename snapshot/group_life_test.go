@@ -12,24 +12,10 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/internal/lead"
+	"github.com/agentos/agentos/snapshot/link"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
-
-func TestNewGroupChecksItsLinks(t *testing.T) {
-	hub := snapshottest.NewHub("redis")
-	s, _ := section("a")
-	cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{snapshottest.NewTier("shelf"), hub.Link("p")}},
-		snapshot.WarmerOptions{}, s)
-	for want, links := range map[string][]snapshot.Link{
-		"no links":                            nil,
-		`"other" is not among the cache's`:    {snapshottest.NewHub("other").Link("p")},
-		`"shelf" is not among the cache's ti`: {hub.Link("p"), snapshottest.NewHub("shelf").Link("p")},
-	} {
-		if _, err := snapshot.NewGroup(cache, warmer, snapshot.GroupOptions{Links: links}); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("NewGroup() = %v, want %s", err, want)
-		}
-	}
-}
 
 func TestGroupNeedsTheWarmerToItself(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -155,8 +141,8 @@ func TestRunEndsWhateverHangs(t *testing.T) {
 				case "one that has just begun":
 					p = c.prepare("p4")
 				}
-				for _, link := range p.links {
-					link.Deafen()
+				for _, conn := range p.links {
+					conn.Block()
 				}
 				p.source.Hang()
 				switch which {
@@ -172,8 +158,8 @@ func TestRunEndsWhateverHangs(t *testing.T) {
 				}
 				c.until(5*time.Second, "there is one leader", c.united)
 				p.source.Mend()
-				for _, link := range p.links {
-					link.Mend()
+				for _, conn := range p.links {
+					conn.Mend()
 				}
 				pass(5 * time.Second)
 				c.wantShared()
@@ -269,13 +255,10 @@ func TestStandstill(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			hub := snapshottest.NewHub("redis")
 			hub.Cut()
-			link := hub.Link("p")
+			conn := hub.Link("p")
 			s, _ := section("a")
-			cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{link}}, snapshot.WarmerOptions{Interval: time.Hour}, s)
-			group, err := snapshot.NewGroup(cache, warmer, snapshot.GroupOptions{Links: []snapshot.Link{link}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{conn}}, snapshot.WarmerOptions{Interval: time.Hour}, s)
+			group := snapshot.NewGroup(cache, warmer, []link.Link{conn})
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error)
 			go func() { ended <- group.Run(ctx) }()
@@ -303,7 +286,7 @@ func TestGroupStats(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := three(t, "redis", "postgres")
 		leader := c.leader()
-		well := []snapshot.LinkStats{{Name: "redis", Up: true, Hears: true}, {Name: "postgres", Up: true, Hears: true}}
+		well := []lead.LinkStats{{Name: "redis", Up: true, Subscribed: true}, {Name: "postgres", Up: true, Subscribed: true}}
 		for _, p := range c.processes {
 			want := snapshot.GroupStats{Role: snapshot.Follower, Leader: leader.name, Links: well}
 			if p == leader {
@@ -314,18 +297,18 @@ func TestGroupStats(t *testing.T) {
 		p := c.others(leader)[0]
 		p.links[1].Cut()
 		pass(5 * time.Second)
-		wantStats(t, p, snapshot.GroupStats{Role: snapshot.Follower, Leader: leader.name, Links: []snapshot.LinkStats{
+		wantStats(t, p, snapshot.GroupStats{Role: snapshot.Follower, Leader: leader.name, Links: []lead.LinkStats{
 			well[0], {Name: "postgres", Error: "connection refused"},
 		}})
 		p.links[0].Cut()
 		pass(5 * time.Second)
-		wantStats(t, p, snapshot.GroupStats{Role: snapshot.Alone, Links: []snapshot.LinkStats{
+		wantStats(t, p, snapshot.GroupStats{Role: snapshot.Alone, Links: []lead.LinkStats{
 			{Name: "redis", Error: "connection refused"}, {Name: "postgres", Error: "connection refused"},
 		}})
 		p.links[0].Hang()
 		p.links[1].Mend()
 		pass(5 * time.Second)
-		wantStats(t, p, snapshot.GroupStats{Role: snapshot.Follower, Leader: leader.name, Links: []snapshot.LinkStats{
+		wantStats(t, p, snapshot.GroupStats{Role: snapshot.Follower, Leader: leader.name, Links: []lead.LinkStats{
 			{Name: "redis", Error: "no answer within 1s"}, well[1],
 		}})
 		p.links[0].Mend()
@@ -348,28 +331,28 @@ func wantStats(t *testing.T, p *process, want snapshot.GroupStats) {
 func TestTeller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := three(t, "redis", "postgres")
-		var links []snapshot.Link
+		var links []link.Link
 		var own []*snapshottest.Link
 		for _, hub := range c.hubs {
-			link := hub.Link("worker")
-			links, own = append(links, link), append(own, link)
+			conn := hub.Link("worker")
+			links, own = append(links, conn), append(own, conn)
 		}
 		log := &logBook{}
-		teller := snapshot.NewTeller(links, log.logger())
+		notifier := link.NewNotifier(links, log.logger())
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			teller.Run(ctx)
+			notifier.Run(ctx)
 		}()
 		leader := c.leader()
 		pass(time.Second)
-		c.wantSpread(leader, teller.Nudge)
-		for name, lose := range map[string]func(){"cut": own[0].Cut, "hang": own[0].Hang, "deaf": own[0].Deafen} {
+		c.wantSpread(leader, notifier.Nudge)
+		for name, lose := range map[string]func(){"cut": own[0].Cut, "hang": own[0].Hang, "deaf": own[0].Block} {
 			lose()
-			teller.Nudge("nothing") // finds out, which may take a second
+			notifier.Nudge("nothing") // finds out, which may take a second
 			pass(2 * time.Second)
-			c.wantSpread(leader, teller.Nudge)
+			c.wantSpread(leader, notifier.Nudge)
 			if t.Failed() {
 				t.Fatalf("while the first link is %s", name)
 			}
@@ -379,7 +362,7 @@ func TestTeller(t *testing.T) {
 		own[0].Cut()
 		own[1].Hang()
 		for range 20 {
-			teller.Nudge()
+			notifier.Nudge()
 			pass(200 * time.Millisecond)
 		}
 		if _, most := own[1].Calls(); most > 1 {
@@ -394,8 +377,8 @@ func TestTeller(t *testing.T) {
 		if n := len(log.all()); n != 2 {
 			t.Errorf("logged: %v; want when it fails and when it works again", log.all())
 		}
-		own[1].Deafen()
-		teller.Nudge()
+		own[1].Block()
+		notifier.Nudge()
 		cancel()
 		<-ended
 		own[1].Mend()
@@ -442,7 +425,7 @@ func TestCloseStoresTheLastDocument(t *testing.T) {
 		p := c.start("p1")
 		pass(6 * time.Second)
 		c.hubs[0].Slow(400 * time.Millisecond)
-		p.links[1].Deafen()
+		p.links[1].Block()
 		p.group.Nudge()
 		pass(100 * time.Millisecond)
 		last := p.cache.Current()
@@ -483,22 +466,22 @@ func clusterTrouble(t *testing.T, random *rand.Rand) {
 	for began := time.Now(); time.Since(began) < 30*time.Minute; pass(time.Duration(random.IntN(4000)) * time.Millisecond) {
 		running := c.others(nil)
 		p := running[random.IntN(len(running))]
-		link := p.links[random.IntN(len(p.links))]
+		conn := p.links[random.IntN(len(p.links))]
 		hub := c.hubs[random.IntN(len(c.hubs))]
 		switch random.IntN(20) {
 		case 0:
-			link.Cut()
+			conn.Cut()
 		case 1:
-			link.Hang()
+			conn.Hang()
 		case 2:
-			link.Lose()
+			conn.Lose()
 		case 3:
-			link.Deafen()
+			conn.Block()
 		case 4:
-			link.Delay(time.Duration(random.IntN(1200)) * time.Millisecond)
+			conn.Delay(time.Duration(random.IntN(1200)) * time.Millisecond)
 		case 5, 6, 7:
-			link.Mend()
-			link.Delay(0)
+			conn.Mend()
+			conn.Delay(0)
 		case 8:
 			[]func(){hub.Cut, hub.Hang, hub.Flush, func() { hub.Plant([]byte("garbage")) }}[random.IntN(4)]()
 		case 9:

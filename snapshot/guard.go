@@ -8,6 +8,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/agentos/agentos/snapshot/internal/bounded"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // TierStats counts what one tier did since the cache was made.
@@ -19,20 +22,32 @@ type TierStats struct {
 	Corrupt uint64 // loaded or announced documents that could not be used
 	Fenced  uint64 // documents not stored because a later holder of a link's lease had stored a newer one
 	Error   string // what is wrong with it now; empty = nothing known
-	Hangs   bool   // the last call was not answered in time: the next one is hardly waited for
+}
+
+// A tier is a place outside this process's memory where documents are kept: the file, or a link. It may fail, hang, or
+// return garbage, as link.Link says.
+type tier interface {
+	Name() string
+	Load(ctx context.Context) ([]byte, error)
+	Store(ctx context.Context, doc link.Document) error
+}
+
+// stored is what a tier keeps of a snapshot.
+func (s *Snapshot) stored() link.Document {
+	return link.Document{Revision: s.Revision, Version: s.version, JSON: s.JSON, Gzip: s.Gzip}
 }
 
 // A guard stands between the cache and a tier: deadlines, panics, pace, counting and logging are its business, so that
 // a tier can do no harm.
 type guard struct {
-	tier    Tier
+	tier    tier
 	timeout time.Duration
 	pace    time.Duration
-	link    bool            // the tier is a Link: only who collects for all stores there
-	fenced  func(by string) // called with the tier's name when Store returns ErrFenced
+	link    bool            // the tier is a link.Link: only who collects for all stores there
+	fenced  func(by string) // called with the tier's name when Store returns link.ErrFenced
 	log     *slog.Logger
 
-	loader  *caller
+	loader  *bounded.Caller
 	loads   atomic.Uint64
 	stores  atomic.Uint64
 	errors  atomic.Uint64
@@ -52,12 +67,12 @@ const (
 	toStore
 )
 
-func newGuard(tier Tier, timeout time.Duration, fenced func(by string), log *slog.Logger) *guard {
+func newGuard(tier tier, timeout time.Duration, fenced func(by string), log *slog.Logger) *guard {
 	g := &guard{
 		tier: tier, timeout: timeout, fenced: fenced, log: log.With("tier", tier.Name()),
-		loader: newCaller(), hurry: make(chan struct{}),
+		loader: bounded.NewCaller(), hurry: make(chan struct{}),
 	}
-	_, g.link = tier.(Link)
+	_, g.link = tier.(link.Link)
 	if paced, ok := tier.(interface{ Pace() time.Duration }); ok {
 		g.pace = paced.Pace()
 	}
@@ -74,19 +89,18 @@ func (g *guard) stats() TierStats {
 	return TierStats{
 		Name: g.tier.Name(), Loads: g.loads.Load(), Stores: g.stores.Load(),
 		Errors: g.errors.Load(), Corrupt: g.corrupt.Load(), Fenced: g.fences.Load(), Error: trouble,
-		Hangs: g.loader.hangs.Load(),
 	}
 }
 
 // load returns what the tier holds, as a snapshot; nil when there is nothing to be had.
 func (g *guard) load(ctx context.Context, parse func([]byte) (*Snapshot, error)) *Snapshot {
 	var doc []byte
-	err := g.loader.call(ctx, g.timeout, func(ctx context.Context) (err error) {
+	err := g.loader.Call(ctx, g.timeout, func(ctx context.Context) (err error) {
 		doc, err = g.tier.Load(ctx)
 		return err
 	})
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, link.ErrNotFound):
 		g.note(toLoad, nil)
 		return nil
 	case ctx.Err() != nil:
@@ -124,11 +138,11 @@ func (g *guard) put(s *Snapshot) {
 func (g *guard) drain() {
 	for snap := g.next(); snap != nil; snap = g.next() {
 		ctx, cancel := context.WithTimeout(context.Background(), g.timeout)
-		err := protect(func() error { return g.tier.Store(ctx, snap) })
-		g.loader.hangs.Store(ctx.Err() != nil) // what cannot store need not be waited for when it is to load
+		err := bounded.Protect(func() error { return g.tier.Store(ctx, snap.stored()) })
+		g.loader.NoteHang(ctx.Err() != nil) // what cannot store need not be waited for when it is to load
 		cancel()
 		switch {
-		case errors.Is(err, ErrFenced):
+		case errors.Is(err, link.ErrFenced):
 			err = nil // the tier is well
 			g.fences.Add(1)
 			g.fenced(g.tier.Name())
@@ -188,9 +202,9 @@ func (g *guard) close(ctx context.Context) error {
 	}
 }
 
-// brought notes that another process's document came through the tier, and whether it was good. One that was shows that the
+// recordRemote notes that another process's document came through the tier, and whether it was good. One that was shows that the
 // tier works, whatever happened to this process's own calls. A nil guard is that of no tier.
-func (g *guard) brought(err error) {
+func (g *guard) recordRemote(err error) {
 	if g == nil {
 		return
 	}

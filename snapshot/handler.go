@@ -5,32 +5,28 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 )
 
-// HandlerOptions configures a Handler.
-type HandlerOptions struct {
-	// Name is this cache's name in the Cache-Status header, a token. Zero = "agentos".
+// handlerOptions configures a handler.
+type handlerOptions struct {
+	// Name is this cache's name in the Cache-Status header, a token.
 	Name string
 }
 
-// HandlerStats counts what a Handler answered since it was made.
-type HandlerStats struct {
+// handlerStats counts what a handler answered since it was made.
+type handlerStats struct {
 	Requests    uint64 // all of them
 	NotModified uint64 // answered 304
 	Unavailable uint64 // answered 503
 	Bytes       uint64 // of bodies
 }
 
-// A Handler answers GET and HEAD with the document: 200 or 304 from what was made in advance at publishing, 503 when
-// there never was a document. When the document in memory is fresh it runs no query, takes no lock, encodes and
-// compresses nothing, and allocates nothing beyond what net/http needs.
-//
-// Cache-Status (RFC 9211), Age and Server-Timing tell how it was served. The compressed answer from memory, which is the
-// one that counts, does without Server-Timing and Vary: a Go map of more than eight headers is another, slower kind of map, and
-// costs the whole server 15 % more per request. It has seven, so that a handler around this one may add a header, and no more.
-// Every answer is private and checked before it is used again: no cache could give it to a client that does not take gzip.
-type Handler struct {
-	cache *Cache
+// A handler answers GET and HEAD with the document, see Panel.Handler. When the document in memory is fresh it takes no lock
+// and allocates nothing beyond what net/http needs.
+type handler struct {
+	cache *cache
 	name  string
 
 	contentType, cacheControl, vary, gzip, timing []string
@@ -43,12 +39,9 @@ type Handler struct {
 // maxReadyAge is the largest age in seconds whose header value is made in advance.
 const maxReadyAge = 300
 
-// NewHandler makes the handler of a cache's document.
-func NewHandler(cache *Cache, opts HandlerOptions) *Handler {
-	if opts.Name == "" {
-		opts.Name = "agentos"
-	}
-	h := &Handler{
+// newHandler makes the handler of a cache's document.
+func newHandler(cache *cache, opts handlerOptions) *handler {
+	h := &handler{
 		cache: cache, name: opts.Name,
 		contentType:  []string{"application/json"},
 		cacheControl: []string{"private, no-cache"},
@@ -66,15 +59,15 @@ func NewHandler(cache *Cache, opts HandlerOptions) *Handler {
 }
 
 // Stats returns the counts so far.
-func (h *Handler) Stats() HandlerStats {
-	return HandlerStats{
+func (h *handler) Stats() handlerStats {
+	return handlerStats{
 		Requests: h.requests.Load(), NotModified: h.notModified.Load(),
 		Unavailable: h.unavailable.Load(), Bytes: h.bytes.Load(),
 	}
 }
 
 // ServeHTTP implements http.Handler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		writeProblem(w, http.StatusMethodNotAllowed, "The document can only be read: use GET or HEAD.")
@@ -120,7 +113,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // describe sets the headers that tell how and how old the document is served. The keys are in canonical form and the
 // values shared: nobody may change them in place.
-func (h *Handler) describe(header http.Header, snap *Snapshot, served Served) {
+func (h *handler) describe(header http.Header, snap *Snapshot, served Served) {
 	header["Cache-Control"] = h.cacheControl
 	header["Age"] = h.age(seconds(served.Age))
 	ttl := seconds(h.cache.opts.FreshFor - time.Since(snap.At))
@@ -132,21 +125,21 @@ func (h *Handler) describe(header http.Header, snap *Snapshot, served Served) {
 }
 
 // varies adds what this handler's answer depends on to that of a handler around it.
-func (h *Handler) varies(already []string) []string {
+func (h *handler) varies(already []string) []string {
 	if len(already) == 0 {
 		return h.vary
 	}
 	return append(already, h.vary...)
 }
 
-func (h *Handler) timingOf(rung string, began time.Time) []string {
+func (h *handler) timingOf(rung string, began time.Time) []string {
 	if rung == RungMemory {
 		return h.timing
 	}
 	return []string{serverTiming(rung, time.Since(began))}
 }
 
-func (h *Handler) age(s int) []string {
+func (h *handler) age(s int) []string {
 	if s < len(h.ages) {
 		return h.ages[s]
 	}
@@ -178,7 +171,7 @@ func writeProblem(w http.ResponseWriter, status int, detail string) {
 	header.Set("Content-Type", "application/problem+json")
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	body := `{"type":"about:blank","title":` + string(encodeString(http.StatusText(status))) +
-		`,"status":` + strconv.Itoa(status) + `,"detail":` + string(encodeString(detail)) + "}\n"
+	body := `{"type":"about:blank","title":` + string(jsonpatch.Quote(http.StatusText(status))) +
+		`,"status":` + strconv.Itoa(status) + `,"detail":` + string(jsonpatch.Quote(detail)) + "}\n"
 	_, _ = w.Write([]byte(body))
 }

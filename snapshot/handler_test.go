@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
@@ -42,7 +43,7 @@ func bodyOf(t *testing.T, r *http.Response) string {
 
 func TestHandlerServesTheDocument(t *testing.T) {
 	cache := warmCache(t)
-	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
 	s := cache.Current()
 	common := map[string]string{
 		"Cache-Control": "private, no-cache", "Age": "0", "Content-Type": "application/json",
@@ -122,7 +123,7 @@ func wantHeader(t *testing.T, r *http.Response, want map[string]string) {
 
 func TestHandlerAnswersConditionalRequests(t *testing.T) {
 	cache := warmCache(t)
-	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
 	plain := cache.Current().ETag
 	zipped := ask(handler, "GET", http.Header{"Accept-Encoding": {"gzip"}}).Header.Get("Etag")
 	cases := []struct {
@@ -172,11 +173,11 @@ func TestAcceptEncoding(t *testing.T) {
 // Each rung shows in the headers, in the syntax of RFC 9211.
 func TestHandlerReportsTheRung(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		shelf := snapshottest.NewTier("shelf")
+		shelf := snapshottest.NewMemory("shelf")
 		s, source := section("a")
 		open := func() *snapshot.Handler {
 			cache, _ := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, s)
-			return snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+			return snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
 		}
 		source.Delay(120 * time.Millisecond)
 		handler := open()
@@ -197,7 +198,7 @@ func TestHandlerSaysWhatToDoWhenThereIsNothing(t *testing.T) {
 		s, source := section("a")
 		source.Fail(errors.New("secret host db-7 is down"))
 		cache, _ := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, s)
-		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
 		r := ask(handler, "GET", nil)
 		wantHeader(t, r, map[string]string{"Retry-After": "5", "Content-Type": "application/problem+json", "Cache-Control": "no-store"})
 		var problem struct {
@@ -227,25 +228,26 @@ func TestHotPathTakesNoLock(t *testing.T) {
 }
 
 func hotPathTakesNoLock(t *testing.T, grouped bool) {
-	shelf, hub := snapshottest.NewTier("shelf"), snapshottest.NewHub("hub")
-	link := hub.Link("p")
+	shelf, hub := snapshottest.NewMemory("shelf"), snapshottest.NewHub("hub")
+	conn := hub.Link("p")
 	s, source := section("a")
-	cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf, link}},
+	cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf, conn}},
 		snapshot.WarmerOptions{Interval: time.Hour}, s)
+	var group *snapshot.Group
 	if grouped {
-		runGroup(t, cache, warmer, link)
+		group = runGroup(t, cache, warmer, conn)
 	} else if err := warmer.Refresh(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, stores := shelf.Calls(); stores == 0; _, stores = shelf.Calls() {
 		runtime.Gosched()
 	}
-	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
 	tag := cache.Current().ETag
 	collected := source.Calls()
 	loads, stores := shelf.Calls()
 
-	unlock := snapshot.LockAll(cache, warmer)
+	unlock := snapshot.LockAll(cache, warmer, group)
 	var viewers sync.WaitGroup
 	for range 64 {
 		viewers.Go(func() {
@@ -269,12 +271,9 @@ func hotPathTakesNoLock(t *testing.T, grouped bool) {
 }
 
 // runGroup runs a group to the test's end, and returns when it has published.
-func runGroup(tb testing.TB, cache *snapshot.Cache, warmer *snapshot.Warmer, links ...snapshot.Link) {
+func runGroup(tb testing.TB, cache *snapshot.Cache, warmer *snapshot.Warmer, links ...link.Link) *snapshot.Group {
 	tb.Helper()
-	group, err := snapshot.NewGroup(cache, warmer, snapshot.GroupOptions{Links: links})
-	if err != nil {
-		tb.Fatal(err)
-	}
+	group := snapshot.NewGroup(cache, warmer, links)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- group.Run(ctx) }()
@@ -287,14 +286,15 @@ func runGroup(tb testing.TB, cache *snapshot.Cache, warmer *snapshot.Warmer, lin
 	before := cache.Current()
 	for s := range cache.Watch(ctx) {
 		if s != before && snapshot.Pulse(cache) {
-			return
+			break
 		}
 	}
+	return group
 }
 
 // Nobody waits for a lock under 64 busy viewers, as the runtime's own profile of lock contention tells.
 func TestHotPathHasNoContention(t *testing.T) {
-	handler := snapshot.NewHandler(warmCache(t), snapshot.HandlerOptions{})
+	handler := snapshot.NewHandler(warmCache(t), snapshot.HandlerOptions{Name: "agentos"})
 	old := runtime.SetMutexProfileFraction(1)
 	defer runtime.SetMutexProfileFraction(old)
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
@@ -340,7 +340,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		if grouped {
 			cache = groupedCache(t)
 		}
-		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{})
+		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
 		for name, header := range map[string]http.Header{
 			"gzip":         {"Accept-Encoding": {"gzip, deflate, br, zstd"}},
 			"identity":     {},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -15,7 +17,12 @@ import (
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		_ = os.RemoveAll(folder)
+		os.Exit(status)
+	}))
+}
 
 // start is when the tests in bubbles begin.
 var start = time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
@@ -41,7 +48,7 @@ type obj = map[string]any
 // section makes a section of a source that works.
 func section(name string) (snapshot.Section, *snapshottest.Source) {
 	source := snapshottest.NewSource(obj{"name": name})
-	return snapshot.Section{Name: name, Source: source}, source
+	return snapshot.Section{Name: name, Collect: source.Collect}, source
 }
 
 // newWarmer makes a warmer and its cache, and closes the cache at the test's end.
@@ -145,4 +152,32 @@ func (b *logBook) all() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.lines...)
+}
+
+// decodeExact decodes with numbers as they are written.
+func decodeExact(t *testing.T, text string) any {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return value
+}
+
+// bare is a value without the null members of its objects, but for those within arrays.
+func bare(value any) any {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return value
+	}
+	for key, member := range object {
+		if member == nil {
+			delete(object, key)
+		} else {
+			object[key] = bare(member)
+		}
+	}
+	return object
 }

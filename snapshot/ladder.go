@@ -24,11 +24,11 @@ type Served struct {
 	Stale bool          // the viewer must be told that this is not the present
 }
 
-// climbPause is how long the outcome of a climb stands: a failed one is not repeated sooner, so that while everything
+// fallbackPause is how long the outcome of a fallback stands: a failed one is not repeated sooner, so that while everything
 // is down viewers get their answer at once and the sources are left alone.
-const climbPause = time.Second
+const fallbackPause = time.Second
 
-// Get returns the best document there is. It climbs down the ladder only as far as it must:
+// Get returns the best document there is. It descends the ladder only as far as it must:
 //
 //  1. memory, fresh: an atomic load
 //  2. a tier's document, fresh and valid
@@ -37,19 +37,19 @@ const climbPause = time.Second
 //  5. an error that wraps ErrUnavailable
 //
 // Whoever finds something stale in memory gets it at once (rung 4) while the rungs 2 and 3 are tried in the background.
-// Only a process that has nothing at all makes its viewers wait, and all of them for the same attempt; and one of a Group
+// Only a process that has nothing at all makes its viewers wait, and all of them for the same attempt; and one of a group
 // that has just stood still, for at most half a second, while it takes over what the others have published since.
-func (c *Cache) Get(ctx context.Context) (*Snapshot, Served, error) {
+func (c *cache) Get(ctx context.Context) (*Snapshot, Served, error) {
 	now := time.Now()
-	if c.stoodStill(now) {
-		c.settle(ctx)
+	if c.wasSuspended(now) {
+		c.awaitResync(ctx)
 		now = time.Now()
 	}
 	snap := c.Current()
 	if snap != nil && c.fresh(snap, now) {
 		return c.serve(snap, RungMemory, now)
 	}
-	attempt := c.climb(now)
+	attempt := c.fallBack(now)
 	if snap != nil {
 		return c.serve(snap, RungLastGood, now)
 	}
@@ -65,16 +65,16 @@ func (c *Cache) Get(ctx context.Context) (*Snapshot, Served, error) {
 	return c.serve(attempt.snap, attempt.rung, time.Now())
 }
 
-func (c *Cache) fresh(s *Snapshot, now time.Time) bool { return now.Sub(s.At) <= c.opts.FreshFor }
+func (c *cache) fresh(s *Snapshot, now time.Time) bool { return now.Sub(s.At) <= c.opts.FreshFor }
 
-func (c *Cache) serve(s *Snapshot, rung string, now time.Time) (*Snapshot, Served, error) {
+func (c *cache) serve(s *Snapshot, rung string, now time.Time) (*Snapshot, Served, error) {
 	c.counts.of(rung).Add(1)
 	stale := s.Stale || !c.fresh(s, now)
 	return s, Served{Rung: rung, Age: max(0, now.Sub(s.AsOf)), Stale: stale}, nil
 }
 
-// A climb is one attempt at the rungs below memory. Its outcome is written before done is closed.
-type climb struct {
+// A fallback is one attempt at the rungs below memory. Its outcome is written before done is closed.
+type fallback struct {
 	done  chan struct{}
 	ended time.Time
 	snap  *Snapshot
@@ -82,8 +82,8 @@ type climb struct {
 	err   error
 }
 
-// over tells whether a new climb may begin: the last one has ended, this long ago.
-func (a *climb) over(now time.Time, pause time.Duration) bool {
+// over tells whether a new fallback may begin: the last one has ended, this long ago.
+func (a *fallback) over(now time.Time, pause time.Duration) bool {
 	select {
 	case <-a.done:
 		return now.Sub(a.ended) >= pause
@@ -92,30 +92,30 @@ func (a *climb) over(now time.Time, pause time.Duration) bool {
 	}
 }
 
-// climb joins the climb under way, or the last one if it has just ended, or begins one. It takes no lock. The goroutine
+// fallBack joins the fallback under way, or the last one if it has just ended, or begins one. It takes no lock. The goroutine
 // ends by the deadlines of tiers and rebuild.
-func (c *Cache) climb(now time.Time) *climb {
+func (c *cache) fallBack(now time.Time) *fallback {
 	for {
-		last := c.ascent.Load()
-		if last != nil && !last.over(now, climbPause) {
+		last := c.falling.Load()
+		if last != nil && !last.over(now, fallbackPause) {
 			return last
 		}
-		next := &climb{done: make(chan struct{})}
-		if c.ascent.CompareAndSwap(last, next) {
+		next := &fallback{done: make(chan struct{})}
+		if c.falling.CompareAndSwap(last, next) {
 			go c.run(next)
 			return next
 		}
 	}
 }
 
-func (c *Cache) run(a *climb) {
+func (c *cache) run(a *fallback) {
 	defer close(a.done)
-	a.snap, a.rung, a.err = c.climbDown(context.Background())
+	a.snap, a.rung, a.err = c.descend(context.Background())
 	a.ended = time.Now()
 }
 
-// climbDown is the ladder below a fresh document in memory.
-func (c *Cache) climbDown(ctx context.Context) (*Snapshot, string, error) {
+// descend is the ladder below a fresh document in memory.
+func (c *cache) descend(ctx context.Context) (*Snapshot, string, error) {
 	stored, tier := c.newestStored(ctx)
 	if stored != nil && c.fresh(stored, time.Now()) {
 		c.adopt(stored, tier)
@@ -134,14 +134,14 @@ func (c *Cache) climbDown(ctx context.Context) (*Snapshot, string, error) {
 	return nil, "", fmt.Errorf("%w: nothing is stored and collecting failed: %w", ErrUnavailable, err)
 }
 
-func (c *Cache) rebuild(ctx context.Context) error {
+func (c *cache) rebuild(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.opts.RebuildTimeout, errors.New("the sources took too long"))
 	defer cancel()
-	return c.binding.Load().rebuild(ctx)
+	return c.collect(ctx)
 }
 
 // newestStored asks all tiers at once and returns the newest valid document and its tier's name, or nil.
-func (c *Cache) newestStored(ctx context.Context) (newest *Snapshot, tier string) {
+func (c *cache) newestStored(ctx context.Context) (newest *Snapshot, tier string) {
 	found := make([]*Snapshot, len(c.tiers))
 	var asked sync.WaitGroup
 	for i, tier := range c.tiers {

@@ -16,7 +16,7 @@ import (
 func documentNow(t *testing.T, value any) []byte {
 	t.Helper()
 	cache := snapshot.NewCache(snapshot.CacheOptions{})
-	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{Name: "a", Source: snapshottest.NewSource(value)}}, snapshot.WarmerOptions{})
+	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{Name: "a", Collect: snapshottest.NewSource(value).Collect}}, snapshot.WarmerOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,15 +42,15 @@ func TestLadder(t *testing.T) {
 		"source stalls": (*snapshottest.Source).Stall,
 		"source hangs":  (*snapshottest.Source).Hang,
 	}
-	tiers := map[string]func(t *testing.T, tier *snapshottest.Tier, stale, fresh []byte){
-		"tier empty":   func(*testing.T, *snapshottest.Tier, []byte, []byte) {},
-		"tier fresh":   func(_ *testing.T, s *snapshottest.Tier, _, fresh []byte) { s.Put(fresh) },
-		"tier stale":   func(_ *testing.T, s *snapshottest.Tier, stale, _ []byte) { s.Put(stale) },
-		"tier corrupt": func(_ *testing.T, s *snapshottest.Tier, _, fresh []byte) { s.Put(fresh[:len(fresh)/2]) },
-		"tier fails":   func(_ *testing.T, s *snapshottest.Tier, _, fresh []byte) { s.Put(fresh); s.Fail(errors.New("down")) },
-		"tier panics":  func(_ *testing.T, s *snapshottest.Tier, _, fresh []byte) { s.Put(fresh); s.Panic("boom") },
-		"tier stalls":  func(_ *testing.T, s *snapshottest.Tier, _, fresh []byte) { s.Put(fresh); s.Stall() },
-		"tier hangs":   func(_ *testing.T, s *snapshottest.Tier, _, fresh []byte) { s.Put(fresh); s.Hang() },
+	tiers := map[string]func(t *testing.T, tier *snapshottest.Memory, stale, fresh []byte){
+		"tier empty":   func(*testing.T, *snapshottest.Memory, []byte, []byte) {},
+		"tier fresh":   func(_ *testing.T, s *snapshottest.Memory, _, fresh []byte) { s.Put(fresh) },
+		"tier stale":   func(_ *testing.T, s *snapshottest.Memory, stale, _ []byte) { s.Put(stale) },
+		"tier corrupt": func(_ *testing.T, s *snapshottest.Memory, _, fresh []byte) { s.Put(fresh[:len(fresh)/2]) },
+		"tier fails":   func(_ *testing.T, s *snapshottest.Memory, _, fresh []byte) { s.Put(fresh); s.Fail(errors.New("down")) },
+		"tier panics":  func(_ *testing.T, s *snapshottest.Memory, _, fresh []byte) { s.Put(fresh); s.Panic("boom") },
+		"tier stalls":  func(_ *testing.T, s *snapshottest.Memory, _, fresh []byte) { s.Put(fresh); s.Stall() },
+		"tier hangs":   func(_ *testing.T, s *snapshottest.Memory, _, fresh []byte) { s.Put(fresh); s.Hang() },
 	}
 	for _, inMemory := range []string{"memory empty", "memory fresh", "memory stale"} {
 		for tierState, breakTier := range tiers {
@@ -73,10 +73,10 @@ func TestLadder(t *testing.T) {
 							first, second = last, last
 						}
 
-						shelf := snapshottest.NewTier("shelf")
+						shelf := snapshottest.NewMemory("shelf")
 						source := snapshottest.NewSource(obj{"from": "source"})
 						cache, _ := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{},
-							snapshot.Section{Name: "a", Source: source})
+							snapshot.Section{Name: "a", Collect: source.Collect})
 						stale := documentNow(t, obj{"from": "tier"})
 						if inMemory == "memory stale" {
 							mustOffer(t, cache, documentNow(t, obj{"from": "memory"}))
@@ -155,7 +155,7 @@ func TestViewersShareOneRebuild(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, source := section("a")
 		source.Delay(300 * time.Millisecond)
-		shelf := snapshottest.NewTier("shelf")
+		shelf := snapshottest.NewMemory("shelf")
 		cache, _ := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, s)
 		rungs := make(chan string)
 		for range 100 {
@@ -214,19 +214,19 @@ func TestViewerWhoLeaves(t *testing.T) {
 // Every fault of a tier: broken, checked, mended, checked. Viewers never notice.
 func TestTierFaultsAndRecovery(t *testing.T) {
 	faults := map[string]struct {
-		fault func(*snapshottest.Tier)
+		fault func(*snapshottest.Memory)
 		want  string // in TierStats.Error
 	}{
-		"fails":  {func(s *snapshottest.Tier) { s.Fail(errors.New("disk full")) }, "disk full"},
-		"panics": {func(s *snapshottest.Tier) { s.Panic("boom") }, "panic: boom"},
-		"stalls": {(*snapshottest.Tier).Stall, "deadline"},
-		"hangs":  {(*snapshottest.Tier).Hang, ""}, // not known before it returns
+		"fails":  {func(s *snapshottest.Memory) { s.Fail(errors.New("disk full")) }, "disk full"},
+		"panics": {func(s *snapshottest.Memory) { s.Panic("boom") }, "panic: boom"},
+		"stalls": {(*snapshottest.Memory).Stall, "deadline"},
+		"hangs":  {(*snapshottest.Memory).Hang, ""}, // not known before it returns
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var book logBook
-				shelf := snapshottest.NewTier("shelf")
+				shelf := snapshottest.NewMemory("shelf")
 				s, _ := section("a")
 				cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}, Log: book.logger()}, snapshot.WarmerOptions{}, s)
 				run(t, warmer)
@@ -259,7 +259,7 @@ func TestTierFaultsAndRecovery(t *testing.T) {
 func TestCorruptTierIsOverwritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var book logBook
-		shelf := snapshottest.NewTier("shelf")
+		shelf := snapshottest.NewMemory("shelf")
 		shelf.Put([]byte(`{"half":`))
 		s, _ := section("a")
 		cache, _ := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}, Log: book.logger()}, snapshot.WarmerOptions{}, s)
@@ -284,14 +284,15 @@ func TestCorruptTierIsOverwritten(t *testing.T) {
 // Of several tiers the newest valid document counts, wherever it is.
 func TestRestoreTakesTheNewestValidDocument(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		one, two, three := snapshottest.NewTier("one"), snapshottest.NewTier("two"), snapshottest.NewTier("three")
+		one, two, three := snapshottest.NewMemory("one"), snapshottest.NewMemory("two"), snapshottest.NewMemory("three")
 		one.Put(documentNow(t, obj{"from": "one"}))
 		pass(time.Second)
 		two.Put(documentNow(t, obj{"from": "two"}))
 		pass(time.Second)
 		newest := documentNow(t, obj{"from": "three"})
 		three.Put(newest[:len(newest)-1])
-		cache := snapshot.NewCache(snapshot.CacheOptions{Tiers: []snapshot.Tier{one, two, three}, Paths: []string{"a"}})
+		cache := snapshot.NewCache(snapshot.CacheOptions{Tiers: []snapshot.Tier{one, two, three}})
+		snapshot.SetPaths(cache, "a")
 		if err := cache.Restore(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +312,7 @@ func TestRestoreTakesTheNewestValidDocument(t *testing.T) {
 // Documents come faster than a tier can take them: it gets the newest, and Close waits for it.
 func TestSlowTierGetsTheLatest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		shelf := snapshottest.NewTier("shelf")
+		shelf := snapshottest.NewMemory("shelf")
 		s, source := section("a")
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, s)
 		stop := run(t, warmer)
@@ -335,7 +336,7 @@ func TestSlowTierGetsTheLatest(t *testing.T) {
 
 func TestCloseDoesNotWaitForever(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		shelf := snapshottest.NewTier("shelf")
+		shelf := snapshottest.NewMemory("shelf")
 		defer shelf.Mend()
 		s, _ := section("a")
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, s)
@@ -355,7 +356,7 @@ func TestCloseDoesNotWaitForever(t *testing.T) {
 // The cache keeps to a tier's pace, always with the newest document, and Close does not wait for the pace.
 func TestPacedTierIsSpared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		shelf := paced{snapshottest.NewTier("shelf")}
+		shelf := paced{snapshottest.NewMemory("shelf")}
 		s, source := section("a")
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, s)
 		stop := run(t, warmer)
@@ -376,7 +377,7 @@ func TestPacedTierIsSpared(t *testing.T) {
 	})
 }
 
-type paced struct{ *snapshottest.Tier }
+type paced struct{ *snapshottest.Memory }
 
 func (paced) Pace() time.Duration { return 10 * time.Second }
 
@@ -440,7 +441,7 @@ func TestWatchIsALevelTrigger(t *testing.T) {
 // A tier that hangs is called once, not once per viewer or second, until it returns.
 func TestHangingTierIsCalledOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		shelf := snapshottest.NewTier("shelf")
+		shelf := snapshottest.NewMemory("shelf")
 		shelf.Hang()
 		s, source := section("a")
 		source.Fail(errors.New("down"))

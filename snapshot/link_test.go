@@ -3,7 +3,7 @@ package snapshot_test
 import (
 	"testing"
 
-	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
@@ -11,7 +11,7 @@ func TestHubLinkConforms(t *testing.T) {
 	snapshottest.TestLink(t, func(*testing.T) snapshottest.LinkServer {
 		hub := snapshottest.NewHub("hub")
 		return snapshottest.LinkServer{
-			Open: func(holder string) snapshot.Link { return hub.Link(holder) },
+			Open: func(holder string) link.Link { return hub.Link(holder) },
 			Cut:  hub.Cut, Hang: hub.Hang, Mend: hub.Mend, Slow: hub.Slow, Plant: hub.Plant,
 		}
 	})

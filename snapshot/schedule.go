@@ -7,14 +7,14 @@ import (
 )
 
 // step does what is due now and returns when to look again.
-func (w *Warmer) step(ctx context.Context, now time.Time) time.Time {
+func (w *warmer) step(ctx context.Context, now time.Time) time.Time {
 	if _, ok := w.cache.mayPublish(); !ok {
 		return now.Add(publishGap) // this process does not collect at present
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.startDue(ctx, now)
-	w.ripen(now)
+	w.flushExpired(now)
 	if w.dirty && !now.Before(w.attempted.Add(w.gap)) {
 		_ = w.publish(now) // recorded, logged and counted there
 	}
@@ -22,7 +22,7 @@ func (w *Warmer) step(ctx context.Context, now time.Time) time.Time {
 }
 
 // startDue starts the sections whose time has come.
-func (w *Warmer) startDue(ctx context.Context, now time.Time) {
+func (w *warmer) startDue(ctx context.Context, now time.Time) {
 	var due []*section
 	for _, s := range w.sections {
 		if at, ok := w.startAt(s); ok && !at.After(now) {
@@ -33,13 +33,13 @@ func (w *Warmer) startDue(ctx context.Context, now time.Time) {
 }
 
 // startAt tells when a section is to be started; false = not before something else happens.
-func (w *Warmer) startAt(s *section) (time.Time, bool) {
+func (w *warmer) startAt(s *section) (time.Time, bool) {
 	switch {
 	case s.call != nil:
 		return time.Time{}, false
 	case w.throttled(s):
 		return w.nextProbeAt(), s == w.nextProbe()
-	case s.owed:
+	case s.catchUp:
 		return s.due, true
 	case s.touched:
 		return later(earlier(w.nudgeAt(), s.due), s.turn()), true
@@ -48,30 +48,30 @@ func (w *Warmer) startAt(s *section) (time.Time, bool) {
 }
 
 // nudgeAt is when the sections touched by nudges may be started.
-func (w *Warmer) nudgeAt() time.Time { return later(w.touched.Add(nudgeSettle), w.nudged.Add(w.gap)) }
+func (w *warmer) nudgeAt() time.Time { return later(w.touched.Add(nudgeDebounce), w.nudged.Add(w.gap)) }
 
-// ripen makes ready for publishing what batches have yielded whose patience is over, and says at least once an interval
+// flushExpired makes ready for publishing what batches have yielded whose patience is over, and says at least once an interval
 // that this process lives.
-func (w *Warmer) ripen(now time.Time) {
+func (w *warmer) flushExpired(now time.Time) {
 	w.batches = slices.DeleteFunc(w.batches, func(b *batch) bool { return b.waiting == 0 })
 	for _, b := range w.batches {
 		if b.fresh && !now.Before(b.deadline) {
 			w.dirty = true
 		}
 	}
-	if w.publishes > 0 && !now.Before(w.heartbeat()) {
+	if w.publishes > 0 && !now.Before(w.republishAt()) {
 		w.dirty = true
 	}
 }
 
-// heartbeat is when a document is published again although no section has yielded anything.
-func (w *Warmer) heartbeat() time.Time { return w.attempted.Add(w.opts.Interval + w.opts.Patience) }
+// republishAt is when a document is published again although no section has yielded anything.
+func (w *warmer) republishAt() time.Time { return w.attempted.Add(w.opts.Interval + w.opts.Patience) }
 
 // nextStep is the earliest time at which something will be due.
-func (w *Warmer) nextStep(now time.Time) time.Time {
+func (w *warmer) nextStep(now time.Time) time.Time {
 	next := now.Add(w.opts.Interval)
 	if w.publishes > 0 {
-		next = earlier(next, w.heartbeat())
+		next = earlier(next, w.republishAt())
 	}
 	if w.dirty {
 		next = earlier(next, w.attempted.Add(w.gap))
@@ -89,14 +89,14 @@ func (w *Warmer) nextStep(now time.Time) time.Time {
 	return next
 }
 
-// unpublished tells whether some section has settled since the last publish. w.mu is held.
-func (w *Warmer) unpublished() bool {
+// unpublished tells whether some section has completed since the last publish. w.mu is held.
+func (w *warmer) unpublished() bool {
 	return w.dirty || slices.ContainsFunc(w.batches, func(b *batch) bool { return b.fresh })
 }
 
 // rebudget finds each metered section's fair share of the budget, as if all were nudged all the time, and from it the
 // least time between two of its starts. Sections that time out count as one: they are tried in turn. w.mu is held.
-func (w *Warmer) rebudget() {
+func (w *warmer) rebudget() {
 	if w.opts.Budget < 0 {
 		return
 	}
@@ -127,7 +127,7 @@ func (w *Warmer) rebudget() {
 
 // mark notes whether a section's last attempt timed out. The first time-out is followed by a probe at the next tick.
 // Once one of those that time out answers, whatever they all wait for seems to be back: all are due. w.mu is held.
-func (w *Warmer) mark(s *section, hung bool, now time.Time) {
+func (w *warmer) mark(s *section, hung bool, now time.Time) {
 	switch {
 	case hung && !slices.ContainsFunc(w.sections, w.throttled):
 		w.probed, w.probeAt = s.started, later(now, s.started.Add(w.opts.Interval))
@@ -142,11 +142,11 @@ func (w *Warmer) mark(s *section, hung bool, now time.Time) {
 }
 
 // throttled tells whether a section is tried only in its turn, because it times out.
-func (w *Warmer) throttled(s *section) bool { return s.hanging && !s.Unmetered && w.opts.Budget >= 0 }
+func (w *warmer) throttled(s *section) bool { return s.hanging && !s.Unmetered && w.opts.Budget >= 0 }
 
 // nextProbeAt is when the next of the sections that time out may be tried: as the budget allows, or one interval after
 // the last try when a nudge says that something happens again.
-func (w *Warmer) nextProbeAt() time.Time {
+func (w *warmer) nextProbeAt() time.Time {
 	for _, s := range w.sections {
 		if w.throttled(s) && s.touched {
 			return earlier(w.probeAt, later(w.nudgeAt(), w.probed.Add(w.opts.Interval)))
@@ -156,7 +156,7 @@ func (w *Warmer) nextProbeAt() time.Time {
 }
 
 // nextProbe is the idle one of the throttled sections that was not tried for the longest time.
-func (w *Warmer) nextProbe() *section {
+func (w *warmer) nextProbe() *section {
 	var next *section
 	for _, s := range w.sections {
 		if w.throttled(s) && s.call == nil && (next == nil || s.started.Before(next.started)) {
@@ -172,33 +172,33 @@ func (s *section) turn() time.Time {
 }
 
 // affordable tells whether the budget lets a section start now, due or not.
-func (w *Warmer) affordable(s *section, now time.Time) bool {
+func (w *warmer) affordable(s *section, now time.Time) bool {
 	if w.throttled(s) {
 		return s == w.nextProbe() && !w.nextProbeAt().After(now)
 	}
-	return s.owed && !s.due.After(now) || !s.turn().After(now)
+	return s.catchUp && !s.due.After(now) || !s.turn().After(now)
 }
 
-// owePause is the least time between two tries of failed sections ahead of their turns.
-const owePause = 20 * time.Second
+// catchUpPause is the least time between two tries of failed sections ahead of their turns.
+const catchUpPause = 20 * time.Second
 
-// owe makes all sections due that have failed, now that one which had failed works again: what they waited for seems to be
+// scheduleCatchUp makes all sections due that have failed, now that one which had failed works again: what they waited for seems to be
 // back, and a costly one would show its failure for long. Each is tried ahead of its turn, and then waits for the one after.
 // w.mu is held.
-func (w *Warmer) owe(now time.Time) {
+func (w *warmer) scheduleCatchUp(now time.Time) {
 	at := now
-	if w.owedAt.Before(w.backAt) { // what comes back together is one occasion
-		at = later(now, w.owedAt.Add(owePause))
+	if w.catchUpAt.Before(w.backAt) { // what comes back together is one occasion
+		at = later(now, w.catchUpAt.Add(catchUpPause))
 	}
 	for _, s := range w.sections {
-		if s.err != "" && s.ahead == 0 && !s.owed && !w.throttled(s) && at.Before(s.turn()) {
-			s.owed, s.due, w.owedAt = true, at, at
+		if s.err != "" && s.ahead == 0 && !s.catchUp && !w.throttled(s) && at.Before(s.turn()) {
+			s.catchUp, s.due, w.catchUpAt = true, at, at
 		}
 	}
 }
 
 // describe is what meta.sections says of a section. w.mu is held.
-func (w *Warmer) describe(s *section, now time.Time) SectionMeta {
+func (w *warmer) describe(s *section, now time.Time) SectionMeta {
 	pace := max(s.Every, s.gap+s.ahead)
 	since := s.asOf
 	if since.IsZero() {

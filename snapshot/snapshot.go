@@ -1,40 +1,28 @@
 package snapshot
 
 import (
-	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/snapshot/internal/sse"
 )
 
-const (
-	// Version is the meta.version of the documents this package writes and accepts.
-	Version = 4
-
-	// MaxDocumentBytes is the size no document may exceed: a larger one is not published, a stored one is corrupt.
-	MaxDocumentBytes = 128 << 10
-
-	// DefaultSectionBytes is the size of one section's value beyond which its collection has failed.
-	DefaultSectionBytes = 48 << 10
-)
+// DefaultSectionBytes is the size of one section's value beyond which its collection has failed, unless the section says
+// otherwise.
+const DefaultSectionBytes = 48 << 10
 
 var (
-	// ErrNotFound is what a Tier's Load returns when it holds no document.
-	ErrNotFound = errors.New("no document is stored")
-
-	// ErrCorrupt is wrapped by every error that says a stored document cannot be used.
-	ErrCorrupt = errors.New("stored document is corrupt")
-
-	// ErrForeign is wrapped by every error that says that another fleet uses what this one was given.
-	ErrForeign = errors.New("it is used by another fleet: give each fleet a place of its own")
-
-	// ErrUnavailable is wrapped by Cache.Get's error when no rung of the ladder had a document.
+	// ErrUnavailable is wrapped by Panel.Get's error when no rung of the ladder had a document.
 	ErrUnavailable = errors.New("no document is available")
 
-	// ErrTooLarge is wrapped by the error that refuses a document over MaxDocumentBytes.
-	ErrTooLarge = errors.New("document is over the size limit")
+	// errCorrupt is wrapped by every error that says a stored document cannot be used.
+	errCorrupt = errors.New("stored document is corrupt")
+
+	// errTooLarge is wrapped by the error that refuses a document over Options.MaxBytes.
+	errTooLarge = errors.New("document is over the size limit")
 )
 
 // A Snapshot is one published document with everything needed to serve it. It is immutable: share it freely and
@@ -46,7 +34,7 @@ type Snapshot struct {
 	Stale    bool      // some section was overdue at At
 	Fleet    string    // which it is about; empty = it does not say
 
-	Publisher string // WarmerOptions.Name of the process that collected it; empty = it has none
+	Publisher string // Options.Process of the one that collected it; empty = it has none
 
 	// JSON is the document: one line of UTF-8 in which <, >, &, U+2028 and U+2029 are escaped, so that it may stand
 	// in an SSE data line and in an HTML script element as it is.
@@ -56,8 +44,9 @@ type Snapshot struct {
 
 	Sections map[string]SectionMeta // meta.sections, by section name
 
+	version        int     // of its meta
 	plain, gzipped variant // ready-made answers of the handler
-	frame          func() *frame
+	event          func() *sse.Event
 }
 
 // SectionMeta is what meta.sections says about one section.
@@ -69,8 +58,8 @@ type SectionMeta struct {
 	Overdue bool          // AsOf is older than the pace, the deadline and one interval together
 }
 
-// sectionMetaJSON is SectionMeta as the document has it: null for "never" and "no error".
-type sectionMetaJSON struct {
+// sectionMeta is SectionMeta as the document has it: null for "never" and "no error".
+type sectionMeta struct {
 	AsOf    *string `json:"as_of"`
 	TookMS  float64 `json:"took_ms"`
 	EveryMS int64   `json:"every_ms"`
@@ -78,9 +67,8 @@ type sectionMetaJSON struct {
 	Overdue bool    `json:"overdue"`
 }
 
-// MarshalJSON writes the form that stands in the document.
-func (m SectionMeta) MarshalJSON() ([]byte, error) {
-	out := sectionMetaJSON{
+func (m SectionMeta) written() sectionMeta {
+	out := sectionMeta{
 		TookMS:  float64(m.Took.Microseconds()) / 1000,
 		EveryMS: m.Every.Milliseconds(),
 		Overdue: m.Overdue,
@@ -92,25 +80,20 @@ func (m SectionMeta) MarshalJSON() ([]byte, error) {
 	if m.Error != "" {
 		out.Error = &m.Error
 	}
-	return json.Marshal(out)
+	return out
 }
 
-// UnmarshalJSON reads the form that stands in the document.
-func (m *SectionMeta) UnmarshalJSON(data []byte) error {
-	var in sectionMetaJSON
-	if err := json.Unmarshal(data, &in); err != nil {
-		return err
-	}
-	*m = SectionMeta{Took: milliseconds(in.TookMS), Every: milliseconds(float64(in.EveryMS)), Overdue: in.Overdue}
+func (in sectionMeta) read() (SectionMeta, error) {
+	m := SectionMeta{Took: milliseconds(in.TookMS), Every: milliseconds(float64(in.EveryMS)), Overdue: in.Overdue}
 	if in.Error != nil {
 		m.Error = *in.Error
 	}
 	if in.AsOf == nil {
-		return nil
+		return m, nil
 	}
-	at, err := time.Parse(time.RFC3339, *in.AsOf)
-	m.AsOf = at
-	return err
+	var err error
+	m.AsOf, err = time.Parse(time.RFC3339, *in.AsOf)
+	return m, err
 }
 
 // milliseconds converts without overflow: stored documents may hold any number.
@@ -140,7 +123,7 @@ func newVariant(body []byte, tag string) variant {
 }
 
 // newSnapshot makes the servable forms of a document that is known to be good.
-func newSnapshot(doc []byte, m meta, at time.Time, z *compressor) *Snapshot {
+func newSnapshot(doc []byte, m meta, sections map[string]SectionMeta, at time.Time, z *sse.Compressor) *Snapshot {
 	hash := contentHash(doc)
 	s := &Snapshot{
 		Revision: m.Revision,
@@ -150,14 +133,15 @@ func newSnapshot(doc []byte, m meta, at time.Time, z *compressor) *Snapshot {
 
 		Publisher: m.Publisher,
 		Fleet:     m.Fleet,
+		version:   m.Version,
 
 		JSON:     doc,
-		Gzip:     z.gzip(doc),
+		Gzip:     z.Gzip(doc),
 		ETag:     `"` + hash + `"`,
-		Sections: m.Sections,
+		Sections: sections,
 	}
 	s.plain = newVariant(s.JSON, s.ETag)
 	s.gzipped = newVariant(s.Gzip, `"`+hash+`-gzip"`) // a strong tag names one representation
-	s.frame = sync.OnceValue(func() *frame { return newFrame(snapshotEvent(s), z) })
+	s.event = sync.OnceValue(func() *sse.Event { return sse.Snapshot(z, s.Revision, s.JSON) })
 	return s
 }

@@ -36,7 +36,7 @@ func trouble(t *testing.T, random *rand.Rand) float64 {
 		s, source := section(fmt.Sprintf("s%d", i))
 		sections, sources = append(sections, s), append(sources, source)
 	}
-	shelf := snapshottest.NewTier("shelf")
+	shelf := snapshottest.NewMemory("shelf")
 	cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, sections...)
 	run(t, warmer)
 	pass(time.Second)

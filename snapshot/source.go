@@ -8,15 +8,6 @@ import (
 	"time"
 )
 
-// A Source collects the value of one section.
-//
-// The value is encoded with encoding/json and must come out as a JSON object or null. Collect should honour the
-// context's deadline; one that does not is shown as failed and is not called again before the old call has returned.
-// Collect is never called twice at the same time. It may panic: that is a failure like any other.
-type Source interface {
-	Collect(ctx context.Context) (any, error)
-}
-
 // Aged is what Collect returns for a value that is older than its collection: one that was read from a replica, or kept. The
 // section's as_of is then AsOf, and it is overdue when that is too old.
 type Aged struct {
@@ -24,17 +15,16 @@ type Aged struct {
 	AsOf  time.Time // zero = it is as old as its collection
 }
 
-// SourceFunc makes a function a Source.
-type SourceFunc func(ctx context.Context) (any, error)
-
-// Collect calls f.
-func (f SourceFunc) Collect(ctx context.Context) (any, error) { return f(ctx) }
-
 // A Section is one independently collected part of the document.
 type Section struct {
-	Name   string // key in meta.sections and name for Nudge; required and unique
-	Path   string // dotted place in the document, such as "dashboard.queue"; zero = Name
-	Source Source // required
+	Name string // key in meta.sections and name for Nudge; required and unique
+	Path string // dotted place in the document, such as "dashboard.queue"; zero = Name
+
+	// Collect returns the value, which is encoded with encoding/json and must come out as a JSON object or null; required.
+	//
+	// It should honour the context's deadline: one that does not is shown as failed and is not called again before the old
+	// call has returned. It is never called twice at the same time. It may panic: that is a failure like any other.
+	Collect func(ctx context.Context) (any, error)
 
 	Deadline time.Duration // how long one collection may take; zero = 2 s
 	Every    time.Duration // cadence; zero = the warmer's Interval
@@ -52,8 +42,8 @@ func (s Section) withDefaults(interval time.Duration) (Section, error) {
 	if s.Name == "" {
 		return s, errors.New("a section has no name")
 	}
-	if s.Source == nil {
-		return s, fmt.Errorf("section %q has no source", s.Name)
+	if s.Collect == nil {
+		return s, fmt.Errorf("section %q has no source: set Collect", s.Name)
 	}
 	if s.Deadline < 0 || s.Every < 0 || s.MaxBytes < 0 {
 		return s, fmt.Errorf("section %q: Deadline, Every and MaxBytes must not be negative", s.Name)

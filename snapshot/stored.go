@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
+	"github.com/agentos/agentos/snapshot/internal/sse"
 )
 
 // maxSkew is how far a stored document may lie in the future: clocks of different hosts disagree a little.
@@ -15,24 +18,24 @@ const maxSkew = time.Minute
 var earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // parseStored decides whether a document that comes from outside this process can be trusted, and makes a snapshot
-// of it. Every error wraps ErrCorrupt.
+// of it. Every error wraps errCorrupt.
 //
 // Anybody may have written it: it is brought into the form that Snapshot.JSON promises (one line, safe within HTML).
-func parseStored(doc []byte, paths [][]string, now time.Time, z *compressor) (*Snapshot, error) {
+func (o cacheOptions) parseStored(doc []byte, paths [][]string, now time.Time, z *sse.Compressor) (*Snapshot, error) {
 	corrupt := func(format string, args ...any) (*Snapshot, error) {
-		return nil, fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
+		return nil, fmt.Errorf("%w: %s", errCorrupt, fmt.Sprintf(format, args...))
 	}
-	if len(doc) > MaxDocumentBytes {
-		return corrupt("it has over %s bytes", groupDigits(MaxDocumentBytes))
+	if len(doc) > o.MaxBytes {
+		return corrupt("it has over %s bytes", groupDigits(o.MaxBytes))
 	}
 	if !utf8.Valid(doc) {
 		return corrupt("it is not UTF-8")
 	}
 	doc = bytes.TrimSpace(doc)
-	if err := checkObject(doc); err != nil {
+	if err := jsonpatch.CheckObject(doc); err != nil {
 		return corrupt("%v", err)
 	}
-	doc, err := normalize(doc)
+	doc, err := o.normalize(doc)
 	if err != nil {
 		return corrupt("%v", err)
 	}
@@ -44,8 +47,8 @@ func parseStored(doc []byte, paths [][]string, now time.Time, z *compressor) (*S
 		return corrupt("%v", err)
 	}
 	m, at := head.Meta, head.Timestamp
-	if m.Version != Version {
-		return corrupt("meta.version is %d, not %d", m.Version, Version)
+	if m.Version != o.Version {
+		return corrupt("meta.version is %d, not %d", m.Version, o.Version)
 	}
 	if at.Before(earliest) || at.After(now.Add(maxSkew)) {
 		return corrupt("its timestamp %s cannot be", formatTime(at))
@@ -56,29 +59,35 @@ func parseStored(doc []byte, paths [][]string, now time.Time, z *compressor) (*S
 	if m.asOf, err = time.Parse(time.RFC3339, m.AsOf); err != nil || m.asOf.After(at) || m.asOf.Before(earliest) {
 		return corrupt("its meta.as_of %q cannot be", m.AsOf)
 	}
-	for name, section := range m.Sections {
+	sections := make(map[string]SectionMeta, len(m.Sections))
+	for name, written := range m.Sections {
+		section, err := written.read()
+		if err != nil {
+			return corrupt("its section %q: %v", name, err)
+		}
+		sections[name] = section
 		if section.AsOf.After(at) {
 			return corrupt("its section %q is newer than itself", name)
 		}
 	}
 	for _, path := range append([][]string{{"meta"}}, paths...) { // decoding took "Meta" as well, viewers do not
-		value, ok := lookup(doc, path)
-		if !ok || !isObject(value) && !isNull(value) {
+		value, ok := jsonpatch.Lookup(doc, path)
+		if !ok || !jsonpatch.IsObject(value) && !jsonpatch.IsNull(value) {
 			return corrupt("it has no object at %q", path)
 		}
 	}
-	return newSnapshot(doc, m, at, z), nil
+	return newSnapshot(doc, m, sections, at, z), nil
 }
 
 // normalize makes a document one line that is safe within HTML.
-func normalize(doc []byte) ([]byte, error) {
+func (o cacheOptions) normalize(doc []byte) ([]byte, error) {
 	var compact, safe bytes.Buffer
 	if err := json.Compact(&compact, doc); err != nil {
 		return nil, err
 	}
 	json.HTMLEscape(&safe, compact.Bytes())
-	if safe.Len() > MaxDocumentBytes {
-		return nil, fmt.Errorf("escaped, it has over %s bytes", groupDigits(MaxDocumentBytes))
+	if safe.Len() > o.MaxBytes {
+		return nil, fmt.Errorf("escaped, it has over %s bytes", groupDigits(o.MaxBytes))
 	}
 	return safe.Bytes(), nil
 }

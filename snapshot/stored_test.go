@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // aStoredDocument is a valid one; the tests change one thing of it at a time.
@@ -70,7 +71,8 @@ func TestStoredDocumentIsValidated(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				document := aStoredDocument()
 				c.change(document)
-				cache := snapshot.NewCache(snapshot.CacheOptions{Paths: []string{"shop.orders", "shop.stock"}})
+				cache := snapshot.NewCache(snapshot.CacheOptions{})
+				snapshot.SetPaths(cache, "shop.orders", "shop.stock")
 				err := cache.Offer(encodePlain(t, document), "")
 				switch {
 				case c.want == "" && err != nil:
@@ -136,8 +138,8 @@ func TestOfferTakesNewerDocumentsOnly(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if stats := cache.Stats(); stats.Revision != 7 || stats.Publishes != 2 {
-			t.Errorf("revision %d after %d publishes, want 7 after 2", stats.Revision, stats.Publishes)
+		if revision, n := cache.Current().Revision, cache.Stats().Publishes; revision != 7 || n != 2 {
+			t.Errorf("revision %d after %d publishes, want 7 after 2", revision, n)
 		}
 	})
 }
@@ -156,7 +158,8 @@ func FuzzStoredDocument(f *testing.F) {
 	f.Add([]byte(`{"meta":{"sections":{"a":{"took_ms":1e300,"every_ms":9223372036854775807}}}}`))
 	f.Add([]byte("\x00\xff"))
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		cache := snapshot.NewCache(snapshot.CacheOptions{Paths: []string{"shop.orders", "shop.stock"}})
+		cache := snapshot.NewCache(snapshot.CacheOptions{})
+		snapshot.SetPaths(cache, "shop.orders", "shop.stock")
 		err := cache.Offer(doc, "")
 		s := cache.Current()
 		if err != nil {
@@ -166,10 +169,11 @@ func FuzzStoredDocument(f *testing.F) {
 			return
 		}
 		wantSafe(t, s.JSON)
-		if len(s.JSON) > snapshot.MaxDocumentBytes || s.Revision == 0 || s.AsOf.After(s.At) || s.At.After(time.Now().Add(2*time.Minute)) {
+		if len(s.JSON) > link.DefaultMaxBytes || s.Revision == 0 || s.AsOf.After(s.At) || s.At.After(time.Now().Add(2*time.Minute)) {
 			t.Errorf("%d bytes, revision %d, at %v as of %v", len(s.JSON), s.Revision, s.At, s.AsOf)
 		}
-		again := snapshot.NewCache(snapshot.CacheOptions{Paths: []string{"shop.orders", "shop.stock"}})
+		again := snapshot.NewCache(snapshot.CacheOptions{})
+		snapshot.SetPaths(again, "shop.orders", "shop.stock")
 		if err := again.Offer(s.JSON, ""); err != nil || again.Current().ETag != s.ETag {
 			t.Errorf("what is served is not accepted: %v", err)
 		}

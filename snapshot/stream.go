@@ -11,10 +11,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/agentos/agentos/snapshot/internal/sse"
 )
 
-// StreamOptions configures a Stream.
-type StreamOptions struct {
+// streamOptions configures a stream.
+type streamOptions struct {
 	// Beat is how often a subscriber hears that the connection lives. Zero = 10 s.
 	Beat time.Duration
 
@@ -29,7 +31,7 @@ type StreamOptions struct {
 }
 
 // An EndReason says why the server ends a stream. Cancel a request's context with one as its cause, or call
-// Stream.Close, and the subscriber is told by an "end" event before the connection closes.
+// stream.Close, and the subscriber is told by an "end" event before the connection closes.
 type EndReason string
 
 // The reasons this package and its callers know of; any other text will do.
@@ -41,8 +43,8 @@ const (
 // Error implements error, so that a reason can be a context's cause.
 func (r EndReason) Error() string { return "the stream ends: " + string(r) }
 
-// StreamStats counts what a Stream did since it was made.
-type StreamStats struct {
+// streamStats counts what a stream did since it was made.
+type streamStats struct {
 	Subscribers int    // connected now
 	Subscribed  uint64 // connected ever
 	Resumed     uint64 // of these, those who needed no full document
@@ -54,14 +56,14 @@ type StreamStats struct {
 	Bytes       uint64 // sent, as compressed
 }
 
-// A Stream is the http.Handler of the document as server-sent events: the whole of it on connecting or after a gap, then
+// A stream is the http.Handler of the document as server-sent events: the whole of it on connecting or after a gap, then
 // a merge patch for each revision. Each subscriber is served by its own request's goroutine; what it is sent was
 // encoded and deflated once for all. A slow one skips to the latest document and holds up nobody. One that has a newer
-// document than this process, from another process of a Group, is sent an older one only if this process does not catch
+// document than this process, from another process of a group, is sent an older one only if this process does not catch
 // up within 2 s.
-type Stream struct {
-	cache *Cache
-	opts  StreamOptions
+type stream struct {
+	cache *cache
+	opts  streamOptions
 	log   *slog.Logger
 
 	closing chan struct{} // closed by Close
@@ -78,11 +80,11 @@ type Stream struct {
 type heartbeat struct {
 	revision uint64
 	second   int64
-	frame    *frame
+	event    *sse.Event
 }
 
-// NewStream makes the stream of a cache's document.
-func NewStream(cache *Cache, opts StreamOptions) *Stream {
+// newStream makes the stream of a cache's document.
+func newStream(cache *cache, opts streamOptions) *stream {
 	opts.Beat = orDefault(opts.Beat, 10*time.Second)
 	opts.WriteTimeout = orDefault(opts.WriteTimeout, 10*time.Second)
 	if opts.MaxSubscribers <= 0 {
@@ -91,12 +93,12 @@ func NewStream(cache *Cache, opts StreamOptions) *Stream {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Stream{cache: cache, opts: opts, log: opts.Log, closing: make(chan struct{})}
+	return &stream{cache: cache, opts: opts, log: opts.Log, closing: make(chan struct{})}
 }
 
 // Close tells all subscribers why they are cut off and lets no new ones in. It does not wait for them:
 // http.Server.Shutdown does.
-func (s *Stream) Close(reason EndReason) {
+func (s *stream) Close(reason EndReason) {
 	s.once.Do(func() {
 		s.reason = reason
 		close(s.closing)
@@ -104,8 +106,8 @@ func (s *Stream) Close(reason EndReason) {
 }
 
 // Stats returns the counts so far.
-func (s *Stream) Stats() StreamStats {
-	return StreamStats{
+func (s *stream) Stats() streamStats {
+	return streamStats{
 		Subscribers: int(s.subscribers.Load()), Subscribed: s.subscribed.Load(), Resumed: s.resumed.Load(),
 		Refused: s.refused.Load(), Dropped: s.dropped.Load(), Snapshots: s.snapshotEvents.Load(),
 		Patches: s.patchEvents.Load(), Beats: s.beatEvents.Load(), Bytes: s.bytesToClient.Load(),
@@ -113,7 +115,7 @@ func (s *Stream) Stats() StreamStats {
 }
 
 // ServeHTTP serves one subscriber until it leaves or the stream ends.
-func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		w.Header().Set("Allow", "GET")
 		writeProblem(w, http.StatusMethodNotAllowed, "The stream can only be read: use GET.")
@@ -126,16 +128,16 @@ func (s *Stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.subscribers.Add(-1)
 	s.subscribed.Add(1)
-	sub := newSubscriber(w, r, s.opts.WriteTimeout)
+	sub := sse.NewWriter(w, r, acceptsGzip(r.Header["Accept-Encoding"]), s.opts.WriteTimeout)
 	if err := s.feed(sub, r); errors.Is(err, os.ErrDeadlineExceeded) {
 		s.dropped.Add(1)
 		s.log.Debug("stream subscriber dropped: it does not read", "remote", r.RemoteAddr, "error", err)
 	}
-	s.bytesToClient.Add(sub.sent)
+	s.bytesToClient.Add(sub.Sent)
 }
 
 // admit answers those who cannot be served.
-func (s *Stream) admit(w http.ResponseWriter, r *http.Request) bool {
+func (s *stream) admit(w http.ResponseWriter, r *http.Request) bool {
 	select {
 	case <-s.closing:
 		w.Header().Set("Retry-After", retryAfter)
@@ -160,7 +162,7 @@ func (s *Stream) admit(w http.ResponseWriter, r *http.Request) bool {
 const catchUp = 2 * time.Second
 
 // feed sends events until one of the two sides ends it. The error is that of a failed write.
-func (s *Stream) feed(sub *subscriber, r *http.Request) error {
+func (s *stream) feed(sub *sse.Writer, r *http.Request) error {
 	beat := time.NewTicker(s.opts.Beat)
 	defer beat.Stop()
 	now, has := s.cache.current.Load(), resumeAt(r)
@@ -170,7 +172,7 @@ func (s *Stream) feed(sub *subscriber, r *http.Request) error {
 		timer := time.NewTimer(catchUp)
 		defer timer.Stop()
 		late = timer.C
-		err = s.pulse(sub, now)
+		err = s.sendBeat(sub, now)
 	} else {
 		err = s.greet(sub, now, has)
 		has = now.snap.Revision
@@ -192,13 +194,13 @@ func (s *Stream) feed(sub *subscriber, r *http.Request) error {
 			late, err = nil, s.advance(sub, now, has)
 			has = now.snap.Revision
 		case <-beat.C:
-			err = s.pulse(sub, now)
+			err = s.sendBeat(sub, now)
 		case <-s.closing:
-			return sub.end(s.reason, s.cache.zip)
+			return sub.End(sse.End(s.cache.zip, string(s.reason)))
 		case <-r.Context().Done():
 			var reason EndReason
 			if errors.As(context.Cause(r.Context()), &reason) {
-				return sub.end(reason, s.cache.zip)
+				return sub.End(sse.End(s.cache.zip, string(reason)))
 			}
 			return nil // the subscriber has left
 		}
@@ -208,46 +210,46 @@ func (s *Stream) feed(sub *subscriber, r *http.Request) error {
 
 // greet brings a new subscriber from the revision it has, 0 for none, to the current one. One that is there already
 // hears a beat, so that it knows at once that it is connected.
-func (s *Stream) greet(sub *subscriber, now *published, revision uint64) error {
+func (s *stream) greet(sub *sse.Writer, now *published, revision uint64) error {
 	if _, resumed := now.since(revision); resumed {
 		s.resumed.Add(1)
 	}
 	if revision == now.snap.Revision {
-		return s.pulse(sub, now)
+		return s.sendBeat(sub, now)
 	}
 	return s.advance(sub, now, revision)
 }
 
 // advance brings a subscriber from a revision to the current one.
-func (s *Stream) advance(sub *subscriber, now *published, revision uint64) error {
-	frames, resumed := now.since(revision)
+func (s *stream) advance(sub *sse.Writer, now *published, revision uint64) error {
+	events, resumed := now.since(revision)
 	if resumed {
-		s.patchEvents.Add(uint64(len(frames)))
+		s.patchEvents.Add(uint64(len(events)))
 	} else {
 		s.snapshotEvents.Add(1)
 	}
-	return sub.send(frames...)
+	return sub.Send(events...)
 }
 
-// pulse tells a subscriber that the connection lives.
-func (s *Stream) pulse(sub *subscriber, now *published) error {
+// sendBeat tells a subscriber that the connection lives.
+func (s *stream) sendBeat(sub *sse.Writer, now *published) error {
 	s.beatEvents.Add(1)
-	return sub.send(s.beatFrame(now.snap.Revision, time.Now()))
+	return sub.Send(s.beatEvent(now.snap.Revision, time.Now()))
 }
 
-// beatFrame returns the beat of this second, made by the first who needs it.
-func (s *Stream) beatFrame(revision uint64, now time.Time) *frame {
+// beatEvent returns the beat of this second, made by the first who needs it.
+func (s *stream) beatEvent(revision uint64, now time.Time) *sse.Event {
 	last := s.beat.Load()
 	if last == nil || last.revision != revision || last.second != now.Unix() {
-		last = &heartbeat{revision, now.Unix(), newFrame(beatEvent(revision, now), s.cache.zip)}
+		last = &heartbeat{revision, now.Unix(), sse.Beat(s.cache.zip, revision, formatTime(now))}
 		s.beat.Store(last)
 	}
-	return last.frame
+	return last.event
 }
 
 // since returns what brings a subscriber from a revision to the current one: the held patches (true) if they reach back
 // that far and are less than the whole, which it is otherwise.
-func (p *published) since(revision uint64) (frames []*frame, resumed bool) {
+func (p *published) since(revision uint64) (events []*sse.Event, resumed bool) {
 	if revision == p.snap.Revision {
 		return nil, true
 	}
@@ -255,17 +257,17 @@ func (p *published) since(revision uint64) (frames []*frame, resumed bool) {
 		return cmp.Compare(d.from, revision)
 	})
 	if !found {
-		return []*frame{p.snap.frame()}, false
+		return []*sse.Event{p.snap.event()}, false
 	}
 	size := 0
 	for _, d := range p.patches[from:] {
-		frames = append(frames, d.frame)
-		size += len(d.frame.plain)
+		events = append(events, d.event)
+		size += d.event.Size()
 	}
 	if size >= len(p.snap.JSON) {
-		return []*frame{p.snap.frame()}, false
+		return []*sse.Event{p.snap.event()}, false
 	}
-	return frames, true
+	return events, true
 }
 
 // resumeAt is the revision a subscriber says it has; 0 = none. A browser sends Last-Event-ID only when it reconnects by

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
@@ -39,7 +40,7 @@ type panel struct {
 func newPanel(t *testing.T, opts snapshot.StreamOptions) *panel {
 	t.Helper()
 	section, source := section("a")
-	still := snapshot.Section{Name: "still", Source: snapshottest.NewSource(obj{"text": strings.Repeat("this does not change. ", 100)})}
+	still := snapshot.Section{Name: "still", Collect: snapshottest.NewSource(obj{"text": strings.Repeat("this does not change. ", 100)}).Collect}
 	p := &panel{t: t, source: source}
 	p.cache, p.warmer = newWarmer(t, snapshot.CacheOptions{History: 4}, snapshot.WarmerOptions{}, section, still)
 	p.stream = snapshot.NewStream(p.cache, opts)
@@ -175,7 +176,7 @@ func (v *viewer) apply(e event) {
 	if p.From != v.revision || fmt.Sprint(p.To) != e.id {
 		v.t.Fatalf("patch from %d to %d with id %s reached a viewer at %d", p.From, p.To, e.id, v.revision)
 	}
-	doc, err := snapshot.Apply(v.doc, p.Patch)
+	doc, err := jsonpatch.Apply(v.doc, p.Patch)
 	if err != nil {
 		v.t.Fatal(err)
 	}

@@ -16,17 +16,17 @@ import (
 )
 
 func TestMemoryTierConforms(t *testing.T) {
-	snapshottest.TestTier(t, func(*testing.T) snapshot.Tier { return snapshot.NewMemoryTier() })
+	snapshottest.TestTier(t, func(*testing.T) snapshottest.Tier { return snapshottest.NewMemory("memory-tier") })
 }
 
 func TestFileTierConforms(t *testing.T) {
-	snapshottest.TestTier(t, func(t *testing.T) snapshot.Tier {
+	snapshottest.TestTier(t, func(t *testing.T) snapshottest.Tier {
 		return snapshot.NewFileTier(filepath.Join(t.TempDir(), "snapshot.json"))
 	})
 }
 
 func TestBreakableTierConformsWhileItWorks(t *testing.T) {
-	snapshottest.TestTier(t, func(*testing.T) snapshot.Tier { return snapshottest.NewTier("breakable") })
+	snapshottest.TestTier(t, func(*testing.T) snapshottest.Tier { return snapshottest.NewMemory("breakable") })
 }
 
 func TestFileTierIsReadableByItsOwnerAlone(t *testing.T) {
@@ -126,7 +126,7 @@ func TestRestoreFromFile(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			section := snapshot.Section{Name: "test", Source: snapshottest.NewSource(map[string]string{"text": "after"})}
+			section := snapshot.Section{Name: "test", Collect: snapshottest.NewSource(map[string]string{"text": "after"}).Collect}
 			cache, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{snapshot.NewFileTier(path)}}, snapshot.WarmerOptions{}, section)
 			if err := cache.Restore(t.Context()); err != nil {
 				t.Errorf("Restore() = %v", err)

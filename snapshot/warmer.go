@@ -8,10 +8,12 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 )
 
-// WarmerOptions configures a Warmer. The zero value is what a dashboard wants.
-type WarmerOptions struct {
+// warmerOptions configures a warmer. The zero value is what a dashboard wants.
+type warmerOptions struct {
 	// Interval is how often sections are collected when nothing happens. Zero = 5 s.
 	Interval time.Duration
 
@@ -35,14 +37,14 @@ const (
 	// publishGap keeps publishes at four a second, whatever happens.
 	publishGap = 250 * time.Millisecond
 
-	// nudgeSettle lets nudges that belong together, as those of one transaction, share one collection.
-	nudgeSettle = 5 * time.Millisecond
+	// nudgeDebounce lets nudges that belong together, as those of one transaction, share one collection.
+	nudgeDebounce = 5 * time.Millisecond
 
-	// farewell is how long Run waits at its end for sources that ignore their context.
-	farewell = time.Second
+	// stopTimeout is how long Run waits at its end for sources that ignore their context.
+	stopTimeout = time.Second
 )
 
-func (o WarmerOptions) withDefaults() WarmerOptions {
+func (o warmerOptions) withDefaults() warmerOptions {
 	o.Interval = orDefault(o.Interval, 5*time.Second)
 	o.Patience = orDefault(o.Patience, 500*time.Millisecond)
 	if o.Budget == 0 {
@@ -54,11 +56,11 @@ func (o WarmerOptions) withDefaults() WarmerOptions {
 	return o
 }
 
-// A Warmer keeps a cache's document new: it collects the sections, each in its own goroutine with its own deadline, and
+// A warmer keeps a cache's document new: it collects the sections, each in its own goroutine with its own deadline, and
 // publishes what is there. All methods are safe for concurrent use.
-type Warmer struct {
-	cache  *Cache
-	opts   WarmerOptions
+type warmer struct {
+	cache  *cache
+	opts   warmerOptions
 	layout *layout
 	gap    time.Duration // least time between two publishes
 	wake   chan struct{} // tells Run that something has changed
@@ -80,14 +82,14 @@ type Warmer struct {
 	probeAt   time.Time // when the budget lets the next of them be tried
 	probeGap  time.Duration
 	backAt    time.Time // when a section that had failed last worked again
-	owedAt    time.Time // when failed sections were last to be tried ahead of their turns
+	catchUpAt time.Time // when failed sections were last to be tried ahead of their turns
 	publishes uint64
 	refused   uint64
 }
 
-// NewWarmer makes a warmer for the cache and tells the cache how to rebuild. The order of the sections is the order of
+// newWarmer makes a warmer for the cache and tells the cache how to rebuild. The order of the sections is the order of
 // the document. The error names all that is wrong with the sections.
-func NewWarmer(cache *Cache, sections []Section, opts WarmerOptions) (*Warmer, error) {
+func newWarmer(cache *cache, sections []Section, opts warmerOptions) (*warmer, error) {
 	opts = opts.withDefaults()
 	checked, err := checkSections(sections, opts.Interval)
 	if err != nil {
@@ -97,7 +99,7 @@ func NewWarmer(cache *Cache, sections []Section, opts WarmerOptions) (*Warmer, e
 	if err != nil {
 		return nil, fmt.Errorf("new warmer: %w", err)
 	}
-	w := &Warmer{
+	w := &warmer{
 		cache: cache, opts: opts, layout: layout,
 		gap: min(publishGap, opts.Interval), wake: make(chan struct{}, 1),
 		born: time.Now(), changed: make(chan struct{}),
@@ -105,13 +107,13 @@ func NewWarmer(cache *Cache, sections []Section, opts WarmerOptions) (*Warmer, e
 	for _, s := range checked {
 		w.sections = append(w.sections, &section{Section: s})
 	}
-	cache.bind(&binding{paths: layout.paths, rebuild: w.rebuild})
+	cache.paths, cache.collect = layout.paths, w.Rebuild
 	return w, nil
 }
 
 // Run collects and publishes until ctx ends, and then waits briefly for the sources under way. It starts from the values
 // of the cache's current document where they are newer than its own. It returns an error only if it already runs.
-func (w *Warmer) Run(ctx context.Context) error {
+func (w *warmer) Run(ctx context.Context) error {
 	if err := w.begin(time.Now()); err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func (w *Warmer) Run(ctx context.Context) error {
 // Nudge says that something has changed in the sections of these names, or anywhere when none is given: they are
 // collected and published within about 10 ms when all was quiet, and within a quarter of a second when nudges follow
 // each other, unless the budget says that a costly section must wait. Unknown names are ignored. It does not block.
-func (w *Warmer) Nudge(sections ...string) {
+func (w *warmer) Nudge(sections ...string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range w.sections {
@@ -148,14 +150,14 @@ func (w *Warmer) Nudge(sections ...string) {
 
 // Refresh collects all sections now, whatever the budget says, and publishes. Sections that are being collected already
 // are joined. It needs no Run. The error says that no section could be collected, or that ctx ended before one was.
-func (w *Warmer) Refresh(ctx context.Context) error {
+func (w *warmer) Refresh(ctx context.Context) error {
 	return w.refresh(ctx, func(*section, time.Time) bool { return true })
 }
 
-// rebuild is Refresh for the ladder, which may ask once a second: it keeps to the budget.
-func (w *Warmer) rebuild(ctx context.Context) error { return w.refresh(ctx, w.affordable) }
+// Rebuild is Refresh for the ladder, which may ask once a second: it keeps to the budget.
+func (w *warmer) Rebuild(ctx context.Context) error { return w.refresh(ctx, w.affordable) }
 
-func (w *Warmer) refresh(ctx context.Context, wanted func(*section, time.Time) bool) error {
+func (w *warmer) refresh(ctx context.Context, wanted func(*section, time.Time) bool) error {
 	started := time.Now()
 	w.mu.Lock()
 	w.seed()
@@ -186,13 +188,13 @@ func (w *Warmer) refresh(ctx context.Context, wanted func(*section, time.Time) b
 }
 
 // conclude ends a refresh when every section has answered, or when patience is over and at least one has.
-func (w *Warmer) conclude(started time.Time, impatient bool) (over bool, changed <-chan struct{}, err error) {
+func (w *warmer) conclude(started time.Time, impatient bool) (over bool, changed <-chan struct{}, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	waiting, good, failure := 0, 0, ""
 	for _, s := range w.sections {
 		switch {
-		case s.call != nil && !s.call.settled:
+		case s.call != nil && !s.call.completed:
 			waiting++
 		case s.err != "":
 			failure = s.Name + ": " + s.err
@@ -212,19 +214,19 @@ func (w *Warmer) conclude(started time.Time, impatient bool) (over bool, changed
 }
 
 // Stats returns the counts so far.
-func (w *Warmer) Stats() WarmerStats {
+func (w *warmer) Stats() warmerStats {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	stats := WarmerStats{
+	stats := warmerStats{
 		Publishes: w.publishes, Refused: w.refused, Error: w.refusal, Published: w.published,
 		Sections: make(map[string]SectionStats, len(w.sections)),
 	}
 	for _, s := range w.sections {
 		m := w.describe(s, now)
 		stats.Sections[s.Name] = SectionStats{
-			AsOf: m.AsOf, Took: m.Took, Every: m.Every, Error: m.Error, Overdue: m.Overdue,
-			Collects: s.collects, Failures: s.failures, Timeouts: s.timeouts, Panics: s.panics,
+			SectionMeta: m,
+			Collects:    s.collects, Failures: s.failures, Timeouts: s.timeouts, Panics: s.panics,
 			TotalTook: s.total, Bytes: len(s.value), Running: s.call != nil,
 		}
 	}
@@ -232,7 +234,7 @@ func (w *Warmer) Stats() WarmerStats {
 }
 
 // begin prepares a run: all sections are due.
-func (w *Warmer) begin(now time.Time) error {
+func (w *warmer) begin(now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.running {
@@ -249,28 +251,28 @@ func (w *Warmer) begin(now time.Time) error {
 // seed takes over the values of the cache's document that are newer than the warmer's own, with the time of their
 // collection and what has failed since: those of an earlier process, or of the one that collected before this one took
 // over. w.mu is held.
-func (w *Warmer) seed() {
+func (w *warmer) seed() {
 	doc := w.cache.Current()
 	if doc == nil {
 		return
 	}
 	for i, s := range w.sections {
 		found := doc.Sections[s.Name]
-		value, ok := lookup(doc.JSON, w.layout.paths[i])
-		if ok && isObject(value) && found.AsOf.After(s.asOf) {
+		value, ok := jsonpatch.Lookup(doc.JSON, w.layout.paths[i])
+		if ok && jsonpatch.IsObject(value) && found.AsOf.After(s.asOf) {
 			s.value, s.asOf, s.err = value, found.AsOf, found.Error
 		}
 	}
 }
 
 // publish publishes all values as they are. w.mu is held.
-func (w *Warmer) publish(now time.Time) error {
+func (w *warmer) publish(now time.Time) error {
 	w.attempted, w.dirty = now, false
 	for _, b := range w.batches {
 		b.fresh = false
 	}
 	d := draft{
-		layout: w.layout, at: now.Round(0), interval: w.opts.Interval, publisher: w.opts.Name, fleet: w.cache.opts.Fleet(), // Round: a suspended host's time counts too
+		layout: w.layout, at: now.Round(0), interval: w.opts.Interval, publisher: w.opts.Name, // Round: a suspended host's time counts too
 		sections: make(map[string]SectionMeta, len(w.sections)),
 	}
 	some := false
@@ -298,8 +300,8 @@ func (w *Warmer) publish(now time.Time) error {
 	return nil
 }
 
-// repeat publishes once more what was published before, as a new revision.
-func (w *Warmer) repeat() {
+// Republish publishes once more what was published before, as a new revision.
+func (w *warmer) Republish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.publishes > 0 {
@@ -309,7 +311,7 @@ func (w *Warmer) repeat() {
 }
 
 // refuse records that the cache did not take a document. The last one stays. w.mu is held.
-func (w *Warmer) refuse(err error) {
+func (w *warmer) refuse(err error) {
 	w.refused++
 	if w.refusal == "" {
 		w.opts.Log.Error("document not published, the last one stays", "error", err)
@@ -317,8 +319,8 @@ func (w *Warmer) refuse(err error) {
 	w.refusal = err.Error()
 }
 
-// doubt tries all sections at once, whatever the budget says, while the warmer runs. It does not wait for them.
-func (w *Warmer) doubt(ctx context.Context) {
+// ProbeAll tries all sections at once, whatever the budget says, while the warmer runs. It does not wait for them.
+func (w *warmer) ProbeAll(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.running {
@@ -333,9 +335,9 @@ func (w *Warmer) doubt(ctx context.Context) {
 	w.start(ctx, idle, time.Now())
 }
 
-// barren tells whether every metered section has failed since the run began, or has been without an answer for half its
+// AllSourcesFailing tells whether every metered section has failed since the run began, or has been without an answer for half its
 // time, so that another process may fare better. That a section is being tried again says nothing.
-func (w *Warmer) barren() bool {
+func (w *warmer) AllSourcesFailing() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now, some := time.Now(), false
@@ -344,7 +346,7 @@ func (w *Warmer) barren() bool {
 			continue
 		}
 		failed := s.err != "" && !s.judged.Before(w.begun)
-		waits := s.call != nil && !s.call.settled && now.Sub(s.call.started) >= s.Deadline/2
+		waits := s.call != nil && !s.call.completed && now.Sub(s.call.started) >= s.Deadline/2
 		if !failed && !waits {
 			return false
 		}
@@ -354,8 +356,8 @@ func (w *Warmer) barren() bool {
 }
 
 // finish ends a run: the sources' contexts have ended, and those who honour that are waited for.
-func (w *Warmer) finish() {
-	timer := time.NewTimer(farewell)
+func (w *warmer) finish() {
+	timer := time.NewTimer(stopTimeout)
 	defer timer.Stop()
 	for changed := w.calling(); changed != nil; changed = w.calling() {
 		select {
@@ -371,7 +373,7 @@ func (w *Warmer) finish() {
 }
 
 // calling is closed when the next call ends; nil = none is under way.
-func (w *Warmer) calling() <-chan struct{} {
+func (w *warmer) calling() <-chan struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range w.sections {
@@ -383,7 +385,7 @@ func (w *Warmer) calling() <-chan struct{} {
 }
 
 // stir wakes Run. w.mu is held.
-func (w *Warmer) stir() {
+func (w *warmer) stir() {
 	select {
 	case w.wake <- struct{}{}:
 	default: // it is awake already

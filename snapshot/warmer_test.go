@@ -207,10 +207,10 @@ func TestWarmerLogsTheStackOfAPanic(t *testing.T) {
 func TestWarmerOutlivesASourceThatEndsItsGoroutine(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		good, _ := section("good")
-		bad := snapshot.Section{Name: "bad", Source: snapshot.SourceFunc(func(context.Context) (any, error) {
+		bad := snapshot.Section{Name: "bad", Collect: func(context.Context) (any, error) {
 			runtime.Goexit()
 			return nil, nil
-		})}
+		}}
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, good, bad)
 		if err := warmer.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
@@ -488,7 +488,7 @@ func TestOversizedDocumentIsRefused(t *testing.T) {
 // After a restart the last document's values live on, with their own age, until they are collected anew.
 func TestWarmerContinuesFromTheRestoredDocument(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		tier := snapshot.NewMemoryTier()
+		tier := snapshottest.NewMemory("memory-tier")
 		good, goodSource := section("good")
 		bad, badSource := section("bad")
 		first, warmer := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{tier}}, snapshot.WarmerOptions{}, good, bad)
@@ -586,7 +586,7 @@ func TestRunEndsWithAHangingSource(t *testing.T) {
 func TestNewWarmerTellsAllThatIsWrong(t *testing.T) {
 	source := snapshottest.NewSource(nil)
 	_, err := snapshot.NewWarmer(snapshot.NewCache(snapshot.CacheOptions{}), []snapshot.Section{
-		{Source: source}, {Name: "a"}, {Name: "b", Source: source}, {Name: "b", Source: source, Deadline: -1},
+		{Collect: source.Collect}, {Name: "a"}, {Name: "b", Collect: source.Collect}, {Name: "b", Collect: source.Collect, Deadline: -1},
 	}, snapshot.WarmerOptions{})
 	for _, want := range []string{"has no name", `"a" has no source`, `two sections are named "b"`, "must not be negative"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -597,7 +597,7 @@ func TestNewWarmerTellsAllThatIsWrong(t *testing.T) {
 		"meta": "own", "timestamp.x": "own", "a..b": "empty", "taken": "another section", "taken.x": "within another", "x": "another section",
 	} {
 		_, err := snapshot.NewWarmer(snapshot.NewCache(snapshot.CacheOptions{}), []snapshot.Section{
-			{Name: "taken", Source: source}, {Name: "below", Path: "x.y", Source: source}, {Name: "new", Path: path, Source: source},
+			{Name: "taken", Collect: source.Collect}, {Name: "below", Path: "x.y", Collect: source.Collect}, {Name: "new", Path: path, Collect: source.Collect},
 		}, snapshot.WarmerOptions{})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("path %q: %v; want it to say %q", path, err, want)

@@ -14,67 +14,65 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// snapshotFile holds the last good document in the data folder.
-const snapshotFile = "snapshot.json"
+const (
+	// snapshotFile holds the last good document in the data folder.
+	snapshotFile = "snapshot.json"
 
-// freshFor is how long a document counts as fresh: three intervals of the warmer.
+	// documentVersion is the meta.version of the document.
+	documentVersion = 4
+)
+
+// freshFor is how long a document counts as fresh: three intervals, as package snapshot has it.
 func freshFor(cfg *config.Config) time.Duration { return 3 * cfg.Interval }
 
-// newCache makes the cache of the document, with the links to other processes and the last good file behind it.
-func newCache(cfg *config.Config, log *slog.Logger, links links, fleet func() string) *snapshot.Cache {
-	tiers := []snapshot.Tier{}
-	for _, link := range links {
-		tiers = append(tiers, link)
-	}
-	return snapshot.NewCache(snapshot.CacheOptions{
-		Tiers:    append(tiers, snapshot.NewFileTier(filepath.Join(cfg.Data, snapshotFile))),
-		FreshFor: freshFor(cfg),
-		Fleet:    fleet,
-		Log:      log,
+// openPanel opens the document, with the links to other processes and the last good file behind it. Without sections it
+// only shows what others have stored.
+func openPanel(ctx context.Context, cfg *config.Config, log *slog.Logger, links links, fleet func() string, sections []snapshot.Section) (*snapshot.Panel, error) {
+	return snapshot.Open(ctx, snapshot.Options{
+		Sections: sections, File: filepath.Join(cfg.Data, snapshotFile), Links: links,
+		Name: "agentos", Process: processName(), Version: documentVersion, Fleet: fleet,
+		Interval: cfg.Interval, Budget: budgetOf(cfg), Log: log,
 	})
 }
 
-// collector keeps the document of this process new: it collects, alone or in turn with other servers.
-type collector struct {
-	cache  *snapshot.Cache
-	warmer *snapshot.Warmer
-	clock  *wallClock
-	group  *snapshot.Group // nil: there are no other processes
+// collectedFrom is what the document's sections are collected from.
+type collectedFrom struct {
+	cfg       *config.Config
+	log       *slog.Logger
+	links     links
+	database  *db.DB
+	show      *shown
+	clock     *wallClock
+	startedAt time.Time
 }
 
-// newCollector makes what collects the document's sections from the jobs, the fleet and this process itself.
-func newCollector(cfg *config.Config, log *slog.Logger, cache *snapshot.Cache, links links, database *db.DB, show *shown, startedAt time.Time,
-) (*collector, error) {
-	compared := &clocks{read: show.clocks, log: log}
-	c := &collector{cache: cache, clock: newWallClock(log)}
-	deps := source.Deps{
-		Jobs: show.jobs, Fleet: show.agents, Attached: show.attached, DataAt: show.dataAt, DataDir: cfg.Data, Version: versionText(), StartedAt: startedAt,
-		Database: func(ctx context.Context) document.Component { return databaseHealth(ctx, database, show.writeError) },
-		Cache:    func(context.Context) document.Component { return cacheHealth(cache, links) },
-		Warmer:   func(context.Context) document.Component { return warmerHealth(c.warmer) },
+// sections lists the document's sections. They show the panel that is made of them, too, which panel returns.
+func (f collectedFrom) sections(panel func() *snapshot.Panel) []snapshot.Section {
+	compared := &clocks{read: f.show.clocks, log: f.log}
+	return source.All(source.Deps{
+		Jobs: f.show.jobs, Fleet: f.show.agents, Attached: f.show.attached, DataAt: f.show.dataAt, DataDir: f.cfg.Data,
+		Version: versionText(), StartedAt: f.startedAt,
+		Database: func(ctx context.Context) document.Component {
+			return databaseHealth(ctx, f.database, f.show.writeError)
+		},
+		Cache:  func(context.Context) document.Component { return cacheHealth(panel(), f.links) },
+		Warmer: func(context.Context) document.Component { return warmerHealth(panel()) },
 		Links: func() map[string]document.Component {
-			healths := map[string]document.Component{"clock": c.clock.Health()}
-			if show.components != nil {
-				maps.Copy(healths, show.components())
+			healths := map[string]document.Component{"clock": f.clock.Health()}
+			if f.show.components != nil {
+				maps.Copy(healths, f.show.components())
 			}
-			if show.clocks != nil {
+			if f.show.clocks != nil {
 				if health, some := compared.Health(); some {
 					healths["clocks"] = health
 				}
 			}
-			maps.Copy(healths, linkHealths(cache, c.group))
+			if len(f.links) > 0 {
+				maps.Copy(healths, linkHealths(panel()))
+			}
 			return healths
 		},
-	}
-	var err error
-	c.warmer, err = snapshot.NewWarmer(cache, source.All(deps), snapshot.WarmerOptions{
-		Interval: cfg.Interval, Log: log, Name: processName(), Budget: budgetOf(cfg),
 	})
-	if err != nil || len(links) == 0 {
-		return c, err
-	}
-	c.group, err = snapshot.NewGroup(cache, c.warmer, snapshot.GroupOptions{Links: links, Log: log})
-	return c, err
 }
 
 // budgetOf is the share of one database connection's time that collecting may take. A statement to Postgres costs a round trip
@@ -84,26 +82,4 @@ func budgetOf(cfg *config.Config) float64 {
 		return 0.2
 	}
 	return 0.1
-}
-
-// leads tells whether this process collects, for itself or for others too.
-func (c *collector) leads() bool {
-	return c.group == nil || c.group.Stats().Role != snapshot.Follower
-}
-
-// Run collects until ctx ends.
-func (c *collector) Run(ctx context.Context) error {
-	if c.group != nil {
-		return c.group.Run(ctx)
-	}
-	return c.warmer.Run(ctx)
-}
-
-// Nudge has these sections collected, wherever that is done.
-func (c *collector) Nudge(sections ...string) {
-	if c.group != nil {
-		c.group.Nudge(sections...)
-		return
-	}
-	c.warmer.Nudge(sections...)
 }

@@ -33,8 +33,8 @@ func databaseHealth(ctx context.Context, database *db.DB, writeError func() erro
 
 // cacheHealth is degraded when a tier fails: viewers are served from memory all the same, but a restart would begin
 // without the newest document. Links tell how they fare themselves.
-func cacheHealth(cache *snapshot.Cache, links links) document.Component {
-	stats := cache.Stats()
+func cacheHealth(panel *snapshot.Panel, links links) document.Component {
+	stats := panel.Stats()
 	var names, broken []string
 	for _, tier := range stats.Tiers[len(links):] {
 		names = append(names, tier.Name)
@@ -49,8 +49,8 @@ func cacheHealth(cache *snapshot.Cache, links links) document.Component {
 }
 
 // warmerHealth is degraded when sections fail or when no document could be published lately.
-func warmerHealth(warmer *snapshot.Warmer) document.Component {
-	stats := warmer.Stats()
+func warmerHealth(panel *snapshot.Panel) document.Component {
+	stats := panel.Stats()
 	failing := 0
 	var slowest float64
 	for _, section := range stats.Sections {

@@ -14,13 +14,17 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/snapshot"
-	"github.com/agentos/agentos/snapshot/pgtier"
-	"github.com/agentos/agentos/snapshot/redistier"
+	"github.com/agentos/agentos/snapshot/link"
+	"github.com/agentos/agentos/snapshot/pglink"
+	"github.com/agentos/agentos/snapshot/redislink"
 )
 
 // links connect this process with the others that show the same document: through Redis where there is one, and through
 // Postgres as well, so that the servers agree without Redis too. A process on SQLite without Redis has none.
-type links []snapshot.Link
+type links []link.Link
+
+// documentKey is where the links keep the document: part of the contract, like its version.
+const documentKey = "admin:dashboard:v4"
 
 // openLinks opens what the settings name. The servers behind the links need not be there.
 //
@@ -28,8 +32,8 @@ type links []snapshot.Link
 func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (links, error) {
 	var all links
 	if cfg.Redis != "" {
-		link, err := redistier.Open(ctx, cfg.Redis, redistier.Options{
-			Holder: processName(), Key: cfg.RedisPrefix + "admin:dashboard:v4", Fleet: fleet,
+		link, err := redislink.Open(ctx, cfg.Redis, redislink.Options{
+			Holder: processName(), Key: cfg.RedisPrefix + documentKey, Fleet: fleet,
 		})
 		if err != nil {
 			return nil, config.Faults{fmt.Sprintf("redis: %v", err)}
@@ -42,7 +46,7 @@ func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (li
 			all.close()
 			return nil, config.Faults{fmt.Sprintf("database: %v", err)}
 		}
-		all = append(all, pgtier.Open(ctx, server, pgtier.Options{Holder: processName()}))
+		all = append(all, pglink.Open(ctx, server, pglink.Options{Holder: processName(), Key: documentKey}))
 	}
 	return all, nil
 }
@@ -120,16 +124,14 @@ func processName() string {
 
 // linkHealths tell how the links fare. Without one of them viewers are served all the same: through the other, or by each
 // process for itself.
-func linkHealths(cache *snapshot.Cache, group *snapshot.Group) map[string]document.Component {
-	if group == nil {
-		return nil
-	}
+func linkHealths(panel *snapshot.Panel) map[string]document.Component {
+	stats := panel.Stats()
 	failing := map[string]string{}
-	for _, tier := range cache.Stats().Tiers {
+	for _, tier := range stats.Tiers {
 		failing[tier.Name] = tier.Error
 	}
 	healths := map[string]document.Component{}
-	for _, link := range group.Stats().Links {
+	for _, link := range stats.Links {
 		healths[linkTitle(link.Name)] = linkHealth(link, failing[link.Name])
 	}
 	return healths
@@ -154,7 +156,7 @@ func linkHealth(link snapshot.LinkStats, failing string) document.Component {
 		return document.Component{Status: document.ComponentDegraded, Detail: failing}
 	case link.Error != "":
 		return document.Component{Status: document.ComponentDegraded, Detail: link.Error}
-	case !link.Hears:
+	case !link.Subscribed:
 		return document.Component{Status: document.ComponentDegraded, Detail: "what other servers publish is not heard"}
 	}
 	return document.Component{Status: document.ComponentOK, Detail: "connected"}
@@ -175,7 +177,7 @@ func (l links) cutOff(fresh time.Duration, fleet func() string) func(ctx context
 		defer cancel()
 		text, err := l[0].Load(ctx)
 		if err != nil {
-			return !errors.Is(err, snapshot.ErrNotFound) && !errors.Is(err, snapshot.ErrForeign)
+			return !errors.Is(err, link.ErrNotFound) && !errors.Is(err, link.ErrForeign)
 		}
 		doc, err := document.Parse(text)
 		if err != nil || time.Since(doc.Timestamp) > fresh {

@@ -74,22 +74,28 @@ func publishSystem(t *testing.T, url, prefix, fleet string, value any) {
 		t.Fatal(err)
 	}
 	defer links.close()
-	cache := snapshot.NewCache(snapshot.CacheOptions{Tiers: []snapshot.Tier{links[0]}, Fleet: of})
-	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{
-		{Name: "system", Path: "dashboard.system", Source: snapshot.SourceFunc(func(context.Context) (any, error) {
+	panel, err := snapshot.Open(t.Context(), snapshot.Options{Links: links[:1], Fleet: of, Version: documentVersion, Sections: []snapshot.Section{
+		{Name: "system", Path: "dashboard.system", Collect: func(context.Context) (any, error) {
 			err, failed := value.(error)
 			if failed {
 				return nil, err
 			}
 			return value, nil
-		})},
-		{Name: "queue", Path: "dashboard.queue", Source: snapshot.SourceFunc(func(context.Context) (any, error) { return document.Queue{}, nil })},
-	}, snapshot.WarmerOptions{})
+		}},
+		{Name: "queue", Path: "dashboard.queue", Collect: func(context.Context) (any, error) { return document.Queue{}, nil }},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = warmer.Refresh(t.Context()) // the error of the section is what the document is about
-	if err := cache.Close(t.Context()); err != nil {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- panel.Run(ctx) }()
+	for range panel.Watch(ctx) { // it leads, and has published
+		break
+	}
+	stop()
+	if err := errors.Join(<-ended, panel.Close(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 }

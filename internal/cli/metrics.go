@@ -20,10 +20,7 @@ import (
 // metrics reads at scrape time the counters that the packages keep anyway, and asks the database whether it answers.
 // Labels are bounded: rungs, tiers, links, sections, states, and the agents that the document lists.
 type metrics struct {
-	cache    *snapshot.Cache
-	warmer   *snapshot.Warmer
-	group    *snapshot.Group // nil: alone
-	stream   *snapshot.Stream
+	panel    *snapshot.Panel
 	database *db.DB
 	refused  func() uint64 // connections
 }
@@ -32,10 +29,10 @@ type metrics struct {
 var liveHeap = regexp.MustCompile(`^/gc/heap/live:bytes$`)
 
 // newMetrics gives the handler of /metrics, with a registry of its own.
-func newMetrics(c *collector, stream *snapshot.Stream, database *db.DB, refused func() uint64) http.Handler {
+func newMetrics(panel *snapshot.Panel, database *db.DB, refused func() uint64) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		&metrics{c.cache, c.warmer, c.group, stream, database, refused},
+		&metrics{panel, database, refused},
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{Matcher: liveHeap})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -68,9 +65,9 @@ var (
 	descTierDown    = describe("tier_failing", "1 while the tier's last call has failed.", "tier")
 	descLeader      = describe("leader", "1 while this process collects for all.")
 	descAlone       = describe("alone", "1 while this process collects for itself because no link works.")
-	descLeases      = describe("lease_changes_total", "How often this process has become the one that collects.")
+	descLeases      = describe("lease_changes_total", "Times this process became leader.")
 	descLinkUp      = describe("link_up", "1 while the other servers can be reached through the link.", "link")
-	descLinkHears   = describe("link_hears", "1 while what other servers publish is heard through the link.", "link")
+	descSubscribed  = describe("link_subscribed", "1 while what other servers publish is received through the link.", "link")
 	descDatabaseUp  = describe("database_up", "1 when the database answered just now.")
 	descWorkers     = describe("workers", "Workers, as the document shows them.", "state")
 	descAgents      = describe("agents", "Agents, as the document shows them.", "state")
@@ -100,33 +97,34 @@ func (m *metrics) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
-	m.collectCache(out)
-	m.collectSections(out)
-	m.collectGroup(out)
-	m.collectFleet(out)
+	stats, current := m.panel.Stats(), m.panel.Current()
+	collectPanel(out, stats, current)
+	collectSections(out, stats.Sections)
+	collectGroup(out, stats)
+	collectFleet(out, current)
 	gauge(out, descDatabaseUp, oneIf(m.databaseUp()))
-	stats := m.stream.Stats()
 	gauge(out, descSubscribers, float64(stats.Subscribers))
-	count(out, descStreamBytes, stats.Bytes)
-	count(out, descDropped, stats.Dropped)
+	count(out, descStreamBytes, stats.StreamBytes)
+	count(out, descDropped, stats.StreamsDropped)
 	count(out, descNoRoom, m.refused())
 }
 
-func (m *metrics) collectCache(out chan<- prometheus.Metric) {
-	stats := m.cache.Stats()
-	for rung, hits := range stats.Hits {
+func collectPanel(out chan<- prometheus.Metric, stats snapshot.Stats, current *snapshot.Snapshot) {
+	for rung, hits := range stats.Answers {
 		count(out, descAnswers, hits, rung)
 	}
 	count(out, descUnavailable, stats.Unavailable)
 	count(out, descPublishes, stats.Publishes)
 	count(out, descRefused, stats.Refused)
-	gauge(out, descRevision, float64(stats.Revision))
-	gauge(out, descBytes, float64(stats.Bytes), "identity")
-	gauge(out, descBytes, float64(stats.GzipBytes), "gzip")
-	if current := m.cache.Current(); current != nil {
+	if current == nil {
+		current = &snapshot.Snapshot{}
+	} else {
 		gauge(out, descAge, time.Since(current.AsOf).Seconds())
 		gauge(out, descStale, oneIf(current.Stale))
 	}
+	gauge(out, descRevision, float64(current.Revision))
+	gauge(out, descBytes, float64(len(current.JSON)), "identity")
+	gauge(out, descBytes, float64(len(current.Gzip)), "gzip")
 	for _, tier := range stats.Tiers {
 		count(out, descTierLoads, tier.Loads, tier.Name)
 		count(out, descTierStores, tier.Stores, tier.Name)
@@ -137,24 +135,19 @@ func (m *metrics) collectCache(out chan<- prometheus.Metric) {
 	}
 }
 
-// collectGroup tells this process's part among those that show the same document. One that is alone for ever leads.
-func (m *metrics) collectGroup(out chan<- prometheus.Metric) {
-	stats := snapshot.GroupStats{Role: snapshot.Leader, Terms: 1}
-	if m.group != nil {
-		stats = m.group.Stats()
-	}
+// collectGroup reports this process's part among those that show the same document. One that is alone for ever leads.
+func collectGroup(out chan<- prometheus.Metric, stats snapshot.Stats) {
 	gauge(out, descLeader, oneIf(stats.Role == snapshot.Leader))
 	gauge(out, descAlone, oneIf(stats.Role == snapshot.Alone))
 	count(out, descLeases, stats.Terms)
 	for _, link := range stats.Links {
 		gauge(out, descLinkUp, oneIf(link.Up), link.Name)
-		gauge(out, descLinkHears, oneIf(link.Hears), link.Name)
+		gauge(out, descSubscribed, oneIf(link.Subscribed), link.Name)
 	}
 }
 
-// collectFleet tells what the document shows of workers and queues, so that it costs no query; its age is a metric too.
-func (m *metrics) collectFleet(out chan<- prometheus.Metric) {
-	current := m.cache.Current()
+// collectFleet reports what the document shows of workers and queues, so that it costs no query; its age is a metric too.
+func collectFleet(out chan<- prometheus.Metric, current *snapshot.Snapshot) {
 	if current == nil {
 		return
 	}
@@ -266,8 +259,8 @@ func (m *metrics) databaseUp() bool {
 	return m.database.Ping(ctx) == nil
 }
 
-func (m *metrics) collectSections(out chan<- prometheus.Metric) {
-	for name, section := range m.warmer.Stats().Sections {
+func collectSections(out chan<- prometheus.Metric, sections map[string]snapshot.SectionStats) {
+	for name, section := range sections {
 		count(out, descCollects, section.Collects, name)
 		count(out, descFailures, section.Failures, name)
 		out <- prometheus.MustNewConstMetric(descTook, prometheus.CounterValue, section.TotalTook.Seconds(), name)

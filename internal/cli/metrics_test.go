@@ -86,10 +86,9 @@ func TestMetricsOfConnections(t *testing.T) {
 	database, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "agentos.db"), nil)
 	must(t, err)
 	defer database.Close()
-	cache := snapshot.NewCache(snapshot.CacheOptions{})
-	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{Name: "a", Source: snapshot.SourceFunc(func(context.Context) (any, error) { return 1, nil })}}, snapshot.WarmerOptions{})
+	panel, err := snapshot.Open(t.Context(), snapshot.Options{Sections: []snapshot.Section{{Name: "a", Collect: func(context.Context) (any, error) { return 1, nil }}}})
 	must(t, err)
-	handler := newMetrics(&collector{cache: cache, warmer: warmer}, snapshot.NewStream(cache, snapshot.StreamOptions{}), database, func() uint64 { return 3 })
+	handler := newMetrics(panel, database, func() uint64 { return 3 })
 	answer := httptest.NewRecorder()
 	handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if !strings.Contains(answer.Body.String(), "\nagentos_connections_refused_total 3\n") {

@@ -72,51 +72,48 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		return err
 	}
 
-	// The jobs tell the collector what they touched; the collector's sections read the jobs.
-	var collector *collector
-	nudge := func(sections ...string) { collector.Nudge(sections...) }
+	// The jobs nudge the panel, whose sections read the jobs.
+	var panel *snapshot.Panel
+	nudge := func(sections ...string) { panel.Nudge(sections...) }
 	var show *shown
 	if keeper != nil {
 		show, err = ownFleet(ctx, cfg, log, keeper, database, links.cutOff(freshFor(cfg), fleet), nudge)
 	} else {
-		show, err = attachedJobs(cfg, log, database, func() bool { return collector.leads() }, nudge)
+		show, err = attachedJobs(cfg, log, database, func() bool { return panel.Stats().Role != snapshot.Follower }, nudge)
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, show.close()) }()
-	cache := newCache(cfg, log, links, fleet)
-	if collector, err = newCollector(cfg, log, cache, links, database.DB, show, startedAt); err != nil {
+	from := collectedFrom{cfg: cfg, log: log, links: links, database: database.DB, show: show, clock: newWallClock(log), startedAt: startedAt}
+	sections := from.sections(func() *snapshot.Panel { return panel })
+	if panel, err = openPanel(ctx, cfg, log, links, fleet, sections); err != nil {
 		return err
 	}
-	stream := snapshot.NewStream(cache, snapshot.StreamOptions{Log: log})
 	drawer := prerender.New(prerender.Options{
-		Cache: cache, UI: ui.Dist(), Log: log,
+		Panel: panel, UI: ui.Dist(), Log: log,
 		Page: prerender.Page{Fleet: show.fleet != nil, Acts: show.actions != nil, Base: cfg.BasePath},
 	})
 	connections := server.NewConnections(mostConnections(show.attempts(), log), log)
 	handler, err := server.New(server.Options{
-		Cache: cache, Stream: stream, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
+		Panel: panel, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
 		Agents: func() server.AgentsState {
 			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems, Notes: f.Notes}
 		},
 		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
-		Ready: database.Ping, Metrics: newMetrics(collector, stream, database.DB, connections.Refused),
+		Ready: database.Ping, Metrics: newMetrics(panel, database.DB, connections.Refused),
 	})
 	if err != nil {
 		return err
-	}
-	if err := cache.Restore(ctx); err != nil {
-		log.Warn("there is no last good snapshot to start from", "error", err)
 	}
 
 	// Everything below runs until stop, which comes after the drain: viewers see the fleet end its work.
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, running := errgroup.WithContext(running)
-	group.Go(func() error { return collector.Run(running) })
-	group.Go(func() error { collector.clock.Run(running); return nil })
+	group.Go(func() error { return panel.Run(running) })
+	group.Go(func() error { from.clock.Run(running); return nil })
 	group.Go(func() error { return accounts.Run(running) })
 	group.Go(func() error { return drawer.Run(running) })
 	web := server.NewHTTP(handler, log)
@@ -147,7 +144,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	case <-running.Done():
 	}
 	err = show.drain()
-	stream.Close(snapshot.EndShutdown)
+	panel.EndStreams(snapshot.EndShutdown)
 	ending, cancel := context.WithTimeoutCause(context.Background(), 2*time.Second, errors.New("shutting down took too long"))
 	defer cancel()
 	if web.Shutdown(ending) != nil {
@@ -157,7 +154,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	err = errors.Join(err, group.Wait())
 	storing, cancel := context.WithTimeoutCause(context.Background(), time.Second, errors.New("shutting down took too long"))
 	defer cancel()
-	return errors.Join(err, cache.Close(storing))
+	return errors.Join(err, panel.Close(storing))
 }
 
 // firstAdmin makes the first account, beside the start because hashing a password takes a tenth of a second. While the

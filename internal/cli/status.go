@@ -18,7 +18,7 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// runStatus climbs the same ladder as the dashboard: the document that a running server keeps fresh in a file or behind a
+// runStatus finds the document as the dashboard does: the one that a running server keeps fresh in a file or behind a
 // link, else the database.
 func runStatus(ctx context.Context, c *call, args []string) (err error) {
 	set := newFlags(c, "status")
@@ -55,45 +55,53 @@ func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Sna
 		return nil, snapshot.Served{}, err
 	}
 	defer links.close()
-	cache := newCache(cfg, log, links, fleet) // which refuses, and logs, documents of another fleet
-	defer func() {
-		ctx, cancel := context.WithTimeout(ctx, databasePatience)
-		defer cancel()
-		_ = cache.Close(ctx) // nothing is left half written; that nothing was kept is no fault of what is shown
-	}()
-	if err := cache.Restore(ctx); err != nil {
+	panel, err := openPanel(ctx, cfg, log, links, fleet, nil) // which refuses, and logs, documents of another fleet
+	if err != nil {
 		return nil, snapshot.Served{}, err
 	}
-	stored := cache.Current()
+	defer closePanel(ctx, panel)
+	stored := panel.Current()
 	if stored != nil && unknown != nil && stored.Fleet != "" {
 		fmt.Fprintf(c.stderr, "agentos status: this is of the fleet %s, published by %s; whether that is the fleet of these settings is not known: %v\n",
 			stored.Fleet, stored.Publisher, unknown)
 	}
 	if stored == nil || time.Since(stored.At) > freshFor(cfg) {
-		if err := collectStatus(ctx, c, cfg, log, cache); err != nil {
-			if stored == nil {
-				return nil, snapshot.Served{}, err
-			}
-			fmt.Fprintf(c.stderr, "agentos status: this is the last that is known: %v\n", err)
+		doc, served, err := collectStatus(ctx, c, cfg, log, links, fleet)
+		if err == nil || stored == nil {
+			return doc, served, err
 		}
+		fmt.Fprintf(c.stderr, "agentos status: this is the last that is known: %v\n", err)
 	}
-	return cache.Get(ctx)
+	return panel.Get(ctx)
 }
 
 // collectStatus collects the document from the database, because no server on this data folder keeps it fresh.
-func collectStatus(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger, cache *snapshot.Cache) (err error) {
+func collectStatus(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger, links links, fleet func() string,
+) (doc *snapshot.Snapshot, served snapshot.Served, err error) {
 	service, database, err := openJobs(ctx, c, cfg, log)
 	if err != nil {
-		return err
+		return nil, served, err
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
-	fleet := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
-	show := &shown{jobs: service, agents: func() source.Fleet { return fleet }, writeError: service.WriteError}
-	collector, err := newCollector(cfg, log, cache, nil, database, show, time.Now())
-	if err != nil {
-		return err
+	agents := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
+	show := &shown{jobs: service, agents: func() source.Fleet { return agents }, writeError: service.WriteError}
+	var panel *snapshot.Panel
+	from := collectedFrom{cfg: cfg, log: log, database: database, show: show, clock: newWallClock(log), startedAt: time.Now()}
+	if panel, err = openPanel(ctx, cfg, log, links, fleet, from.sections(func() *snapshot.Panel { return panel })); err != nil {
+		return nil, served, err
 	}
-	return collector.warmer.Refresh(ctx)
+	defer closePanel(ctx, panel)
+	if err := panel.Refresh(ctx); err != nil {
+		return nil, served, err
+	}
+	return panel.Get(ctx)
+}
+
+// closePanel leaves nothing half written; that nothing was kept is no fault of what is shown.
+func closePanel(ctx context.Context, panel *snapshot.Panel) {
+	ctx, cancel := context.WithTimeout(ctx, databasePatience)
+	defer cancel()
+	_ = panel.Close(ctx)
 }
 
 func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) error {

@@ -12,7 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
-	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // runWork runs agents beside a server on the same database: more hands, no dashboard of its own.
@@ -40,8 +40,8 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 		return err
 	}
 	defer links.close()
-	teller := snapshot.NewTeller(links, log)
-	nudge := teller.Nudge // a server collects; without links it finds changes by itself
+	notifier := link.NewNotifier(links, log)
+	nudge := notifier.Nudge // a server collects; without links it finds changes by itself
 	service, err := newJobs(ctx, cfg, log, database, keeper, links.cutOff(freshFor(cfg), fleet), nudge)
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, running := errgroup.WithContext(running)
-	group.Go(func() error { teller.Run(running); return nil })
+	group.Go(func() error { notifier.Run(running); return nil })
 	group.Go(func() error { newWallClock(log).Run(running); return nil })
 	group.Go(func() error { keeper.Run(running, service, nudge); return nil })
 	if err := service.Start(running); err != nil {

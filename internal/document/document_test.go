@@ -22,18 +22,17 @@ func TestMetaIsWhatSnapshotWrites(t *testing.T) {
 		if named {
 			name, fleet = "host:1", "a fleet"
 		}
-		cache := snapshot.NewCache(snapshot.CacheOptions{Fleet: func() string { return fleet }})
-		warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{
-			{Name: "system", Path: "dashboard.system", Source: snapshot.SourceFunc(func(context.Context) (any, error) {
+		panel, err := snapshot.Open(t.Context(), snapshot.Options{Process: name, Fleet: func() string { return fleet }, Sections: []snapshot.Section{
+			{Name: "system", Path: "dashboard.system", Collect: func(context.Context) (any, error) {
 				return snapshot.Aged{Value: document.System{Status: document.SystemHealthy}, AsOf: time.Now().Add(-time.Hour)}, nil
-			})},
-			{Name: "queue", Path: "dashboard.queue", Source: snapshot.SourceFunc(func(context.Context) (any, error) { return nil, errors.New("no answer") })},
-		}, snapshot.WarmerOptions{Name: name})
+			}},
+			{Name: "queue", Path: "dashboard.queue", Collect: func(context.Context) (any, error) { return nil, errors.New("no answer") }},
+		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = warmer.Refresh(t.Context()) // the error is the section's
-		written := cache.Current()
+		_ = panel.Refresh(t.Context()) // the error is the section's
+		written := panel.Current()
 
 		var parts struct{ Meta json.RawMessage }
 		if err := json.Unmarshal(written.JSON, &parts); err != nil {

@@ -32,7 +32,7 @@ type Drawing struct {
 
 // Options say what is drawn.
 type Options struct {
-	Cache *snapshot.Cache
+	Panel *snapshot.Panel
 	UI    fs.FS        // the built dashboard
 	Log   *slog.Logger // nil: discard
 
@@ -65,7 +65,7 @@ func (d *Drawer) Latest() *Drawing {
 		}
 	}
 	drawing := d.latest.Load()
-	if drawing == nil || (drawing.Of != d.opts.Cache.Current() && time.Since(drawing.Of.At) > Keep) {
+	if drawing == nil || (drawing.Of != d.opts.Panel.Current() && time.Since(drawing.Of.At) > Keep) {
 		return nil
 	}
 	return drawing
@@ -84,7 +84,7 @@ func (d *Drawer) Run(ctx context.Context) error {
 	}
 	told := ""
 	for {
-		if doc := d.opts.Cache.Current(); doc != nil && !d.drawn(doc) {
+		if doc := d.opts.Panel.Current(); doc != nil && !d.drawn(doc) {
 			html, err := engine.Draw(doc, d.opts.Page)
 			switch {
 			case err == nil:

@@ -181,22 +181,21 @@ var naming = fstest.MapFS{Script: {Data: []byte(`globalThis.draw = (doc) => { co
 
 func TestDrawerFollowsTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cache := snapshot.NewCache(snapshot.CacheOptions{})
 		value := "one"
-		warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{
-			Name: "system", Path: "system", Source: snapshot.SourceFunc(func(context.Context) (any, error) { return map[string]string{"is": value}, nil }),
-		}}, snapshot.WarmerOptions{})
+		panel, err := snapshot.Open(t.Context(), snapshot.Options{Sections: []snapshot.Section{{
+			Name: "system", Path: "system", Collect: func(context.Context) (any, error) { return map[string]string{"is": value}, nil },
+		}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		publish := func(v string) {
 			value = v
-			if err := warmer.Refresh(t.Context()); err != nil {
+			if err := panel.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}
 		var log bytes.Buffer
-		d := New(Options{Cache: cache, UI: naming, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		d := New(Options{Panel: panel, UI: naming, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()
@@ -261,7 +260,11 @@ func TestDrawerFollowsTheCache(t *testing.T) {
 
 func TestDrawerWithoutAScript(t *testing.T) {
 	var log bytes.Buffer
-	d := New(Options{Cache: snapshot.NewCache(snapshot.CacheOptions{}), UI: fstest.MapFS{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	panel, err := snapshot.Open(t.Context(), snapshot.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := New(Options{Panel: panel, UI: fstest.MapFS{}, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err := d.Run(t.Context()); err != nil || d.Latest() != nil {
 		t.Errorf("%v, %v", err, d.Latest())
 	}

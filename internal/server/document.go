@@ -17,7 +17,7 @@ const documentPath = "/api/admin/ssot"
 // then the bytes as they were published. Nothing here takes a lock, asks the database or allocates; the call that other
 // handlers get is made only to tell what went wrong.
 func document(s *server, r route) http.Handler {
-	next := snapshot.NewHandler(s.Cache, snapshot.HandlerOptions{})
+	next := s.Panel.Handler()
 	s.document = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		defer func() {
 			if cause := recover(); cause != nil {
@@ -74,9 +74,9 @@ func stream(s *server, r route) http.Handler {
 			return
 		}
 		defer release()
-		stop := c.principal.OnEnd(func() { end(snapshot.EndReason("session")) })
+		stop := c.principal.OnEnd(func() { end(snapshot.EndSession) })
 		defer stop()
-		s.Stream.ServeHTTP(c, c.request.WithContext(ctx))
+		s.Panel.Stream().ServeHTTP(c, c.request.WithContext(ctx))
 	}))
 }
 

@@ -124,11 +124,11 @@ func (i *inquiry) over(now time.Time) bool {
 	}
 }
 
-// currentDocument climbs the cache's ladder, but not for long: whoever asks here has something else to say.
+// currentDocument asks for the best document there is, but not for long: whoever asks here has something else to say.
 func (s *server) currentDocument(ctx context.Context, patience time.Duration) (*snapshot.Snapshot, snapshot.Served, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return s.Cache.Get(ctx)
+	return s.Panel.Get(ctx)
 }
 
 func roundSeconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }

@@ -10,7 +10,6 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/snapshot"
 )
 
 func TestLivezAndReadyz(t *testing.T) {
@@ -122,7 +121,7 @@ func TestUnreadyUntilCredentialsAreKnown(t *testing.T) {
 
 func TestUnreadyWithoutDocument(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
-		f := newFixture(t, d, func(_ *fixture, o *Options) { o.Cache = snapshot.NewCache(snapshot.CacheOptions{}) })
+		f := newFixture(t, d, func(_ *fixture, o *Options) { o.Panel = emptyPanel(t) })
 		if r := f.as("", "GET", "/readyz", ""); r.status != 503 || !strings.Contains(r.body, "no document") || r.header.Get("Retry-After") == "" {
 			t.Errorf("readyz: %d %s", r.status, r.body)
 		}

@@ -45,7 +45,7 @@ func (f *fixture) typical() {
 		text[i] = "0123456789abcdef"[random.IntN(16)]
 	}
 	f.publish(string(text))
-	if size := len(f.cache.Current().Gzip); size < 11<<10 || size > 14<<10 {
+	if size := len(f.panel.Current().Gzip); size < 11<<10 || size > 14<<10 {
 		f.t.Fatalf("the typical document has %d bytes compressed", size)
 	}
 }
@@ -78,7 +78,7 @@ func TestDocumentCostsHardlyMoreThanItsBytes(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	whole := NewHTTP(f.handler, log)
 	NewConnections(10_000, log).Bound(whole)
-	ours, naked := serve(t, whole), serve(t, NewHTTP(bare(f.cache.Current().Gzip), log))
+	ours, naked := serve(t, whole), serve(t, NewHTTP(bare(f.panel.Current().Gzip), log))
 	load := startLoad(t, connections, f.token(auth.RoleViewer))
 	load.run(ours, requests)
 	load.run(naked, requests)

@@ -10,7 +10,7 @@ import (
 // OpenAPI returns the description of the JSON API as YAML: the file openapi.yaml, which clients are generated from.
 func OpenAPI() ([]byte, error) {
 	var all *jobs.Service // it is described, not used
-	s := newServer(Options{Cache: snapshot.NewCache(snapshot.CacheOptions{}), Jobs: all, Actions: all, Fleet: all})
+	s := newServer(Options{Panel: &snapshot.Panel{}, Jobs: all, Actions: all, Fleet: all})
 	for _, r := range s.routes() {
 		r.endpoint(s, r)
 	}

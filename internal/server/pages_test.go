@@ -92,7 +92,7 @@ func TestPageTellsTheBrowserWhatToFetch(t *testing.T) {
 
 func TestPageWithoutDocument(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
-		f := newFixture(t, d, func(_ *fixture, o *Options) { o.Cache = snapshot.NewCache(snapshot.CacheOptions{}) })
+		f := newFixture(t, d, func(_ *fixture, o *Options) { o.Panel = emptyPanel(t) })
 		f.user("ada", auth.RoleViewer)
 		browser := f.browser()
 		f.login(browser, "ada")
@@ -243,7 +243,7 @@ func TestPreloadsOfAPageWithoutScripts(t *testing.T) {
 func BenchmarkPage(b *testing.B) {
 	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
 	f.typical()
-	doc := f.cache.Current()
+	doc := f.panel.Current()
 	var p packedPage
 	p.init(themed([]byte("<html>")), nil, []byte("</html>"))
 	block := make([]byte, 200)

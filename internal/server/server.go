@@ -22,8 +22,7 @@ import (
 
 // Options say what is served. Fields without "nil:" are required.
 type Options struct {
-	Cache  *snapshot.Cache
-	Stream *snapshot.Stream
+	Panel  *snapshot.Panel
 	Auth   *auth.Service
 	Jobs   Jobs
 	Agents func() AgentsState // the fleet as loaded last
@@ -152,7 +151,7 @@ func newServer(opts Options) *server {
 
 func (o *Options) check() error {
 	for name, missing := range map[string]bool{
-		"Cache": o.Cache == nil, "Stream": o.Stream == nil, "Auth": o.Auth == nil, "Jobs": o.Jobs == nil,
+		"Panel": o.Panel == nil, "Auth": o.Auth == nil, "Jobs": o.Jobs == nil,
 		"Agents": o.Agents == nil, "UI": o.UI == nil,
 	} {
 		if missing {

@@ -32,8 +32,7 @@ type fixture struct {
 	db      *dbtest.Breakable
 	auth    *auth.Service
 	jobs    *jobs.Service
-	cache   *snapshot.Cache
-	warmer  *snapshot.Warmer
+	panel   *snapshot.Panel
 	handler http.Handler
 	url     string
 	log     *lines
@@ -78,12 +77,11 @@ func newFixture(t testing.TB, d *dbtest.Breakable, change ...func(*fixture, *Opt
 	must(t, err)
 	f.jobs, err = jobs.New(ctx, jobs.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir(), NoWork: true})
 	must(t, err)
-	f.cache = snapshot.NewCache(snapshot.CacheOptions{})
-	f.warmer, err = snapshot.NewWarmer(f.cache, []snapshot.Section{{Name: "system", Path: "dashboard.system", Source: snapshot.SourceFunc(f.collect)}}, snapshot.WarmerOptions{})
+	f.panel, err = snapshot.Open(ctx, snapshot.Options{Name: "agentos", Sections: []snapshot.Section{{Name: "system", Path: "dashboard.system", Collect: f.collect}}})
 	must(t, err)
-	must(t, f.warmer.Refresh(ctx))
+	must(t, f.panel.Refresh(ctx))
 	opts := Options{
-		Cache: f.cache, Stream: snapshot.NewStream(f.cache, snapshot.StreamOptions{}), Auth: f.auth, Jobs: f.jobs, Actions: f.jobs, Fleet: f.jobs,
+		Panel: f.panel, Auth: f.auth, Jobs: f.jobs, Actions: f.jobs, Fleet: f.jobs,
 		Agents:  func() AgentsState { return AgentsState{Fleet: fleet, LoadedAt: time.Now()} },
 		UI:      builtUI,
 		Nudge:   f.nudge,
@@ -112,6 +110,14 @@ func newFixture(t testing.TB, d *dbtest.Breakable, change ...func(*fixture, *Opt
 	return f
 }
 
+// emptyPanel has nothing to show, ever.
+func emptyPanel(t testing.TB) *snapshot.Panel {
+	t.Helper()
+	panel, err := snapshot.Open(t.Context(), snapshot.Options{})
+	must(t, err)
+	return panel
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -137,7 +143,7 @@ func (f *fixture) publish(payload string) {
 	f.mu.Lock()
 	f.payload = payload
 	f.mu.Unlock()
-	must(f.t, f.warmer.Refresh(f.t.Context()))
+	must(f.t, f.panel.Refresh(f.t.Context()))
 }
 
 // token makes an API token of the role.
@@ -289,7 +295,7 @@ func TestNewRefusesAnUnbuiltDashboard(t *testing.T) {
 func BenchmarkNew(b *testing.B) {
 	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
 	opts := Options{
-		Cache: f.cache, Stream: snapshot.NewStream(f.cache, snapshot.StreamOptions{}), Auth: f.auth, Jobs: f.jobs, Actions: f.jobs, Fleet: f.jobs,
+		Panel: f.panel, Auth: f.auth, Jobs: f.jobs, Actions: f.jobs, Fleet: f.jobs,
 		Agents: func() AgentsState { return AgentsState{} }, UI: builtUI,
 	}
 	for b.Loop() {

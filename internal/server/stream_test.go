@@ -112,7 +112,7 @@ func TestStreamTellsTheAgeOfEachSection(t *testing.T) {
 			var sections []snapshot.Section
 			calls := 0
 			for _, name := range strings.Fields(names) {
-				source := snapshot.SourceFunc(f.collect)
+				source := f.collect
 				if name == "queue" {
 					source = func(context.Context) (any, error) {
 						if calls++; calls > 1 {
@@ -121,14 +121,13 @@ func TestStreamTellsTheAgeOfEachSection(t *testing.T) {
 						return snapshot.Aged{Value: map[string]int{"pending": 1}, AsOf: since}, nil
 					}
 				}
-				sections = append(sections, snapshot.Section{Name: name, Source: source})
+				sections = append(sections, snapshot.Section{Name: name, Collect: source})
 			}
 			var err error
-			f.cache = snapshot.NewCache(snapshot.CacheOptions{})
-			f.warmer, err = snapshot.NewWarmer(f.cache, sections, snapshot.WarmerOptions{})
+			f.panel, err = snapshot.Open(t.Context(), snapshot.Options{Name: "agentos", Sections: sections, Beat: 20 * time.Millisecond})
 			must(t, err)
-			must(t, f.warmer.Refresh(t.Context()))
-			o.Cache, o.Stream = f.cache, snapshot.NewStream(f.cache, snapshot.StreamOptions{Beat: 20 * time.Millisecond})
+			must(t, f.panel.Refresh(t.Context()))
+			o.Panel = f.panel
 		})
 		f.publish("failing") // for 90 s the queue has given nothing newer
 		token := f.token(auth.RoleViewer)

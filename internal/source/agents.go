@@ -7,15 +7,14 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/snapshot"
 )
 
 // agentsChosen is of how many agents at most the sums are read.
 const agentsChosen = 40
 
-func agents(d Deps) snapshot.Source {
+func agents(d Deps) collectFunc {
 	chosen := &choice{most: agentsChosen, room: agentsBytes - 5<<10}
-	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		stats, err := d.Jobs.Agents(ctx)
 		if err != nil {
 			return nil, err
@@ -57,7 +56,7 @@ func agents(d Deps) snapshot.Source {
 		})
 		v.Listed = len(v.Items)
 		return v, nil
-	})
+	}
 }
 
 func countAgent(v *document.Agents, state document.AgentState) {

@@ -60,33 +60,36 @@ type Jobs interface {
 	NextRun(agent string) *time.Time
 }
 
+// collectFunc measures one section: a snapshot.Section's Collect.
+type collectFunc func(ctx context.Context) (any, error)
+
 // All lists the sections in the order of the document.
 func All(d Deps) []snapshot.Section {
 	readings := newReadings()
 	d.Jobs = &watched{d.Jobs, readings}
 	sections := []snapshot.Section{
-		{Name: "system", Path: "dashboard.system", Source: newSystem(d, readings), MaxBytes: systemBytes, Unmetered: true},
-		{Name: "workers", Path: "dashboard.workers", Source: workers(d), MaxBytes: workersBytes},
-		{Name: "queue", Path: "dashboard.queue", Source: queue(d), MaxBytes: queueBytes},
-		{Name: "jobs", Path: "dashboard.jobs", Source: jobLists(d), MaxBytes: jobsBytes},
-		{Name: "agents", Path: "agents_workers.agents", Source: agents(d), MaxBytes: agentsBytes},
-		{Name: "analytics", Path: "analytics", Source: analytics(d), MaxBytes: analyticsBytes},
-		{Name: "logs", Path: "logs", Source: logs(d), MaxBytes: logsBytes},
+		{Name: "system", Path: "dashboard.system", Collect: newSystem(d, readings).Collect, MaxBytes: systemBytes, Unmetered: true},
+		{Name: "workers", Path: "dashboard.workers", Collect: workers(d), MaxBytes: workersBytes},
+		{Name: "queue", Path: "dashboard.queue", Collect: queue(d), MaxBytes: queueBytes},
+		{Name: "jobs", Path: "dashboard.jobs", Collect: jobLists(d), MaxBytes: jobsBytes},
+		{Name: "agents", Path: "agents_workers.agents", Collect: agents(d), MaxBytes: agentsBytes},
+		{Name: "analytics", Path: "analytics", Collect: analytics(d), MaxBytes: analyticsBytes},
+		{Name: "logs", Path: "logs", Collect: logs(d), MaxBytes: logsBytes},
 	}
 	for i := range sections[1:] { // all but the host's own
-		sections[i+1].Source = d.aged(sections[i+1].Source)
+		sections[i+1].Collect = d.aged(sections[i+1].Collect)
 	}
 	return sections
 }
 
 // aged makes a section as old as the data that it is read from.
-func (d Deps) aged(of snapshot.Source) snapshot.Source {
+func (d Deps) aged(of collectFunc) collectFunc {
 	if d.DataAt == nil {
 		return of
 	}
-	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		at := d.DataAt(ctx) // what is read afterwards is not older
-		value, err := of.Collect(ctx)
+		value, err := of(ctx)
 		return snapshot.Aged{Value: value, AsOf: at}, err
-	})
+	}
 }

@@ -6,11 +6,10 @@ import (
 
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/snapshot"
 )
 
-func analytics(d Deps) snapshot.Source {
-	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+func analytics(d Deps) collectFunc {
+	return func(ctx context.Context) (any, error) {
 		// Asked first, so that it never claims more than the figures hold.
 		completeTo, err := d.Jobs.RollupsCompleteTo(ctx)
 		if err != nil {
@@ -36,7 +35,7 @@ func analytics(d Deps) snapshot.Source {
 			ThroughputDay: describeSeries(perQuarter),
 			CompleteTo:    completeTo,
 		}, nil
-	})
+	}
 }
 
 func describeWindow(w engine.Window) document.Window {

@@ -164,15 +164,14 @@ func TestHealthOfAFleetThatNobodyRuns(t *testing.T) {
 		}
 		fine := func(context.Context) document.Component { return document.Component{Status: "ok"} }
 		loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
-		cache := snapshot.NewCache(snapshot.CacheOptions{})
-		warmer, err := snapshot.NewWarmer(cache, unhurried(Deps{
+		panel, err := snapshot.Open(t.Context(), snapshot.Options{Patience: time.Minute, Sections: unhurried(Deps{
 			Jobs: service, Fleet: func() Fleet { return loaded }, DataDir: t.TempDir(), Version: "test", StartedAt: time.Now(),
 			Database: fine, Cache: fine, Warmer: fine,
-		}), snapshot.WarmerOptions{Patience: time.Minute})
+		})})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &bed{t: t, database: database, service: service, warmer: warmer, cache: cache}
+		b := &bed{t: t, database: database, service: service, panel: panel}
 		if status := at(t, b.document(), "dashboard", "system", "status"); status != "healthy" {
 			t.Errorf("an idle fleet is %v: %v", status, at(t, b.document(), "dashboard", "system", "reasons"))
 		}

@@ -30,7 +30,7 @@ func TestSectionsKeepTheirForm(t *testing.T) {
 	var got bytes.Buffer
 	for _, full := range []bool{true, false} {
 		for _, section := range All(fixedDeps(t, full)) {
-			value, err := section.Source.Collect(t.Context())
+			value, err := section.Collect(t.Context())
 			if err != nil {
 				t.Fatal(section.Name, err)
 			}
@@ -63,7 +63,7 @@ func TestSectionsKeepTheirForm(t *testing.T) {
 func TestSectionsAreOfTheirTypes(t *testing.T) {
 	for _, full := range []bool{true, false} {
 		for _, section := range All(fixedDeps(t, full)) {
-			value, err := section.Source.Collect(t.Context())
+			value, err := section.Collect(t.Context())
 			if err != nil {
 				t.Fatal(section.Name, err)
 			}

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // What each section may take of the document, so that all of them fit whatever the fleet's size: see
@@ -24,7 +24,7 @@ const (
 	logsBytes      = 14 << 10
 
 	// besideSections is what is left for the document's own keys and its meta.
-	besideSections = snapshot.MaxDocumentBytes - systemBytes - workersBytes - queueBytes - jobsBytes - agentsBytes - analyticsBytes - logsBytes
+	besideSections = link.DefaultMaxBytes - systemBytes - workersBytes - queueBytes - jobsBytes - agentsBytes - analyticsBytes - logsBytes
 )
 
 // clip cuts a text to at most so many bytes as JSON has it, quotes aside: there a quotation mark takes two, and a character that

@@ -7,7 +7,6 @@ import (
 
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/snapshot"
 )
 
 // The lists are bounded so that the document is, whatever the size of the job table: by rows, and by the bytes of these.
@@ -22,8 +21,8 @@ const (
 	textBytes     = 240 // of an error, of arguments
 )
 
-func jobLists(d Deps) snapshot.Source {
-	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+func jobLists(d Deps) collectFunc {
+	return func(ctx context.Context) (any, error) {
 		today, err := d.Jobs.Today(ctx)
 		if err != nil {
 			return nil, err
@@ -57,7 +56,7 @@ func jobLists(d Deps) snapshot.Source {
 		}
 		v.RunningCut = len(running) == runningShown || len(v.Running) < len(running)
 		return v, nil
-	})
+	}
 }
 
 func describeJob(j engine.Job) document.Job {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/snapshot"
 )
 
 const (
@@ -13,14 +12,14 @@ const (
 	lineBytes     = 400 // of what one says
 )
 
-func logs(d Deps) snapshot.Source {
-	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+func logs(d Deps) collectFunc {
+	return func(ctx context.Context) (any, error) {
 		lines, err := d.Jobs.LatestLogs(ctx, logLinesShown)
 		if err != nil {
 			return nil, err
 		}
 		return document.Logs{Items: keyed(lines, logsBytes-1<<10, describeLine, func(l document.LogLine) int64 { return l.ID })}, nil
-	})
+	}
 }
 
 func describeLine(l engine.LogLine) document.LogLine {

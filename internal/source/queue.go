@@ -7,15 +7,14 @@ import (
 
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/snapshot"
 )
 
 // queuesChosen is how many queues are listed at most.
 const queuesChosen = 80
 
-func queue(d Deps) snapshot.Source {
+func queue(d Deps) collectFunc {
 	chosen := &choice{most: queuesChosen, room: queueBytes - 1<<10}
-	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		rows, err := d.Jobs.Queues(ctx)
 		if err != nil {
 			return nil, err
@@ -41,7 +40,7 @@ func queue(d Deps) snapshot.Source {
 		})
 		v.OldestAt, v.Listed = timeOf(oldest), len(v.Items)
 		return v, nil
-	})
+	}
 }
 
 // addQueue adds the jobs of a queue to the sums.

@@ -18,6 +18,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // nasty is a text of n characters most of which take six bytes in JSON.
@@ -58,14 +59,13 @@ func collect(t *testing.T, deps Deps) map[string]any {
 	fine := func(context.Context) document.Component { return document.Component{Status: "ok", Detail: nasty(5000)} }
 	deps.Database, deps.Cache, deps.Warmer = fine, fine, fine
 	deps.StartedAt, deps.DataDir = time.Now(), t.TempDir()
-	cache := snapshot.NewCache(snapshot.CacheOptions{})
 	sections := unhurried(deps)
-	warmer, err := snapshot.NewWarmer(cache, sections, snapshot.WarmerOptions{Name: nasty(64), Patience: time.Minute})
+	panel, err := snapshot.Open(t.Context(), snapshot.Options{Sections: sections, Process: nasty(64), Patience: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
 	complete := func() bool {
-		for _, meta := range cache.Current().Sections {
+		for _, meta := range panel.Current().Sections {
 			if meta.Error != "" || meta.AsOf.IsZero() {
 				return false
 			}
@@ -75,23 +75,23 @@ func collect(t *testing.T, deps Deps) map[string]any {
 	var doc map[string]any
 	// The second one finds everything known. Where the first answers of a large database take long, they are waited for.
 	for i, deadline := 0, time.Now().Add(2*time.Minute); i < 2 || !complete() && time.Now().Before(deadline); i++ {
-		if err := warmer.Refresh(t.Context()); err != nil {
+		if err := panel.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := json.Unmarshal(cache.Current().JSON, &doc); err != nil {
+	if err := json.Unmarshal(panel.Current().JSON, &doc); err != nil {
 		t.Fatal(err)
 	}
 	checkSchema(t, doc)
-	for name, meta := range cache.Current().Sections {
+	for name, meta := range panel.Current().Sections {
 		if meta.Error != "" || meta.AsOf.IsZero() {
 			t.Errorf("section %s: %q", name, meta.Error)
 		}
 		t.Logf("section %s took %v", name, meta.Took)
 	}
-	size := len(cache.Current().JSON)
+	size := len(panel.Current().JSON)
 	t.Logf("the document has %d bytes", size)
-	if size > snapshot.MaxDocumentBytes {
+	if size > link.DefaultMaxBytes {
 		t.Errorf("the document has %d bytes", size)
 	}
 	for _, s := range sections {
@@ -347,7 +347,7 @@ func TestTheLivingAreListedFirst(t *testing.T) {
 	}
 	for _, other := range []document.WorkerState{document.WorkerQuiet, document.WorkerLost} {
 		source := workers(Deps{Jobs: clients{workers: slices.Concat(rows(string(other), 450), rows("active", 10))}})
-		value, err := source.Collect(t.Context())
+		value, err := source(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,7 +435,7 @@ func TestSharesOfSectionsAddUp(t *testing.T) {
 		}
 		sum += s.MaxBytes
 	}
-	if sum+besideSections != snapshot.MaxDocumentBytes || besideSections < 4<<10 {
+	if sum+besideSections != link.DefaultMaxBytes || besideSections < 4<<10 {
 		t.Errorf("the sections have %d bytes, %d are left for the rest", sum, besideSections)
 	}
 }

@@ -54,7 +54,7 @@ func newSystem(d Deps, readings *readings) *system {
 	return s
 }
 
-// Collect implements snapshot.Source.
+// Collect is the section's Collect.
 func (s *system) Collect(ctx context.Context) (any, error) {
 	v := document.System{
 		Reasons: []string{}, Scope: document.ScopeHost, CPUs: float64(runtime.NumCPU()), Host: s.host,

@@ -42,8 +42,7 @@ type bed struct {
 	t        *testing.T
 	database *db.DB
 	service  *jobs.Service
-	warmer   *snapshot.Warmer
-	cache    *snapshot.Cache
+	panel    *snapshot.Panel
 }
 
 func newBed(t *testing.T, database *db.DB) *bed {
@@ -52,7 +51,7 @@ func newBed(t *testing.T, database *db.DB) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{t: t, database: database, cache: snapshot.NewCache(snapshot.CacheOptions{})}
+	b := &bed{t: t, database: database}
 	dataDir := t.TempDir()
 	b.service, err = jobs.New(t.Context(), jobs.Options{DB: b.database, Fleet: fleet, DataDir: dataDir, Version: "test"})
 	if err != nil {
@@ -60,10 +59,10 @@ func newBed(t *testing.T, database *db.DB) *bed {
 	}
 	fine := func(context.Context) document.Component { return document.Component{Status: "ok"} }
 	loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
-	b.warmer, err = snapshot.NewWarmer(b.cache, unhurried(Deps{
+	b.panel, err = snapshot.Open(t.Context(), snapshot.Options{Patience: time.Minute, Sections: unhurried(Deps{
 		Jobs: b.service, Fleet: func() Fleet { return loaded }, DataDir: dataDir, Version: "test", StartedAt: time.Now(),
 		Database: fine, Cache: fine, Warmer: fine,
-	}), snapshot.WarmerOptions{Patience: time.Minute})
+	})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,11 +105,11 @@ func (b *bed) enqueue(agent string, n int, delay time.Duration) {
 // document collects everything and decodes it.
 func (b *bed) document() map[string]any {
 	b.t.Helper()
-	if err := b.warmer.Refresh(b.t.Context()); err != nil {
+	if err := b.panel.Refresh(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
 	var doc map[string]any
-	if err := json.Unmarshal(b.cache.Current().JSON, &doc); err != nil {
+	if err := json.Unmarshal(b.panel.Current().JSON, &doc); err != nil {
 		b.t.Fatal(err)
 	}
 	checkSchema(b.t, doc)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/snapshot"
 )
 
 const (
@@ -18,9 +17,9 @@ const (
 	lostFirst = 8
 )
 
-func workers(d Deps) snapshot.Source {
+func workers(d Deps) collectFunc {
 	chosen := &choice{most: workersChosen, room: workersBytes - 1<<10}
-	return snapshot.SourceFunc(func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		rows, err := d.Jobs.Workers(ctx)
 		if err != nil {
 			return nil, err
@@ -47,7 +46,7 @@ func workers(d Deps) snapshot.Source {
 		v.Items = fill(chosen, chosen.pick(all, now), now, func(id string) document.Worker { return describeWorker(rows[place[id]]) })
 		v.Listed = len(v.Items)
 		return v, nil
-	})
+	}
 }
 
 func describeWorker(w engine.Worker) document.Worker {

@@ -13,20 +13,28 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
-// New makes a snapshot of one section, "test", whose value has the given text. Successive calls make successive
-// revisions only by the clock: use one cache for more.
-func New(tb testing.TB, text string) *snapshot.Snapshot {
+// New makes a document of one section, "test", whose value has the given text. Successive calls make successive
+// revisions only by the clock.
+func New(tb testing.TB, text string) link.Document {
 	tb.Helper()
 	return series(tb)(text)
 }
 
-// TestTier checks that a tier keeps the promises of snapshot.Tier. open makes an empty one for each subtest.
-func TestTier(t *testing.T, open func(t *testing.T) snapshot.Tier) {
+// A Tier is what keeps documents: a link, or something simpler.
+type Tier interface {
+	Name() string
+	Load(ctx context.Context) ([]byte, error)
+	Store(ctx context.Context, doc link.Document) error
+}
+
+// TestTier checks that a tier keeps the promises of one, which are those of link.Link for documents. open makes an empty one for each subtest.
+func TestTier(t *testing.T, open func(t *testing.T) Tier) {
 	checks := []struct {
 		name  string
-		check func(t *testing.T, tier snapshot.Tier)
+		check func(t *testing.T, tier Tier)
 	}{
 		{"has a name", hasName},
 		{"is empty at first", isEmpty},
@@ -45,7 +53,7 @@ func TestTier(t *testing.T, open func(t *testing.T) snapshot.Tier) {
 // patience is far more than any call of a tier may take.
 const patience = 10 * time.Second
 
-func hasName(t *testing.T, tier snapshot.Tier) {
+func hasName(t *testing.T, tier Tier) {
 	name := tier.Name()
 	if name == "" || name != strings.ToLower(name) || strings.ContainsAny(name, " ,;\"=") {
 		t.Errorf("Name() = %q: want lower case without spaces and separators, for headers and metrics", name)
@@ -55,41 +63,41 @@ func hasName(t *testing.T, tier snapshot.Tier) {
 	}
 }
 
-func isEmpty(t *testing.T, tier snapshot.Tier) {
-	if doc, err := tier.Load(t.Context()); !errors.Is(err, snapshot.ErrNotFound) {
+func isEmpty(t *testing.T, tier Tier) {
+	if doc, err := tier.Load(t.Context()); !errors.Is(err, link.ErrNotFound) {
 		t.Errorf("Load() = %q, %v; want ErrNotFound", doc, err)
 	}
 }
 
-// series makes snapshots as New does, each of a greater revision than the one before.
-func series(tb testing.TB) (next func(text string) *snapshot.Snapshot) {
+// series makes documents as New does, each of a greater revision than the one before.
+func series(tb testing.TB) (next func(text string) link.Document) {
 	tb.Helper()
-	cache := snapshot.NewCache(snapshot.CacheOptions{})
 	source := NewSource(nil)
-	warmer, err := snapshot.NewWarmer(cache, []snapshot.Section{{
-		Name: "test", Source: source, MaxBytes: snapshot.MaxDocumentBytes,
-	}}, snapshot.WarmerOptions{})
+	panel, err := snapshot.Open(tb.Context(), snapshot.Options{Version: 4, Sections: []snapshot.Section{{
+		Name: "test", Collect: source.Collect, MaxBytes: link.DefaultMaxBytes,
+	}}})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return func(text string) *snapshot.Snapshot {
+	return func(text string) link.Document {
 		tb.Helper()
 		source.Return(map[string]string{"text": text})
-		if err := warmer.Refresh(tb.Context()); err != nil {
+		if err := panel.Refresh(tb.Context()); err != nil {
 			tb.Fatal(err)
 		}
-		return cache.Current()
+		s := panel.Current()
+		return link.Document{Revision: s.Revision, Version: 4, JSON: s.JSON, Gzip: s.Gzip}
 	}
 }
 
-func returnsStored(t *testing.T, tier snapshot.Tier) {
+func returnsStored(t *testing.T, tier Tier) {
 	s := New(t, "first <b> ü \u2028 end")
 	mustStore(t, tier, s)
 	wantLoad(t, tier, s.JSON)
 	wantLoad(t, tier, s.JSON) // loading takes nothing away
 }
 
-func returnsLast(t *testing.T, tier snapshot.Tier) {
+func returnsLast(t *testing.T, tier Tier) {
 	next := series(t)
 	long, short := next(strings.Repeat("long ", 1000)), next("short")
 	mustStore(t, tier, long)
@@ -97,13 +105,13 @@ func returnsLast(t *testing.T, tier snapshot.Tier) {
 	wantLoad(t, tier, short.JSON)
 }
 
-func keepsLargest(t *testing.T, tier snapshot.Tier) {
-	s := New(t, strings.Repeat("x", snapshot.MaxDocumentBytes-1000))
+func keepsLargest(t *testing.T, tier Tier) {
+	s := New(t, strings.Repeat("x", link.DefaultMaxBytes-1000))
 	mustStore(t, tier, s)
 	wantLoad(t, tier, s.JSON)
 }
 
-func givesCopies(t *testing.T, tier snapshot.Tier) {
+func givesCopies(t *testing.T, tier Tier) {
 	s := New(t, "first")
 	want := bytes.Clone(s.JSON)
 	mustStore(t, tier, s)
@@ -113,12 +121,12 @@ func givesCopies(t *testing.T, tier snapshot.Tier) {
 	}
 	clear(doc)
 	if !bytes.Equal(s.JSON, want) {
-		t.Error("what Load returned is the snapshot's own memory")
+		t.Error("what Load returned is the document's own memory")
 	}
 	wantLoad(t, tier, want)
 }
 
-func honoursContext(t *testing.T, tier snapshot.Tier) {
+func honoursContext(t *testing.T, tier Tier) {
 	next := series(t)
 	old := next("old")
 	mustStore(t, tier, old)
@@ -128,7 +136,7 @@ func honoursContext(t *testing.T, tier snapshot.Tier) {
 	if err := tier.Store(ended, next("new")); err == nil {
 		t.Error("Store() = nil after the context's end")
 	}
-	if _, err := tier.Load(ended); err == nil || errors.Is(err, snapshot.ErrNotFound) {
+	if _, err := tier.Load(ended); err == nil || errors.Is(err, link.ErrNotFound) {
 		t.Errorf("Load() = %v after the context's end; want the context's error", err)
 	}
 	if took := time.Since(began); took > patience {
@@ -137,9 +145,9 @@ func honoursContext(t *testing.T, tier snapshot.Tier) {
 	wantLoad(t, tier, old.JSON)
 }
 
-func isAtomic(t *testing.T, tier snapshot.Tier) {
+func isAtomic(t *testing.T, tier Tier) {
 	next := series(t)
-	versions := []*snapshot.Snapshot{next("first")}
+	versions := []link.Document{next("first")}
 	for i := range 40 {
 		versions = append(versions, next(strings.Repeat(fmt.Sprint(i%4), 1<<(4*(i%4)))))
 	}
@@ -152,7 +160,7 @@ func isAtomic(t *testing.T, tier snapshot.Tier) {
 	for range 2 {
 		writing.Go(func() {
 			for i := taken.Add(1); i < int64(len(versions)); i = taken.Add(1) {
-				if err := tier.Store(ctx, versions[i]); err != nil && !errors.Is(err, snapshot.ErrFenced) {
+				if err := tier.Store(ctx, versions[i]); err != nil && !errors.Is(err, link.ErrFenced) {
 					t.Errorf("Store() = %v", err)
 				}
 			}
@@ -174,14 +182,14 @@ func isAtomic(t *testing.T, tier snapshot.Tier) {
 	}
 }
 
-func mustStore(t *testing.T, tier snapshot.Tier, s *snapshot.Snapshot) {
+func mustStore(t *testing.T, tier Tier, s link.Document) {
 	t.Helper()
 	if err := tier.Store(t.Context(), s); err != nil {
 		t.Fatalf("Store() = %v", err)
 	}
 }
 
-func wantLoad(t *testing.T, tier snapshot.Tier, want []byte) {
+func wantLoad(t *testing.T, tier Tier, want []byte) {
 	t.Helper()
 	doc, err := tier.Load(t.Context())
 	if err != nil {

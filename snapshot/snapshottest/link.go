@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // A Hub is what links of several processes meet at, as a Redis server is, in memory. Safe for concurrent use.
@@ -113,7 +113,7 @@ type Link struct {
 	// The hub's lock guards what follows.
 	err       error         // calls fail with it
 	hang      bool          // calls wait for their context or the next setting
-	deaf      bool          // hang, and ignore the context too
+	blocked   bool          // hang, and ignore the context too
 	lose      bool          // messages to this link are lost
 	delay     time.Duration // of each call, through all other settings
 	closed    bool
@@ -126,7 +126,7 @@ type Link struct {
 
 // An ear is one Listen under way. What it is to hear waits in the inbox, so that a slow one holds up nobody.
 type ear struct {
-	to    snapshot.Listener
+	to    link.Listener
 	inbox []func()
 	wake  chan struct{}
 }
@@ -143,8 +143,8 @@ func (l *Link) Cut() { l.set(func() { l.err = errCut }) }
 // Hang makes calls wait for their context to end, and lets nothing be heard; Listen ends when that has lasted for 3 s.
 func (l *Link) Hang() { l.set(func() { l.hang = true }) }
 
-// Deafen makes calls ignore even their context and wait for the next setting, which is needed for them to end.
-func (l *Link) Deafen() { l.set(func() { l.hang, l.deaf = true, true }) }
+// Block makes calls ignore even their context and wait for the next setting, which is needed for them to end.
+func (l *Link) Block() { l.set(func() { l.hang, l.blocked = true, true }) }
 
 // Lose loses what other links send to this one; its own calls work.
 func (l *Link) Lose() { l.set(func() { l.lose = true }) }
@@ -169,20 +169,20 @@ func (l *Link) Calls() (calls, most int) {
 func (l *Link) set(apply func()) {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
-	l.err, l.hang, l.deaf, l.lose = nil, false, false, false
+	l.err, l.hang, l.blocked, l.lose = nil, false, false, false
 	apply()
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
 
-// Name implements snapshot.Tier.
+// Name implements link.Link.
 func (l *Link) Name() string { return l.hub.name }
 
-// Load implements snapshot.Tier.
+// Load implements link.Link.
 func (l *Link) Load(ctx context.Context) (doc []byte, err error) {
 	err = l.call(ctx, func() error {
 		if l.hub.doc == nil {
-			return snapshot.ErrNotFound
+			return link.ErrNotFound
 		}
 		doc = bytes.Clone(l.hub.doc)
 		return nil
@@ -190,42 +190,42 @@ func (l *Link) Load(ctx context.Context) (doc []byte, err error) {
 	return doc, err
 }
 
-// Store implements snapshot.Tier.
-func (l *Link) Store(ctx context.Context, s *snapshot.Snapshot) error {
+// Store implements link.Link.
+func (l *Link) Store(ctx context.Context, s link.Document) error {
 	return l.call(ctx, func() error {
 		if s.Revision < l.hub.revision {
-			return snapshot.ErrFenced
+			return link.ErrFenced
 		}
 		l.hub.doc, l.hub.revision = bytes.Clone(s.JSON), s.Revision
 		l.hub.stores = append(l.hub.stores, Stored{l.holder, s.Revision, time.Now()})
-		l.send(func(to snapshot.Listener) {
-			if to.Document != nil {
-				to.Document(bytes.Clone(s.JSON))
+		l.send(func(to link.Listener) {
+			if to.OnDocument != nil {
+				to.OnDocument(bytes.Clone(s.JSON))
 			}
 		})
 		return nil
 	})
 }
 
-// Campaign implements snapshot.Link.
-func (l *Link) Campaign(ctx context.Context, rank int) (grant snapshot.Grant, err error) {
+// Campaign implements link.Link.
+func (l *Link) Campaign(ctx context.Context, rank int) (grant link.Grant, err error) {
 	began := time.Now()
 	err = l.call(ctx, func() error {
 		h := l.hub
 		if h.holder != l && h.holder != nil && time.Now().Before(h.until) && rank <= h.rank {
-			return &snapshot.HeldError{Holder: h.holder.holder}
+			return &link.HeldError{Holder: h.holder.holder}
 		}
 		if h.holder != l {
 			h.token++
 		}
-		h.holder, h.rank, h.until = l, rank, time.Now().Add(snapshot.LeaseTime)
-		grant = snapshot.Grant{Token: h.token, Until: began.Add(snapshot.LeaseTime)}
+		h.holder, h.rank, h.until = l, rank, time.Now().Add(link.LeaseTime)
+		grant = link.Grant{Token: h.token, Until: began.Add(link.LeaseTime)}
 		return nil
 	})
 	return grant, err
 }
 
-// Resign implements snapshot.Link.
+// Resign implements link.Link.
 func (l *Link) Resign(ctx context.Context) error {
 	return l.call(ctx, func() error {
 		if l.hub.holder == l {
@@ -235,13 +235,13 @@ func (l *Link) Resign(ctx context.Context) error {
 	})
 }
 
-// Tell implements snapshot.Link.
-func (l *Link) Tell(ctx context.Context, sections []string) error {
+// Notify implements link.Link.
+func (l *Link) Notify(ctx context.Context, sections []string) error {
 	sections = slices.Clone(sections)
 	return l.call(ctx, func() error {
-		l.send(func(to snapshot.Listener) {
-			if to.Told != nil {
-				to.Told(slices.Clone(sections))
+		l.send(func(to link.Listener) {
+			if to.OnNotify != nil {
+				to.OnNotify(slices.Clone(sections))
 			}
 		})
 		return nil
@@ -251,8 +251,8 @@ func (l *Link) Tell(ctx context.Context, sections []string) error {
 // silence is how long a link that hangs is listened to, as by one that tries its connection every second.
 const silence = 3 * time.Second
 
-// Listen implements snapshot.Link.
-func (l *Link) Listen(ctx context.Context, to snapshot.Listener) error {
+// Listen implements link.Link.
+func (l *Link) Listen(ctx context.Context, to link.Listener) error {
 	e := &ear{to: to, wake: make(chan struct{}, 1)}
 	connecting, cancel := context.WithTimeoutCause(ctx, silence, errSilent)
 	defer cancel()
@@ -263,8 +263,8 @@ func (l *Link) Listen(ctx context.Context, to snapshot.Listener) error {
 	l.listeners = append(l.listeners, e)
 	l.hub.mu.Unlock()
 	defer l.forget(e)
-	if to.Ready != nil {
-		to.Ready()
+	if to.OnReady != nil {
+		to.OnReady()
 	}
 	for {
 		if err := l.hear(ctx, e); err != nil {
@@ -276,7 +276,7 @@ func (l *Link) Listen(ctx context.Context, to snapshot.Listener) error {
 // hear passes on what there is to be heard and waits until there may be more.
 func (l *Link) hear(ctx context.Context, e *ear) error {
 	l.hub.mu.Lock()
-	changed, err, hang, deaf, inbox := l.changed, l.failure(), l.hang, l.deaf, e.inbox
+	changed, err, hang, blocked, inbox := l.changed, l.failure(), l.hang, l.blocked, e.inbox
 	if err == nil && !hang {
 		e.inbox = nil
 	}
@@ -285,15 +285,15 @@ func (l *Link) hear(ctx context.Context, e *ear) error {
 	switch {
 	case err != nil:
 		return err
-	case deaf:
+	case blocked:
 		ctx, wake = context.WithoutCancel(ctx), nil
 	case hang:
 		limited, cancel := context.WithTimeoutCause(ctx, silence, errSilent)
 		defer cancel()
 		ctx, wake = limited, nil
 	default:
-		for _, tell := range inbox {
-			tell()
+		for _, pass := range inbox {
+			pass()
 		}
 	}
 	select {
@@ -306,7 +306,7 @@ func (l *Link) hear(ctx context.Context, e *ear) error {
 	}
 }
 
-// Close implements snapshot.Link.
+// Close implements link.Link.
 func (l *Link) Close() {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
@@ -316,7 +316,7 @@ func (l *Link) Close() {
 }
 
 // send gives the listeners of all other links something to hear. The hub's lock is held.
-func (l *Link) send(hear func(snapshot.Listener)) {
+func (l *Link) send(hear func(link.Listener)) {
 	for _, other := range l.hub.links {
 		if other == l || other.lose || other.failure() != nil {
 			continue
@@ -367,7 +367,7 @@ func (l *Link) pass(ctx context.Context) error {
 	}
 	for {
 		l.hub.mu.Lock()
-		changed, err, hang, deaf := l.changed, l.failure(), l.hang, l.deaf
+		changed, err, hang, blocked := l.changed, l.failure(), l.hang, l.blocked
 		l.hub.mu.Unlock()
 		if err != nil {
 			return err
@@ -376,7 +376,7 @@ func (l *Link) pass(ctx context.Context) error {
 			return ctx.Err()
 		}
 		done := ctx.Done()
-		if deaf {
+		if blocked {
 			done = nil
 		}
 		select {

@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/link"
 )
 
 // A LinkServer is what the links of one test connect to: empty at first, and the test's alone. Of its functions all but
 // Open may be nil; then what needs them is skipped.
 type LinkServer struct {
-	Open func(holder string) snapshot.Link // another process's link; the test closes it
+	Open func(holder string) link.Link // another process's link; the test closes it
 
 	Cut  func() // breaks the connections and refuses new ones
 	Hang func() // takes what is sent and answers nothing
@@ -27,11 +27,11 @@ type LinkServer struct {
 	Plant func(doc []byte)          // puts anything where the document is kept
 }
 
-// TestLink checks that a link keeps the promises of snapshot.Link, those of snapshot.Tier included. start starts a
+// TestLink checks that a link keeps the promises of link.Link, those of a Tier included. start starts a
 // server for each subtest. It takes about 15 s, for a lease lasts three.
 func TestLink(t *testing.T, start func(t *testing.T) LinkServer) {
 	t.Run("tier", func(t *testing.T) {
-		TestTier(t, func(t *testing.T) snapshot.Tier { return newLinkTest(t, start(t)).open("alone") })
+		TestTier(t, func(t *testing.T) Tier { return newLinkTest(t, start(t)).open("alone") })
 	})
 	checks := []struct {
 		name  string
@@ -75,50 +75,50 @@ func newLinkTest(t *testing.T, server LinkServer) *linkTest {
 	return &linkTest{t, server}
 }
 
-func (l *linkTest) open(holder string) snapshot.Link {
-	link := l.server.Open(holder)
-	l.Cleanup(link.Close)
-	return link
+func (l *linkTest) open(holder string) link.Link {
+	conn := l.server.Open(holder)
+	l.Cleanup(conn.Close)
+	return conn
 }
 
 // campaign is one attempt. Any error but a *HeldError fails the test.
-func (l *linkTest) campaign(link snapshot.Link, rank int) (grant snapshot.Grant, holder string) {
+func (l *linkTest) campaign(conn link.Link, rank int) (grant link.Grant, holder string) {
 	l.Helper()
 	ctx, cancel := context.WithTimeout(l.Context(), patience)
 	defer cancel()
-	grant, err := link.Campaign(ctx, rank)
-	var held *snapshot.HeldError
+	grant, err := conn.Campaign(ctx, rank)
+	var held *link.HeldError
 	switch {
 	case errors.As(err, &held):
 		if held.Holder == "" {
 			l.Error("a HeldError names no holder")
 		}
-		return snapshot.Grant{}, held.Holder
+		return link.Grant{}, held.Holder
 	case err != nil:
 		l.Fatalf("Campaign() = %v", err)
 	}
 	return grant, ""
 }
 
-func (l *linkTest) mustHave(link snapshot.Link, rank int) snapshot.Grant {
+func (l *linkTest) mustHave(conn link.Link, rank int) link.Grant {
 	l.Helper()
-	grant, holder := l.campaign(link, rank)
+	grant, holder := l.campaign(conn, rank)
 	if holder != "" {
 		l.Fatalf("the lease is held by %q, want it given", holder)
 	}
 	return grant
 }
 
-func (l *linkTest) mustBeHeld(link snapshot.Link, rank int, by string) {
+func (l *linkTest) mustBeHeld(conn link.Link, rank int, by string) {
 	l.Helper()
-	if _, holder := l.campaign(link, rank); holder != by {
+	if _, holder := l.campaign(conn, rank); holder != by {
 		l.Fatalf("the lease is held by %q, want %q", holder, by)
 	}
 }
 
 func (l *linkTest) isExclusive() {
 	const many = 8
-	var links []snapshot.Link
+	var links []link.Link
 	for i := range many {
 		links = append(links, l.open(fmt.Sprint("process-", i)))
 	}
@@ -126,10 +126,10 @@ func (l *linkTest) isExclusive() {
 		won, told := "", make([]string, many)
 		var mu sync.Mutex
 		var running sync.WaitGroup
-		for i, link := range links {
+		for i, conn := range links {
 			running.Go(func() {
-				grant, err := link.Campaign(l.Context(), 1)
-				var held *snapshot.HeldError
+				grant, err := conn.Campaign(l.Context(), 1)
+				var held *link.HeldError
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -148,9 +148,9 @@ func (l *linkTest) isExclusive() {
 		if won == "" {
 			l.Fatalf("round %d: nobody got the lease", round)
 		}
-		for i, link := range links {
+		for i, conn := range links {
 			if fmt.Sprint("process-", i) == won {
-				l.resign(link)
+				l.resign(conn)
 			} else if told[i] != won {
 				l.Errorf("process-%d was told that %q has the lease, not %q", i, told[i], won)
 			}
@@ -162,7 +162,7 @@ func (l *linkTest) keepsRenewed() {
 	a, b := l.open("a"), l.open("b")
 	first := l.mustHave(a, 1)
 	last := first
-	l.during(snapshot.LeaseTime+snapshot.LeaseTime/2, func() {
+	l.during(link.LeaseTime+link.LeaseTime/2, func() {
 		grant := l.mustHave(a, 1)
 		if grant.Token != first.Token || grant.Until.Before(last.Until) {
 			l.Fatalf("renewed: token %d until %v; want token %d, later than %v", grant.Token, grant.Until, first.Token, last.Until)
@@ -197,7 +197,7 @@ func (l *linkTest) eventually(within time.Duration, what string, check func() bo
 func (l *linkTest) freesExpired() {
 	a, b := l.open("a"), l.open("b")
 	was := l.mustHave(a, 1)
-	var now snapshot.Grant
+	var now link.Grant
 	l.eventually(time.Until(was.Until)+3*time.Second/2, "another gets the lease that was not renewed", func() bool {
 		grant, holder := l.campaign(b, 1)
 		now = grant
@@ -229,24 +229,24 @@ func (l *linkTest) freesResigned() {
 	l.mustBeHeld(a, 1, "b")
 }
 
-func (l *linkTest) resign(link snapshot.Link) {
+func (l *linkTest) resign(conn link.Link) {
 	l.Helper()
-	if err := link.Resign(l.Context()); err != nil {
+	if err := conn.Resign(l.Context()); err != nil {
 		l.Fatalf("Resign() = %v", err)
 	}
 }
 
 func (l *linkTest) numbersHolders() {
-	links := []snapshot.Link{l.open("a"), l.open("b"), l.open("c")}
+	links := []link.Link{l.open("a"), l.open("b"), l.open("c")}
 	var last uint64
 	for i := range 9 {
-		link := links[i%len(links)]
-		grant := l.mustHave(link, 1)
+		conn := links[i%len(links)]
+		grant := l.mustHave(conn, 1)
 		if grant.Token <= last {
 			l.Errorf("token %d after %d", grant.Token, last)
 		}
 		last = grant.Token
-		l.resign(link)
+		l.resign(conn)
 	}
 }
 
@@ -278,9 +278,9 @@ func (l *linkTest) reckonsFromBefore() {
 	}
 	began := time.Now()
 	grant := l.mustHave(a, 1)
-	if lasts := grant.Until.Sub(began); lasts > snapshot.LeaseTime+50*time.Millisecond {
+	if lasts := grant.Until.Sub(began); lasts > link.LeaseTime+50*time.Millisecond {
 		l.Errorf("the grant lasts %v from before the call, which took %v", lasts, time.Since(began))
-	} else if lasts < snapshot.LeaseTime/2 {
+	} else if lasts < link.LeaseTime/2 {
 		l.Errorf("the grant lasts only %v", lasts)
 	}
 }
@@ -290,11 +290,11 @@ func (l *linkTest) fencesOlder() {
 	next := series(l)
 	older, newer := next("older"), next("newer")
 	mustStore(l.T, a, newer)
-	for _, link := range []snapshot.Link{a, b} {
-		if err := link.Store(l.Context(), older); !errors.Is(err, snapshot.ErrFenced) {
+	for _, conn := range []link.Link{a, b} {
+		if err := conn.Store(l.Context(), older); !errors.Is(err, link.ErrFenced) {
 			l.Errorf("Store() of an older document = %v, want ErrFenced", err)
 		}
-		wantLoad(l.T, link, newer.JSON)
+		wantLoad(l.T, conn, newer.JSON)
 	}
 	mustStore(l.T, b, newer) // once more: a store whose answer was lost is tried again
 	newest := next("newest")
@@ -312,20 +312,20 @@ type heard struct {
 }
 
 // listen listens until the test's end or the returned function is called.
-func (l *linkTest) listen(link snapshot.Link) (h *heard, stop context.CancelFunc) {
+func (l *linkTest) listen(conn link.Link) (h *heard, stop context.CancelFunc) {
 	l.Helper()
 	h = &heard{ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(l.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		h.ended <- link.Listen(ctx, snapshot.Listener{
-			Ready: func() { h.note(func() { h.ready++ }) },
-			Document: func(doc []byte) {
+		h.ended <- conn.Listen(ctx, link.Listener{
+			OnReady: func() { h.note(func() { h.ready++ }) },
+			OnDocument: func(doc []byte) {
 				doc = bytes.Clone(doc)
 				h.note(func() { h.docs = append(h.docs, doc) })
 			},
-			Told: func(sections []string) {
+			OnNotify: func(sections []string) {
 				sections = slices.Clone(sections)
 				h.note(func() { h.told = append(h.told, sections) })
 			},
@@ -374,7 +374,7 @@ func (l *linkTest) isHeard() {
 	for _, h := range []*heard{inB, inC} {
 		l.eventually(patience, "a listener is ready", h.isReady)
 	}
-	for _, text := range []string{"one", strings.Repeat("x", snapshot.MaxDocumentBytes-1000), "three <b> ü \u2028"} {
+	for _, text := range []string{"one", strings.Repeat("x", link.DefaultMaxBytes-1000), "three <b> ü \u2028"} {
 		doc := next(text)
 		mustStore(l.T, a, doc)
 		for _, h := range []*heard{inB, inC} {
@@ -382,7 +382,7 @@ func (l *linkTest) isHeard() {
 		}
 	}
 	for _, names := range [][]string{{"queue"}, {"queue", "jobs", "log_lines"}, nil} {
-		if err := a.Tell(l.Context(), names); err != nil {
+		if err := a.Notify(l.Context(), names); err != nil {
 			l.Fatalf("Tell(%q) = %v", names, err)
 		}
 		for _, h := range []*heard{inB, inC} {
@@ -390,7 +390,7 @@ func (l *linkTest) isHeard() {
 		}
 	}
 	mustStore(l.T, b, next("by b"))
-	if err := b.Tell(l.Context(), []string{"by-b"}); err != nil {
+	if err := b.Notify(l.Context(), []string{"by-b"}); err != nil {
 		l.Fatalf("Tell() = %v", err)
 	}
 	l.eventually(soon, "the third hears of the second", func() bool { return inC.hasTold("by-b") })
@@ -416,16 +416,16 @@ func (l *linkTest) wantEnd(h *heard, within time.Duration) {
 }
 
 // wantFailure checks that every call fails and says nothing of the lease or of the document.
-func (l *linkTest) wantFailure(link snapshot.Link, s *snapshot.Snapshot) {
+func (l *linkTest) wantFailure(conn link.Link, s link.Document) {
 	l.Helper()
 	for name, call := range map[string]func(context.Context) error{
-		"Load":     func(ctx context.Context) error { _, err := link.Load(ctx); return err },
-		"Store":    func(ctx context.Context) error { return link.Store(ctx, s) },
-		"Campaign": func(ctx context.Context) error { _, err := link.Campaign(ctx, 1); return err },
-		"Tell":     func(ctx context.Context) error { return link.Tell(ctx, []string{"queue"}) },
-		"Listen":   func(ctx context.Context) error { return link.Listen(ctx, snapshot.Listener{}) },
+		"Load":     func(ctx context.Context) error { _, err := conn.Load(ctx); return err },
+		"Store":    func(ctx context.Context) error { return conn.Store(ctx, s) },
+		"Campaign": func(ctx context.Context) error { _, err := conn.Campaign(ctx, 1); return err },
+		"Notify":   func(ctx context.Context) error { return conn.Notify(ctx, []string{"queue"}) },
+		"Listen":   func(ctx context.Context) error { return conn.Listen(ctx, link.Listener{}) },
 		// Resign may succeed without the server: the lease goes with the connection or runs out.
-		"Resign": func(ctx context.Context) error { _ = link.Resign(ctx); return errCut },
+		"Resign": func(ctx context.Context) error { _ = conn.Resign(ctx); return errCut },
 	} {
 		ctx, cancel := context.WithTimeout(l.Context(), 300*time.Millisecond)
 		began := time.Now()
@@ -434,21 +434,21 @@ func (l *linkTest) wantFailure(link snapshot.Link, s *snapshot.Snapshot) {
 		if took := time.Since(began); took > 1300*time.Millisecond {
 			l.Errorf("%s() took %v with a context of 300 ms", name, took)
 		}
-		var held *snapshot.HeldError
-		if err == nil || errors.As(err, &held) || errors.Is(err, snapshot.ErrNotFound) || errors.Is(err, snapshot.ErrFenced) {
+		var held *link.HeldError
+		if err == nil || errors.As(err, &held) || errors.Is(err, link.ErrNotFound) || errors.Is(err, link.ErrFenced) {
 			l.Errorf("%s() = %v, which says something although the server does not answer", name, err)
 		}
 	}
 }
 
 // wantRecovery checks that all calls work again.
-func (l *linkTest) wantRecovery(link snapshot.Link, s *snapshot.Snapshot) {
+func (l *linkTest) wantRecovery(conn link.Link, s link.Document) {
 	l.Helper()
 	for name, call := range map[string]func(context.Context) error{
-		"Store":    func(ctx context.Context) error { return link.Store(ctx, s) },
-		"Campaign": func(ctx context.Context) error { _, err := link.Campaign(ctx, 1); return err },
-		"Resign":   link.Resign,
-		"Tell":     func(ctx context.Context) error { return link.Tell(ctx, nil) },
+		"Store":    func(ctx context.Context) error { return conn.Store(ctx, s) },
+		"Campaign": func(ctx context.Context) error { _, err := conn.Campaign(ctx, 1); return err },
+		"Resign":   conn.Resign,
+		"Notify":   func(ctx context.Context) error { return conn.Notify(ctx, nil) },
 	} {
 		var err error
 		works := func() bool {
@@ -459,7 +459,7 @@ func (l *linkTest) wantRecovery(link snapshot.Link, s *snapshot.Snapshot) {
 		}
 		l.eventually(mended, name+" works on the mended server", works)
 	}
-	wantLoad(l.T, link, s.JSON)
+	wantLoad(l.T, conn, s.JSON)
 }
 
 func (l *linkTest) survivesCut() {
@@ -481,7 +481,7 @@ func (l *linkTest) survivesCut() {
 }
 
 // wantListening checks that both links work again, and that what one does the other hears.
-func (l *linkTest) wantListening(a, b snapshot.Link, next func(string) *snapshot.Snapshot) {
+func (l *linkTest) wantListening(a, b link.Link, next func(string) link.Document) {
 	l.Helper()
 	after := next("after")
 	l.wantRecovery(a, after)
@@ -520,15 +520,15 @@ func (l *linkTest) survivesHang() {
 }
 
 // wantHolder checks that the lease, which has run out or been given up while nobody could tell, can be had again.
-func (l *linkTest) wantHolder(links ...snapshot.Link) {
+func (l *linkTest) wantHolder(links ...link.Link) {
 	l.Helper()
 	l.eventually(mended, "the lease can be had again", func() bool {
-		for _, link := range links {
+		for _, conn := range links {
 			ctx, cancel := context.WithTimeout(l.Context(), soon)
-			_, err := link.Campaign(ctx, 1)
+			_, err := conn.Campaign(ctx, 1)
 			cancel()
 			if err == nil {
-				return link.Resign(l.Context()) == nil
+				return conn.Resign(l.Context()) == nil
 			}
 		}
 		return false
@@ -572,7 +572,7 @@ func (l *linkTest) closes() {
 	if err := a.Store(ctx, New(l, "x")); err == nil || ctx.Err() != nil {
 		l.Errorf("Store() = %v after Close", err)
 	}
-	if _, err := a.Campaign(ctx, 1); err == nil || errors.As(err, new(*snapshot.HeldError)) {
+	if _, err := a.Campaign(ctx, 1); err == nil || errors.As(err, new(*link.HeldError)) {
 		l.Errorf("Campaign() = %v after Close", err)
 	}
 	a.Close() // once more does nothing

@@ -1,5 +1,5 @@
-// Package snapshottest has what tests of a snapshot need: a Source, a Tier and a Link that break on demand, and the
-// conformance suites that every Tier and every Link must pass.
+// Package snapshottest has what tests of a snapshot need: a Source, a Memory and a Link that break on demand, and the
+// conformance suite that every Link must pass.
 package snapshottest
 
 import (
@@ -76,7 +76,7 @@ func (s *Source) set(apply func()) {
 	apply()
 }
 
-// Collect implements snapshot.Source.
+// Collect is a snapshot.Section's.
 func (s *Source) Collect(ctx context.Context) (any, error) {
 	s.mu.Lock()
 	s.calls++
