@@ -45,7 +45,7 @@ type sumRow struct{ ok, failed int64 }
 // TestAttachKilled kills the server, again and again, while it reads the history of an attached database and what ends
 // meanwhile. In the end the sums must be those of the jobs in the table, minute by minute, and hour by hour.
 func TestAttachKilled(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	address, conn := riverDatabase(t)
 	jobs, kills := pick(1_500_000, 250_000), pick(40, 8)
 	if _, err := conn.Exec(t.Context(), foreign.EndedJobs, jobs, (40 * time.Hour).Seconds()); err != nil {

@@ -181,7 +181,7 @@ func (b *bed) kill() {
 	b.t.Helper()
 	b.down.Store(true)
 	b.server.signal(b.t, syscall.SIGKILL)
-	b.server.wait(b.t, 5*time.Second)
+	b.server.wait(b.t, 20*time.Second)
 }
 
 // touch makes an empty file beside the data folder.

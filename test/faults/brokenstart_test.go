@@ -76,7 +76,7 @@ var badStarts = []badStart{
 }
 
 func TestStartOnABrokenDatabase(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	var slowest time.Duration
 	for _, bad := range badStarts {
 		t.Run(bad.name, func(t *testing.T) {
@@ -136,7 +136,7 @@ func containsAny(text string, parts []string) bool {
 // TestDatabaseGoneRightAfterTheStart breaks the database while the server still makes its first account, which takes it a
 // tenth of a second.
 func TestDatabaseGoneRightAfterTheStart(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	b := newBed(t, loadFleet())
 	b.start()
 	b.server.signal(t, syscall.SIGSTOP)
@@ -150,7 +150,7 @@ func TestDatabaseGoneRightAfterTheStart(t *testing.T) {
 	})
 	mend()
 	w := b.watch("p. database gone right after the start")
-	recovery := eventually(t, 10*time.Second, "the first account can log in", b.logIn)
+	recovery := eventually(t, 30*time.Second, "the first account can log in", b.logIn)
 	w.breaks()
 	w.mends()
 	w.end(recovery, 0, "the fault is over before viewers are measured")

@@ -20,7 +20,7 @@ import (
 )
 
 func TestMisbehavingClients(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	b := newBed(t, loadFleet(), guarded)
 	b.start()
 	w := b.watch("m. misbehaving clients")
@@ -145,7 +145,7 @@ func (b *bed) fetch(client *http.Client) error {
 
 // TestFileDescriptorsUsedUp lets the server open nothing more: no connection, no file, no pipe to an agent.
 func TestFileDescriptorsUsedUp(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	b := newBed(t, loadFleet(), guarded)
 	b.start()
 	w := b.watch("o. file descriptors used up")

@@ -21,16 +21,19 @@ import (
 
 const (
 	changeWithin = 500 * time.Millisecond // from the request to another server's screens, in 95 of 100 cases
+	perOwn       = 2                      // or so many times as long as to the leader's own screens in the same seconds, on a busy machine
 	streamsEnd   = 2 * time.Second        // after a log-out or a revocation, on every server
 )
 
-// paths are the ways that a change can take, by the parts of the server that is asked and of the one that shows it.
+// paths are the ways that a change can take, by the parts of the server that is asked and of the one that shows it; ownPath is the
+// one without another server.
 var paths = []string{"leader → follower", "follower → leader", "follower → follower"}
 
-// TestClusterShowsChangesOnOtherServers enqueues jobs through each server and waits for them on the streams of the others.
-// While the machine is busy with something else it is repeated: a bare server that is late too shows that.
+const ownPath = "leader → leader"
+
+// TestClusterShowsChangesOnOtherServers enqueues jobs through each server and waits for them on the streams of the others, and for
+// those of the leader on its own too.
 func TestClusterShowsChangesOnOtherServers(t *testing.T) {
-	const tries = 5
 	c := newCluster(t, idleAgent)
 	bare, err := startControl(viewEvery)
 	if err != nil {
@@ -39,29 +42,20 @@ func TestClusterShowsChangesOnOtherServers(t *testing.T) {
 	defer bare.close()
 	var report strings.Builder
 	report.WriteString("Change to screen across servers, from the request to the event on another server's stream:\n\n| path | samples | p50 | p95 | slowest | bare server's p99 |\n|---|---|---|---|---|---|\n")
-	for try := 1; ; try++ {
-		began := time.Now()
-		took := changes(t, c)
-		control := bare.probe.Samples(began, time.Now()).Percentile(0.99)
-		late := ""
-		for _, path := range paths {
-			list := slices.Sorted(slices.Values(took[path]))
-			p95 := list[len(list)*95/100]
-			fmt.Fprintf(&report, "| %s | %d | %s ms | %s ms | %s ms | %s ms |\n", path, len(list),
-				milliseconds(list[len(list)/2]), milliseconds(p95), milliseconds(list[len(list)-1]), milliseconds(control))
-			if p95 > changeWithin {
-				late += fmt.Sprintf("%s: p95 is %v; ", path, p95)
-			}
+	began := time.Now()
+	took := changes(t, c)
+	control := bare.probe.Samples(began, time.Now()).Percentile(0.99)
+	p95 := map[string]time.Duration{}
+	for _, path := range append([]string{ownPath}, paths...) {
+		list := slices.Sorted(slices.Values(took[path]))
+		p95[path] = list[len(list)*95/100]
+		fmt.Fprintf(&report, "| %s | %d | %s ms | %s ms | %s ms | %s ms |\n", path, len(list),
+			milliseconds(list[len(list)/2]), milliseconds(p95[path]), milliseconds(list[len(list)-1]), milliseconds(control))
+	}
+	for _, path := range paths {
+		if limit := max(changeWithin, perOwn*p95[ownPath]); p95[path] > limit {
+			t.Errorf("%s: p95 is %v, want at most %v; that of %s is %v", path, p95[path], limit, ownPath, p95[ownPath])
 		}
-		if late == "" {
-			break
-		}
-		// The short run shares its machine with whatever else is tested: there the best of the tries counts, and each is told.
-		if control <= pick(busyAbove, 0) || try == tries {
-			t.Errorf("%sp99 of a bare server was %v", late, control)
-			break
-		}
-		t.Logf("again: %sp99 of a bare server was %v", late, control)
 	}
 	results.addText(report.String())
 }
@@ -89,7 +83,7 @@ func changes(t *testing.T, c *cluster.Cluster) map[string][]time.Duration {
 			t.Fatal(err)
 		}
 		for _, m := range c.Servers {
-			if m != through {
+			if m != through || m == leader {
 				path := part(through, leader) + " → " + part(m, leader)
 				took[path] = append(took[path], screens[m].shows(t, made.ID).Sub(began))
 			}
@@ -124,7 +118,7 @@ func untilAtPace(t *testing.T, m *cluster.Member) {
 
 func leaderOf(t *testing.T, c *cluster.Cluster) (leader *cluster.Member) {
 	t.Helper()
-	_, err := within(recoverWithin, "one server leads", func() (err error) {
+	_, err := within(30*time.Second, "one server leads", func() (err error) {
 		leader, err = c.Leader(t.Context())
 		return err
 	})
@@ -163,7 +157,7 @@ func newScreen(t *testing.T, m *cluster.Member) *screen {
 		s.events = append(s.events, event{time.Now(), data})
 		s.events = s.events[max(0, len(s.events)-50):]
 	})
-	if _, err := within(10*time.Second, "the stream has begun", func() error {
+	if _, err := within(30*time.Second, "the stream has begun", func() error {
 		if _, events := s.follower.Seen(); events == 0 {
 			return fmt.Errorf("no event of %s", m.Name)
 		}
@@ -178,7 +172,7 @@ func newScreen(t *testing.T, m *cluster.Member) *screen {
 func (s *screen) shows(t *testing.T, job int64) (at time.Time) {
 	t.Helper()
 	name := fmt.Appendf(nil, `"%d":`, job)
-	_, err := within(10*time.Second, "the job is on the screen", func() error {
+	_, err := within(30*time.Second, "the job is on the screen", func() error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, e := range s.events {
@@ -197,7 +191,7 @@ func (s *screen) shows(t *testing.T, job int64) (at time.Time) {
 
 // TestClusterEndsStreamsEverywhere revokes a token, and logs out, through one server while streams are open on all.
 func TestClusterEndsStreamsEverywhere(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	c := newCluster(t, idleAgent)
 	var slowest [2]time.Duration
 	for range pick(10, 3) {

@@ -38,7 +38,7 @@ func soakTime(t *testing.T) time.Duration {
 
 // TestClusterSoak lets a fault happen every minute and counts, half a minute after each, what every process holds.
 func TestClusterSoak(t *testing.T) {
-	inTurn(t)
+	inTurn(t, soaking)
 	span := soakTime(t)
 	faults := soakList(t)
 	st := newStage(t, 100*time.Millisecond)
@@ -88,7 +88,7 @@ func (st *stage) soakFault(t *testing.T, f clusterFault) {
 	if err := errors.Join(err, s.mend()); err != nil {
 		t.Errorf("%s: %v", f.name, err)
 	}
-	if _, err := st.healthy(recoverWithin); err != nil {
+	if _, err := st.healthyInTime(); err != nil {
 		t.Errorf("%s: recovery: %v", f.name, err)
 	}
 	if err := st.checkProcesses(); err != nil {

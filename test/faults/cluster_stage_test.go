@@ -38,6 +38,7 @@ type stage struct {
 	followers map[*cluster.Member]*cluster.Follower
 	control   *control
 	first     *cluster.Footprint // before the first fault
+	together  latencies          // of all its faults
 }
 
 // newStage starts a cluster with the demo fleet, and with a viewer and a follower of each server.
@@ -124,9 +125,19 @@ func (st *stage) healthy(patience time.Duration) (time.Duration, error) {
 	return time.Since(began), err
 }
 
+// healthyInTime waits until all is well, which it must be within recoverWithin.
+func (st *stage) healthyInTime() (time.Duration, error) {
+	began := time.Now()
+	took, err := st.healthy(time.Minute)
+	if limit := recoverWithin + st.lateness(began); err == nil && took > limit {
+		err = fmt.Errorf("all was well only after %v, want it within %v", took, limit)
+	}
+	return took, err
+}
+
 // newLeader waits until a server other than the old one says that it collects.
 func (st *stage) newLeader(old *cluster.Member) (leader *cluster.Member, took time.Duration, err error) {
-	took, err = within(2*newLeaderWithin, "there is a new leader", func() error {
+	took, err = within(6*newLeaderWithin, "there is a new leader", func() error {
 		for _, m := range st.cluster.Followers(old) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			metrics, err := m.Metrics(ctx)

@@ -7,6 +7,7 @@ import "testing"
 // TestClusterFaults breaks clusters of three servers, two workers, Postgres and Redis, one way after the other: one cluster for each
 // part that breaks.
 func TestClusterFaults(t *testing.T) {
+	inTurns(t)
 	parts := []struct {
 		name   string
 		faults []clusterFault
@@ -15,7 +16,7 @@ func TestClusterFaults(t *testing.T) {
 	for _, part := range parts {
 		count += len(part.faults)
 		t.Run(part.name, func(t *testing.T) {
-			inTurn(t)
+			inTurn(t, minutes)
 			breakCluster(t, part.faults)
 		})
 	}
@@ -28,9 +29,13 @@ func breakCluster(t *testing.T, faults []clusterFault) {
 	t.Helper()
 	var st *stage
 	defer func() {
-		if st != nil {
-			st.close(t)
+		if st == nil {
+			return
 		}
+		for _, problem := range st.together.judge(99) {
+			t.Errorf("in %d faults together: %s", len(faults), problem)
+		}
+		st.close(t)
 	}()
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {

@@ -33,9 +33,10 @@ var breakages = []breakage{
 }
 
 func TestUnusableDatabase(t *testing.T) {
+	inTurns(t)
 	for _, fault := range breakages {
 		t.Run(fault.name, func(t *testing.T) {
-			inTurn(t)
+			inTurn(t, moments)
 			b := newBed(t, loadFleet(), append(fault.options, guarded)...)
 			b.start()
 			w := b.watch(fault.name)
@@ -204,7 +205,7 @@ func (b *bed) overwrite(content []byte) {
 // another process hold the lock that keeps it there.
 func (b *bed) freezeCheckpointed() (release func()) {
 	b.t.Helper()
-	eventually(b.t, 10*time.Second, "the log can be moved into the database", func() error {
+	eventually(b.t, 30*time.Second, "the log can be moved into the database", func() error {
 		b.server.signal(b.t, syscall.SIGSTOP)
 		err := b.checkpoint()
 		if err != nil {
@@ -245,7 +246,7 @@ func (b *bed) unwritable() error {
 }
 
 func TestDatabaseLockedByAnotherProcess(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	b := newBed(t, loadFleet(), guarded)
 	b.start()
 	w := b.watch("e. write lock held by another process")

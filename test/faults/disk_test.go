@@ -34,15 +34,16 @@ func fullDisks() []fullDisk {
 }
 
 func TestFullDisk(t *testing.T) {
+	inTurns(t)
 	for _, fault := range fullDisks() {
 		t.Run(fault.name, func(t *testing.T) {
-			inTurn(t)
+			inTurn(t, moments)
 			b := newBed(t, loadFleet(), append(fault.options, guarded)...)
 			b.start()
 			w := b.watch(fault.name)
 			l := b.startLoad(250*time.Millisecond, map[string]string{"padding": strings.Repeat("x", 2000)})
 			throughout(t, calm(), "under load", b.server.alive)
-			eventually(t, 10*time.Second, "a last good file is there", b.lastGoodIsWhole)
+			eventually(t, 30*time.Second, "a last good file is there", b.lastGoodIsWhole)
 
 			mend := fault.apply(b)
 			w.breaks()
@@ -68,7 +69,7 @@ func TestFullDisk(t *testing.T) {
 			mend()
 			w.mends()
 			recovery := w.untilHealthy(10 * time.Second)
-			eventually(t, 10*time.Second, "new jobs are taken", func() error {
+			eventually(t, 30*time.Second, "new jobs are taken", func() error {
 				_, err := b.enqueue("quick", nil)
 				return err
 			})

@@ -11,15 +11,15 @@
 // Redis, made by package cluster, with viewers of every server and a flow of jobs. Their faults are tables in the files
 // cluster_redis_test.go, cluster_postgres_test.go, cluster_both_test.go and cluster_process_test.go. Of each fault is
 // asked that every answer is 200 with a true age (503 with a problem document from a server that never had anything),
-// that 99 of 100 answers come within twice the time of before or 10 ms, that all is well within 10 s afterwards, that no
-// job is lost, no process ends, and that goroutines, files and connections are as few as before. Answers may be late
-// because the machine is busy: then those of a bare server, asked at the same time, are late too, and the fault is
-// repeated, at most four times. The other tests of a cluster kill and pause its leader, count its statements, time how soon a
+// that 99 of 100 answers come within twice the time of before, 10 ms, or ten times that of a bare server that is asked in the same
+// seconds (in the short run 95 of each fault's, and 99 of those of all faults of a cluster together), that all is well within 10 s
+// afterwards, that no job is lost, no process ends, and that goroutines, files and connections are as few as before. No fault is
+// repeated. The other tests of a cluster kill and pause its leader, count its statements, time how soon a
 // change is on the screens of other servers, and let a fault happen every minute for AGENTOS_SOAK (an hour: make soak).
 // AGENTOS_FAULTS_LOGS names a folder for the logs of a cluster that failed.
 //
 //	make faults                     everything, with the numbers of repetitions that the project promises (long)
-//	go test ./test/faults -short    every fault, fewer repetitions, several at a time
+//	go test ./test/faults -short    every fault, fewer repetitions, several at a time, the longest first
 //
 // AGENTOS_BINARY names a binary to test instead of the one that is built from the tree.
 //

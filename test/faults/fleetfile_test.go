@@ -36,9 +36,10 @@ func linkedConfig(b *bed) {
 }
 
 func TestBrokenAgentsFile(t *testing.T) {
+	inTurns(t)
 	for _, change := range fleetChanges {
 		t.Run(change.name, func(t *testing.T) {
-			inTurn(t)
+			inTurn(t, moments)
 			signal := func(b *bed) map[string]string { return map[string]string{"GO": filepath.Join(b.dir, "go")} }
 			var fleet agents
 			b := newBed(t, nil, append(change.options, func(b *bed) {
@@ -50,14 +51,14 @@ func TestBrokenAgentsFile(t *testing.T) {
 			w := b.watch(change.name)
 			l := b.startLoad(250*time.Millisecond, nil)
 			long := b.mustEnqueue("long", nil)
-			b.untilState(long, "running", 5*time.Second)
+			b.untilState(long, "running", 20*time.Second)
 
 			b.writeConfig([]byte("agents:\n  long: {command: [sh, -c, 'exit 0']\n  quick:\n    comand: [true]\n"))
 			change.tell(b)
 			w.breaks()
 			eventually(t, 20*time.Second, "the fault is on screen and the old fleet in force", func() error { return b.fleetShown(len(fleet), true) })
 			done := b.mustEnqueue("quick", nil)
-			b.untilState(done, "completed", 10*time.Second)
+			b.untilState(done, "completed", 30*time.Second)
 			throughout(t, pick(5*time.Second, time.Second), "with a broken file", b.server.alive)
 
 			next := loadFleet()
@@ -68,12 +69,12 @@ func TestBrokenAgentsFile(t *testing.T) {
 			w.mends()
 			recovery := eventually(t, 20*time.Second, "the new fleet is in force", func() error { return b.fleetShown(len(next), false) })
 			added := b.mustEnqueue("added", nil)
-			b.untilState(added, "completed", 10*time.Second)
-			if j := b.untilState(long, "running", time.Second); len(j.Runs) != 1 {
+			b.untilState(added, "completed", 30*time.Second)
+			if j := b.untilState(long, "running", 10*time.Second); len(j.Runs) != 1 {
 				t.Errorf("the running job has %d runs", len(j.Runs))
 			}
 			b.touch("go")
-			if j := b.untilState(long, "completed", 10*time.Second); len(j.Runs) != 1 || j.Runs[0].Outcome != "ok" {
+			if j := b.untilState(long, "completed", 30*time.Second); len(j.Runs) != 1 || j.Runs[0].Outcome != "ok" {
 				t.Errorf("the job that ran meanwhile: want one ok run, got %+v", j.Runs)
 			}
 			b.settle(w, l, recovery, "")

@@ -14,7 +14,7 @@ import (
 const untilThere = `while [ ! -e "$GO" ]; do sleep 0.1; done`
 
 func TestFrozenServer(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	fleet := loadFleet()
 	b := newBed(t, fleet, guarded)
 	b.start()
@@ -47,7 +47,7 @@ func (b *bed) freeze() {
 func (b *bed) thaw() {
 	b.t.Helper()
 	b.server.signal(b.t, syscall.SIGCONT)
-	eventually(b.t, 5*time.Second, "an answer after the thaw", func() error {
+	eventually(b.t, pick(5*time.Second, 20*time.Second), "an answer after the thaw", func() error {
 		_, err := b.document()
 		return err
 	})
@@ -57,12 +57,12 @@ func (b *bed) thaw() {
 // A frozen worker cannot be told from a dead one on another host, so its jobs may be taken over. What it then brings
 // when it wakes must not count.
 func TestFrozenServerBesideAnotherWorker(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	b := newBed(t, loadFleet())
 	b.start()
 	w := b.watch("g2. server frozen beside a second worker")
 	other := b.launch("work")
-	eventually(t, 10*time.Second, "both workers are shown", func() error {
+	eventually(t, 30*time.Second, "both workers are shown", func() error {
 		d, err := b.document()
 		if err != nil {
 			return err

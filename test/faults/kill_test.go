@@ -25,12 +25,12 @@ sleep $MARK`
 const nestSize = 8 // the sleeping processes of one attempt
 
 func TestKillLeavesNoProcessBehindAndItsJobsRunAgain(t *testing.T) {
-	inTurn(t)
+	inTurn(t, aMinute)
 	b := newBed(t, agents{"nest": shell(nest, "concurrency", 3)})
 	b.start()
 	w := b.watch("a. kill -9 with grandchildren alive")
 	ids := []int64{b.mustEnqueue("nest", nil), b.mustEnqueue("nest", nil), b.mustEnqueue("nest", nil)}
-	eventually(t, 10*time.Second, "the agents have their grandchildren", func() error {
+	eventually(t, 30*time.Second, "the agents have their grandchildren", func() error {
 		if n := len(marked(b.mark)); n < len(ids)*nestSize {
 			return fmt.Errorf("%d processes", n)
 		}
@@ -39,7 +39,7 @@ func TestKillLeavesNoProcessBehindAndItsJobsRunAgain(t *testing.T) {
 
 	w.breaks()
 	b.kill()
-	gone := eventually(t, 2*time.Second, "no process is left", func() error {
+	gone := eventually(t, pick(2*time.Second, 10*time.Second), "no process is left", func() error {
 		if left := marked(b.mark); len(left) > 0 {
 			return fmt.Errorf("%d still there, such as %v", len(left), left[0])
 		}
@@ -95,7 +95,7 @@ func (b *bed) overlaps() string {
 }
 
 func TestManyKillsUnderLoadLoseNothing(t *testing.T) {
-	inTurn(t)
+	inTurn(t, aMinute)
 	kills := pick(50, 8)
 	b := newBed(t, loadFleet(), guarded, func(b *bed) {
 		b.overlap = "-w 2" // a successor may begin while what the killed server left is being killed

@@ -39,12 +39,12 @@ var spoils = []spoil{
 }
 
 func TestSpoiltLastGoodFile(t *testing.T) {
-	inTurn(t)
+	inTurn(t, aMinute)
 	b := newBed(t, loadFleet())
 	b.start()
 	w := b.watch("f. last-good file spoilt, at start and while running")
 	l := b.startLoad(300*time.Millisecond, nil)
-	eventually(t, 10*time.Second, "a last good file is there", b.lastGoodIsWhole)
+	eventually(t, 30*time.Second, "a last good file is there", b.lastGoodIsWhole)
 	w.breaks()
 	var slowest time.Duration
 	for _, spoil := range spoils {

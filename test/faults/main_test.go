@@ -32,6 +32,9 @@ func runTests(m *testing.M) int {
 	if binary, err = build(dir); err != nil {
 		return complain(err)
 	}
+	if err := order.begin(); err != nil {
+		return complain(err)
+	}
 	if err := leash.begin(); err != nil {
 		return complain(err)
 	}

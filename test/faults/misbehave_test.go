@@ -48,7 +48,7 @@ var misdeeds = []misdeed{
 }
 
 func TestMisbehavingAgents(t *testing.T) {
-	inTurn(t)
+	inTurn(t, moments)
 	fleet := loadFleet()
 	for _, m := range misdeeds {
 		timeout := m.timeout
@@ -86,7 +86,7 @@ func TestMisbehavingAgents(t *testing.T) {
 	eventually(t, time.Minute, "the load's jobs end", func() error {
 		return b.none("jobs that have not ended", `select id from river_job where state not in ('completed', 'discarded')`)
 	})
-	eventually(t, 5*time.Second, "nothing of any attempt is left", func() error {
+	eventually(t, pick(5*time.Second, 20*time.Second), "nothing of any attempt is left", func() error {
 		for _, left := range marked(b.mark) {
 			if left.pid != b.server.pid() {
 				return fmt.Errorf("still there: %v", left)

@@ -5,7 +5,6 @@ package faults
 import (
 	"fmt"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -22,15 +21,6 @@ type watch struct {
 	files      int
 	brokeAt    time.Time
 	mendedAt   time.Time
-}
-
-// inTurn lets faults run several at a time in the short form; in the full one each has the machine for itself, for clean
-// numbers.
-func inTurn(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Parallel()
-	}
 }
 
 // watch waits until the server is healthy and looks at it for a while.
