@@ -6,6 +6,8 @@ VERSION ?= dev
 # The race detector looks at everything but SQLite itself, a translation of C in which one statement would take up to 60 times as long.
 RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false
 
+UNITS = $$($(GO) list ./... | grep -v -e /test/faults -e /test/soak)
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,11 +33,20 @@ setup: ## install what the tests need
 	@scripts/setup
 
 .PHONY: test
-test: setup hotpath lint verify unit deploy-check ui-test faults-short e2e ## everything that continuous integration checks
+test: setup ## everything that continuous integration checks, with the time that each part took
+	@MAKE="$(MAKE)" scripts/test
+
+.PHONY: check
+check: setup ## what to run while you work, in three minutes: compile, vet, lint what changed, unit tests of Go without the race detector and of the frontend
+	@scripts/check
 
 .PHONY: unit
-unit: ## Go tests with the race detector
-	$(GO) test $(RACE) -p 4 -timeout 20m ./test/soak $$($(GO) list ./... | grep -v -e /test/faults -e /test/soak)
+unit: ## Go tests with the race detector, in random order
+	$(GO) test $(RACE) -p 4 -shuffle on -timeout 20m $(UNITS)
+
+.PHONY: soak-short
+soak-short: ## a server of its own and an attached one, with viewers, for ten minutes: the live heap may not grow
+	$(GO) test $(RACE) -count=1 -timeout 20m ./test/soak
 
 .PHONY: hotpath
 hotpath: ## what the hot path may cost beside a bare server, and that it allocates nothing: without the race detector, with nothing else at work
@@ -79,8 +90,8 @@ faults: ## break the real binary, and a cluster of it, in every way we know (lon
 	$(GO) test ./test/faults -count=1 -v -timeout 240m
 
 .PHONY: faults-short
-faults-short: ## the same faults, fewer repetitions
-	$(GO) test ./test/faults -count=1 -short -parallel 4 -v -timeout 65m
+faults-short: ## the same faults, fewer repetitions, several at a time
+	$(GO) test ./test/faults -count=1 -short -shuffle on -parallel 5 -v -timeout 65m
 
 DURATION ?= 1h
 .PHONY: soak
