@@ -41,6 +41,10 @@ var mayImport = map[string][]string{
 	"internal/db/dbtest":         {"internal/db", "test/servers"},
 	"internal/auth":              {"internal/db"},
 	"internal/engine":            {"internal/db"},
+	"internal/engine/adapter":    {},
+	"internal/engine/enginetest": {"internal/engine/adapter"},
+	"internal/engine/redisconn":  {},
+	"internal/engine/asynq":      {"internal/engine/adapter", "internal/engine/redisconn", "internal/redact"},
 	"internal/jobs":              {"internal/agent", "internal/db", "internal/engine", "internal/redact"},
 	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/jobs", "internal/redact"},
 	"internal/source":            {"snapshot", "snapshot/link", "internal/document", "internal/engine", "internal/agent"},
@@ -74,6 +78,9 @@ var testsMayImport = map[string][]string{
 	"internal/document":  {"snapshot"},
 	"internal/auth":      {"internal/db/dbtest"},
 	"internal/jobs":      {"internal/db/dbtest", "test/servers"},
+
+	"internal/engine/asynq": {"internal/engine/enginetest", "test/servers"},
+
 	"internal/attach":    {"internal/db/dbtest", "test/servers"},
 	"internal/source":    {"internal/attach", "internal/db", "internal/jobs", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/prerender": {"ui"},

@@ -1,0 +1,137 @@
+// Package asynq reads the queues of https://github.com/hibiken/asynq from Redis, with plain commands that a user who may only read
+// may give, and without a script: asynq's own Inspector needs both, and blocks Redis for seconds where there are many groups.
+//
+// A user for it, on Redis 7 or later:
+//
+//	ACL SETUSER agentos reset on >PASSWORD %R~asynq:* -@all +select +info +smembers +llen +lrange +zcard +zrange +zrangebyscore
+//	  +zcount +get +mget +exists +hmget +hgetall +hvals +ttl
+//
+// Ids are "queue/task". asynq deletes a task that ended well, unless it is enqueued with Retention: what ended is counted by
+// asynq's own counters, exactly, but without kinds and durations.
+package asynq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/agentos/agentos/internal/engine/adapter"
+	"github.com/agentos/agentos/internal/engine/redisconn"
+	"github.com/agentos/agentos/internal/redact"
+)
+
+const (
+	allQueues     = "asynq:queues"
+	allServers    = "asynq:servers"
+	allSchedulers = "asynq:schedulers"
+
+	// beats is how long after its last heartbeat a server's entry ends: twice the pace of its heartbeats.
+	beats = 10 * time.Second
+
+	// atOnce is how many commands are sent in one go.
+	atOnce = 500
+
+	maxQueueName = 255
+)
+
+// Engine reads the asynq of one Redis database.
+type Engine struct {
+	client rueidis.Client
+	where  string
+	redact *redact.Rules
+
+	mu     sync.Mutex
+	queues map[string]adapter.Queue // as they were read last
+	turn   string                   // the queue that was read last when not all could be
+}
+
+// Open connects to a redis:// URL.
+func Open(ctx context.Context, url string, rules *redact.Rules) (*Engine, error) {
+	client, where, err := redisconn.Open(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return &Engine{client: client, where: where, redact: rules, queues: map[string]adapter.Queue{}}, nil
+}
+
+// Close closes the connections.
+func (e *Engine) Close() { e.client.Close() }
+
+// Probe looks for asynq's queues.
+func (e *Engine) Probe(ctx context.Context) (adapter.Info, error) {
+	count, err := e.client.Do(ctx, e.client.B().Exists().Key(allQueues).Build()).AsInt64()
+	if err != nil {
+		return adapter.Info{}, e.explain("look for queues of asynq", err)
+	}
+	if count == 0 {
+		return adapter.Info{}, fmt.Errorf("no queue of asynq at %s: %q is not there; is the number of the database right?", e.where, allQueues)
+	}
+	return adapter.Info{Engine: "asynq", Where: e.where, Caps: caps()}, nil
+}
+
+func caps() adapter.Caps {
+	yes := adapter.Support{Answer: adapter.Yes}
+	return adapter.Caps{
+		adapter.CanOldestWaiting: yes,
+		adapter.CanRunning:       yes,
+		adapter.CanStartedAt:     yes,
+		adapter.CanScheduled:     yes,
+		adapter.CanRetries:       yes,
+		adapter.CanDiscarded:     yes,
+		adapter.CanErrors:        yes,
+		adapter.CanResults:       yes,
+		adapter.CanWorkers:       yes,
+		adapter.CanHeartbeat:     yes,
+		adapter.CanSlots:         yes,
+		adapter.CanSchedules:     yes,
+		adapter.CanPauses:        yes,
+		adapter.CanTotals:        yes,
+		adapter.CanFinished:      {Answer: adapter.NeedsSetting, Why: "Tasks that ended well are deleted, unless they are enqueued with asynq.Retention."},
+		adapter.CanEnqueuedAt:    {Why: "asynq records since when a task waits, not when it was enqueued."},
+		adapter.CanDurations:     {Why: "asynq does not record how long tasks ran and waited."},
+		adapter.CanEvents:        {Why: "asynq keeps no log of single tasks; its counters of what ended are exact."},
+		adapter.CanListByKind:    {Why: "asynq has no index of task types: lists are by queue and state."},
+		adapter.CanListAll:       {Why: "asynq has no list of all tasks: choose a state."},
+	}
+}
+
+// explain says what was tried, and which grant is missing where Redis refused.
+func (e *Engine) explain(what string, err error) error {
+	var refused *rueidis.RedisError
+	if errors.As(err, &refused) && strings.HasPrefix(refused.Error(), "NOPERM") {
+		return fmt.Errorf("%s: the user of %s may not: %w; see docs/engines/asynq.md for the grants", what, e.where, err)
+	}
+	return fmt.Errorf("%s at %s: %w", what, e.where, err)
+}
+
+// do sends commands, atOnce at a time, and returns their answers in order.
+func (e *Engine) do(ctx context.Context, commands []rueidis.Completed) []rueidis.RedisResult {
+	all := make([]rueidis.RedisResult, 0, len(commands))
+	for len(commands) > 0 {
+		n := min(len(commands), atOnce)
+		all = append(all, e.client.DoMulti(ctx, commands[:n]...)...)
+		commands = commands[n:]
+	}
+	return all
+}
+
+func key(queue, part string) string { return "asynq:{" + queue + "}:" + part }
+
+// split takes an id apart. Names of queues may hold slashes; asynq's ids of tasks may, too, if the program chose them: the first
+// slash divides those whose queue has none, else the queue is written with its slashes escaped.
+func split(id adapter.ID) (queue, task string, ok bool) {
+	queue, task, ok = strings.Cut(string(id), "/")
+	return unescape.Replace(queue), task, ok && queue != "" && task != ""
+}
+
+func join(queue, task string) adapter.ID { return adapter.ID(escape.Replace(queue) + "/" + task) }
+
+var (
+	escape   = strings.NewReplacer("%", "%25", "/", "%2F")
+	unescape = strings.NewReplacer("%25", "%", "%2F", "/")
+)

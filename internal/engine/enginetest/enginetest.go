@@ -1,0 +1,405 @@
+// Package enginetest holds every adapter of a job engine to the same rules, against the real engine with known jobs in it.
+package enginetest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/agentos/agentos/internal/engine/adapter"
+)
+
+// Case is an engine with jobs that the test put there by the engine's own library.
+type Case struct {
+	// Open connects the adapter, as a user who may only read.
+	Open func(t *testing.T) adapter.Engine
+
+	// Queues are the jobs in each state that are there, by queue. They do not change while the suite runs.
+	Queues map[string]map[adapter.State][]adapter.ID
+
+	// Paused are the queues that are paused.
+	Paused []string
+
+	// Workers are the ids of the processes that are alive.
+	Workers []string
+
+	// End lets one more job of the named queue end, well or not, and waits until the engine says so.
+	End func(t *testing.T, ok bool) (queue string)
+
+	// Unwritten fails the test if the adapter has written anything.
+	Unwritten func(t *testing.T)
+}
+
+// Run runs the suite.
+func Run(t *testing.T, c Case) {
+	t.Run("Probe", c.probe)
+	t.Run("Capabilities", c.capabilities)
+	t.Run("Snapshot", c.snapshot)
+	t.Run("SnapshotInTurns", c.snapshotInTurns)
+	t.Run("Lists", c.lists)
+	t.Run("ListsOfOneQueue", c.listsOfOneQueue)
+	t.Run("Refusals", c.refusals)
+	t.Run("Details", c.details)
+	t.Run("Follow", c.follow)
+	t.Run("AnEndedContext", c.endedContext)
+	t.Run("Unwritten", c.Unwritten)
+}
+
+var wide = adapter.Budget{Queues: 1000, Workers: 1000, Running: 1000}
+
+func (c Case) probe(t *testing.T) {
+	info, err := c.Open(t).Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Engine == "" || info.Where == "" {
+		t.Errorf("the engine is %q at %q: both have to be said", info.Engine, info.Where)
+	}
+}
+
+// Each capability is answered, and what is not there has a sentence.
+func (c Case) capabilities(t *testing.T) {
+	info, err := c.Open(t).Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range adapter.Capabilities() {
+		support, listed := info.Caps[what]
+		if !listed {
+			t.Errorf("%s is not answered", what)
+		}
+		if (support.Answer == adapter.Yes) != (support.Why == "") {
+			t.Errorf("%s: answer %d with the sentence %q", what, support.Answer, support.Why)
+		}
+	}
+	for what := range info.Caps {
+		if !slices.Contains(adapter.Capabilities(), what) {
+			t.Errorf("%s is no capability", what)
+		}
+	}
+}
+
+func (c Case) snapshot(t *testing.T) {
+	e := c.Open(t)
+	s, err := e.Snapshot(t.Context(), wide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if age := time.Since(s.At); age < 0 || age > time.Minute {
+		t.Errorf("the snapshot is %v old", age)
+	}
+	if len(s.Problems) > 0 {
+		t.Errorf("problems: %q", s.Problems)
+	}
+	names := make([]string, len(s.Queues))
+	for i, q := range s.Queues {
+		names[i] = q.Name
+		c.checkQueue(t, q)
+	}
+	if want := slices.Sorted(maps.Keys(c.Queues)); !slices.Equal(names, want) {
+		t.Errorf("queues %q, want %q", names, want)
+	}
+	c.checkWorkers(t, e, s)
+	c.checkRunning(t, e, s)
+}
+
+func (c Case) checkQueue(t *testing.T, q adapter.Queue) {
+	t.Helper()
+	for state, ids := range c.Queues[q.Name] {
+		if count := q.Jobs[state]; count.Known != adapter.Exact || count.N != int64(len(ids)) {
+			t.Errorf("queue %s has %d %s (%s), want %d", q.Name, count.N, state, count.Known, len(ids))
+		}
+	}
+	for state, count := range q.Jobs {
+		if !count.Known.HasValue() && (count.Why == "" || count.N != 0) {
+			t.Errorf("queue %s: %s is not known, with the number %d and the reason %q", q.Name, state, count.N, count.Why)
+		}
+		if n := len(c.Queues[q.Name][state]); n == 0 && count.Known == adapter.Exact && count.N != 0 {
+			t.Errorf("queue %s has %d %s, want none", q.Name, count.N, state)
+		}
+	}
+	if paused := slices.Contains(c.Paused, q.Name); paused != (q.PausedAt != nil) {
+		t.Errorf("queue %s: paused at %v, want %v", q.Name, q.PausedAt, paused)
+	}
+}
+
+func (c Case) checkWorkers(t *testing.T, e adapter.Engine, s adapter.Snapshot) {
+	t.Helper()
+	if !caps(t, e).Can(adapter.CanWorkers) {
+		return
+	}
+	ids := make([]string, len(s.Workers))
+	for i, w := range s.Workers {
+		ids[i] = w.ID
+	}
+	slices.Sort(ids)
+	if want := slices.Sorted(slices.Values(c.Workers)); !slices.Equal(ids, want) {
+		t.Errorf("workers %q, want %q", ids, want)
+	}
+}
+
+func (c Case) checkRunning(t *testing.T, e adapter.Engine, s adapter.Snapshot) {
+	t.Helper()
+	if !caps(t, e).Can(adapter.CanRunning) {
+		return
+	}
+	var want []adapter.ID
+	for _, states := range c.Queues {
+		want = append(want, states[adapter.Running]...)
+	}
+	got := ids(s.Running)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("running %q, want %q", got, want)
+	}
+	for i := 1; i < len(s.Running); i++ {
+		if a, b := s.Running[i-1].StartedAt, s.Running[i].StartedAt; a != nil && b != nil && b.Before(*a) {
+			t.Errorf("%s runs since %v and is listed after %s, since %v", s.Running[i].ID, b, s.Running[i-1].ID, a)
+		}
+	}
+}
+
+// With a budget of one queue each snapshot reads another; what was not read yet is said not to be, and later is said to be older.
+func (c Case) snapshotInTurns(t *testing.T) {
+	e := c.Open(t)
+	if len(c.Queues) < 2 {
+		t.Fatal("the case needs two queues")
+	}
+	read := map[string]bool{}
+	for range c.Queues {
+		s, err := e.Snapshot(t.Context(), adapter.Budget{Queues: 1, Workers: 1000, Running: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int64(len(s.Queues))+s.MoreQueue != int64(len(c.Queues)) {
+			t.Fatalf("%d queues are listed and %d not, of %d", len(s.Queues), s.MoreQueue, len(c.Queues))
+		}
+		fresh := 0
+		for _, q := range s.Queues {
+			switch known := q.Jobs[adapter.Waiting].Known; {
+			case known == adapter.Exact:
+				fresh++
+				read[q.Name] = true
+			case read[q.Name] && known != adapter.Delayed, !read[q.Name] && known != adapter.NotYet:
+				t.Errorf("queue %s, read before: %v, is %s", q.Name, read[q.Name], known)
+			}
+		}
+		if fresh > 1 {
+			t.Errorf("%d queues were read, with a budget of one", fresh)
+		}
+	}
+	if len(read) != len(c.Queues) {
+		t.Errorf("only %v were read in %d turns", slices.Collect(maps.Keys(read)), len(c.Queues))
+	}
+}
+
+// Each list has each of its jobs once, whatever the size of its pages.
+func (c Case) lists(t *testing.T) {
+	e := c.Open(t)
+	for _, state := range adapter.States() {
+		var want []adapter.ID
+		for _, states := range c.Queues {
+			want = append(want, states[state]...)
+		}
+		for _, size := range []int{1, 7, 200} {
+			if size == 1 && len(want) > 100 {
+				continue
+			}
+			c.checkList(t, e, adapter.Filter{State: state}, size, want)
+		}
+	}
+}
+
+func (c Case) listsOfOneQueue(t *testing.T) {
+	e := c.Open(t)
+	for queue, states := range c.Queues {
+		for state, want := range states {
+			c.checkList(t, e, adapter.Filter{Queue: queue, State: state}, 50, want)
+		}
+	}
+}
+
+func (c Case) checkList(t *testing.T, e adapter.Engine, f adapter.Filter, size int, want []adapter.ID) {
+	t.Helper()
+	var got []adapter.ID
+	for cursor := adapter.Cursor(""); ; {
+		page, err := e.List(t.Context(), f, cursor, size)
+		if errors.Is(err, adapter.ErrUnsupported) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("list %+v: %v", f, err)
+		}
+		if len(page.Jobs) > size {
+			t.Fatalf("list %+v: %d jobs in a page of %d", f, len(page.Jobs), size)
+		}
+		for _, job := range page.Jobs {
+			if job.State != f.State || job.OwnState == "" || (f.Queue != "" && job.Queue != f.Queue) {
+				t.Fatalf("list %+v has %s in queue %s, %s (%q)", f, job.ID, job.Queue, job.State, job.OwnState)
+			}
+		}
+		got = append(got, ids(page.Jobs)...)
+		if page.Next == "" {
+			break
+		}
+		if len(got) > len(want)+size {
+			t.Fatalf("list %+v does not end after %d jobs", f, len(got))
+		}
+		cursor = page.Next
+	}
+	slices.Sort(got)
+	want = slices.Sorted(slices.Values(want))
+	if !slices.Equal(got, want) {
+		t.Errorf("list %+v in pages of %d has %d jobs, want %d: %s", f, size, len(got), len(want), difference(got, want))
+	}
+}
+
+func difference(got, want []adapter.ID) string {
+	for i := range max(len(got), len(want)) {
+		if i >= len(got) || i >= len(want) || got[i] != want[i] {
+			return string(append(append([]adapter.ID{}, got[min(i, len(got)):]...), "nothing")[0]) + " instead of " +
+				string(append(append([]adapter.ID{}, want[min(i, len(want)):]...), "nothing")[0])
+		}
+	}
+	return "none"
+}
+
+// What cannot be answered is refused with an error that callers know.
+func (c Case) refusals(t *testing.T) {
+	e := c.Open(t)
+	if _, err := e.List(t.Context(), adapter.Filter{State: adapter.Waiting}, "!no cursor", 10); !errors.Is(err, adapter.ErrCursor) {
+		t.Errorf("a cursor of nobody: %v", err)
+	}
+	for what, filter := range map[adapter.Capability]adapter.Filter{
+		adapter.CanListByKind: {State: adapter.Waiting, Kind: "some"},
+		adapter.CanListAll:    {},
+	} {
+		_, err := e.List(t.Context(), filter, "", 10)
+		if can := caps(t, e).Can(what); can != (err == nil) || (!can && !errors.Is(err, adapter.ErrUnsupported)) {
+			t.Errorf("%s is %v, and its list gives %v", what, can, err)
+		}
+	}
+	for _, id := range []adapter.ID{"", "nothing", "no/such", "a/b/c", "../..", adapter.ID(make([]byte, 2000)), "17", "99999999999999999999"} {
+		if _, err := e.Get(t.Context(), id); !errors.Is(err, adapter.ErrNotFound) {
+			t.Errorf("job %.20q: %v", id, err)
+		}
+	}
+	if err := e.Follow(t.Context(), "!no cursor", func(adapter.Batch) error { return nil }); !errors.Is(err, adapter.ErrCursor) {
+		t.Errorf("following from a cursor of nobody: %v", err)
+	}
+}
+
+// Each job's own page says what the lists say.
+func (c Case) details(t *testing.T) {
+	e := c.Open(t)
+	for queue, states := range c.Queues {
+		for state := range states {
+			page, err := e.List(t.Context(), adapter.Filter{Queue: queue, State: state}, "", 5)
+			if errors.Is(err, adapter.ErrUnsupported) {
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, job := range page.Jobs {
+				d, err := e.Get(t.Context(), job.ID)
+				if err != nil {
+					t.Errorf("job %s of a list: %v", job.ID, err)
+				} else if d.ID != job.ID || d.Kind != job.Kind || d.Queue != job.Queue || d.State != job.State || d.OwnState != job.OwnState {
+					t.Errorf("job %s: %+v in the list, %+v alone", job.ID, job, d.Job)
+				}
+			}
+		}
+	}
+}
+
+// What ends is reported once, also when nobody followed at the time.
+func (c Case) follow(t *testing.T) {
+	e := c.Open(t)
+	cursor := c.next(t, e, "", func(b adapter.Batch) bool { return true }) // now
+	for _, ok := range []bool{true, false} {
+		queue := c.End(t, ok)
+		var sum adapter.Ended
+		cursor = c.next(t, e, cursor, func(b adapter.Batch) bool {
+			for _, gap := range b.Gaps {
+				t.Errorf("a gap: %+v", gap)
+			}
+			for _, ended := range b.Ended {
+				if ended.Queue == queue {
+					sum.OK, sum.Failed = sum.OK+ended.OK, sum.Failed+ended.Failed
+				} else {
+					t.Errorf("in queue %s ended %+v, and nothing should", ended.Queue, ended)
+				}
+			}
+			return sum.OK+sum.Failed > 0
+		})
+		if want := (adapter.Ended{OK: one(ok), Failed: one(!ok)}); sum != want {
+			t.Errorf("after one more job ended, well: %v, %+v is reported", ok, sum)
+		}
+	}
+}
+
+func one(if_ bool) int64 {
+	if if_ {
+		return 1
+	}
+	return 0
+}
+
+// next follows until enough was seen, and returns the cursor after it.
+func (c Case) next(t *testing.T, e adapter.Engine, cursor adapter.Cursor, enough func(adapter.Batch) bool) adapter.Cursor {
+	t.Helper()
+	stop := errors.New("enough")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := e.Follow(ctx, cursor, func(b adapter.Batch) error {
+		cursor = b.Next
+		if b.To.Before(b.From) {
+			t.Errorf("a batch from %v to %v", b.From, b.To)
+		}
+		if enough(b) {
+			return stop
+		}
+		return nil
+	})
+	if !errors.Is(err, stop) {
+		t.Fatalf("following: %v", err)
+	}
+	return cursor
+}
+
+func (c Case) endedContext(t *testing.T) {
+	e := c.Open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := e.Snapshot(ctx, wide); !errors.Is(err, context.Canceled) {
+		t.Errorf("a snapshot: %v", err)
+	}
+	if _, err := e.List(ctx, adapter.Filter{State: adapter.Waiting}, "", 10); !errors.Is(err, context.Canceled) {
+		t.Errorf("a list: %v", err)
+	}
+	if err := e.Follow(ctx, "", func(adapter.Batch) error { return nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("following: %v", err)
+	}
+}
+
+func caps(t *testing.T, e adapter.Engine) adapter.Caps {
+	t.Helper()
+	info, err := e.Probe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Caps
+}
+
+func ids(jobs []adapter.Job) []adapter.ID {
+	all := make([]adapter.ID, len(jobs))
+	for i, job := range jobs {
+		all[i] = job.ID
+	}
+	return all
+}
