@@ -45,7 +45,7 @@ func TestWarmerCollectsInParallel(t *testing.T) {
 	})
 }
 
-// The same by the clock on the wall: 300 ms and at most 10 more. The best of several, for the machine may be busy.
+// The same by the clock on the wall: at most 10 ms more than a bare clock that takes turns with it; of each the best of several.
 func TestWarmerCycleByTheClock(t *testing.T) {
 	var sections []snapshot.Section
 	for name, delay := range map[string]time.Duration{"a": 100 * time.Millisecond, "b": 150 * time.Millisecond, "c": 300 * time.Millisecond} {
@@ -54,19 +54,22 @@ func TestWarmerCycleByTheClock(t *testing.T) {
 		sections = append(sections, s)
 	}
 	_, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, sections...)
-	best := time.Hour
+	const limit = 10 * time.Millisecond
+	best, bare := time.Hour, time.Hour
 	for range 10 {
-		if best <= 310*time.Millisecond {
-			break
-		}
 		began := time.Now()
+		<-time.After(300 * time.Millisecond)
+		bare = min(bare, time.Since(began))
+		began = time.Now()
 		if err := warmer.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		best = min(best, time.Since(began))
+		if best = min(best, time.Since(began)); best <= bare+limit {
+			break
+		}
 	}
-	if best < 300*time.Millisecond || best > 310*time.Millisecond {
-		t.Errorf("a cycle took %v, want 300 to 310 ms", best)
+	if best < 300*time.Millisecond || best > bare+limit {
+		t.Errorf("a cycle took %v and a bare clock %v, want at most %v more", best, bare, limit)
 	}
 }
 

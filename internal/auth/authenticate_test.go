@@ -186,7 +186,7 @@ func TestDatabaseDownKeepsTheKnown(t *testing.T) {
 			t.Errorf("recording: %v, want ErrUnavailable", err)
 		}
 		d.Mend()
-		eventually(t, 5*time.Second, "an unknown token is refused again", func() bool {
+		eventually(t, 20*time.Second, "an unknown token is refused again", func() bool {
 			_, err := s.Authenticate(bearer(unknown))
 			return errors.Is(err, ErrNoCredential)
 		})
@@ -229,7 +229,7 @@ func TestOpenWithoutDatabaseServesAndRecovers(t *testing.T) {
 			t.Errorf("without database: %v, loaded %v", err, s.Loaded())
 		}
 		d.Mend()
-		eventually(t, 5*time.Second, "credentials loaded after the database came back", func() bool {
+		eventually(t, 20*time.Second, "credentials loaded after the database came back", func() bool {
 			_, ok := s.known.Load().principals[hashSecret(secret)]
 			return ok && s.Loaded()
 		})

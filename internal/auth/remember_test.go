@@ -45,7 +45,7 @@ func TestStartWithoutDatabaseLetsInWhomItKnew(t *testing.T) {
 		}
 
 		d.Mend()
-		eventually(t, 5*time.Second, "the database counts again", s.Loaded)
+		eventually(t, 20*time.Second, "the database counts again", s.Loaded)
 		if !alive(token) || alive(old) {
 			t.Errorf("once the database answers the live token lives: %v, the revoked one: %v", alive(token), alive(old))
 		}
@@ -70,7 +70,7 @@ func TestLoadedMeansThatTheDatabaseAnswers(t *testing.T) {
 		s.writing.Lock() // the file takes its time
 		refreshed := make(chan error, 1)
 		go func() { refreshed <- s.refresh(t.Context()) }()
-		eventually(t, 5*time.Second, "the credentials are loaded", s.Loaded)
+		eventually(t, 20*time.Second, "the credentials are loaded", s.Loaded)
 		if _, err := s.Authenticate(bearer(secret)); !errors.Is(err, ErrNoCredential) {
 			t.Errorf("the revoked token: %v", err)
 		}

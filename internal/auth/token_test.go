@@ -50,7 +50,7 @@ func TestTokensAreBoundToTheirOwner(t *testing.T) {
 			t.Helper()
 			for secret, role := range roles {
 				for _, s := range []*Service{here, there} {
-					eventually(t, 5*time.Second, what, func() bool {
+					eventually(t, 20*time.Second, what, func() bool {
 						p, err := s.Authenticate(bearer(secret))
 						if role == "" {
 							return errors.Is(err, ErrNoCredential)

@@ -96,7 +96,7 @@ func TestTokenNamesAreUniqueWhileTheyLive(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := open(t, d, Options{})
 		addToken(t, s, "ci", RoleViewer, 20*time.Millisecond)
-		eventually(t, 2*time.Second, "the name of an expired token is free", func() bool {
+		eventually(t, 20*time.Second, "the name of an expired token is free", func() bool {
 			_, _, err := s.CreateToken(t.Context(), TokenParams{Name: "ci", Role: RoleViewer})
 			return err == nil
 		})

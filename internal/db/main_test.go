@@ -56,7 +56,7 @@ func exec(t testing.TB, d *db.DB, statement string, args ...any) {
 // until polls a condition for as long as a slow machine may need.
 func until(t testing.TB, what string, met func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !met() {

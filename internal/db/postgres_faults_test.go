@@ -150,7 +150,7 @@ func (s *faultSite) wantTold(t *testing.T, what, want string, patience time.Dura
 	defer cancel()
 	began := time.Now()
 	err := attempt(ctx)
-	if took := time.Since(began); took > patience+2*time.Second {
+	if took := time.Since(began); took > patience+4*time.Second {
 		t.Errorf("%s: took %v, and had %v", what, took, patience)
 	}
 	if err == nil || !strings.Contains(db.Explain(err).Error(), want) || !db.Temporary(err) {
@@ -160,14 +160,14 @@ func (s *faultSite) wantTold(t *testing.T, what, want string, patience time.Dura
 
 func (s *faultSite) wantRecovery(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	attempt := func(what string, do func(ctx context.Context) error) {
 		t.Helper()
 		var err error
 		until(t, what+" works again", func() bool {
 			if ctx.Err() != nil {
-				t.Fatalf("%s does not work within 10 s: %v", what, err)
+				t.Fatalf("%s does not work within 30 s: %v", what, err)
 			}
 			short, cancel := context.WithTimeout(ctx, 2*time.Second)
 			defer cancel()
@@ -327,7 +327,7 @@ func TestCloseWhileTheServerHangs(t *testing.T) {
 	defer s.mend(t)
 	began := time.Now()
 	_ = d.Close() // it may say that connections did not end
-	if took := time.Since(began); took > 7*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if _, err := d.Write.ExecContext(t.Context(), `select 1`); err == nil {

@@ -53,10 +53,10 @@ func (f *fixture) events(client *http.Client, token string) <-chan [2]string {
 	return out
 }
 
-// await returns the data of the next event of that name, within 2 s.
+// await returns the data of the next event of that name, within 20 s.
 func await(t *testing.T, events <-chan [2]string, name string) string {
 	t.Helper()
-	deadline := time.After(2 * time.Second)
+	deadline := time.After(20 * time.Second)
 	for {
 		select {
 		case e, ok := <-events:
@@ -67,7 +67,7 @@ func await(t *testing.T, events <-chan [2]string, name string) string {
 				return e[1]
 			}
 		case <-deadline:
-			t.Fatalf("no event %q within 2 s", name)
+			t.Fatalf("no event %q within 20 s", name)
 		}
 	}
 }

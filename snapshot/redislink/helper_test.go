@@ -22,7 +22,7 @@ const (
 	lastGood = key + ":last-good"
 	lease    = key + ":lease"
 
-	longest  = 1300 * time.Millisecond // that a call may take: Options.Timeout, and a busy machine
+	longest  = 2500 * time.Millisecond // that a call may take: Options.Timeout, and a busy machine
 	recovery = 10 * time.Second        // within which all works again when a fault has ended
 )
 
