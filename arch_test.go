@@ -17,13 +17,17 @@ const module = "github.com/agentos/agentos"
 // follows the rule of the folder, tests included, unless it has a line of its own.
 var mayImport = map[string][]string{
 	"snapshot": {
-		"snapshot/link", "snapshot/internal/bounded", "snapshot/internal/jsonpatch", "snapshot/internal/lead", "snapshot/internal/sse",
+		"snapshot/link", "snapshot/internal/bounded", "snapshot/internal/file", "snapshot/internal/headers", "snapshot/internal/jsonpatch",
+		"snapshot/internal/layout", "snapshot/internal/lead", "snapshot/internal/sse",
 	},
 	"snapshot/link":               {"snapshot/internal/bounded"},
 	"snapshot/redislink":          {"snapshot/link"},
 	"snapshot/pglink":             {"snapshot/link"},
 	"snapshot/internal/bounded":   {},
+	"snapshot/internal/file":      {"snapshot/link"},
+	"snapshot/internal/headers":   {},
 	"snapshot/internal/jsonpatch": {},
+	"snapshot/internal/layout":    {},
 	"snapshot/internal/lead":      {"snapshot/link", "snapshot/internal/bounded"},
 	"snapshot/internal/sse":       {},
 	"snapshot/snapshottest":       {"snapshot", "snapshot/link"},
@@ -94,7 +98,10 @@ var publicOnly = map[string][]string{
 	"snapshot":                    {},
 	"snapshot/link":               {},
 	"snapshot/internal/bounded":   {},
+	"snapshot/internal/file":      {},
+	"snapshot/internal/headers":   {},
 	"snapshot/internal/jsonpatch": {},
+	"snapshot/internal/layout":    {},
 	"snapshot/internal/lead":      {},
 	"snapshot/internal/sse":       {"github.com/klauspost/compress/"},
 

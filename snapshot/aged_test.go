@@ -18,7 +18,7 @@ func TestASectionIsAsOldAsItsData(t *testing.T) {
 		}}
 		other, _ := section("b")
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, s, other)
-		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+		handler := snapshot.NewHandler(cache, "agentos")
 		refresh := func() *snapshot.Snapshot {
 			t.Helper()
 			if err := warmer.Refresh(t.Context()); err != nil {

@@ -84,8 +84,8 @@ func bareHandler(body []byte) http.Handler {
 func BenchmarkServerCPU(b *testing.B) {
 	cache := warmCache(b)
 	bare := listen(b, bareHandler(cache.Current().Gzip))
-	hot := listen(b, snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"}))
-	grouped := listen(b, snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{Name: "agentos"}))
+	hot := listen(b, snapshot.NewHandler(cache, "agentos"))
+	grouped := listen(b, snapshot.NewHandler(groupedCache(b), "agentos"))
 	var cpu [3]time.Duration
 	const turn = 500
 	for b.Loop() {
@@ -168,8 +168,8 @@ func (w *nullWriter) Write(p []byte) (int, error) { return len(p), nil }
 
 func BenchmarkHandler(b *testing.B) {
 	cache := warmCache(b)
-	hot := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
-	grouped := snapshot.NewHandler(groupedCache(b), snapshot.HandlerOptions{Name: "agentos"})
+	hot := snapshot.NewHandler(cache, "agentos")
+	grouped := snapshot.NewHandler(groupedCache(b), "agentos")
 	cases := []struct {
 		name    string
 		handler http.Handler

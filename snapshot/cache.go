@@ -17,37 +17,17 @@ import (
 	"github.com/agentos/agentos/snapshot/link"
 )
 
-// cacheOptions configures a cache. The zero value is a cache in memory alone.
+// cacheOptions are those of the Options that concern the cache, and what a Panel leaves as it is.
 type cacheOptions struct {
-	// Tiers keep documents outside this process, the links of the group first.
-	Tiers []tier
-
-	// Version is the meta.version of the documents that are written and accepted.
-	Version int
-
-	// MaxBytes is the size no document may exceed: a larger one is not published, a stored one is corrupt.
-	MaxBytes int
-
-	// FreshFor is how long after its publishing a document counts as fresh: older ones are served marked as stale
-	// while newer ones are looked for. Zero = 15 s. Make it three times the warmer's interval.
-	FreshFor time.Duration
-
-	// RebuildTimeout is how long a viewer waits for sources when there is nothing at all to show. Zero = 2 s.
-	RebuildTimeout time.Duration
-
-	// TierTimeout is the deadline of one Load or Store. Zero = 1 s.
-	TierTimeout time.Duration
-
-	// History is how many patches are held for viewers who resume. Zero = 64.
-	History int
-
-	// Fleet names what the document is about, in any form: documents of another one are refused wherever they are found, such as in
-	// a Redis that two share by mistake. It is asked each time, for it may become known late: while it is empty, and of a document
-	// that names none, nothing is refused. Nil = empty.
-	Fleet func() string
-
-	// Log receives what operators should know, once per change. Nil = nothing is logged.
-	Log *slog.Logger
+	Tiers          []tier // keep documents outside this process, the links of the group first
+	Version        int
+	MaxBytes       int
+	FreshFor       time.Duration // how long after its publishing a document counts as fresh; zero = 15 s
+	RebuildTimeout time.Duration // how long a viewer waits for sources when there is nothing at all to show; zero = 2 s
+	TierTimeout    time.Duration // the deadline of one Load or Store; zero = 1 s
+	History        int           // how many patches are held for viewers who resume; zero = 64
+	Fleet          func() string
+	Log            *slog.Logger
 }
 
 func (o cacheOptions) withDefaults() cacheOptions {
@@ -84,7 +64,7 @@ type cache struct {
 	zip       *sse.Compressor
 	current   atomic.Pointer[published]
 	falling   atomic.Pointer[fallback] // the last fallback, or the one under way
-	resyncing atomic.Pointer[fallback] // the last look around after this process had stood still
+	resyncing atomic.Pointer[fallback] // the last resync, after this process was suspended
 	lastBeat  atomic.Int64             // when this process last noted that it runs, in nanoseconds since 1970; 0 = it does not
 	counts    rungCounts
 

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
+	"github.com/agentos/agentos/snapshot/internal/layout"
 )
 
 // meta is the document's "meta" object.
@@ -30,7 +31,7 @@ type meta struct {
 
 // A draft is what the warmer knows of a document; the cache adds the rest on publishing.
 type draft struct {
-	layout    *layout
+	layout    *layout.Layout
 	values    []json.RawMessage // by the layout's sections; nil = null
 	at        time.Time
 	interval  time.Duration
@@ -57,7 +58,7 @@ func (d draft) encode(revision uint64, o cacheOptions) ([]byte, meta, error) {
 	if err != nil {
 		return nil, m, fmt.Errorf("encode meta: %w", err)
 	}
-	doc := d.layout.appendValues(make([]byte, 0, 64<<10), d.values)
+	doc := d.layout.AppendValues(make([]byte, 0, 64<<10), d.values)
 	doc = append(doc, `,"timestamp":"`...)
 	doc = append(doc, formatTime(d.at)...)
 	doc = append(doc, `","meta":`...)

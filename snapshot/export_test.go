@@ -1,9 +1,11 @@
 package snapshot
 
 import (
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/agentos/agentos/snapshot/internal/file"
 	"github.com/agentos/agentos/snapshot/internal/lead"
 	"github.com/agentos/agentos/snapshot/link"
 )
@@ -12,17 +14,16 @@ import (
 // which is tested by itself.
 
 type (
-	Cache          = cache
-	CacheOptions   = cacheOptions
-	Warmer         = warmer
-	WarmerOptions  = warmerOptions
-	Group          = lead.Group
-	GroupStats     = lead.Stats
-	Handler        = handler
-	HandlerOptions = handlerOptions
-	Stream         = stream
-	StreamOptions  = streamOptions
-	Tier           = tier
+	Cache         = cache
+	CacheOptions  = cacheOptions
+	Warmer        = warmer
+	WarmerOptions = warmerOptions
+	Group         = lead.Group
+	GroupStats    = lead.Stats
+	Handler       = handler
+	Stream        = stream
+	StreamOptions = streamOptions
+	Tier          = tier
 )
 
 var (
@@ -31,10 +32,7 @@ var (
 	NewHandler = newHandler
 	NewStream  = newStream
 
-	FairShares    = fairShares
-	ParseRevision = parseRevision
-	AcceptsGzip   = acceptsGzip
-	CacheStatus   = cacheStatus
+	FairShares = fairShares
 
 	ErrCorrupt  = errCorrupt
 	ErrTooLarge = errTooLarge
@@ -50,13 +48,13 @@ func NewCache(opts CacheOptions) *Cache {
 }
 
 // NewFileTier keeps documents of the usual size.
-func NewFileTier(path string) Tier { return newFileTier(path, link.DefaultMaxBytes) }
+func NewFileTier(path string) Tier { return file.New(path, link.DefaultMaxBytes) }
 
 // SetPaths sets at which paths stored documents must have an object or null, as a warmer does.
 func SetPaths(c *Cache, paths ...string) {
 	c.paths = nil
 	for _, path := range paths {
-		c.paths = append(c.paths, splitPath(path))
+		c.paths = append(c.paths, strings.Split(path, "."))
 	}
 }
 

@@ -3,25 +3,11 @@ package snapshot
 import (
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
+	"github.com/agentos/agentos/snapshot/internal/headers"
 	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 )
-
-// handlerOptions configures a handler.
-type handlerOptions struct {
-	// Name is this cache's name in the Cache-Status header, a token.
-	Name string
-}
-
-// handlerStats counts what a handler answered since it was made.
-type handlerStats struct {
-	Requests    uint64 // all of them
-	NotModified uint64 // answered 304
-	Unavailable uint64 // answered 503
-	Bytes       uint64 // of bodies
-}
 
 // A handler answers GET and HEAD with the document, see Panel.Handler. When the document in memory is fresh it takes no lock
 // and allocates nothing beyond what net/http needs.
@@ -32,17 +18,15 @@ type handler struct {
 	contentType, cacheControl, vary, gzip, timing []string
 	ages                                          [][]string // Age by whole seconds
 	hits                                          [][]string // Cache-Status of memory by seconds of freshness left
-
-	requests, notModified, unavailable, bytes atomic.Uint64
 }
 
 // maxReadyAge is the largest age in seconds whose header value is made in advance.
 const maxReadyAge = 300
 
-// newHandler makes the handler of a cache's document.
-func newHandler(cache *cache, opts handlerOptions) *handler {
+// newHandler makes the handler of a cache's document. name is the cache's in the Cache-Status header, a token.
+func newHandler(cache *cache, name string) *handler {
 	h := &handler{
-		cache: cache, name: opts.Name,
+		cache: cache, name: name,
 		contentType:  []string{"application/json"},
 		cacheControl: []string{"private, no-cache"},
 		vary:         []string{"Accept-Encoding"},
@@ -53,17 +37,9 @@ func newHandler(cache *cache, opts handlerOptions) *handler {
 		h.ages = append(h.ages, []string{strconv.Itoa(age)})
 	}
 	for ttl := range min(seconds(cache.opts.FreshFor), maxReadyAge) + 1 {
-		h.hits = append(h.hits, []string{cacheStatus(opts.Name, RungMemory, ttl)})
+		h.hits = append(h.hits, []string{headers.CacheStatus(name, RungMemory, false, ttl)})
 	}
 	return h
-}
-
-// Stats returns the counts so far.
-func (h *handler) Stats() handlerStats {
-	return handlerStats{
-		Requests: h.requests.Load(), NotModified: h.notModified.Load(),
-		Unavailable: h.unavailable.Load(), Bytes: h.bytes.Load(),
-	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -73,25 +49,22 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, http.StatusMethodNotAllowed, "The document can only be read: use GET or HEAD.")
 		return
 	}
-	h.requests.Add(1)
 	began := time.Now()
 	snap, served, err := h.cache.Get(r.Context())
 	if err != nil {
-		h.unavailable.Add(1)
 		writeUnavailable(w)
 		return
 	}
 	header := w.Header()
-	compressed := acceptsGzip(r.Header["Accept-Encoding"])
+	compressed := headers.AcceptsGzip(r.Header["Accept-Encoding"])
 	if served.Rung != RungMemory || !compressed {
 		header["Server-Timing"] = h.timingOf(served.Rung, began)
 		header["Vary"] = h.varies(header["Vary"])
 	}
 	h.describe(header, snap, served)
 	if tags := r.Header["If-None-Match"]; tags != nil {
-		if tag := matchTag(tags, snap); tag != nil {
+		if tag := snap.match(tags); tag != nil {
 			header["Etag"] = tag
-			h.notModified.Add(1)
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
@@ -107,8 +80,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	n, _ := w.Write(form.body) // a viewer who has gone needs no answer
-	h.bytes.Add(uint64(n))
+	_, _ = w.Write(form.body) // a viewer who has gone needs no answer
+}
+
+// match returns the entity tag of the snapshot that If-None-Match names, or nil. Either tag will do, whatever encoding this
+// answer would have: both name the same content.
+func (s *Snapshot) match(ifNoneMatch []string) []string {
+	switch headers.Match(ifNoneMatch, s.plain.tag, s.gzipped.tag) {
+	case s.plain.tag:
+		return s.plain.etag
+	case s.gzipped.tag:
+		return s.gzipped.etag
+	}
+	return nil
 }
 
 // describe sets the headers that tell how and how old the document is served. The keys are in canonical form and the
@@ -121,7 +105,7 @@ func (h *handler) describe(header http.Header, snap *Snapshot, served Served) {
 		header["Cache-Status"] = h.hits[ttl]
 		return
 	}
-	header["Cache-Status"] = []string{cacheStatus(h.name, served.Rung, ttl)}
+	header["Cache-Status"] = []string{headers.CacheStatus(h.name, served.Rung, served.Rung == RungRebuild, ttl)}
 }
 
 // varies adds what this handler's answer depends on to that of a handler around it.
@@ -136,7 +120,7 @@ func (h *handler) timingOf(rung string, began time.Time) []string {
 	if rung == RungMemory {
 		return h.timing
 	}
-	return []string{serverTiming(rung, time.Since(began))}
+	return []string{headers.ServerTiming(rung, time.Since(began))}
 }
 
 func (h *handler) age(s int) []string {

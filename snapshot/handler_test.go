@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/internal/headers"
 	"github.com/agentos/agentos/snapshot/link"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
@@ -43,7 +44,7 @@ func bodyOf(t *testing.T, r *http.Response) string {
 
 func TestHandlerServesTheDocument(t *testing.T) {
 	cache := warmCache(t)
-	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+	handler := snapshot.NewHandler(cache, "agentos")
 	s := cache.Current()
 	common := map[string]string{
 		"Cache-Control": "private, no-cache", "Age": "0", "Content-Type": "application/json",
@@ -93,7 +94,7 @@ func TestHandlerServesTheDocument(t *testing.T) {
 		}
 	})
 	t.Run("another name", func(t *testing.T) {
-		r := ask(snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "shop"}), "GET", nil)
+		r := ask(snapshot.NewHandler(cache, "shop"), "GET", nil)
 		if got := r.Header.Get("Cache-Status"); !strings.HasPrefix(got, "shop; hit") {
 			t.Errorf("Cache-Status: %s", got)
 		}
@@ -107,9 +108,6 @@ func TestHandlerServesTheDocument(t *testing.T) {
 			t.Errorf("Vary: %q", got)
 		}
 	})
-	if got := handler.Stats(); got.Requests != 4 || got.Bytes != uint64(2*len(s.JSON)+len(s.Gzip)) {
-		t.Errorf("%+v", got)
-	}
 }
 
 func wantHeader(t *testing.T, r *http.Response, want map[string]string) {
@@ -123,7 +121,7 @@ func wantHeader(t *testing.T, r *http.Response, want map[string]string) {
 
 func TestHandlerAnswersConditionalRequests(t *testing.T) {
 	cache := warmCache(t)
-	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+	handler := snapshot.NewHandler(cache, "agentos")
 	plain := cache.Current().ETag
 	zipped := ask(handler, "GET", http.Header{"Accept-Encoding": {"gzip"}}).Header.Get("Etag")
 	cases := []struct {
@@ -161,11 +159,11 @@ func TestAcceptEncoding(t *testing.T) {
 		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip; Q=0.0": false, "gzip;q=x": false, "*;q=0": false,
 		"gzip;q=0, *": false, "*, gzip;q=0": false, "gzipped": false, "gzip;q=-1": false,
 	} {
-		if got := snapshot.AcceptsGzip([]string{field}); got != want {
+		if got := headers.AcceptsGzip([]string{field}); got != want {
 			t.Errorf("Accept-Encoding: %s: %v", field, got)
 		}
 	}
-	if snapshot.AcceptsGzip(nil) || !snapshot.AcceptsGzip([]string{"br", "gzip"}) {
+	if headers.AcceptsGzip(nil) || !headers.AcceptsGzip([]string{"br", "gzip"}) {
 		t.Error("several or no fields are misread")
 	}
 }
@@ -177,7 +175,7 @@ func TestHandlerReportsTheRung(t *testing.T) {
 		s, source := section("a")
 		open := func() *snapshot.Handler {
 			cache, _ := newWarmer(t, snapshot.CacheOptions{Tiers: []snapshot.Tier{shelf}}, snapshot.WarmerOptions{}, s)
-			return snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+			return snapshot.NewHandler(cache, "agentos")
 		}
 		source.Delay(120 * time.Millisecond)
 		handler := open()
@@ -198,7 +196,7 @@ func TestHandlerSaysWhatToDoWhenThereIsNothing(t *testing.T) {
 		s, source := section("a")
 		source.Fail(errors.New("secret host db-7 is down"))
 		cache, _ := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{}, s)
-		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+		handler := snapshot.NewHandler(cache, "agentos")
 		r := ask(handler, "GET", nil)
 		wantHeader(t, r, map[string]string{"Retry-After": "5", "Content-Type": "application/problem+json", "Cache-Control": "no-store"})
 		var problem struct {
@@ -242,7 +240,7 @@ func hotPathTakesNoLock(t *testing.T, grouped bool) {
 	for _, stores := shelf.Calls(); stores == 0; _, stores = shelf.Calls() {
 		runtime.Gosched()
 	}
-	handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+	handler := snapshot.NewHandler(cache, "agentos")
 	tag := cache.Current().ETag
 	collected := source.Calls()
 	loads, stores := shelf.Calls()
@@ -294,7 +292,7 @@ func runGroup(tb testing.TB, cache *snapshot.Cache, warmer *snapshot.Warmer, lin
 
 // Nobody waits for a lock under 64 busy viewers, as the runtime's own profile of lock contention tells.
 func TestHotPathHasNoContention(t *testing.T) {
-	handler := snapshot.NewHandler(warmCache(t), snapshot.HandlerOptions{Name: "agentos"})
+	handler := snapshot.NewHandler(warmCache(t), "agentos")
 	old := runtime.SetMutexProfileFraction(1)
 	defer runtime.SetMutexProfileFraction(old)
 	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
@@ -340,7 +338,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		if grouped {
 			cache = groupedCache(t)
 		}
-		handler := snapshot.NewHandler(cache, snapshot.HandlerOptions{Name: "agentos"})
+		handler := snapshot.NewHandler(cache, "agentos")
 		for name, header := range map[string]http.Header{
 			"gzip":         {"Accept-Encoding": {"gzip, deflate, br, zstd"}},
 			"identity":     {},

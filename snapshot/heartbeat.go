@@ -9,15 +9,15 @@ const (
 	// beatEvery is how often a running process notes that it runs.
 	beatEvery = 250 * time.Millisecond
 
-	// suspendedAfter is how old the last beat is when the process itself must have stood still: stopped by a signal, suspended
+	// suspendedAfter is how old the last beat is when the process itself must have been suspended: stopped by a signal, suspended
 	// with its host, or starved.
 	suspendedAfter = 2 * time.Second
 
-	// resyncTimeout is how long viewers wait for the look around after that.
+	// resyncTimeout is how long viewers wait for the resync after that.
 	resyncTimeout = 500 * time.Millisecond
 )
 
-// Heartbeat notes that this process runs until ctx ends. After a standstill it does not beat before this process has looked around, so
+// Heartbeat notes that this process runs until ctx ends. After a suspension it does not beat before this process has resynced, so
 // that no viewer can slip in between.
 func (c *cache) Heartbeat(ctx context.Context) {
 	c.lastBeat.Store(time.Now().UnixNano())
@@ -40,15 +40,15 @@ func (c *cache) Heartbeat(ctx context.Context) {
 	}
 }
 
-// wasSuspended tells whether this process has stood still and has not looked around since: what it has in memory may be
+// wasSuspended reports whether this process was suspended and has not resynced since: what it has in memory may be
 // older than it knows. The clock on the wall counts the time of a suspended host too; when it is set forward, that is
-// taken for a standstill, which costs a look around.
+// taken for a suspension, which costs a resync.
 func (c *cache) wasSuspended(now time.Time) bool {
 	beat := c.lastBeat.Load()
 	return beat != 0 && now.UnixNano()-beat > int64(suspendedAfter)
 }
 
-// awaitResync waits, if this process has stood still, until it has looked around, or for a moment.
+// awaitResync waits, if this process was suspended, until it has resynced, or for a moment.
 func (c *cache) awaitResync(ctx context.Context) {
 	if !c.wasSuspended(time.Now()) {
 		return
@@ -89,7 +89,7 @@ func (c *cache) resync(ctx context.Context) {
 	for stopped := true; stopped; {
 		began := time.Now().Round(0)
 		c.AdoptStored(ctx)
-		stopped = time.Now().Round(0).Sub(began) > suspendedAfter // it stood still again: what it saw may be from before
+		stopped = time.Now().Round(0).Sub(began) > suspendedAfter // it was suspended again: what it saw may be from before
 	}
 	if s := c.Current(); s == nil || s.Stale || !c.fresh(s, time.Now()) {
 		_ = c.rebuild(ctx) // recorded, logged and counted by the warmer

@@ -21,7 +21,7 @@ const (
 type Served struct {
 	Rung  string        // RungMemory, "tier:<name>", RungRebuild or RungLastGood
 	Age   time.Duration // since Snapshot.AsOf: the honest age of what is shown
-	Stale bool          // the viewer must be told that this is not the present
+	Stale bool          // the viewer must be shown that this is not the present
 }
 
 // fallbackPause is how long the outcome of a fallback stands: a failed one is not repeated sooner, so that while everything
@@ -38,7 +38,7 @@ const fallbackPause = time.Second
 //
 // Whoever finds something stale in memory gets it at once (rung 4) while the rungs 2 and 3 are tried in the background.
 // Only a process that has nothing at all makes its viewers wait, and all of them for the same attempt; and one of a group
-// that has just stood still, for at most half a second, while it takes over what the others have published since.
+// that was just suspended, for at most half a second, while it takes over what the others have published since.
 func (c *cache) Get(ctx context.Context) (*Snapshot, Served, error) {
 	now := time.Now()
 	if c.wasSuspended(now) {

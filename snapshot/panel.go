@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/agentos/agentos/snapshot/internal/file"
 	"github.com/agentos/agentos/snapshot/internal/lead"
 	"github.com/agentos/agentos/snapshot/link"
 )
@@ -53,7 +54,7 @@ type Options struct {
 	// turns out longer, or times out for the first time, comes on top. Zero = 0.1; negative = without limit.
 	Budget float64
 
-	// Beat is how often a viewer of the stream hears that the connection lives. Zero = 10 s.
+	// Beat is how often a viewer of the stream is shown that the connection lives. Zero = 10 s.
 	Beat time.Duration
 
 	// MaxBytes is the size no document may exceed: a larger one is not published, a stored one is corrupt. Links have the same
@@ -93,7 +94,7 @@ func Open(ctx context.Context, opts Options) (*Panel, error) {
 	}
 	opts.MaxBytes = cacheOptions{MaxBytes: opts.MaxBytes}.withDefaults().MaxBytes
 	if opts.File != "" {
-		tiers = append(tiers, newFileTier(opts.File, opts.MaxBytes))
+		tiers = append(tiers, file.New(opts.File, opts.MaxBytes))
 	}
 	p := &Panel{cache: newCache(cacheOptions{
 		Tiers: tiers, Version: max(opts.Version, 1), MaxBytes: opts.MaxBytes, FreshFor: 3 * opts.Interval, Fleet: opts.Fleet, Log: opts.Log,
@@ -110,7 +111,7 @@ func Open(ctx context.Context, opts Options) (*Panel, error) {
 			p.group = newGroup(p.cache, p.warmer, opts.Links)
 		}
 	}
-	p.handler = newHandler(p.cache, handlerOptions{Name: opts.Name})
+	p.handler = newHandler(p.cache, opts.Name)
 	p.stream = newStream(p.cache, streamOptions{Beat: opts.Beat, Log: opts.Log})
 	_ = p.cache.Restore(ctx) // the context's: there may be nothing to show yet
 	return p, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -84,6 +83,3 @@ func checkSections(sections []Section, interval time.Duration) ([]Section, error
 	}
 	return checked, errors.Join(faults...)
 }
-
-// splitPath cuts a dotted path into its keys.
-func splitPath(path string) []string { return strings.Split(path, ".") }

@@ -12,12 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/agentos/agentos/snapshot/internal/headers"
 	"github.com/agentos/agentos/snapshot/internal/sse"
 )
 
 // streamOptions configures a stream.
 type streamOptions struct {
-	// Beat is how often a subscriber hears that the connection lives. Zero = 10 s.
+	// Beat is how often a subscriber is shown that the connection lives. Zero = 10 s.
 	Beat time.Duration
 
 	// WriteTimeout is how long one write to a subscriber may take before it is dropped. Zero = 10 s.
@@ -31,7 +32,7 @@ type streamOptions struct {
 }
 
 // An EndReason says why the server ends a stream. Cancel a request's context with one as its cause, or call
-// stream.Close, and the subscriber is told by an "end" event before the connection closes.
+// stream.Close, and the subscriber is sent an "end" event before the connection closes.
 type EndReason string
 
 // The reasons this package and its callers know of; any other text will do.
@@ -46,13 +47,8 @@ func (r EndReason) Error() string { return "the stream ends: " + string(r) }
 // streamStats counts what a stream did since it was made.
 type streamStats struct {
 	Subscribers int    // connected now
-	Subscribed  uint64 // connected ever
-	Resumed     uint64 // of these, those who needed no full document
-	Refused     uint64 // turned away: too many, or no document yet
+	Resumed     uint64 // subscribers who needed no full document
 	Dropped     uint64 // cut off because they did not read
-	Snapshots   uint64 // events sent, by kind
-	Patches     uint64
-	Beats       uint64
 	Bytes       uint64 // sent, as compressed
 }
 
@@ -71,9 +67,8 @@ type stream struct {
 	reason  EndReason // why, written before closing is closed
 	beat    atomic.Pointer[heartbeat]
 
-	subscribers                                            atomic.Int64
-	subscribed, resumed, refused, dropped                  atomic.Uint64
-	snapshotEvents, patchEvents, beatEvents, bytesToClient atomic.Uint64
+	subscribers             atomic.Int64
+	resumed, dropped, bytes atomic.Uint64
 }
 
 // A heartbeat is the beat event of one second, shared by all who beat in it.
@@ -108,9 +103,7 @@ func (s *stream) Close(reason EndReason) {
 // Stats returns the counts so far.
 func (s *stream) Stats() streamStats {
 	return streamStats{
-		Subscribers: int(s.subscribers.Load()), Subscribed: s.subscribed.Load(), Resumed: s.resumed.Load(),
-		Refused: s.refused.Load(), Dropped: s.dropped.Load(), Snapshots: s.snapshotEvents.Load(),
-		Patches: s.patchEvents.Load(), Beats: s.beatEvents.Load(), Bytes: s.bytesToClient.Load(),
+		Subscribers: int(s.subscribers.Load()), Resumed: s.resumed.Load(), Dropped: s.dropped.Load(), Bytes: s.bytes.Load(),
 	}
 }
 
@@ -123,17 +116,15 @@ func (s *stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.subscribers.Add(1); !s.admit(w, r) {
 		s.subscribers.Add(-1)
-		s.refused.Add(1)
 		return
 	}
 	defer s.subscribers.Add(-1)
-	s.subscribed.Add(1)
-	sub := sse.NewWriter(w, r, acceptsGzip(r.Header["Accept-Encoding"]), s.opts.WriteTimeout)
+	sub := sse.NewWriter(w, r, headers.AcceptsGzip(r.Header["Accept-Encoding"]), s.opts.WriteTimeout)
 	if err := s.feed(sub, r); errors.Is(err, os.ErrDeadlineExceeded) {
 		s.dropped.Add(1)
 		s.log.Debug("stream subscriber dropped: it does not read", "remote", r.RemoteAddr, "error", err)
 	}
-	s.bytesToClient.Add(sub.Sent)
+	s.bytes.Add(sub.Sent)
 }
 
 // admit answers those who cannot be served.
@@ -209,7 +200,7 @@ func (s *stream) feed(sub *sse.Writer, r *http.Request) error {
 }
 
 // greet brings a new subscriber from the revision it has, 0 for none, to the current one. One that is there already
-// hears a beat, so that it knows at once that it is connected.
+// is sent a beat, so that it knows at once that it is connected.
 func (s *stream) greet(sub *sse.Writer, now *published, revision uint64) error {
 	if _, resumed := now.since(revision); resumed {
 		s.resumed.Add(1)
@@ -222,18 +213,12 @@ func (s *stream) greet(sub *sse.Writer, now *published, revision uint64) error {
 
 // advance brings a subscriber from a revision to the current one.
 func (s *stream) advance(sub *sse.Writer, now *published, revision uint64) error {
-	events, resumed := now.since(revision)
-	if resumed {
-		s.patchEvents.Add(uint64(len(events)))
-	} else {
-		s.snapshotEvents.Add(1)
-	}
+	events, _ := now.since(revision)
 	return sub.Send(events...)
 }
 
 // sendBeat tells a subscriber that the connection lives.
 func (s *stream) sendBeat(sub *sse.Writer, now *published) error {
-	s.beatEvents.Add(1)
 	return sub.Send(s.beatEvent(now.snap.Revision, time.Now()))
 }
 
@@ -273,9 +258,9 @@ func (p *published) since(revision uint64) (events []*sse.Event, resumed bool) {
 // resumeAt is the revision a subscriber says it has; 0 = none. A browser sends Last-Event-ID only when it reconnects by
 // itself; on its first connection the page names in the query the revision it was delivered with.
 func resumeAt(r *http.Request) uint64 {
-	if revision, ok := parseRevision(r.Header.Get("Last-Event-Id")); ok {
+	if revision, ok := headers.ParseRevision(r.Header.Get("Last-Event-Id")); ok {
 		return revision
 	}
-	revision, _ := parseRevision(r.URL.Query().Get("revision"))
+	revision, _ := headers.ParseRevision(r.URL.Query().Get("revision"))
 	return revision
 }

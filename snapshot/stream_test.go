@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
+	"github.com/agentos/agentos/snapshot/internal/headers"
 	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
@@ -502,12 +503,12 @@ func nextRevision(v *viewer) uint64 {
 
 func TestParseRevision(t *testing.T) {
 	for text, want := range map[string]uint64{"1": 1, "1767366245678": 1767366245678, "9007199254740991": 1<<53 - 1} {
-		if got, ok := snapshot.ParseRevision(text); !ok || got != want {
+		if got, ok := headers.ParseRevision(text); !ok || got != want {
 			t.Errorf("%q: %d, %v", text, got, ok)
 		}
 	}
 	for _, text := range []string{"", "0", "-1", "+1", " 1", "1.0", "1e3", "0x1", "9007199254740992", "99999999999999999999", "x"} {
-		if got, ok := snapshot.ParseRevision(text); ok || got != 0 {
+		if got, ok := headers.ParseRevision(text); ok || got != 0 {
 			t.Errorf("%q: %d, %v", text, got, ok)
 		}
 	}
@@ -518,7 +519,7 @@ func FuzzLastEventID(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		got, ok := snapshot.ParseRevision(text)
+		got, ok := headers.ParseRevision(text)
 		if ok != (got != 0) || got >= 1<<53 {
 			t.Errorf("%q: %d, %v", text, got, ok)
 		}

@@ -10,27 +10,16 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
+	"github.com/agentos/agentos/snapshot/internal/layout"
 )
 
-// warmerOptions configures a warmer. The zero value is what a dashboard wants.
+// warmerOptions are those of the Options that concern the warmer; Name is Options.Process.
 type warmerOptions struct {
-	// Interval is how often sections are collected when nothing happens. Zero = 5 s.
 	Interval time.Duration
-
-	// Patience is how long a publish waits for the slowest of the sections that were started together; those that come
-	// later are published when they come. Zero = 500 ms.
 	Patience time.Duration
-
-	// Budget is the share of one database connection's time that all metered sections together may take; a section too
-	// costly for its fair share is collected less often. It goes by what a section has cost so far: an attempt that
-	// turns out longer, or times out for the first time, comes on top. Zero = 0.1; negative = without limit.
-	Budget float64
-
-	// Name is what documents say of who collected them (meta.publisher). Empty = they do not.
-	Name string
-
-	// Log receives what operators should know, once per change. Nil = nothing is logged.
-	Log *slog.Logger
+	Budget   float64
+	Name     string
+	Log      *slog.Logger
 }
 
 const (
@@ -61,7 +50,7 @@ func (o warmerOptions) withDefaults() warmerOptions {
 type warmer struct {
 	cache  *cache
 	opts   warmerOptions
-	layout *layout
+	layout *layout.Layout
 	gap    time.Duration // least time between two publishes
 	wake   chan struct{} // tells Run that something has changed
 
@@ -95,19 +84,23 @@ func newWarmer(cache *cache, sections []Section, opts warmerOptions) (*warmer, e
 	if err != nil {
 		return nil, fmt.Errorf("new warmer: %w", err)
 	}
-	layout, err := newLayout(checked)
+	var paths []string
+	for _, s := range checked {
+		paths = append(paths, s.Path)
+	}
+	arranged, err := layout.New(paths)
 	if err != nil {
 		return nil, fmt.Errorf("new warmer: %w", err)
 	}
 	w := &warmer{
-		cache: cache, opts: opts, layout: layout,
+		cache: cache, opts: opts, layout: arranged,
 		gap: min(publishGap, opts.Interval), wake: make(chan struct{}, 1),
 		born: time.Now(), changed: make(chan struct{}),
 	}
 	for _, s := range checked {
 		w.sections = append(w.sections, &section{Section: s})
 	}
-	cache.paths, cache.collect = layout.paths, w.Rebuild
+	cache.paths, cache.collect = arranged.Paths, w.Rebuild
 	return w, nil
 }
 
@@ -258,7 +251,7 @@ func (w *warmer) seed() {
 	}
 	for i, s := range w.sections {
 		found := doc.Sections[s.Name]
-		value, ok := jsonpatch.Lookup(doc.JSON, w.layout.paths[i])
+		value, ok := jsonpatch.Lookup(doc.JSON, w.layout.Paths[i])
 		if ok && jsonpatch.IsObject(value) && found.AsOf.After(s.asOf) {
 			s.value, s.asOf, s.err = value, found.AsOf, found.Error
 		}

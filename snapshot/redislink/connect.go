@@ -27,7 +27,7 @@ const (
 
 // clientOptions is how rueidis is used: one command at a time on each connection, so that each has its own deadline and
 // nothing waits behind something else.
-func clientOptions(target *Target, d *dialer, name string) rueidis.ClientOption {
+func clientOptions(target *target, d *dialer, name string) rueidis.ClientOption {
 	option := rueidis.ClientOption{
 		InitAddress:           target.addrs,
 		Username:              target.user,

@@ -17,7 +17,7 @@ var errHandshake = errors.New("TLS handshake")
 // A dialer makes the connections of one link and knows those that are open: when the link is closed they end at once,
 // whatever the client is waiting for.
 type dialer struct {
-	target  *Target
+	target  *target
 	timeout time.Duration   // of one connection, the TLS handshake included
 	ctx     context.Context // ends with the link; nothing is dialed after that
 
@@ -28,7 +28,7 @@ type dialer struct {
 	made uint64
 }
 
-func newDialer(ctx context.Context, target *Target, timeout time.Duration) *dialer {
+func newDialer(ctx context.Context, target *target, timeout time.Duration) *dialer {
 	return &dialer{target: target, timeout: timeout, ctx: ctx, open: map[*conn]struct{}{}}
 }
 

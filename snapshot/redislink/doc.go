@@ -4,6 +4,28 @@ Package redislink connects the processes that show one document through Redis or
 [Open] never waits for the server. A process that starts while Redis is down works and joins when it is up; while Redis
 hangs, no call takes longer than a second, and after two of them they fail at once until it answers again.
 
+# URLs
+
+[Open] takes a URL of one of these forms:
+
+	redis://[user:password@]host:port/db           also valkey://
+	rediss://[user:password@]host:port/db          with TLS; also valkeys://
+	redis-sentinel://[user:password@]host:port,host:port/db?master=NAME
+	redis-cluster://[user:password@]host:port,host:port
+	redis+unix://[user:password@]/path/to/socket?db=0
+
+rediss-sentinel:// and rediss-cluster:// are the same with TLS. The port is 6379 unless given, of a sentinel 26379. A
+password alone is written as :password@. Parameters:
+
+	master                          name of the primary, as in the sentinels' "sentinel monitor NAME"
+	sentinel-user sentinel-password what the sentinels themselves ask for, if they do
+	ca                              file of the authorities that may vouch for the server (PEM); else those of the system
+	cert key                        files of the certificate that the server asks for (PEM)
+	server-name                     name the server's certificate must carry; else the host
+	insecure-skip-verify=true       trust any certificate
+
+The error names all faults, each with what to write instead, and never repeats a password.
+
 # What is in Redis
 
 With the usual Options.Key, snapshot:

@@ -15,9 +15,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// An Error says what could not be done at which server, why, and where it can be known what to do about it. The text of
+// A linkError says what could not be done at which server, why, and where it can be known what to do about it. The text of
 // the same trouble is always the same, so that it can be logged once.
-type Error struct {
+type linkError struct {
 	Op     string // what was tried, such as "store the document"
 	Target string // the URL without names and passwords
 	Cause  string // why it failed
@@ -25,7 +25,7 @@ type Error struct {
 	Err    error
 }
 
-func (e *Error) Error() string {
+func (e *linkError) Error() string {
 	text := e.Op + " in " + e.Target + ": " + e.Cause
 	if e.Advice != "" {
 		text += ": " + e.Advice
@@ -33,7 +33,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-func (e *Error) Unwrap() error { return e.Err }
+func (e *linkError) Unwrap() error { return e.Err }
 
 // advice tells what to do about what Redis answers, by the beginning of the answer; rueidis drops a leading ERR.
 var advice = []struct{ prefix, text string }{
@@ -66,7 +66,7 @@ func (l *Link) explain(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Op: op, Target: l.target.String(), Err: err}
+	e := &linkError{Op: op, Target: l.target.String(), Err: err}
 	var answered *rueidis.RedisError
 	if errors.As(err, &answered) {
 		e.Cause = oneLine(answered)
@@ -84,7 +84,7 @@ func (l *Link) explain(op string, err error) error {
 
 // unreached names what is wrong with a server that does not answer. Addresses and ports of our own side are left out:
 // they differ each time.
-func unreached(err error, target *Target) (cause, advice string) {
+func unreached(err error, target *target) (cause, advice string) {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var certificate *tls.CertificateVerificationError

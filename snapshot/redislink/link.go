@@ -73,10 +73,10 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 
 // A Link is the link.Link through Redis or Valkey. All methods may be called at the same time. No call takes longer
 // than Options.Timeout, whatever the server does; while it does not answer, calls fail at once, and one each second tries
-// again. Errors that come from the server are an *Error.
+// again. Errors that come from the server say what to do.
 type Link struct {
 	opts    Options
-	target  *Target
+	target  *target
 	id      string // of this Link among all that ever were: a holder that was restarted is another one
 	dialer  *dialer
 	conns   *connector
@@ -102,11 +102,11 @@ var errClosed = errors.New("the link is closed")
 // trouble is why the last call failed; nil error = it did not.
 type trouble struct{ err error }
 
-// Open makes a Link to the server at the URL, whose forms ParseURL tells. It fails only for a faulty URL: the server
+// Open makes a Link to the server at the URL, in one of the forms above. It fails only for a faulty URL: the server
 // need not be there, neither now nor later, and is connected to when it is. The link lives until Close, not only as long
 // as ctx.
 func Open(ctx context.Context, rawURL string, opts Options) (*Link, error) {
-	target, err := ParseURL(rawURL)
+	target, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
 	}
@@ -138,9 +138,6 @@ func clientName(holder string) string {
 
 // Name returns "redis".
 func (l *Link) Name() string { return "redis" }
-
-// Target says where the server is, without names and passwords.
-func (l *Link) Target() string { return l.target.String() }
 
 // Close ends all connections. Calls under way fail, and it waits for them.
 func (l *Link) Close() {

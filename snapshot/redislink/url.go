@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// A Target says where a Redis or Valkey is and how it is reached. ParseURL makes one.
-type Target struct {
+// A target says where a Redis or Valkey is and how it is reached. parseURL makes one.
+type target struct {
 	mode   mode
 	scheme string
 	addrs  []string // host:port, or the path of a socket
@@ -37,7 +37,7 @@ const (
 	cluster
 )
 
-// schemes are those that ParseURL takes.
+// schemes are those that parseURL takes.
 var schemes = map[string]struct {
 	mode mode
 	tls  bool
@@ -57,7 +57,7 @@ const schemeAdvice = "write redis://host:6379, rediss:// for TLS, redis-sentinel
 	"redis-cluster://host:6379,host:6379 or redis+unix:///path/to/socket"
 
 // String returns the URL without names, passwords and parameters.
-func (t *Target) String() string {
+func (t *target) String() string {
 	text := t.scheme + "://" + strings.Join(t.addrs, ",")
 	if t.db != 0 {
 		text += "/" + strconv.Itoa(t.db)
@@ -65,27 +65,10 @@ func (t *Target) String() string {
 	return text
 }
 
-// ParseURL reads a URL of one of these forms, without connecting:
-//
-//	redis://[user:password@]host:port/db           also valkey://
-//	rediss://[user:password@]host:port/db          with TLS; also valkeys://
-//	redis-sentinel://[user:password@]host:port,host:port/db?master=NAME
-//	redis-cluster://[user:password@]host:port,host:port
-//	redis+unix://[user:password@]/path/to/socket?db=0
-//
-// rediss-sentinel:// and rediss-cluster:// are the same with TLS. The port is 6379 unless given, of a sentinel 26379. A
-// password alone is written as :password@. Parameters:
-//
-//	master                          name of the primary, as in the sentinels' "sentinel monitor NAME"
-//	sentinel-user sentinel-password what the sentinels themselves ask for, if they do
-//	ca                              file of the authorities that may vouch for the server (PEM); else those of the system
-//	cert key                        files of the certificate that the server asks for (PEM)
-//	server-name                     name the server's certificate must carry; else the host
-//	insecure-skip-verify=true       trust any certificate
-//
-// The error tells all faults, each with what to write instead, and never repeats a password.
-func ParseURL(raw string) (*Target, error) {
-	p := urlParser{target: &Target{}}
+// parseURL reads a URL of one of the forms that the package's documentation lists, without connecting. The error names all
+// faults, each with what to write instead, and never repeats a password.
+func parseURL(raw string) (*target, error) {
+	p := urlParser{target: &target{}}
 	p.parse(strings.TrimSpace(raw))
 	if len(p.faults) > 0 {
 		return nil, errors.New("redis URL: " + strings.Join(p.faults, "; "))
@@ -94,7 +77,7 @@ func ParseURL(raw string) (*Target, error) {
 }
 
 type urlParser struct {
-	target *Target
+	target *target
 	tls    bool
 	faults []string
 }
@@ -221,7 +204,7 @@ func (p *urlParser) database(text string) {
 	}
 }
 
-// parameters are those that ParseURL takes.
+// parameters are those that parseURL takes.
 var parameters = []string{
 	"ca", "cert", "db", "insecure-skip-verify", "key", "master", "sentinel-password", "sentinel-user", "server-name",
 }

@@ -63,7 +63,7 @@ func (g *Group) round(ctx context.Context) (held string) {
 }
 
 // rank is how well this process would lead, at one link. One whose sources answer comes first; then one that reaches more
-// of the other links, for it is heard by more; then the one that leads already, so that a link which works again comes to
+// of the other links, for more listen to it; then the one that leads already, so that a link which works again comes to
 // it and not to whoever is there first. A link may name a process with a higher rank instead of a leader.
 func (g *Group) rank(at *linkState, now time.Time) int {
 	rank := 0

@@ -86,7 +86,7 @@ const (
 	// listenPause is how long after a lost connection Listen is begun anew.
 	listenPause = time.Second
 
-	// resyncPause is how often a follower that hears nothing looks at what is stored.
+	// resyncPause is how often a follower that receives nothing looks at what is stored.
 	resyncPause = time.Second
 )
 

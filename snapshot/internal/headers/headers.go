@@ -1,4 +1,5 @@
-package snapshot
+// Package headers reads and writes header fields. The functions that read allocate nothing.
+package headers
 
 import (
 	"fmt"
@@ -7,10 +8,8 @@ import (
 	"time"
 )
 
-// The functions of this file read and write header fields. Those that read allocate nothing.
-
-// acceptsGzip tells whether Accept-Encoding allows gzip. Without the header it does not: only who asks is compressed.
-func acceptsGzip(fields []string) bool {
+// AcceptsGzip reports whether Accept-Encoding allows gzip. Without the header it does not: only who asks is compressed.
+func AcceptsGzip(fields []string) bool {
 	wildcard := false
 	for _, field := range fields {
 		for rest := field; rest != ""; {
@@ -45,22 +44,22 @@ func weight(params string) float64 {
 	return 1
 }
 
-// matchTag returns the entity tag of the snapshot that If-None-Match names, by weak comparison, or nil. Either tag will
-// do, whatever encoding this answer would have: both name the same content.
-func matchTag(fields []string, s *Snapshot) []string {
+// Match returns the first of the entity tags that If-None-Match names, by weak comparison: one of these two, or the first for
+// "*". Empty = neither.
+func Match(fields []string, first, second string) string {
 	for _, field := range fields {
 		for rest := field; rest != ""; {
 			var tag string
 			tag, rest = cutTag(rest)
 			switch tag {
-			case s.gzipped.tag:
-				return s.gzipped.etag
-			case s.plain.tag, "*":
-				return s.plain.etag
+			case first, "*":
+				return first
+			case second:
+				return second
 			}
 		}
 	}
-	return nil
+	return ""
 }
 
 // cutTag cuts the first entity tag, without its W/, from a list of them. A tag may hold commas.
@@ -77,17 +76,18 @@ func cutTag(list string) (tag, rest string) {
 	return "", ""
 }
 
-// cacheStatus writes the Cache-Status field (RFC 9211). ttl is how many seconds the document stays fresh; negative
-// since when it is not.
-func cacheStatus(name, rung string, ttl int) string {
-	if rung == RungRebuild {
-		return name + "; fwd=miss; stored; ttl=" + strconv.Itoa(ttl) + "; detail=" + rung
+// CacheStatus writes the Cache-Status field (RFC 9211): how the cache of that name found what it serves, and for how many
+// seconds it stays fresh; negative since when it is not. stored says that it was made for this answer.
+func CacheStatus(name, detail string, stored bool, ttl int) string {
+	how := "hit"
+	if stored {
+		how = "fwd=miss; stored"
 	}
-	return name + "; hit; ttl=" + strconv.Itoa(ttl) + "; detail=" + token(rung)
+	return name + "; " + how + "; ttl=" + strconv.Itoa(ttl) + "; detail=" + token(detail)
 }
 
-// serverTiming writes the Server-Timing field: the rung and the milliseconds it took.
-func serverTiming(rung string, took time.Duration) string {
+// ServerTiming writes the Server-Timing field: what was done and the milliseconds it took.
+func ServerTiming(rung string, took time.Duration) string {
 	return fmt.Sprintf("%s;dur=%.1f", strings.ReplaceAll(token(rung), ":", "-"), float64(took.Microseconds())/1000)
 }
 
@@ -104,8 +104,8 @@ func token(text string) string {
 // maxRevision is the largest integer that every JSON reader holds exactly.
 const maxRevision = 1<<53 - 1
 
-// parseRevision reads a revision as Last-Event-ID and ?revision= carry it.
-func parseRevision(text string) (uint64, bool) {
+// ParseRevision reads a revision as Last-Event-ID and ?revision= carry it.
+func ParseRevision(text string) (uint64, bool) {
 	revision, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || revision == 0 || revision > maxRevision {
 		return 0, false

@@ -4,7 +4,17 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// Stats is what metrics want to know of a Link.
+type (
+	Error  = linkError
+	Target = target
+)
+
+var ParseURL = parseURL
+
+// Target says where the server is, without names and passwords.
+func (l *Link) Target() string { return l.target.String() }
+
+// Stats is what tests want to know of a Link.
 type Stats struct {
 	Open        bool   // the breaker is open: calls fail at once until one of them, tried every second, succeeds
 	Errors      uint64 // calls that the server did not answer or refused, since Open

@@ -1,4 +1,5 @@
-package snapshot
+// Package file keeps a document in a local file.
+package file
 
 import (
 	"context"
@@ -13,31 +14,31 @@ import (
 	"github.com/agentos/agentos/snapshot/link"
 )
 
-// filePace spares the disk: a document that is published more often is written this often.
-const filePace = 5 * time.Second
+// pace spares the disk: a document that is published more often is written this often.
+const pace = 5 * time.Second
 
-// A fileTier keeps the last document in a local file, so that a restarted process shows it at once. The file is
+// A File keeps the last document in a local file, so that a restarted process shows it at once. The file is
 // replaced as a whole: whenever the process dies, the old document or the new one is there. Only its owner can read it.
-type fileTier struct {
+type File struct {
 	path     string
 	maxBytes int
 	mu       sync.Mutex // one Store at a time: they share the temporary file
 }
 
-// newFileTier keeps the document at path. Its folder must exist and belong to this process alone; path + ".tmp" is
+// New keeps the document at path. Its folder must exist and belong to this process alone; path + ".tmp" is
 // used while writing.
-func newFileTier(path string, maxBytes int) *fileTier {
-	return &fileTier{path: path, maxBytes: maxBytes}
+func New(path string, maxBytes int) *File {
+	return &File{path: path, maxBytes: maxBytes}
 }
 
 // Name returns "file".
-func (t *fileTier) Name() string { return "file" }
+func (t *File) Name() string { return "file" }
 
 // Pace makes the cache store at most every 5 s, always the newest document.
-func (t *fileTier) Pace() time.Duration { return filePace }
+func (t *File) Pace() time.Duration { return pace }
 
 // Load implements tier.
-func (t *fileTier) Load(ctx context.Context) ([]byte, error) {
+func (t *File) Load(ctx context.Context) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (t *fileTier) Load(ctx context.Context) ([]byte, error) {
 }
 
 // Store implements tier.
-func (t *fileTier) Store(ctx context.Context, s link.Document) error {
+func (t *File) Store(ctx context.Context, s link.Document) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := ctx.Err(); err != nil {

@@ -4,7 +4,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// Stats is what metrics want to know of a Link.
+// Stats is what tests want to know of a Link.
 type Stats struct {
 	Open        bool   // the breaker is open: calls fail at once until one of them, tried every second, succeeds
 	Errors      uint64 // calls that the server did not answer or refused, since Open

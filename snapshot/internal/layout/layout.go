@@ -1,4 +1,5 @@
-package snapshot
+// Package layout arranges the values of a document by their paths.
+package layout
 
 import (
 	"encoding/json"
@@ -8,9 +9,9 @@ import (
 	"strings"
 )
 
-// A layout is the shape of a document: its fixed text, cut where the sections' values go.
-type layout struct {
-	paths [][]string // of the sections, in their order
+// A Layout is the shape of a document: its fixed text, cut where the sections' values go.
+type Layout struct {
+	Paths [][]string // of the sections, in their order
 	texts []string   // texts[i] stands before the i-th value of order; the last one closes all but the document
 	order []int      // which section's value comes next
 }
@@ -24,16 +25,16 @@ type branch struct {
 
 func newBranch() *branch { return &branch{children: make(map[string]*branch), section: -1} }
 
-// newLayout arranges sections by their paths. Siblings keep the order in which they are first named.
-func newLayout(sections []Section) (*layout, error) {
+// New arranges sections by their dotted paths. Siblings keep the order in which they are first named.
+func New(paths []string) (*Layout, error) {
 	root := newBranch()
-	l := &layout{}
+	l := &Layout{}
 	var faults []error
-	for i, s := range sections {
-		path := splitPath(s.Path)
-		l.paths = append(l.paths, path)
+	for i, dotted := range paths {
+		path := strings.Split(dotted, ".")
+		l.Paths = append(l.Paths, path)
 		if err := root.place(path, i); err != nil {
-			faults = append(faults, fmt.Errorf("section %q, path %q: %w", s.Name, s.Path, err))
+			faults = append(faults, fmt.Errorf("path %q: %w", dotted, err))
 		}
 	}
 	if len(faults) > 0 {
@@ -73,7 +74,7 @@ func (b *branch) place(path []string, section int) error {
 }
 
 // flatten writes b's fixed text and ends a piece of it at each section.
-func (l *layout) flatten(b *branch, text *strings.Builder) {
+func (l *Layout) flatten(b *branch, text *strings.Builder) {
 	if b.section >= 0 {
 		l.texts = append(l.texts, text.String())
 		l.order = append(l.order, b.section)
@@ -93,8 +94,8 @@ func (l *layout) flatten(b *branch, text *strings.Builder) {
 	text.WriteByte('}')
 }
 
-// appendValues writes the document up to, not including, its timestamp.
-func (l *layout) appendValues(doc []byte, values []json.RawMessage) []byte {
+// AppendValues writes the document up to, not including, its timestamp: values are those of the sections, nil = null.
+func (l *Layout) AppendValues(doc []byte, values []json.RawMessage) []byte {
 	for i, section := range l.order {
 		doc = append(doc, l.texts[i]...)
 		if values[section] == nil {
