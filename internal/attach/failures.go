@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
@@ -68,7 +69,7 @@ func (s *Service) readFailures(ctx context.Context) ([]engine.Failure, error) {
 func (s *Service) failuresIn(ctx context.Context, ids string, args ...any) ([]engine.Failure, error) {
 	rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
 		s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+ids+`)`, args...)
-	all, err := jobs.Collect(rows, err, s.scanFailure)
+	all, err := db.Collect(rows, err, s.scanFailure)
 	all = slices.DeleteFunc(all, func(f engine.Failure) bool { return !f.At.Known() })
 	slices.SortFunc(all, newestFirst)
 	return all, err

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 const (
@@ -82,12 +84,12 @@ func outcomeOf(e *ended) string {
 
 // knownKinds are the kinds of which jobs ended lately. It is not to be changed.
 type knownKinds struct {
-	kinds  map[string]jobs.AgentSums
+	kinds  map[string]rollup.AgentSums
 	readTo time.Time
 	whole  bool // nothing was to be filled in before that time when it was read
 }
 
-func (k *knownKinds) all() map[string]jobs.AgentSums {
+func (k *knownKinds) all() map[string]rollup.AgentSums {
 	if k == nil {
 		return nil
 	}
@@ -96,7 +98,7 @@ func (k *knownKinds) all() map[string]jobs.AgentSums {
 
 // knownKinds returns the kinds of which jobs ended lately. Once all that ended before is in the sums, only the last hours are read
 // anew: with thousands of kinds, seven days of sums are a million rows.
-func (s *Service) knownKinds(ctx context.Context) (map[string]jobs.AgentSums, error) {
+func (s *Service) knownKinds(ctx context.Context) (map[string]rollup.AgentSums, error) {
 	known, _, err := s.kinds.known.soon(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
 		now, before := time.Now(), s.kinds.known.last()
 		fresh := &knownKinds{readTo: now, whole: s.Progress().Done}
@@ -131,7 +133,7 @@ func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int6
 		counts := map[string]map[string]int64{}
 		rows, err := s.foreign.Read.QueryContext(ctx, `select kind, state, count(*) from (select kind, state from river_job
 			where state in ('available', 'pending', 'retryable', 'scheduled') limit $1) picked group by kind, state`, maxByKind)
-		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var kind, state string
 			var n int64
 			err := rows.Scan(jobs.Name(&kind), &state, &n)
@@ -208,7 +210,7 @@ func (k *kinds) lately() map[string]bool {
 
 // describe fills in the last run, the last failure and the last success. What ended before this process began to read is known
 // by the sums alone.
-func (k *kinds) describe(kind string, a *engine.AgentStats, known jobs.AgentSums) {
+func (k *kinds) describe(kind string, a *engine.AgentStats, known rollup.AgentSums) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	run, ok := known.LastRun, known.LastOK
@@ -228,7 +230,7 @@ func timeOrNil(at time.Time) *time.Time {
 }
 
 // setFleet makes the kinds the agents of a fleet, by name.
-func (s *Service) setFleet(stats map[string]*engine.AgentStats, known map[string]jobs.AgentSums) {
+func (s *Service) setFleet(stats map[string]*engine.AgentStats, known map[string]rollup.AgentSums) {
 	fleet := &agent.Fleet{Path: s.foreign.URL}
 	for _, name := range slices.Sorted(maps.Keys(stats)) {
 		fleet.Agents = append(fleet.Agents, &agent.Spec{Name: name, Queue: known[name].Queue})

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 // Kinds whose jobs ended long ago stay known although only the last hours of the sums are read again.
@@ -25,8 +25,8 @@ func TestKindsOfLongAgoStayKnown(t *testing.T) {
 			}
 		})
 		defer s.ledger.db.Trace(nil)
-		var first, second map[string]jobs.AgentSums
-		for _, into := range []*map[string]jobs.AgentSums{&first, &second} {
+		var first, second map[string]rollup.AgentSums
+		for _, into := range []*map[string]rollup.AgentSums{&first, &second} {
 			s.kinds.known.drop()
 			known, err := s.knownKinds(t.Context())
 			if err != nil {

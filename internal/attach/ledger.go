@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 var (
@@ -32,7 +32,7 @@ const (
 // that they cover, in one transaction: wherever a kill falls, a minute is in the sums of its hour once, or not yet.
 type ledger struct {
 	db      *db.DB
-	rollups *jobs.Rollups
+	rollups *rollup.Store
 	mu      sync.Mutex // one transaction at a time
 }
 
@@ -41,7 +41,7 @@ type span struct{ from, to time.Time }
 
 // tally is what came of the jobs that ended in some minutes.
 type tally struct {
-	sums     jobs.Minutes
+	sums     rollup.Minutes
 	failures map[time.Time]map[string]int64 // by minute and fingerprint
 	jobs     int64
 }
@@ -106,7 +106,7 @@ func (l *ledger) dropOpen(ctx context.Context) error {
 // spans returns what is covered, oldest first.
 func (l *ledger) spans(ctx context.Context) ([]span, error) {
 	rows, err := l.db.Read.QueryContext(ctx, `select from_s, to_s from attach_span order by from_s`)
-	return jobs.Collect(rows, err, scanSpan)
+	return db.Collect(rows, err, scanSpan)
 }
 
 func scanSpan(rows *sql.Rows) (span, error) {
@@ -182,7 +182,7 @@ func (l *ledger) cover(ctx context.Context, of span, t *tally, recheck bool) err
 // addSpan joins a span with those it touches.
 func addSpan(ctx context.Context, tx *db.Tx, of span) error {
 	rows, err := tx.QueryContext(ctx, `select from_s, to_s from attach_span where from_s <= $1 and to_s >= $2`, of.to.Unix(), of.from.Unix())
-	touched, err := jobs.Collect(rows, err, scanSpan)
+	touched, err := db.Collect(rows, err, scanSpan)
 	if err != nil {
 		return err
 	}
@@ -212,7 +212,7 @@ type counted struct {
 func (l *ledger) due(ctx context.Context, now time.Time, n int) ([]counted, error) {
 	rows, err := l.db.Read.QueryContext(ctx, `select start_s, jobs, checks from attach_minute
 		where checks = 0 and start_s < $1 or start_s < $2 order by start_s limit $3`, now.Add(-6*minute).Unix(), now.Add(-61*minute).Unix(), n)
-	return jobs.Collect(rows, err, func(rows *sql.Rows) (c counted, err error) {
+	return db.Collect(rows, err, func(rows *sql.Rows) (c counted, err error) {
 		var start int64
 		err = rows.Scan(&start, &c.jobs, &c.checks)
 		c.start = time.Unix(start, 0)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 )
@@ -53,7 +54,7 @@ func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 	rows, err := s.foreign.Read.QueryContext(ctx, `select kind, queue, client, count(*), max(attempted_at) from (
 		select j.kind, j.queue, `+s.sql.lastClient+` as client, j.attempted_at from river_job j where j.state = 'running' order by j.queue, j.priority, j.scheduled_at, j.id limit $1) picked
 		group by kind, queue, client`, maxRunning)
-	_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind, queue string
 		var client sql.NullString
 		var n int64

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
@@ -302,7 +303,7 @@ func (s *Service) readLatest(ctx context.Context) ([]engine.LogLine, error) {
 	for _, state := range []string{"completed", "discarded"} {
 		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.finalized_at, `+s.sql.lastLog+` from river_job j where j.id in (
 			select id from river_job where state = '`+state+`' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1)`, logJobs, s.foreign.Stamp(s.now().Add(ahead)))
-		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var id int64
 			var kind string
 			var ended engine.Time

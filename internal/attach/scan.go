@@ -6,13 +6,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 // ended is a job that is over.
 type ended struct {
-	jobs.Ended
+	rollup.Ended
 	id          int64
 	client      string // of the last attempt
 	failure     string // what the last failed attempt said; only of jobs that did not complete
@@ -124,7 +126,7 @@ func (s *Service) extreme(ctx context.Context, of span, order string, better fun
 		var at engine.Time
 		rows, err := s.foreign.Read.QueryContext(ctx, `select finalized_at from river_job where state = '`+state+`' and finalized_at is not null
 			and finalized_at >= $1 and finalized_at < $2 `+order, s.foreign.Stamp(of.from), s.foreign.Stamp(of.to))
-		_, err = jobs.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) { return struct{}{}, rows.Scan(&at) })
+		_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) { return struct{}{}, rows.Scan(&at) })
 		if err != nil {
 			return best, engine.WrapDB("look for ended jobs", err)
 		}

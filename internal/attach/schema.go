@@ -10,7 +10,6 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
 )
 
 // River's schema versions that can be read. The oldest came with River v0.5 (April 2024).
@@ -82,7 +81,7 @@ func (s *Service) columns(ctx context.Context, table string) ([]string, error) {
 		query = `select attname from pg_attribute where attrelid = to_regclass($1) and attnum > 0 and not attisdropped`
 	}
 	rows, err := s.foreign.Read.QueryContext(ctx, query, table)
-	return jobs.Collect(rows, err, scanText)
+	return db.Collect(rows, err, scanText)
 }
 
 func scanText(rows *sql.Rows) (text string, err error) { return text, rows.Scan(&text) }
@@ -144,7 +143,7 @@ func (s *Service) findIndexes(ctx context.Context, found *Source) error {
 		query = `select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid where i.indrelid = to_regclass('river_job') and i.indisvalid`
 	}
 	rows, err := s.foreign.Read.QueryContext(ctx, query)
-	names, err := jobs.Collect(rows, err, scanText)
+	names, err := db.Collect(rows, err, scanText)
 	if err != nil {
 		return err
 	}

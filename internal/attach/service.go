@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 // Options are what a Service is made of. Fields without "nil:" are required.
@@ -31,7 +32,7 @@ type Options struct {
 // Service reads another program's River tables. Its methods may be called concurrently.
 type Service struct {
 	*jobs.Table
-	*jobs.Rollups
+	*rollup.Store
 
 	foreign  *db.DB
 	primary  *db.DB // or nil
@@ -78,9 +79,9 @@ func New(opts Options) (*Service, error) {
 	if opts.Lead == nil {
 		opts.Lead = func() bool { return true }
 	}
-	rollups := jobs.NewRollups(opts.Own)
+	rollups := rollup.New(opts.Own)
 	s := &Service{
-		Table: jobs.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Rollups: rollups,
+		Table: jobs.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Store: rollups,
 		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
 		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
 	}

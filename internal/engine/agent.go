@@ -3,6 +3,9 @@ package engine
 // SparkStep is how many seconds a bucket of an agent's spark line has.
 const SparkStep = 120
 
+// SparkBuckets is how many of these it has.
+const SparkBuckets = 30
+
 // State names what an operator should know first of an agent: that nobody runs it, that it is paused, that it fails.
 func (a *AgentStats) State(paused bool) string {
 	switch {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -20,7 +21,15 @@ type Time struct {
 // TimeOf is a time of our own.
 func TimeOf(t time.Time) Time { return Time{Time: t} }
 
-// Known tells whether it is a time that one can reckon with.
+// TimeOfMS is a time that our own tables keep as milliseconds; nil for null.
+func TimeOfMS(ms sql.NullInt64) *Time {
+	if !ms.Valid {
+		return nil
+	}
+	return &Time{Time: db.FromMS(ms.Int64)}
+}
+
+// Known reports whether it is a time that one can reckon with.
 func (t Time) Known() bool {
 	return t.Text == "" && !t.IsZero() && t.Year() >= 0 && t.Year() <= 9999
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -110,9 +111,9 @@ func (s *Service) showAbsent(ctx context.Context) error {
 // absentSomewhere tells of each agent that a live worker cannot run, which and why: one of them, if there are several.
 func (s *Service) absentSomewhere(ctx context.Context) (map[string]string, error) {
 	reasons := map[string]string{}
-	rows, err := s.db.Read.QueryContext(ctx, `select host, absent from worker where absent <> '{}' and state = 'active' and beat_ms >= `+s.sql.nowMS+` - $1
+	rows, err := s.db.Read.QueryContext(ctx, `select host, absent from worker where absent <> '{}' and state = 'active' and beat_ms >= `+s.db.NowMS()+` - $1
 		order by started_ms desc, id`, silentFor.Milliseconds())
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var host, text string
 		of := map[string]string{}
 		if err := rows.Scan(&host, &text); err != nil {

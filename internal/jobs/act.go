@@ -146,17 +146,3 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 	}
 	return spec.Queue, nil
 }
-
-// alone tells whether this transaction is the only one at some work of which there must be one at a time. On SQLite each
-// that writes is.
-func (s *Service) alone(ctx context.Context, tx *db.Tx, work string) (alone bool, err error) {
-	if s.db.Kind != db.Postgres {
-		return true, nil
-	}
-	err = tx.QueryRowContext(ctx, `select pg_try_advisory_xact_lock(hashtextextended('agentos ' || $1::text || ' of ' || current_schema(), 0))`, work).Scan(&alone)
-	return alone, err
-}
-
-func (s *Service) inTx(ctx context.Context, do func(*db.Tx) error) error {
-	return inTx(ctx, s.db, do)
-}

@@ -114,7 +114,7 @@ func (a *Actor) turnQueue(ctx context.Context, name, what string, first func(*db
 	if name == "*" { // River takes it for all queues
 		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q", name)
 	}
-	err := inTx(ctx, a.db, func(tx *db.Tx) error {
+	err := a.db.InTx(ctx, func(tx *db.Tx) error {
 		if first != nil {
 			if err := first(tx); err != nil {
 				return err
@@ -130,7 +130,7 @@ func (a *Actor) turnQueue(ctx context.Context, name, what string, first func(*db
 
 // act does something to a job whose row is locked, and returns the job as lists show it; nothing of one that was deleted.
 func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, target) error) (engine.Job, error) {
-	err := inTx(ctx, a.db, func(tx *db.Tx) error {
+	err := a.db.InTx(ctx, func(tx *db.Tx) error {
 		t, err := a.lock(ctx, tx, id)
 		if err != nil {
 			return err
@@ -224,17 +224,4 @@ func (a *Actor) twinned(ctx context.Context, id int64) error {
 		return engine.ErrorOf(engine.ErrConflict, "job %d is unique, and another one like it is under way: cancel that one first, or wait for its end", id)
 	}
 	return engine.ErrorOf(engine.ErrConflict, "job %d is unique, and job %d, which is like it, is %s: cancel that one first, or wait for its end", id, twin, state)
-}
-
-// inTx does something in a transaction.
-func inTx(ctx context.Context, d *db.DB, do func(*db.Tx) error) error {
-	tx, err := d.Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if err := do(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -116,7 +117,7 @@ func (s *Service) countFew(ctx context.Context, keys []engine.StateQueue, stats 
 		return nil
 	}
 	rows, err := s.db.Read.QueryContext(ctx, s.sql.kindsOfQueues, s.sql.stateQueues(keys)...)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var state, kind string
 		var n int64
 		err := rows.Scan(&state, Name(&kind), &n)
@@ -131,7 +132,7 @@ func (s *Service) countFew(ctx context.Context, keys []engine.StateQueue, stats 
 // countKinds counts the jobs of one state in a queue by kind, at most so many of them.
 func (s *Service) countKinds(ctx context.Context, key engine.StateQueue, most int64, stats map[string]*engine.AgentStats) error {
 	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, most)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind string
 		err := rows.Scan(Name(&kind))
 		if a := stats[kind]; a != nil {
@@ -144,13 +145,13 @@ func (s *Service) countKinds(ctx context.Context, key engine.StateQueue, most in
 
 // lastRuns fills in the runs that ended last: one step down an index for each agent.
 func (s *Service) lastRuns(ctx context.Context, stats map[string]*engine.AgentStats) error {
-	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastRuns, s.sql.names(maps.Keys(stats)))
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastRuns, s.db.Names(maps.Keys(stats)))
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name, outcome string
 		var ended int64
 		err := rows.Scan(&name, &outcome, &ended)
 		if a := stats[name]; a != nil {
-			at := fromMS(ended)
+			at := db.FromMS(ended)
 			a.LastRunAt, a.LastOutcome = &at, outcome
 		}
 		return struct{}{}, err
@@ -159,11 +160,11 @@ func (s *Service) lastRuns(ctx context.Context, stats map[string]*engine.AgentSt
 }
 
 func (s *Service) lastFailures(ctx context.Context, stats map[string]*engine.AgentStats) error {
-	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastFailures, s.sql.names(maps.Keys(stats)))
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastFailures, s.db.Names(maps.Keys(stats)))
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		f, ended := &engine.Failure{}, int64(0)
 		err := rows.Scan(&f.Agent, &f.RunID, &f.JobID, &ended, &f.Error)
-		f.At, f.Error = engine.TimeOf(fromMS(ended)), engine.Clip(f.Error, maxListError)
+		f.At, f.Error = engine.TimeOf(db.FromMS(ended)), engine.Clip(f.Error, maxListError)
 		if a := stats[f.Agent]; a != nil {
 			a.LastError = f
 		}
@@ -201,7 +202,7 @@ func (s *Service) lastSuccesses(ctx context.Context, stats map[string]*engine.Ag
 			return err
 		}
 		if ok > 0 {
-			at := fromMS(ok)
+			at := db.FromMS(ok)
 			a.LastSuccessAt = &at
 		}
 	}
@@ -235,8 +236,5 @@ func (s *Service) readSuccess(ctx context.Context, name string, after int64) (ok
 	if err != nil || ok > 0 {
 		return ok, err
 	}
-	from := floorTo(after/1000, hourStep)
-	err = s.db.Read.QueryRowContext(ctx, `select coalesce(max(start_s), 0) * 1000 from rollup
-		where step_s in (60, 3600) and agent = $1 and start_s >= $2 and ok > 0`, name, from).Scan(&ok)
-	return ok, err
+	return s.LastOK(ctx, name, after)
 }

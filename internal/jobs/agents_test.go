@@ -32,7 +32,7 @@ func TestAgentsKnowTheirLastSuccess(t *testing.T) {
 		insertEnded(t, s, "ill", "ok", 1, long)
 		insertEnded(t, s, "ill", "timeout", 2*lookBack, now.Add(-time.Second))
 		insertEnded(t, s, "fresh", "lost", 3, now.Add(-time.Second))
-		if err := s.rollUpAll(t.Context()); err != nil {
+		if _, err := s.AddEnded(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		check := func(want map[string]time.Time) {

@@ -69,7 +69,7 @@ func (s *Service) beat(ctx context.Context, state string) error {
 	there := int64(0)
 	var err error
 	if whole == s.pulse.fleet {
-		there, err = s.pulse.exec(ctx, s.db, `update worker set state = $2, beat_ms = `+s.sql.nowMS+`, done = $3, ahead_ms = $4 - `+s.sql.nowMS+`
+		there, err = s.pulse.exec(ctx, s.db, `update worker set state = $2, beat_ms = `+s.db.NowMS()+`, done = $3, ahead_ms = $4 - `+s.db.NowMS()+`
 			where id = $1`, s.id, state, s.done.Load(), time.Now().UnixMilli())
 	}
 	if err == nil && there == 0 {
@@ -98,7 +98,7 @@ func (s *Service) beatWhole(ctx context.Context, state string, whole *agent.Flee
 	}
 	_, err = s.pulse.exec(ctx, s.db, `insert into worker
 		(id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents, ahead_ms)
-		values ($1, $2, $3, $4, $5, `+s.sql.nowMS+`, `+s.sql.nowMS+`, $6, $7, $8, $9, $10 - `+s.sql.nowMS+`)
+		values ($1, $2, $3, $4, $5, `+s.db.NowMS()+`, `+s.db.NowMS()+`, $6, $7, $8, $9, $10 - `+s.db.NowMS()+`)
 		on conflict (id) do update set state = excluded.state, beat_ms = excluded.beat_ms, slots = excluded.slots,
 			done = excluded.done, queues = excluded.queues, agents = excluded.agents, ahead_ms = excluded.ahead_ms`,
 		s.id, hostName(), os.Getpid(), s.version, state, s.slots(fleet), s.done.Load(), string(queuesJSON), string(agentsJSON), time.Now().UnixMilli())

@@ -2,14 +2,12 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
 )
@@ -41,7 +39,7 @@ func BenchmarkCycle(b *testing.B) {
 	fill(b, s, 100_000)
 	exec1(b, s, `update river_job set state = 'available', finalized_at = null where id % 5 = 0`) // a backlog of 20,000
 	insertRuns(b, s.db, rand.New(rand.NewPCG(1, 2)), 7_500)
-	if err := s.rollUpAll(b.Context()); err != nil {
+	if _, err := s.AddEnded(b.Context()); err != nil {
 		b.Fatal(err)
 	}
 	ctx := b.Context()
@@ -67,46 +65,6 @@ func BenchmarkCycle(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkSumByAgent is what the sums of a day by agent cost at 60 pairs of agent and queue, while nothing is added.
-func BenchmarkSumByAgent(b *testing.B) {
-	s := newService(b, dbtest.New(b), "", fleetOf(b, agents(sh("agent0", "true"))))
-	now, random := time.Now(), rand.New(rand.NewPCG(7, 8))
-	stats := map[string]*engine.AgentStats{}
-	err := s.inTx(b.Context(), func(tx *db.Tx) error {
-		for i := range 60 {
-			name := fmt.Sprintf("agent%d", i%12)
-			stats[name] = &engine.AgentStats{}
-			for minute := range 26 * 60 {
-				at := now.Add(-time.Duration(minute) * time.Minute).Unix()
-				step, start := int64(hourStep), floorTo(at, hourStep)
-				if minute < 120 || minute > 23*60 {
-					step, start = minuteStep, floorTo(at, minuteStep)
-				} else if minute%60 != 0 {
-					continue
-				}
-				sums := newSums()
-				for range 40 {
-					sums.add(endedRun{outcome: "ok", run: 1 + random.Int64N(8000), wait: random.Int64N(400)})
-				}
-				for _, of := range []bucket{{step, start, name, fmt.Sprintf("queue%d", i/12)}, {step, start, "", ""}} {
-					if err := storeSums(b.Context(), tx, of, sums); err != nil {
-						return err
-					}
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if err := s.SumByAgent(b.Context(), now, stats); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -15,9 +16,9 @@ const clocksRead = 50
 // second result is that of this process.
 func (s *Service) Clocks(ctx context.Context) (off map[string]time.Duration, here time.Duration, err error) {
 	off = map[string]time.Duration{}
-	rows, err := s.db.Read.QueryContext(ctx, `select id, ahead_ms from worker where beat_ms >= `+s.sql.nowMS+` - $1 and abs(ahead_ms) >= $2
+	rows, err := s.db.Read.QueryContext(ctx, `select id, ahead_ms from worker where beat_ms >= `+s.db.NowMS()+` - $1 and abs(ahead_ms) >= $2
 		order by abs(ahead_ms) desc, id limit $3`, silentFor.Milliseconds(), engine.SkewTold.Milliseconds(), clocksRead)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (id string, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (id string, err error) {
 		var ahead int64
 		err = rows.Scan(&id, &ahead)
 		off[id] = time.Duration(ahead) * time.Millisecond
@@ -28,8 +29,8 @@ func (s *Service) Clocks(ctx context.Context) (off map[string]time.Duration, her
 	}
 	var now int64
 	began := time.Now()
-	if err := s.db.Read.QueryRowContext(ctx, `select `+s.sql.nowMS).Scan(&now); err != nil {
+	if err := s.db.Read.QueryRowContext(ctx, `select `+s.db.NowMS()).Scan(&now); err != nil {
 		return nil, 0, engine.WrapDB("read the database's clock", err)
 	}
-	return off, -engine.SkewOf(fromMS(now), began, time.Now()), nil
+	return off, -engine.SkewOf(db.FromMS(now), began, time.Now()), nil
 }

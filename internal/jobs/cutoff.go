@@ -79,7 +79,7 @@ func (a *attempt) handBack() error {
 	s := a.service
 	state := riverdriver.JobSetStateInterrupted(a.job.ID, time.Now(), max(a.job.Attempt-1, 0), nil)
 	err := s.persist(s.life, "give a job back", func(ctx context.Context) error {
-		return s.inTx(ctx, func(tx *db.Tx) error {
+		return s.db.InTx(ctx, func(tx *db.Tx) error {
 			if err := a.stillHolds(ctx, tx); err != nil {
 				return err
 			}

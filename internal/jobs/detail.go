@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -66,7 +67,7 @@ func (s *Service) detail(ctx context.Context, id int64) (engine.Detail, error) {
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return engine.Detail{}, err
 	}
-	d.ResultRunID, d.ResultBytes = ptr(run), ptr(size)
+	d.ResultRunID, d.ResultBytes = db.Ptr(run), db.Ptr(size)
 	if result.Valid {
 		text := s.Text(result.String, size.V)
 		d.Result, d.ResultCut = &text.Text, text.Cut
@@ -97,7 +98,7 @@ func (s *Service) Runs(ctx context.Context, job int64, cursor string, limit int)
 
 func (s *Service) runsBefore(ctx context.Context, job, before int64, limit int) (page engine.RunPage, err error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 and id < $2 order by id desc limit $3`, job, before, limit+1)
-	if page.Runs, err = Collect(rows, err, s.scanRun); err != nil {
+	if page.Runs, err = db.Collect(rows, err, s.scanRun); err != nil {
 		return page, err
 	}
 	if len(page.Runs) > limit {
@@ -195,7 +196,7 @@ func (t *Table) errorsBefore(ctx context.Context, job, before int64, limit int) 
 		entry sql.NullString
 	}
 	rows, err := t.db.Read.QueryContext(ctx, t.sql.errorsPart, job, before, limit)
-	some, err := Collect(rows, err, func(rows *sql.Rows) (e numbered, err error) { return e, rows.Scan(&e.n, &e.entry) })
+	some, err := db.Collect(rows, err, func(rows *sql.Rows) (e numbered, err error) { return e, rows.Scan(&e.n, &e.entry) })
 	slices.SortFunc(some, func(a, b numbered) int { return cmp.Compare(b.n, a.n) })
 	page.Errors = []engine.AttemptError{}
 	for _, e := range some {

@@ -141,9 +141,9 @@ func (f *fetch) takeOf(ctx context.Context, kind string, n int) error {
 	}
 	s := f.service
 	var result *riverdriver.JobGetAvailableResult
-	err := s.inTx(ctx, func(tx *db.Tx) error {
+	err := s.db.InTx(ctx, func(tx *db.Tx) error {
 		result = nil
-		alone, err := s.alone(ctx, tx, "limit of "+kind)
+		alone, err := s.db.TryLock(ctx, tx, "limit of "+kind)
 		if err != nil || !alone { // another worker is at it
 			return err
 		}
@@ -250,7 +250,7 @@ func (f *fetch) peek(ctx context.Context, kinds []string, n int) ([]string, erro
 	}
 	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = 'available' and queue = $1
 		and scheduled_at <= $2 and `+which+` order by priority, scheduled_at, id limit $3`, args...)
-	return Collect(rows, err, func(rows *sql.Rows) (kind string, err error) { return kind, rows.Scan(&kind) })
+	return db.Collect(rows, err, func(rows *sql.Rows) (kind string, err error) { return kind, rows.Scan(&kind) })
 }
 
 // putBack returns jobs that were fetched beyond a limit to their places, or to later ones. One that cannot be put back is an
@@ -322,7 +322,7 @@ func (s *Service) waitingQueues(ctx context.Context) (waiting, paused []string, 
 		select queue, 0 from waiting where queue is not null
 			and not exists (select 1 from river_queue q where q.name = waiting.queue and q.paused_at is not null)
 		union all select name, 1 from river_queue where paused_at is not null`)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (queue string, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (queue string, err error) {
 		var isPaused int
 		err = rows.Scan(&queue, &isPaused)
 		if isPaused == 1 {

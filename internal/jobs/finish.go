@@ -119,7 +119,7 @@ func unwritten(err error) *attemptError {
 func (a *attempt) endSuperseded() {
 	s := a.service
 	err := s.persist(s.life, "end a run that lost its job", func(ctx context.Context) error {
-		return s.inTx(ctx, func(tx *db.Tx) error {
+		return s.db.InTx(ctx, func(tx *db.Tx) error {
 			_, err := s.endRuns(ctx, tx, lostWorker(s.id)+backText, `id = $1`, a.runID)
 			return err
 		})
@@ -153,7 +153,7 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 	}
 	end.pending = s.logs.close(a.runID)
 	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
-		return s.inTx(ctx, func(tx *db.Tx) error {
+		return s.db.InTx(ctx, func(tx *db.Tx) error {
 			if mine, err := a.holds(ctx, tx); err != nil || !mine {
 				return err
 			}

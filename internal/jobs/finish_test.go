@@ -189,7 +189,7 @@ func TestAllLinesAreThereWhenARunHasEnded(t *testing.T) {
 		}
 		until(t, "all are done", func() bool {
 			rows, err := database.Read.QueryContext(t.Context(), `select r.id, (select count(*) from run_log l where l.run_id = r.id) from run r where r.ended_ms is not null`)
-			short, err := Collect(rows, err, func(rows *sql.Rows) (short bool, err error) {
+			short, err := db.Collect(rows, err, func(rows *sql.Rows) (short bool, err error) {
 				var id, n int64
 				err = rows.Scan(&id, &n)
 				return n != 1000, err

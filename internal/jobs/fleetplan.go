@@ -93,7 +93,7 @@ func (p *fleetPlan) tooFar(name string, next int64, now time.Time) bool {
 	if seen := p.checked[name]; seen.next == next && !now.Before(seen.at) {
 		return false
 	}
-	if p.due[name].Latest(now).Before(fromMS(next)) {
+	if p.due[name].Latest(now).Before(db.FromMS(next)) {
 		return true
 	}
 	p.checked[name] = farCheck{next, now}
@@ -105,14 +105,14 @@ func (p *fleetPlan) tooFar(name string, next int64, now time.Time) bool {
 // changes nothing. It becomes the newest again when nobody else has another, or when this process had the newest and was given
 // it instead: then somebody wanted it back.
 func (s *Service) hold(ctx context.Context, p, before *fleetPlan) error {
-	err := s.inTx(ctx, func(tx *db.Tx) error {
+	err := s.db.InTx(ctx, func(tx *db.Tx) error {
 		var top, bottom, inForce, inForceFile sql.NullInt64
 		err := tx.QueryRowContext(ctx, `select max(number), min(number) from fleet_file`).Scan(&top, &bottom)
 		if err != nil {
 			return err
 		}
 		err = tx.QueryRowContext(ctx, `select f.number, f.file_ms from fleet_file f join fleet_holder h on h.hash = f.hash
-			where h.beat_ms >= `+s.sql.nowMS+` - $1 and h.process <> $2 order by f.number desc limit 1`,
+			where h.beat_ms >= `+s.db.NowMS()+` - $1 and h.process <> $2 order by f.number desc limit 1`,
 			holdFor.Milliseconds(), s.process).Scan(&inForce, &inForceFile)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -136,7 +136,7 @@ func (s *Service) hold(ctx context.Context, p, before *fleetPlan) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `insert into fleet_file (hash, number, file_ms, seen_ms, rules) values ($1, $2, $3, `+s.sql.nowMS+`, $4)
+		_, err = tx.ExecContext(ctx, `insert into fleet_file (hash, number, file_ms, seen_ms, rules) values ($1, $2, $3, `+s.db.NowMS()+`, $4)
 			on conflict (hash) do update set number = excluded.number, file_ms = excluded.file_ms`, p.hash, p.number, fileMS, string(rules))
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (s *Service) hold(ctx context.Context, p, before *fleetPlan) error {
 		if err := s.beatFile(ctx, tx.ExecContext, p); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `delete from fleet_holder where beat_ms < `+s.sql.nowMS+` - $1`, 2*holdFor.Milliseconds()); err != nil {
+		if _, err := tx.ExecContext(ctx, `delete from fleet_holder where beat_ms < `+s.db.NowMS()+` - $1`, 2*holdFor.Milliseconds()); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `delete from fleet_file where number <= $1 and hash not in (select hash from fleet_holder)`, p.number-filesKept)
@@ -159,7 +159,7 @@ func (s *Service) hold(ctx context.Context, p, before *fleetPlan) error {
 
 // beatFile tells that this process goes by the plan's file.
 func (s *Service) beatFile(ctx context.Context, exec func(context.Context, string, ...any) (sql.Result, error), p *fleetPlan) error {
-	_, err := exec(ctx, `insert into fleet_holder (process, hash, beat_ms) values ($1, $2, `+s.sql.nowMS+`)
+	_, err := exec(ctx, `insert into fleet_holder (process, hash, beat_ms) values ($1, $2, `+s.db.NowMS()+`)
 		on conflict (process) do update set hash = excluded.hash, beat_ms = excluded.beat_ms`, s.process, p.hash)
 	return err
 }
@@ -191,8 +191,8 @@ func (s *Service) keepHold(ctx context.Context, p *fleetPlan) error {
 func (s *Service) lookAtFiles(ctx context.Context, p *fleetPlan) error {
 	rows, err := s.db.Read.QueryContext(ctx, `select f.hash from fleet_file f, fleet_file own where own.hash = $1
 		and (f.number > own.number or f.number = own.number and f.hash > own.hash)
-		and exists (select 1 from fleet_holder h where h.hash = f.hash and h.beat_ms >= `+s.sql.nowMS+` - $2)`, p.hash, holdFor.Milliseconds())
-	hashes, err := Collect(rows, err, func(rows *sql.Rows) (hash string, err error) { return hash, rows.Scan(&hash) })
+		and exists (select 1 from fleet_holder h where h.hash = f.hash and h.beat_ms >= `+s.db.NowMS()+` - $2)`, p.hash, holdFor.Milliseconds())
+	hashes, err := db.Collect(rows, err, func(rows *sql.Rows) (hash string, err error) { return hash, rows.Scan(&hash) })
 	if err != nil {
 		return err
 	}
@@ -256,9 +256,9 @@ func (s *Service) settleQueues(ctx context.Context, p *fleetPlan) error {
 // readQueuesOfAgents returns where the jobs of each agent wait, and which queues they are to be taken out of.
 func (s *Service) readQueuesOfAgents(ctx context.Context, p *fleetPlan) (current map[string]string, former []formerQueue, err error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select agent, queue, left_ms is null from agent_queue
-		where left_ms is null or left_ms >= `+s.sql.nowMS+` - $1`, formerFor.Milliseconds())
+		where left_ms is null or left_ms >= `+s.db.NowMS()+` - $1`, formerFor.Milliseconds())
 	current = map[string]string{}
-	_, err = Collect(rows, err, func(rows *sql.Rows) (f formerQueue, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (f formerQueue, err error) {
 		var still bool
 		if err = rows.Scan(&f.agent, &f.queue, &still); still {
 			current[f.agent] = f.queue
@@ -278,9 +278,9 @@ func (s *Service) writeQueuesOfAgents(ctx context.Context, p *fleetPlan, current
 	if len(changed) == 0 {
 		return nil
 	}
-	return s.inTx(ctx, func(tx *db.Tx) error {
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		for _, spec := range changed {
-			_, err := tx.ExecContext(ctx, `update agent_queue set left_ms = `+s.sql.nowMS+` where agent = $1 and left_ms is null`, spec.Name)
+			_, err := tx.ExecContext(ctx, `update agent_queue set left_ms = `+s.db.NowMS()+` where agent = $1 and left_ms is null`, spec.Name)
 			if err != nil {
 				return err
 			}

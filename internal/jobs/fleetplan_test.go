@@ -17,7 +17,7 @@ func nextOf(t testing.TB, s *Service, name string) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return fromMS(ms)
+	return db.FromMS(ms)
 }
 
 // lookNow lets a service look at the other files at its next turn.

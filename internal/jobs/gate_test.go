@@ -94,7 +94,7 @@ func TestLimitedAgentsKeepTheOrderOfTheirQueue(t *testing.T) {
 		}
 		running := func() []string {
 			rows, err := s.db.Read.QueryContext(t.Context(), `select kind from river_job where state = 'running' order by kind`)
-			kinds, err := Collect(rows, err, func(rows *sql.Rows) (kind string, err error) { return kind, rows.Scan(&kind) })
+			kinds, err := db.Collect(rows, err, func(rows *sql.Rows) (kind string, err error) { return kind, rows.Scan(&kind) })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -43,15 +44,15 @@ func (s *Service) Failures(ctx context.Context, n int) ([]engine.Failure, error)
 func (s *Service) groupedFailures(ctx context.Context, n int) ([]engine.Failure, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select (select max(r.id) from run r where r.job_id = j.id and r.outcome in ('failed', 'timeout', 'lost'))
 		from river_job j where j.state = 'discarded' and j.finalized_at is not null and j.finalized_at >= $1
-		order by j.finalized_at desc limit $2`, s.db.Stamp(time.Now().Add(-daySpan)), engine.MaxGaveUp)
-	given, err := Collect(rows, err, scanRunID)
+		order by j.finalized_at desc limit $2`, s.db.Stamp(time.Now().Add(-24*time.Hour)), engine.MaxGaveUp)
+	given, err := db.Collect(rows, err, scanRunID)
 	if err != nil {
 		return nil, err
 	}
 	rows, err = s.db.Read.QueryContext(ctx, `select max(id) from (select id, agent, fingerprint, ended_ms from run
 			where outcome in ('failed', 'timeout', 'lost') order by ended_ms desc, id desc limit $1) recent
 		group by agent, fingerprint order by max(ended_ms) desc limit $2`, maxRecent, n)
-	recent, err := Collect(rows, err, scanRunID)
+	recent, err := db.Collect(rows, err, scanRunID)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func (s *Service) failuresOf(ctx context.Context, ids []sql.NullInt64) ([]engine
 	if len(known) == 0 {
 		return nil, nil
 	}
-	condition, args := s.sql.in("id", known)
+	condition, args := s.db.In("id", known)
 	all, err := s.readFailures(ctx, `where `+condition, args...)
 	slices.SortFunc(all, func(a, b engine.Failure) int {
 		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(b.RunID, a.RunID))

@@ -1,12 +1,14 @@
 package jobs
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 // insertFailed writes a failed attempt of a job.
@@ -94,17 +96,11 @@ func TestWhatIsBeforeTheFirstStartIsNotRecorded(t *testing.T) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("aa", "true"))))
 		now := time.Now()
 		exec1(t, s, `update river_migration set created_at = $1`, s.db.Stamp(now.Add(-2*time.Minute))) // the database of the tests is older
-		sums := newSums()
-		for range 12 {
-			sums.add(endedRun{outcome: "ok"})
-		}
-		err := s.inTx(t.Context(), func(tx *db.Tx) error {
-			for _, b := range bucketsOf(now.Unix(), "aa", "aa") {
-				if err := storeSums(t.Context(), tx, b, sums); err != nil {
-					return err
-				}
-			}
-			return nil
+		var sums rollup.Minutes
+		sums.Add(rollup.Ended{Agent: "aa", Queue: "aa", At: now, OK: 12})
+		err := s.db.InTx(t.Context(), func(tx *db.Tx) error {
+			minute := now.Truncate(time.Minute)
+			return errors.Join(s.Replace(t.Context(), tx, minute, minute.Add(time.Minute), &sums), s.AddHours(t.Context(), tx, &sums))
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -74,7 +75,7 @@ func (t *Table) job(ctx context.Context, id int64) (engine.Job, error) {
 // jobsWhere reads jobs; the condition says which and in what order.
 func (t *Table) jobsWhere(ctx context.Context, condition string, args ...any) ([]jobRow, error) {
 	rows, err := t.db.Read.QueryContext(ctx, `select `+t.sql.jobColumns()+` from river_job j `+condition, args...)
-	return Collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return t.scanJob(rows) })
+	return db.Collect(rows, err, func(rows *sql.Rows) (jobRow, error) { return t.scanJob(rows) })
 }
 
 // Where reads jobs; the condition, on river_job j, says which and in what order, and has to be one that an index answers.

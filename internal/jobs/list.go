@@ -220,7 +220,7 @@ func (w *walk) matching(ctx context.Context, order []int64, candidates string, a
 		condition += fmt.Sprintf(format, len(args))
 	}
 	if len(w.filter.States) > 0 {
-		condition += ` and ` + w.table.sql.stateOf + ` in ` + list(len(args)+1, len(w.filter.States))
+		condition += ` and ` + w.table.sql.stateOf + ` in ` + db.Params(len(args)+1, len(w.filter.States))
 		for _, state := range w.filter.States {
 			args = append(args, state)
 		}
@@ -261,7 +261,7 @@ func (w *walk) matching(ctx context.Context, order []int64, candidates string, a
 
 // byID reads jobs in the order of the ids.
 func (w *walk) byID(ctx context.Context, ids []int64) ([]jobRow, error) {
-	condition, args := w.table.sql.in(`j.id`, ids)
+	condition, args := w.table.db.In(`j.id`, ids)
 	rows, err := w.table.jobsWhere(ctx, `where `+condition, args...)
 	slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
 	return rows, err

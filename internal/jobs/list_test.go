@@ -147,7 +147,7 @@ func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 			for _, lookFor := range []time.Duration{time.Nanosecond, time.Hour} {
 				s.lookFor = lookFor
 				rows, err := s.db.Read.QueryContext(t.Context(), `select id from river_job where `+c.where+` order by finalized_at desc, id desc`)
-				want, err := Collect(rows, err, scanID)
+				want, err := db.Collect(rows, err, db.ScanID)
 				if err != nil || len(want) == 0 {
 					t.Fatal(len(want), err)
 				}

@@ -154,7 +154,7 @@ func (w *walk) endedIn(ctx context.Context, state string, n int) (stage, error) 
 	// The index has no ids in it: an order by them would sort all that ended together, however many these are.
 	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, `+w.table.sql.endText+` from river_job
 		where state = $1 and finalized_at is not null`+w.table.sql.endIsText+` and finalized_at < $2 order by finalized_at desc limit $3`, state, w.before.stamp(w.table.db), n+1)
-	later, err := Collect(rows, err, w.table.scanEnded)
+	later, err := db.Collect(rows, err, w.table.scanEnded)
 	if err != nil {
 		return stage{}, err
 	}
@@ -184,7 +184,7 @@ func (w *walk) endedAt(ctx context.Context, state string, from place, n int) (st
 	}
 	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, `+w.table.sql.endText+` from river_job
 		where state = $1 and finalized_at is not null and finalized_at = $2 limit $3`, state, from.stamp(w.table.db), w.table.sameEnd+1)
-	all, err := Collect(rows, err, w.table.scanEnded)
+	all, err := db.Collect(rows, err, w.table.scanEnded)
 	if err != nil {
 		return stage{}, err
 	}
@@ -212,7 +212,7 @@ func (w *walk) byIDs(ctx context.Context, state string, from place, n int) (stag
 	s, at := stage{to: from}, from.stamp(w.table.db)
 	rows, err := w.table.db.Read.QueryContext(ctx, `select id, kind, queue, coalesce(state = $1 and finalized_at = $2, false)
 		from (select id, kind, queue, state, finalized_at from river_job where id < $3 order by id desc limit $4) newest`, state, at, from.id, n)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		j, fits := endedJob{place: from}, false
 		err := rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &fits)
 		if fits {
@@ -275,7 +275,7 @@ func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err e
 	}
 	searched := 0
 	for chunk := range slices.Chunk(ids, scanFirst) {
-		condition, args := w.table.sql.in(`j.id`, chunk)
+		condition, args := w.table.db.In(`j.id`, chunk)
 		rows, upTo, err := w.matching(ctx, chunk, condition, args...)
 		if err != nil {
 			return false, err

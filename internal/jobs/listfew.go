@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -59,7 +60,7 @@ func (w *walk) newestOfStates(ctx context.Context, n int) (ids []int64, few bool
 	rows, err := w.table.db.Read.QueryContext(ctx, `with few as (`+strings.Join(each, " union all ")+` limit `+place(fewOfStates+1)+`)
 		select -count(*) from few union all select id from (select id from few where id < `+place(w.below)+` and id >= `+place(w.lowest)+`
 		order by id desc limit `+place(n)+`) next`, args...)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (id int64, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (id int64, err error) {
 		if err = rows.Scan(&id); id > 0 {
 			ids = append(ids, id)
 		} else {
@@ -78,7 +79,7 @@ func (w *walk) byRareKind(ctx context.Context) (done bool, err error) {
 		return false, nil
 	}
 	rows, err := w.table.db.Read.QueryContext(ctx, `select id from river_job where kind = $1 limit $2`, w.filter.Agent, fewOfKind+1)
-	ids, err := Collect(rows, err, scanID)
+	ids, err := db.Collect(rows, err, db.ScanID)
 	if err != nil || len(ids) > fewOfKind {
 		return false, err
 	}
@@ -94,7 +95,7 @@ func (w *walk) byRareKind(ctx context.Context) (done bool, err error) {
 
 // through looks at the given jobs; it returns true when the page is full.
 func (w *walk) through(ctx context.Context, ids []int64) (full bool, err error) {
-	condition, args := w.table.sql.in(`j.id`, ids)
+	condition, args := w.table.db.In(`j.id`, ids)
 	rows, upTo, err := w.matching(ctx, nil, condition, args...)
 	if err != nil || w.take(rows) {
 		return true, err

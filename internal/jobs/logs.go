@@ -329,7 +329,7 @@ func (b *logBook) flush(ctx context.Context) error {
 		return nil
 	}
 	written := make([]rows, len(batch))
-	err := b.service.inTx(ctx, func(tx *db.Tx) (err error) {
+	err := b.service.db.InTx(ctx, func(tx *db.Tx) (err error) {
 		for i, r := range batch {
 			if written[i], err = r.write(ctx, tx); err != nil {
 				return err
@@ -487,7 +487,7 @@ func (r *runLog) write(ctx context.Context, tx *db.Tx) (rows, error) {
 		return now, nil
 	}
 	_, err = tx.ExecContext(ctx, `update run set progress = $2, message = $3, input_tokens = $4, output_tokens = $5, cost_usd = $6, first_log = $7
-		where id = $1`, r.runID, r.progress, nullable(r.message), r.usage.InputTokens, r.usage.OutputTokens, r.usage.CostUSD,
+		where id = $1`, r.runID, r.progress, db.Nullable(r.message), r.usage.InputTokens, r.usage.OutputTokens, r.usage.CostUSD,
 		sql.NullInt64{Int64: now.first, Valid: now.first > 0})
 	return now, err
 }
@@ -502,7 +502,7 @@ func (r *runLog) find(ctx context.Context, tx *db.Tx) (there []int64, gap int64,
 		return nil, 0, err
 	}
 	rows, err := tx.QueryContext(ctx, `select id, left_lines is not null from run_log where run_id = $1 and id > $2 order by id`, r.runID, r.written.head)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (none struct{}, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (none struct{}, err error) {
 		var id int64
 		var isGap bool
 		err = rows.Scan(&id, &isGap)
@@ -548,8 +548,8 @@ func (r *runLog) insertChunk(ctx context.Context, tx *db.Tx, lines []logged) (id
 	for _, l := range lines {
 		args = append(args, r.runID, r.jobID, r.agent, l.at.UnixMilli(), l.level, l.msg)
 	}
-	rows, err := tx.QueryContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) values `+tuples(len(lines), 6)+` returning id`, args...)
-	return Collect(rows, err, scanID)
+	rows, err := tx.QueryContext(ctx, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) values `+db.Tuples(len(lines), 6)+` returning id`, args...)
+	return db.Collect(rows, err, db.ScanID)
 }
 
 // writeGap deletes the lines that are too much, and puts one in their place that tells how many are missing, whose id it returns. If

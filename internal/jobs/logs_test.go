@@ -208,7 +208,7 @@ func TestTheGapOfALogFollowsItsWholeBeginning(t *testing.T) {
 func slow(t testing.TB, s *Service, meanwhile func()) {
 	t.Helper()
 	flushed := make(chan error, 1)
-	err := s.inTx(t.Context(), func(tx *db.Tx) error {
+	err := s.db.InTx(t.Context(), func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(t.Context(), `update run set progress = null where id = 1`); err != nil {
 			return err
 		}
@@ -383,7 +383,7 @@ func TestALogIsWrittenOnceThoughAnswersAreLost(t *testing.T) {
 				say(test.after)
 				if test.ends {
 					rest := s.logs.close(1)
-					err := s.inTx(t.Context(), func(tx *db.Tx) error { _, err := rest.write(t.Context(), tx); return err })
+					err := s.db.InTx(t.Context(), func(tx *db.Tx) error { _, err := rest.write(t.Context(), tx); return err })
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -41,7 +41,7 @@ func (s *Service) keepPauses(ctx context.Context) error {
 func (s *Service) readPauses(ctx context.Context) ([]pause, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select q.name, q.paused_at is not null, q.created_at, p.paused_ms, p.seen_ms
 		from river_queue q left join queue_pause p on p.queue = q.name where q.paused_at is not null or p.queue is not null`)
-	there, err := Collect(rows, err, func(rows *sql.Rows) (pause, error) {
+	there, err := db.Collect(rows, err, func(rows *sql.Rows) (pause, error) {
 		p := pause{there: true}
 		err := rows.Scan(&p.queue, &p.paused, &p.created, &p.since, &p.seen)
 		return p, err
@@ -50,7 +50,7 @@ func (s *Service) readPauses(ctx context.Context) ([]pause, error) {
 		return nil, err
 	}
 	rows, err = s.db.Read.QueryContext(ctx, `select queue, paused_ms, seen_ms from queue_pause p where not exists (select 1 from river_queue q where q.name = p.queue)`)
-	gone, err := Collect(rows, err, func(rows *sql.Rows) (p pause, err error) {
+	gone, err := db.Collect(rows, err, func(rows *sql.Rows) (p pause, err error) {
 		err = rows.Scan(&p.queue, &p.since, &p.seen)
 		return p, err
 	})
@@ -60,18 +60,18 @@ func (s *Service) readPauses(ctx context.Context) ([]pause, error) {
 func (s *Service) keepPause(ctx context.Context, p pause) error {
 	switch anew := p.created.Time.UnixMilli() > p.seen.Int64; {
 	case p.paused:
-		_, err := s.db.Write.ExecContext(ctx, `insert into queue_pause (queue, paused_ms, seen_ms) select name, `+s.sql.nowMS+`, `+s.sql.nowMS+`
+		_, err := s.db.Write.ExecContext(ctx, `insert into queue_pause (queue, paused_ms, seen_ms) select name, `+s.db.NowMS()+`, `+s.db.NowMS()+`
 			from river_queue where name = $1 and paused_at is not null on conflict (queue) do nothing`, p.queue)
 		return err
 	case p.there && !anew:
 		_, err := s.db.Write.ExecContext(ctx, `delete from queue_pause where queue = $1 and seen_ms = $2`, p.queue, p.seen.Int64)
 		return err
 	}
-	s.log.Info("pausing a queue that is back: nobody has ended its pause", "queue", p.queue, "since", fromMS(p.since.Int64))
-	return s.inTx(ctx, func(tx *db.Tx) error {
+	s.log.Info("pausing a queue that is back: nobody has ended its pause", "queue", p.queue, "since", db.FromMS(p.since.Int64))
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		result, err := tx.ExecContext(ctx, `insert into river_queue (name, created_at, updated_at, paused_at)
 			select queue, `+s.sql.now+`, `+s.sql.now+`, $2 from queue_pause where queue = $1
-			on conflict (name) do update set paused_at = excluded.paused_at`, p.queue, s.db.Stamp(fromMS(p.since.Int64)))
+			on conflict (name) do update set paused_at = excluded.paused_at`, p.queue, s.db.Stamp(db.FromMS(p.since.Int64)))
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (s *Service) keepPause(ctx context.Context, p pause) error {
 			return err // it was ended just now
 		}
 		// After the row was made: what is younger than this was made by others.
-		if _, err := tx.ExecContext(ctx, `update queue_pause set seen_ms = `+s.sql.nowMS+` where queue = $1`, p.queue); err != nil {
+		if _, err := tx.ExecContext(ctx, `update queue_pause set seen_ms = `+s.db.NowMS()+` where queue = $1`, p.queue); err != nil {
 			return err
 		}
 		return s.queue.NotifyTx(ctx, tx, controlTopic, []string{controlPayload("pause", p.queue)})
@@ -98,7 +98,7 @@ func (s *Service) notePause(ctx context.Context, tx *db.Tx, queue string, paused
 		_, err = tx.ExecContext(ctx, `delete from queue_pause where queue = $1`, queue)
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `insert into queue_pause (queue, paused_ms, seen_ms) values ($1, `+s.sql.nowMS+`, `+s.sql.nowMS+`)
+	_, err = tx.ExecContext(ctx, `insert into queue_pause (queue, paused_ms, seen_ms) values ($1, `+s.db.NowMS()+`, `+s.db.NowMS()+`)
 		on conflict (queue) do nothing`, queue)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -17,11 +18,11 @@ func (t *Table) CountActive(ctx context.Context) (map[engine.StateQueue]engine.A
 	counts, now := map[engine.StateQueue]engine.Active{}, time.Now()
 	rows, err := t.db.Read.QueryContext(ctx, `select state, queue, count(*), `+t.sql.oldestMS+` from river_job
 		where state in ('available', 'pending', 'retryable', 'running', 'scheduled') group by state, queue`)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (key engine.StateQueue, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (key engine.StateQueue, err error) {
 		var active engine.Active
 		var oldest sql.NullInt64
 		err = rows.Scan(Name(&key.State), Name(&key.Queue), &active.N, &oldest)
-		if at := msPtr(oldest); at != nil && at.Before(now) {
+		if at := engine.TimeOfMS(oldest); at != nil && at.Before(now) {
 			active.OldestAt = at
 		}
 		counts[key] = active
@@ -92,7 +93,7 @@ func (t *Table) KnownQueues(ctx context.Context) (map[string]*engine.Time, error
 func (t *Table) queues(ctx context.Context, which string) (map[string]*engine.Time, error) {
 	paused := map[string]*engine.Time{}
 	rows, err := t.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`+which)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (name string, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (name string, err error) {
 		var at *engine.Time
 		err = rows.Scan(Name(&name), &at)
 		paused[name] = at
@@ -114,9 +115,9 @@ func (s *Service) Served(ctx context.Context, agent, queue string) (runs, serves
 // offered sums up what the live workers offer, by "queues" or by "agents". Most of them offer the same.
 func (s *Service) offered(ctx context.Context, by string) (map[string]int, error) {
 	same := map[string]int{} // how many workers have this text
-	rows, err := s.db.Read.QueryContext(ctx, `select `+by+` from worker where state = 'active' and beat_ms >= `+s.sql.nowMS+` - $1`,
+	rows, err := s.db.Read.QueryContext(ctx, `select `+by+` from worker where state = 'active' and beat_ms >= `+s.db.NowMS()+` - $1`,
 		silentFor.Milliseconds())
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var text sql.RawBytes
 		err := rows.Scan(&text)
 		same[string(text)]++

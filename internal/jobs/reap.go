@@ -94,7 +94,7 @@ func (s *Service) reap(ctx context.Context) error {
 func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, j.queue, `+s.sql.lastClient+`, `+s.sql.cancelNote+`, j.attempted_at
 		from river_job j where j.state = 'running'`)
-	return Collect(rows, err, func(rows *sql.Rows) (j running, err error) {
+	return db.Collect(rows, err, func(rows *sql.Rows) (j running, err error) {
 		var client, note sql.NullString
 		var attempted engine.Time
 		err = rows.Scan(&j.id, &j.attempt, &j.queue, &client, &note, &attempted)
@@ -108,7 +108,7 @@ func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
 // workersOfRuns returns the workers that have runs which have not ended.
 func (s *Service) workersOfRuns(ctx context.Context) ([]string, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select worker from run where ended_ms is null`)
-	return Collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
+	return db.Collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
 }
 
 // bury makes a dead worker's jobs available, or cancelled when that had been asked for, ends its runs and marks it as
@@ -116,7 +116,7 @@ func (s *Service) workersOfRuns(ctx context.Context) ([]string, error) {
 func (s *Service) bury(ctx context.Context, worker string, jobs []running) error {
 	back, discarded := 0, 0
 	var ended int64
-	err := s.inTx(ctx, func(tx *db.Tx) error {
+	err := s.db.InTx(ctx, func(tx *db.Tx) error {
 		back, discarded = 0, 0
 		if err := s.stillAsSeen(ctx, tx, worker); err != nil {
 			return err
@@ -248,7 +248,7 @@ func (s *Service) dropLease(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.inTx(ctx, func(tx *db.Tx) error {
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from river_leader where leader_id = $1`, client); err != nil {
 			return err
 		}
@@ -275,7 +275,7 @@ func (s *Service) giveOrphansBack(ctx context.Context, mine []running) error {
 		if !s.orphaned(j.id) {
 			continue
 		}
-		err := s.inTx(ctx, func(tx *db.Tx) error {
+		err := s.db.InTx(ctx, func(tx *db.Tx) error {
 			moved, err := s.giveBack(ctx, tx, j)
 			if err != nil || !moved {
 				return err

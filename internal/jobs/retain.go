@@ -15,12 +15,10 @@ import (
 
 // How long rows are kept. Counts and bytes bound the database when there is much work; River prunes its jobs itself.
 const (
-	runsKept    = 14 * 24 * time.Hour
-	maxRuns     = 500_000
-	logsKept    = 14 * 24 * time.Hour
-	maxLogs     = 1_000_000
-	minutesKept = 48 * time.Hour
-	hoursKept   = 90 * 24 * time.Hour
+	runsKept = 14 * 24 * time.Hour
+	maxRuns  = 500_000
+	logsKept = 14 * 24 * time.Hour
+	maxLogs  = 1_000_000
 
 	// DefaultKeepLogs and DefaultKeepRuns are bytes.
 	DefaultKeepLogs = 512 << 20
@@ -106,19 +104,9 @@ func (s *Service) sweep(ctx context.Context) error {
 			return fmt.Errorf("delete old %s: %w", k.name(), err)
 		}
 	}
-	now := time.Now()
-	for step, before := range map[int]time.Time{minuteStep: now.Add(-minutesKept), hourStep: now.Add(-hoursKept)} {
-		err := s.inChunks(ctx, func(ctx context.Context) (int64, error) {
-			result, err := s.db.Write.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s in (select start_s from rollup
-				where step_s = $1 and start_s < $2 order by start_s limit $3)`, step, before.Unix(), sweepChunk)
-			if err != nil {
-				return 0, err
-			}
-			return result.RowsAffected()
-		})
-		if err != nil {
-			return fmt.Errorf("delete old sums: %w", err)
-		}
+	err := s.inChunks(ctx, func(ctx context.Context) (int64, error) { return s.DeleteOld(ctx, sweepChunk) })
+	if err != nil {
+		return fmt.Errorf("delete old sums: %w", err)
 	}
 	return s.db.Shrink(ctx)
 }
@@ -171,7 +159,7 @@ type oldRow struct {
 func (s *Service) sweepChunk(ctx context.Context, k *kept, c *counts, after *int64) (int64, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select id, `+k.weight+`, `+k.deletable+`, `+k.old+` from `+k.table+`
 		where id > $1 order by id limit $3`, *after, time.Now().Add(-k.age).UnixMilli(), sweepChunk)
-	oldest, err := Collect(rows, err, func(rows *sql.Rows) (r oldRow, err error) {
+	oldest, err := db.Collect(rows, err, func(rows *sql.Rows) (r oldRow, err error) {
 		return r, rows.Scan(&r.id, &r.weight, &r.deletable, &r.old)
 	})
 	if err != nil {
@@ -196,7 +184,7 @@ func (s *Service) sweepChunk(ctx context.Context, k *kept, c *counts, after *int
 		for i, r := range chunk {
 			ids[i] = r.id
 		}
-		condition, args := s.sql.in("id", ids)
+		condition, args := s.db.In("id", ids)
 		if _, err := s.db.Write.ExecContext(ctx, `delete from `+k.table+` where `+condition+` and `+k.deletable, args...); err != nil {
 			return 0, err
 		}
@@ -270,10 +258,10 @@ func (s *Service) countSegment(ctx context.Context, k *kept, c *counts, n int64)
 func (s *Service) leaseSweep(ctx context.Context) (mine bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, persistTimeout)
 	defer cancel()
-	err = s.inTx(ctx, func(tx *db.Tx) error {
-		result, err := tx.ExecContext(ctx, `insert into task_lease (task, holder, until_ms) values ($1, $2, `+s.sql.nowMS+` + $3)
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
+		result, err := tx.ExecContext(ctx, `insert into task_lease (task, holder, until_ms) values ($1, $2, `+s.db.NowMS()+` + $3)
 			on conflict (task) do update set holder = excluded.holder, until_ms = excluded.until_ms
-			where task_lease.holder = excluded.holder or task_lease.until_ms < `+s.sql.nowMS, "sweep", s.holder, sweepLease.Milliseconds())
+			where task_lease.holder = excluded.holder or task_lease.until_ms < `+s.db.NowMS(), "sweep", s.holder, sweepLease.Milliseconds())
 		if err != nil {
 			return err
 		}

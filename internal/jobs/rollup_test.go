@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
@@ -113,7 +110,7 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 			var wait sync.WaitGroup
 			for _, s := range []*Service{one, two} {
 				wait.Go(func() {
-					if err := s.rollUpAll(t.Context()); err != nil {
+					if _, err := s.AddEnded(t.Context()); err != nil {
 						t.Error(err)
 					}
 				})
@@ -140,7 +137,8 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 			}
 			return now.Truncate(time.Minute).Equal(time.Now().Truncate(time.Minute))
 		})
-		from, to := spanEnding(now, hourSpan)
+		to := now.Unix()/60*60 + 60 // the present minute is the last
+		from := to - 3600
 		want, ran := exact(t, one, "", from, to)
 		checkWindow(t, "hour", hour, want, ran)
 		for name, a := range stats {
@@ -154,7 +152,7 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 				}
 			}
 		}
-		from, to = spanEnding(now, daySpan)
+		from = to - 24*3600
 		want, ran = exact(t, one, "", from, to)
 		checkWindow(t, "day", day, want, ran)
 		for name, a := range stats {
@@ -173,104 +171,6 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 			t.Errorf("today %+v, want %+v", today, want)
 		}
 	})
-}
-
-// Histograms are dear to read: those of settled minutes and hours only when something was added to them.
-func TestSettledSumsAreKept(t *testing.T) {
-	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
-		random := rand.New(rand.NewPCG(5, 6))
-		grow := func() {
-			insertRuns(t, s.db, random, 300)
-			if err := s.rollUpAll(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		now := time.Now()
-		keep := func() map[part]partSums {
-			if err := s.SumByAgent(t.Context(), now, map[string]*engine.AgentStats{"agent0": {}}); err != nil {
-				t.Fatal(err)
-			}
-			return s.kept()
-		}
-		same := func(a, b partSums) bool {
-			return reflect.ValueOf(a.byAgent).Pointer() == reflect.ValueOf(b.byAgent).Pointer()
-		}
-		grow()
-		first := keep()
-		if len(first) < 2 {
-			t.Fatalf("%d parts of a day are settled", len(first))
-		}
-		for p, kept := range keep() {
-			if !same(kept, first[p]) {
-				t.Errorf("%v was read again", p)
-			}
-		}
-		grow()
-		read := 0
-		for p, kept := range keep() {
-			if (kept.mark == first[p].mark) != same(kept, first[p]) {
-				t.Errorf("%v: marks %+v and %+v, kept: %v", p, first[p].mark, kept.mark, same(kept, first[p]))
-			}
-			if !same(kept, first[p]) {
-				read++
-			}
-		}
-		if read < 2 {
-			t.Errorf("%d parts were read again", read)
-		}
-	})
-}
-
-// Sums made again from the runs must be the same: nothing in them depends on when and how they were made.
-func TestSumsMadeAgainAreTheSame(t *testing.T) {
-	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
-		random := rand.New(rand.NewPCG(3, 4))
-		for range 3 {
-			insertRuns(t, s.db, random, 300)
-			if err := s.rollUpAll(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		before := rollups(t, s)
-		exec1(t, s, `delete from rollup`)
-		exec1(t, s, `update run set rolled = 0`)
-		if err := s.rollUpAll(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(before, rollups(t, s)); diff != "" {
-			t.Error(diff)
-		}
-	})
-}
-
-func rollups(t testing.TB, s *Service) []string {
-	t.Helper()
-	rows, err := s.db.Read.Query(`select step_s, start_s, agent, queue, ` + sumColumns + ` from rollup order by 1, 2, 3, 4`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var step, start int64
-		var agent, queue string
-		sum := newSums()
-		if err := sum.scan(rows.Scan, &step, &start, &agent, &queue); err != nil {
-			t.Fatal(err)
-		}
-		w := sum.window(time.Now(), time.Hour, time.Time{})
-		all = append(all, fmt.Sprint(step, start, agent, queue, w.Runs, w.OK, w.Failed, w.Cancelled, w.Usage, *cmpOr(w.Run.P50MS), *cmpOr(w.Wait.P95MS), sum.timeout, sum.lost))
-	}
-	return all
-}
-
-func cmpOr(p *float64) *float64 {
-	if p == nil {
-		return new(float64)
-	}
-	return p
 }
 
 func TestAFreshRunIsInTheSumsSoon(t *testing.T) {
@@ -293,43 +193,12 @@ func TestAFreshRunIsInTheSumsSoon(t *testing.T) {
 	})
 }
 
-// A worker of an earlier version ends several attempts in one transaction, with their sums beside them: whoever adds up takes these too.
-func TestSumsLeftByAnEarlierVersionAreTakenOver(t *testing.T) {
-	s := newService(t, dbtest.OpenURL(t, dbtest.PostgresURL(t)), "", fleetOf(t, agents(sh("agent0", "true"))))
-	minute := floorTo(time.Now().Unix(), minuteStep)
-	left := newSums()
-	for range 3 {
-		left.add(endedRun{outcome: "ok", run: 20, wait: 5})
-	}
-	exec1(t, s, `insert into rollup_fresh (ended_ms, start_s, agent, queue, `+sumColumns+`)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-		append([]any{minute*1000 + 1, minute, "agent0", "agent0"}, left.values()...)...)
-	if to, err := s.RollupsCompleteTo(t.Context()); err != nil || to.UnixMilli() > minute*1000+1 {
-		t.Errorf("complete to %v, %v: the sums that are left are not added yet", to, err)
-	}
-	for range 2 {
-		if err := s.rollUpAll(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, agent := range []string{"", "agent0"} {
-		for _, step := range []int{minuteStep, hourStep} {
-			if n := one[int](t, s, `select coalesce(sum(ok), 0) from rollup where step_s = $1 and agent = $2`, step, agent); n != 3 {
-				t.Errorf("%d attempts in the sums of agent %q by %d s, want 3", n, agent, step)
-			}
-		}
-	}
-	if n := one[int](t, s, `select count(*) from rollup_fresh`); n != 0 {
-		t.Errorf("%d sums are left", n)
-	}
-}
-
 func TestSweepKeepsWhatIsYoung(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		random := rand.New(rand.NewPCG(5, 6))
 		insertRuns(t, s.db, random, 300)
-		exec1(t, s, `update run set ended_ms = ended_ms - $1 where id <= 200`, runsKept.Milliseconds()+daySpan.Milliseconds()*2)
+		exec1(t, s, `update run set ended_ms = ended_ms - $1 where id <= 200`, runsKept.Milliseconds()+(48*time.Hour).Milliseconds())
 		exec1(t, s, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) select id, 1, agent, ended_ms, 'info', 'x' from run`)
 		if err := s.sweep(t.Context()); err != nil {
 			t.Fatal(err)
@@ -337,7 +206,7 @@ func TestSweepKeepsWhatIsYoung(t *testing.T) {
 		if n := one[int](t, s, `select count(*) from run`); n != 300 {
 			t.Errorf("%d runs are left: some were not summed up yet", n)
 		}
-		if err := s.rollUpAll(t.Context()); err != nil {
+		if _, err := s.AddEnded(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.sweep(t.Context()); err != nil {
@@ -346,7 +215,7 @@ func TestSweepKeepsWhatIsYoung(t *testing.T) {
 		if runs, lines := one[int](t, s, `select count(*) from run`), one[int](t, s, `select count(*) from run_log`); runs != 100 || lines != 100 {
 			t.Errorf("%d runs and %d lines are left, want 100", runs, lines)
 		}
-		if old := one[int](t, s, `select count(*) from rollup where step_s = 60 and start_s < $1`, time.Now().Add(-minutesKept).Unix()); old != 0 {
+		if old := one[int](t, s, `select count(*) from rollup where step_s = 60 and start_s < $1`, time.Now().Add(-(48 * time.Hour)).Unix()); old != 0 {
 			t.Errorf("%d old sums by minute", old)
 		}
 		if hours := one[int](t, s, `select sum(ok + failed + timeout + lost + cancelled) from rollup where step_s = 3600 and agent = ''`); hours != 300 {

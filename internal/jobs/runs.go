@@ -9,12 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
 const maxSimilar = 1000 // failures of one fingerprint that are counted
-
-func scanID(rows *sql.Rows) (id int64, err error) { return id, rows.Scan(&id) }
 
 // Running returns at most n jobs under way, the longest running first. A job waiting for one of its agent's slots in a
 // shared queue has no run yet.
@@ -24,7 +23,7 @@ func (s *Service) Running(ctx context.Context, n int) ([]engine.RunningJob, erro
 	rows, err := s.db.Read.QueryContext(ctx, `select `+s.sql.jobColumns()+`, r.id, r.started_ms, r.progress, r.message
 		from run r cross join river_job j
 		where j.id = r.job_id and r.ended_ms is null and j.state = 'running' order by r.started_ms, r.id limit $1`, n)
-	all, err := Collect(rows, err, s.scanRunning)
+	all, err := db.Collect(rows, err, s.scanRunning)
 	if err != nil {
 		return nil, engine.WrapDB("read the running jobs", err)
 	}
@@ -59,18 +58,18 @@ func (s *Service) scanRunning(rows *sql.Rows) (engine.RunningJob, error) {
 	var progress sql.Null[float64]
 	var message sql.Null[string]
 	r, err := s.scanJob(rows, &run, &started, &progress, &message)
-	return engine.RunningJob{Job: r.Job, RunID: &run, StartedAt: engine.TimeOf(fromMS(started)), Progress: ptr(progress), Message: s.redact.Maybe(ptr(message))}, err
+	return engine.RunningJob{Job: r.Job, RunID: &run, StartedAt: engine.TimeOf(db.FromMS(started)), Progress: db.Ptr(progress), Message: s.redact.Maybe(db.Ptr(message))}, err
 }
 
 // readFailures reads failed attempts; countSimilar adds how many failed like each.
 func (s *Service) readFailures(ctx context.Context, condition string, args ...any) ([]engine.Failure, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select id, job_id, agent, ended_ms, attempt, max_attempts, outcome, exit_code,
 		coalesce(error, ''), coalesce(fingerprint, ''), coalesce(run_ms, 0) from run `+condition, args...)
-	return Collect(rows, err, func(rows *sql.Rows) (f engine.Failure, err error) {
+	return db.Collect(rows, err, func(rows *sql.Rows) (f engine.Failure, err error) {
 		var ended int64
 		var code sql.Null[int]
 		err = rows.Scan(&f.RunID, &f.JobID, &f.Agent, &ended, &f.Attempt, &f.MaxAttempts, &f.Outcome, &code, &f.Error, &f.Fingerprint, &f.RunMS)
-		f.At, f.Order, f.ExitCode = engine.TimeOf(fromMS(ended)), -ended, ptr(code)
+		f.At, f.Order, f.ExitCode = engine.TimeOf(db.FromMS(ended)), -ended, db.Ptr(code)
 		f.Error = engine.Clip(s.redact.Text(f.Error), maxListError)
 		return f, err
 	})
@@ -79,7 +78,7 @@ func (s *Service) readFailures(ctx context.Context, condition string, args ...an
 // countSimilar fills in how many attempts failed alike.
 func (s *Service) countSimilar(ctx context.Context, all []engine.Failure) error {
 	similar := map[string]int{}
-	since := time.Now().Add(-daySpan).UnixMilli()
+	since := time.Now().Add(-24 * time.Hour).UnixMilli()
 	for i, f := range all {
 		n, known := similar[f.Fingerprint]
 		if !known {
@@ -112,12 +111,12 @@ func (s *Service) scanRun(rows *sql.Rows) (r engine.Run, err error) {
 	if laterMS.Valid {
 		r.Outcome = later
 	}
-	r.ScheduledAt, r.StartedAt, r.EndedAt = engine.TimeOf(fromMS(scheduled)), engine.TimeOf(fromMS(started)), msPtr(ended)
-	r.RunMS, r.ExitCode, r.Signal, r.Error = ptr(runMS), ptr(code), ptr(signal), s.redact.Maybe(ptr(failure))
-	r.Progress = ptr(progress)
+	r.ScheduledAt, r.StartedAt, r.EndedAt = engine.TimeOf(db.FromMS(scheduled)), engine.TimeOf(db.FromMS(started)), engine.TimeOfMS(ended)
+	r.RunMS, r.ExitCode, r.Signal, r.Error = db.Ptr(runMS), db.Ptr(code), db.Ptr(signal), s.redact.Maybe(db.Ptr(failure))
+	r.Progress = db.Ptr(progress)
 	if result.Valid {
 		text := s.Text(result.V, size.V).Text
-		r.Result, r.ResultBytes = &text, ptr(size)
+		r.Result, r.ResultBytes = &text, db.Ptr(size)
 	}
 	return r, err
 }
@@ -136,15 +135,15 @@ const maxShownLine = 300 // bytes of a line among the latest
 
 func (s *Service) logLines(ctx context.Context, condition string, args ...any) ([]engine.LogLine, error) {
 	rows, err := s.db.Read.QueryContext(ctx, `select id, run_id, job_id, agent, at_ms, level, msg, left_lines, left_bytes from run_log `+condition, args...)
-	return Collect(rows, err, func(rows *sql.Rows) (l engine.LogLine, err error) {
+	return db.Collect(rows, err, func(rows *sql.Rows) (l engine.LogLine, err error) {
 		var at int64
 		var lines, bytes sql.Null[int64]
 		err = rows.Scan(&l.ID, &l.RunID, &l.JobID, &l.Agent, &at, &l.Level, &l.Msg, &lines, &bytes)
 		if lines.Valid {
-			l.Gap = &engine.LogGap{Lines: ptr(lines), Bytes: ptr(bytes)}
+			l.Gap = &engine.LogGap{Lines: db.Ptr(lines), Bytes: db.Ptr(bytes)}
 		}
 		l.Msg = s.redact.Text(l.Msg)
-		l.At, l.Order = fromMS(at), l.ID
+		l.At, l.Order = db.FromMS(at), l.ID
 		return l, err
 	})
 }
@@ -194,7 +193,7 @@ func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lin
 		}
 		if kept > first.Int64 {
 			removed := engine.LogLine{
-				ID: first.Int64, Order: first.Int64, At: fromMS(began), Level: "warn", Agent: agent, JobID: job, RunID: run, Gap: &engine.LogGap{},
+				ID: first.Int64, Order: first.Int64, At: db.FromMS(began), Level: "warn", Agent: agent, JobID: job, RunID: run, Gap: &engine.LogGap{},
 				Msg: "older lines were removed: " + s.keep.logs.String(),
 			}
 			lines = slices.Insert(lines, 0, removed)

@@ -83,18 +83,18 @@ func (s *Service) readSchedule(ctx context.Context, p *fleetPlan) (now time.Time
 	at := map[string]time.Time{}
 	rows = map[string]scheduleRow{}
 	asked := time.Since(s.began)
-	found, err := s.db.Read.QueryContext(ctx, `select `+s.sql.nowMS+`, coalesce(agent, ''), coalesce(spec, ''), coalesce(next_ms, 0), job_id
+	found, err := s.db.Read.QueryContext(ctx, `select `+s.db.NowMS()+`, coalesce(agent, ''), coalesce(spec, ''), coalesce(next_ms, 0), job_id
 		from (select 1) one left join schedule on true`)
-	_, err = Collect(found, err, func(found *sql.Rows) (r scheduleRow, err error) {
+	_, err = db.Collect(found, err, func(found *sql.Rows) (r scheduleRow, err error) {
 		var ms int64
 		if err = found.Scan(&ms, &r.agent, &r.spec, &r.next, &r.jobID); err != nil || r.agent == "" {
-			now = fromMS(ms)
+			now = db.FromMS(ms)
 			return r, err
 		}
-		now = fromMS(ms)
+		now = db.FromMS(ms)
 		rows[r.agent] = r
 		if p.due[r.agent] != nil {
-			at[r.agent] = fromMS(r.next)
+			at[r.agent] = db.FromMS(r.next)
 		}
 		return r, nil
 	})
@@ -115,7 +115,7 @@ func (s *Service) keepSteps(ctx context.Context, p *fleetPlan, jump time.Duratio
 		return nil
 	}
 	s.log.Warn("the clock was set, or this machine stood still", "by", jump.Round(time.Millisecond))
-	return s.inTx(ctx, func(tx *db.Tx) error {
+	return s.db.InTx(ctx, func(tx *db.Tx) error {
 		for name, row := range rows {
 			if due := p.due[name]; due == nil || due.Every() == 0 || before[name].next != row.next || !p.decides(name) {
 				continue
@@ -167,7 +167,7 @@ func (s *Service) mendSchedule(ctx context.Context, p *fleetPlan, now time.Time,
 	if changes == nil {
 		return false, nil
 	}
-	return true, s.inTx(ctx, func(tx *db.Tx) error {
+	return true, s.db.InTx(ctx, func(tx *db.Tx) error {
 		for _, change := range changes {
 			if err := change(tx); err != nil {
 				return err
@@ -189,7 +189,7 @@ func (s *Service) rightRow(p *fleetPlan, spec *agent.Spec, row scheduleRow, now 
 	case p.tooFar(spec.Name, row.next, now):
 		right.next = due.First(now).UnixMilli()
 		s.log.Warn("the time of a schedule was too far away: the clock was wrong when it was set", "agent", spec.Name,
-			"was", fromMS(row.next), "is", fromMS(right.next))
+			"was", db.FromMS(row.next), "is", db.FromMS(right.next))
 	}
 	return right
 }
@@ -248,7 +248,7 @@ func (s *Service) insertDue(ctx context.Context) (time.Duration, error) {
 		switch {
 		case !found || !p.decides(name):
 		case row.next > now.UnixMilli():
-			soonest = min(soonest, fromMS(row.next).Sub(now))
+			soonest = min(soonest, db.FromMS(row.next).Sub(now))
 		default:
 			if err := s.insertOne(ctx, p, due, row, now); err != nil {
 				errs = append(errs, fmt.Errorf("agent %s: %w", name, err))
@@ -266,17 +266,17 @@ func (s *Service) insertOne(ctx context.Context, p *fleetPlan, schedule *agent.S
 		return err
 	}
 	inserted := false
-	err = s.inTx(ctx, func(tx *db.Tx) error {
+	err = s.db.InTx(ctx, func(tx *db.Tx) error {
 		result, err := tx.ExecContext(ctx, `update schedule set next_ms = $3 where agent = $1 and next_ms = $2`, spec.Name, row.next,
-			following(schedule, fromMS(row.next), now).UnixMilli())
+			following(schedule, db.FromMS(row.next), now).UnixMilli())
 		if err != nil {
 			return err
 		}
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return err // another process was faster
 		}
-		if missed(spec, fromMS(row.next), now) {
-			s.log.Info("not making up for a time of a schedule that was missed", "agent", spec.Name, "due", fromMS(row.next))
+		if missed(spec, db.FromMS(row.next), now) {
+			s.log.Info("not making up for a time of a schedule that was missed", "agent", spec.Name, "due", db.FromMS(row.next))
 			return nil
 		}
 		var state string

@@ -81,7 +81,7 @@ func TestManyProcessesInsertAScheduledJobOnce(t *testing.T) {
 			t.Errorf("%d jobs", n)
 		}
 		if next := one[int64](t, s, `select next_ms from schedule`); next <= time.Now().UnixMilli() {
-			t.Errorf("next %v", fromMS(next))
+			t.Errorf("next %v", db.FromMS(next))
 		}
 	})
 }

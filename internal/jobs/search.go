@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/agentos/agentos/internal/db"
 )
 
 const (
@@ -140,10 +142,10 @@ func (w *walk) searchChunk(ctx context.Context, chunk []candidate) (found map[in
 	for i, c := range chunk {
 		ids[i] = c.id
 	}
-	condition, args := w.table.sql.in(`j.id`, ids)
+	condition, args := w.table.db.In(`j.id`, ids)
 	rows, err := w.table.db.Read.QueryContext(ctx, `select j.id, `+w.table.sql.searched+` from river_job j where `+condition, args...)
 	found = map[int64]bool{}
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var id int64
 		var args, failure sql.NullString
 		if err := rows.Scan(&id, &args, &failure); err != nil {
@@ -172,7 +174,7 @@ func (w *walk) has(id int64, args, failure string) bool {
 // candidates reads which jobs pass the filter but for the text, and how much of each is to be read.
 func (w *walk) candidates(ctx context.Context, condition string, args []any) ([]candidate, error) {
 	rows, err := w.table.db.Read.QueryContext(ctx, `select j.id, `+w.table.sql.searchCost+` from river_job j where `+condition+` order by j.id desc`, args...)
-	return Collect(rows, err, func(rows *sql.Rows) (c candidate, err error) {
+	return db.Collect(rows, err, func(rows *sql.Rows) (c candidate, err error) {
 		var weight sql.NullInt64
 		err = rows.Scan(&c.id, &weight)
 		c.weight = weight.Int64

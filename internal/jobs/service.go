@@ -10,6 +10,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 // Options are what a Service is made of.
@@ -46,7 +47,7 @@ type Options struct {
 // Service is the fleet on its queue. Its methods may be called concurrently.
 type Service struct {
 	*Table
-	*Rollups
+	*rollup.Store
 
 	db       *db.DB
 	sql      *dialect
@@ -138,11 +139,10 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		Table: NewTable(opts.DB, opts.Redact), Rollups: NewRollups(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
+		Table: NewTable(opts.DB, opts.Redact), Store: rollup.New(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun,
 		active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
-	s.Recorded = s.recordedFrom
 	s.began, s.process = time.Now(), newWorkerID()
 	if !opts.NoWork && (opts.Agents == nil || len(opts.Agents) > 0) {
 		s.id = newWorkerID()

@@ -120,7 +120,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 			t.Errorf("running %+v, %v", running, err)
 		}
 		stats, err := described(t.Context(), s)
-		if err != nil || stats["slow"].Running != 1 || stats["left"].Running != 0 || len(stats["slow"].SparkOK) != sparkBuckets {
+		if err != nil || stats["slow"].Running != 1 || stats["left"].Running != 0 || len(stats["slow"].SparkOK) != engine.SparkBuckets {
 			t.Errorf("agents %+v, %v", stats, err)
 		}
 		touch(t, dir+"/gate")

@@ -4,9 +4,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"iter"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
@@ -38,19 +35,14 @@ type dialect struct {
 	withError     string // errors with parameter %[1]d, an object, as the last
 	cancelled     string // whether there is anything of it
 	holdsKey      string // whether a job with a unique key keeps others with that key out, in its state
-	orFresh       string // whether there are sums in rollup_fresh
-	andFresh      string // when the attempts of those ended
 	forUpdate     string // keeps a row as it is read until the transaction ends
 	kindsOfQueues string // state, kind and number of the jobs in the queues that stateQueues names
 	lastRuns      string // agent, outcome and end of the run of each agent in $1 that ended last
 	lastFailures  string // agent, id, job, end and error of the run of each agent in $1 that failed last
-	rollupByAgent string // the sums, found by agent and time
-	amongNames    string // that a rollup's agent is among the names in $4
 	oldestMS      string // of a group of jobs: when the first of those that are available is due
 	endText       string // finalized_at, as one can compare with it
 	endIsText     string // whether one can
 	now           string // the database's clock, for a time of River's
-	nowMS         string // the database's clock: the one that all its users share
 }
 
 var sqliteDialect = &dialect{
@@ -88,18 +80,15 @@ var sqliteDialect = &dialect{
 		where r.id = (select id from run where agent = a.value and ended_ms is not null order by ended_ms desc limit 1)`,
 	lastFailures: `select a.value, r.id, r.job_id, r.ended_ms, coalesce(substr(r.error, 1, 400), '') from json_each($1) a cross join run r
 		where r.id = (select id from run where agent = a.value and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1)`,
-	rollupByAgent: `rollup indexed by rollup_agent`, // without statistics it would read all that there is of an agent
-	amongNames:    `agent in (select value from json_each($4))`,
-	oldestMS:      `cast(unixepoch(min(case when state = 'available' then scheduled_at end), 'subsec') * 1000 as integer)`,
-	endText:       `cast(finalized_at as text)`, endIsText: ` and typeof(finalized_at) = 'text' and length(finalized_at) <= 100`,
+	oldestMS: `cast(unixepoch(min(case when state = 'available' then scheduled_at end), 'subsec') * 1000 as integer)`,
+	endText:  `cast(finalized_at as text)`, endIsText: ` and typeof(finalized_at) = 'text' and length(finalized_at) <= 100`,
 	losses: `case when json_valid(j.metadata, 9) and json_type(j.metadata, '$.agentos_losses') = 'integer'
 		then json_extract(j.metadata, '$.agentos_losses') else 0 end`,
 	withLosses: `jsonb_set(case when json_valid(metadata, 9) and json_type(metadata) = 'object' then metadata else jsonb('{}') end,
 		'$.agentos_losses', $%[1]d)`,
 	withError: `jsonb_insert(case when json_valid(errors, 9) and json_type(errors) = 'array' then errors else jsonb('[]') end,
 		'$[#]', jsonb($%[1]d))`,
-	now:   `datetime('now', 'subsec')`,
-	nowMS: `cast(unixepoch('subsec') * 1000 as integer)`,
+	now: `datetime('now', 'subsec')`,
 }
 
 const (
@@ -133,8 +122,6 @@ var postgresDialect = &dialect{
 	withoutCancel: `metadata - array['cancel_attempted_at', 'agentos_losses']`,
 	cancelled:     `metadata ?| array['cancel_attempted_at', 'agentos_losses']`,
 	holdsKey:      `river_job_state_in_bitmask(j.unique_states, j.state)`,
-	orFresh:       ` or exists (select 1 from rollup_fresh)`,
-	andFresh:      ` union all select ended_ms from rollup_fresh`,
 	forUpdate:     ` for update`,
 	kindsOfQueues: fmt.Sprintf(`select q.state, j.kind, count(*) from unnest($1::text[], $2::text[]) q (state, queue) cross join lateral (
 		select kind from river_job where state = q.state::river_job_state and queue = q.queue
@@ -143,11 +130,8 @@ var postgresDialect = &dialect{
 		select outcome, ended_ms from run where agent = a.name and ended_ms is not null order by ended_ms desc limit 1) r`,
 	lastFailures: `select a.name, r.id, r.job_id, r.ended_ms, coalesce(left(r.error, 400), '') from unnest($1::text[]) a (name) cross join lateral (
 		select id, job_id, ended_ms, error from run where agent = a.name and outcome in ('failed', 'timeout', 'lost') order by ended_ms desc limit 1) r`,
-	rollupByAgent: `rollup`,
-	amongNames:    `agent = any($4::text[])`,
-	oldestMS:      `(extract(epoch from min(scheduled_at) filter (where state = 'available' and isfinite(scheduled_at))) * 1000)::bigint`,
-	endText:       `finalized_at`,
-	nowMS:         `(extract(epoch from statement_timestamp()) * 1000)::bigint`,
+	oldestMS: `(extract(epoch from min(scheduled_at) filter (where state = 'available' and isfinite(scheduled_at))) * 1000)::bigint`,
+	endText:  `finalized_at`,
 	losses: `case when jsonb_typeof(j.metadata -> 'agentos_losses') = 'number'
 		then least((j.metadata ->> 'agentos_losses')::numeric, 1000000)::int else 0 end`,
 	withLosses: `case when jsonb_typeof(metadata) = 'object' then metadata else '{}' end || jsonb_build_object('agentos_losses', $%[1]d::int)`,
@@ -180,16 +164,6 @@ func (d *dialect) held(job, attempt, client int) string {
 	return fmt.Sprintf(`select 1 from river_job j where j.id = $%d and j.state = 'running' and j.attempt = $%d and `+d.lastClient+` = $%d`, job, attempt, client)
 }
 
-// names makes one parameter of names: a list on Postgres, a JSON array on SQLite.
-func (d *dialect) names(names iter.Seq[string]) any {
-	all := slices.AppendSeq([]string{}, names)
-	if d.kind == db.Postgres {
-		return all
-	}
-	text, _ := json.Marshal(all) // strings always encode
-	return string(text)
-}
-
 // stateQueues are the parameters of kindsOfQueues.
 func (d *dialect) stateQueues(keys []engine.StateQueue) []any {
 	states, queues, pairs := make([]string, len(keys)), make([]string, len(keys)), make([][2]string, len(keys))
@@ -203,19 +177,6 @@ func (d *dialect) stateQueues(keys []engine.StateQueue) []any {
 	return []any{string(text)}
 }
 
-// in says that a column is one of some ids, as the first parameters. Postgres takes them as one, so that lists of
-// different lengths are one statement to it.
-func (d *dialect) in(column string, ids []int64) (condition string, args []any) {
-	if d.kind == db.Postgres {
-		return column + " = any($1)", []any{ids}
-	}
-	args = make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	return column + " in " + list(1, len(ids)), args
-}
-
 // noted tells whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt
 // when a cancelled job is retried.
 func noted(note sql.NullString, attempted engine.Time) bool {
@@ -224,70 +185,4 @@ func noted(note sql.NullString, attempted engine.Time) bool {
 	}
 	at, err := time.Parse(time.RFC3339Nano, note.String)
 	return err == nil && !at.Before(attempted.Time)
-}
-
-// tuples returns rows of numbered parameters for an insert: ($1,$2),($3,$4).
-func tuples(rows, columns int) string {
-	var b strings.Builder
-	for i := range rows {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(list(i*columns+1, columns))
-	}
-	return b.String()
-}
-
-// list returns ($from,...) with n parameters.
-func list(from, n int) string {
-	var b strings.Builder
-	b.WriteByte('(')
-	for i := range n {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "$%d", from+i)
-	}
-	b.WriteByte(')')
-	return b.String()
-}
-
-func nullable(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
-}
-
-func fromMS(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
-
-func msPtr(ms sql.NullInt64) *engine.Time {
-	if !ms.Valid {
-		return nil
-	}
-	return &engine.Time{Time: fromMS(ms.Int64)}
-}
-
-func ptr[T any](value sql.Null[T]) *T {
-	if !value.Valid {
-		return nil
-	}
-	return &value.V
-}
-
-// Collect reads all rows.
-func Collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
-	if err != nil {
-		return nil, db.Explain(err)
-	}
-	defer rows.Close()
-	all := []T{}
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, db.Explain(rows.Err())
 }

@@ -90,7 +90,7 @@ func (s *Service) wrapUp() {
 	ctx, cancel := context.WithTimeout(s.life, 3*time.Second)
 	defer cancel()
 	s.health.report("write the last log lines", s.logs.flush(ctx))
-	s.health.report("sum up the last runs", s.rollUpLast(ctx))
+	s.health.report("sum up the last runs", s.addEnded(ctx, s.AddLast))
 	s.health.report("let the agents' file go", s.letFileGo(ctx))
 	s.health.report("sign off this worker", s.signOff(ctx))
 }

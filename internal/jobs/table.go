@@ -1,8 +1,6 @@
 package jobs
 
 import (
-	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
@@ -26,16 +24,3 @@ type Table struct {
 func NewTable(d *db.DB, rules *redact.Rules) *Table {
 	return &Table{db: d, sql: dialectOf(d.Kind), redact: rules, lookFor: lookFor, sameEnd: sameEnd}
 }
-
-// Rollups reads the sums of ended attempts by minute and by hour.
-type Rollups struct {
-	db      *db.DB
-	hoursTo atomic.Int64                      // see HoursBefore; zero: all
-	settled atomic.Pointer[map[part]partSums] // see kept
-
-	// Recorded tells since when the sums hold everything that ended, zero for ever. Nil: they do.
-	Recorded func(context.Context) (time.Time, error)
-}
-
-// NewRollups reads the sums in a migrated database of ours.
-func NewRollups(d *db.DB) *Rollups { return &Rollups{db: d} }

@@ -146,7 +146,7 @@ func closeHere(b *testing.B, d *db.DB) {
 func processors(b *testing.B, d *db.DB) time.Duration {
 	b.Helper()
 	rows, err := d.Read.QueryContext(b.Context(), `select pid from pg_stat_activity where datname = current_database()`)
-	pids, err := Collect(rows, err, scanID)
+	pids, err := db.Collect(rows, err, db.ScanID)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -31,14 +32,14 @@ func (s *Service) Today(ctx context.Context) (engine.Today, error) {
 	if t.Total, err = s.createdSince(ctx, start); err != nil {
 		return engine.Today{}, engine.WrapDB("count today's jobs", err)
 	}
-	all, err := s.totalBetween(ctx, floorTo(start.Unix(), minuteStep), floorTo(now.Unix(), minuteStep)+minuteStep)
+	all, err := s.Between(ctx, start, now)
 	if err != nil {
 		return engine.Today{}, engine.WrapDB("sum up today's runs", err)
 	}
-	t.Completed, t.Failed = all.ok, all.failed+all.timeout+all.lost
+	t.Completed, t.Failed = all.OK, all.Failed
 	err = s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
 		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 and finalized_at < $2 limit $3) cancelled`,
-		s.db.Stamp(start), s.db.Stamp(now.Add(daySpan)), maxCancelled).Scan(&t.Cancelled)
+		s.db.Stamp(start), s.db.Stamp(now.Add(24*time.Hour)), maxCancelled).Scan(&t.Cancelled)
 	t.Capped = t.Cancelled >= maxCancelled
 	if err != nil {
 		return engine.Today{}, engine.WrapDB("count today's cancelled jobs", err)
@@ -104,14 +105,14 @@ func (t *Table) createdFrom(ctx context.Context, from int64) (id int64, created 
 		id      int64
 		created engine.Time
 	}
-	all, err := Collect(rows, err, func(rows *sql.Rows) (r row, err error) { return r, rows.Scan(&r.id, &r.created) })
+	all, err := db.Collect(rows, err, func(rows *sql.Rows) (r row, err error) { return r, rows.Scan(&r.id, &r.created) })
 	if err != nil {
 		return 0, time.Time{}, err
 	}
 	if len(all) == 0 {
 		return 0, time.Time{}, sql.ErrNoRows
 	}
-	future := time.Now().Add(daySpan)
+	future := time.Now().Add(24 * time.Hour)
 	for _, r := range all {
 		if r.created.Known() && r.created.Before(future) && r.created.After(epoch) {
 			return r.id, r.created.Time, nil

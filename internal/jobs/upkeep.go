@@ -7,6 +7,7 @@ import (
 
 	"github.com/riverqueue/river/rivertype"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -60,7 +61,7 @@ func (s *Service) checkHeld(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	condition, args := s.sql.in(`j.id`, ids)
+	condition, args := s.db.In(`j.id`, ids)
 	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, `+s.sql.lastClient+`, j.attempted_at,
 		case when j.state = 'running' then `+s.sql.cancelNote+` end from river_job j where `+condition, args...)
 	type row struct {
@@ -70,7 +71,7 @@ func (s *Service) checkHeld(ctx context.Context) error {
 		attempted engine.Time
 		note      sql.NullString
 	}
-	found, err := Collect(rows, err, func(rows *sql.Rows) (r row, err error) {
+	found, err := db.Collect(rows, err, func(rows *sql.Rows) (r row, err error) {
 		return r, rows.Scan(&r.id, &r.attempt, &r.client, &r.attempted, &r.note)
 	})
 	if err != nil {

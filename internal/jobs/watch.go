@@ -41,9 +41,9 @@ type sighting struct {
 func (s *Service) look(ctx context.Context) error {
 	w := &s.watch
 	began := time.Now()
-	rows, err := s.db.Read.QueryContext(ctx, `select id, host, state, beat_ms, `+s.sql.nowMS+` - beat_ms from worker`)
+	rows, err := s.db.Read.QueryContext(ctx, `select id, host, state, beat_ms, `+s.db.NowMS()+` - beat_ms from worker`)
 	seen := map[string]*sighting{}
-	_, err = Collect(rows, err, func(rows *sql.Rows) (id string, err error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (id string, err error) {
 		var now sighting
 		var age int64
 		err = rows.Scan(&id, &now.host, &now.state, &now.beat, &age)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -18,11 +19,11 @@ const maxNamed = 20
 // Workers returns the workers that live, and those that were lost in the last ten minutes; oldest first.
 func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
 	fleet, known := s.Fleet(), map[servedText]served{}
-	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, `+s.sql.nowMS+` - w.beat_ms,
+	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, `+s.db.NowMS()+` - w.beat_ms,
 			w.slots, coalesce(r.running, 0), w.done, w.queues, w.agents, w.ahead_ms
 		from worker w left join (select worker, count(*) as running from run where ended_ms is null group by worker) r on r.worker = w.id
-		where w.beat_ms >= `+s.sql.nowMS+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
-	workers, err := Collect(rows, err, func(rows *sql.Rows) (w engine.Worker, err error) {
+		where w.beat_ms >= `+s.db.NowMS()+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
+	workers, err := db.Collect(rows, err, func(rows *sql.Rows) (w engine.Worker, err error) {
 		var started, beat int64
 		var text servedText
 		var aheadMS sql.NullInt64
@@ -30,7 +31,7 @@ func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
 		if err != nil {
 			return w, err
 		}
-		w.Order, w.StartedAt, w.BeatAt, w.BeatAgeMS = started, fromMS(started), fromMS(beat), max(w.BeatAgeMS, 0)
+		w.Order, w.StartedAt, w.BeatAt, w.BeatAgeMS = started, db.FromMS(started), db.FromMS(beat), max(w.BeatAgeMS, 0)
 		w.SkewS = engine.SkewSeconds(time.Duration(aheadMS.Int64) * time.Millisecond)
 		if time.Duration(w.BeatAgeMS)*time.Millisecond > silentFor {
 			w.State = "lost"

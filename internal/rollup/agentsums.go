@@ -1,4 +1,4 @@
-package jobs
+package rollup
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
-	sparkBuckets = 30
 	// settling is for how many seconds the sums of a minute still grow as a rule: these are read each time.
 	settling = 2 * minuteStep
 )
@@ -49,7 +49,7 @@ type partMark struct {
 
 // SumByAgent fills in the last hour, the last day and the spark line of some agents. Its cost is by their number, not by that of
 // all agents.
-func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[string]*engine.AgentStats) error {
+func (r *Store) SumByAgent(ctx context.Context, now time.Time, stats map[string]*engine.AgentStats) error {
 	from, to := spanEnding(now, hourSpan)
 	dayFrom, _ := spanEnding(now, daySpan)
 	hour, newest := cut(to-settling, part{minuteStep, from, to})
@@ -80,7 +80,7 @@ func (r *Rollups) SumByAgent(ctx context.Context, now time.Time, stats map[strin
 	for name, a := range stats {
 		a.LastHour, a.LastDay = sumsOf(hours, name).window(now, hourSpan, recorded), sumsOf(days, name).window(now, daySpan, recorded)
 	}
-	fillSparks(stats, floorTo(now.Unix(), engine.SparkStep)-(sparkBuckets-1)*engine.SparkStep, recorded, read, hour)
+	fillSparks(stats, floorTo(now.Unix(), engine.SparkStep)-(engine.SparkBuckets-1)*engine.SparkStep, recorded, read, hour)
 	return nil
 }
 
@@ -119,7 +119,7 @@ func addUp(read map[part]partSums, parts []part, stats map[string]*engine.AgentS
 func fillSparks(stats map[string]*engine.AgentStats, start int64, recorded time.Time, read map[part]partSums, parts []part) {
 	for _, a := range stats {
 		a.SparkStart = time.Unix(start, 0).UTC()
-		a.SparkOK, a.SparkFailed = engine.NewCounts(sparkBuckets, start, engine.SparkStep, recorded), engine.NewCounts(sparkBuckets, start, engine.SparkStep, recorded)
+		a.SparkOK, a.SparkFailed = engine.NewCounts(engine.SparkBuckets, start, engine.SparkStep, recorded), engine.NewCounts(engine.SparkBuckets, start, engine.SparkStep, recorded)
 	}
 	for _, p := range parts {
 		first := (floorTo(p.from, engine.SparkStep) - start) / engine.SparkStep
@@ -139,7 +139,7 @@ func fillSparks(stats map[string]*engine.AgentStats, start int64, recorded time.
 const maxSummed = 200
 
 // settledParts reads parts, or takes what it kept of them, and keeps them until the next time.
-func (r *Rollups) settledParts(ctx context.Context, parts []part, names []string) (map[part]partSums, error) {
+func (r *Store) settledParts(ctx context.Context, parts []part, names []string) (map[part]partSums, error) {
 	marks, err := r.marksOf(ctx, parts)
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (p partSums) with(other partSums) partSums {
 
 // kept is what was read of all but the newest minutes the last time: histograms, by far the dearest to read, are read again only
 // when the plain columns tell that something was added.
-func (r *Rollups) kept() map[part]partSums {
+func (r *Store) kept() map[part]partSums {
 	if parts := r.settled.Load(); parts != nil {
 		return *parts
 	}
@@ -188,7 +188,7 @@ func (r *Rollups) kept() map[part]partSums {
 }
 
 // marksOf reads the marks of several parts at once.
-func (r *Rollups) marksOf(ctx context.Context, parts []part) ([]partMark, error) {
+func (r *Store) marksOf(ctx context.Context, parts []part) ([]partMark, error) {
 	marks := make([]partMark, len(parts))
 	var each []string
 	var args []any
@@ -201,7 +201,7 @@ func (r *Rollups) marksOf(ctx context.Context, parts []part) ([]partMark, error)
 		args = append(args, p.step, p.from, p.to)
 	}
 	rows, err := r.db.Read.QueryContext(ctx, strings.Join(each, " union all "), args...)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var i int
 		var m partMark
 		err := rows.Scan(&i, &m.rows, &m.ok, &m.failed, &m.timeout, &m.lost, &m.cancelled, &m.runMax, &m.waitMax, &m.tokens, &m.bytes)
@@ -211,17 +211,16 @@ func (r *Rollups) marksOf(ctx context.Context, parts []part) ([]partMark, error)
 	return marks, err
 }
 
-func (r *Rollups) readPart(ctx context.Context, p part, names []string) (partSums, error) {
+func (r *Store) readPart(ctx context.Context, p part, names []string) (partSums, error) {
 	found := partSums{of: map[string]bool{}, byAgent: map[string]*packedSums{}, spark: map[string][]endedCount{}}
 	for _, name := range names {
 		found.of[name] = true
 	}
 	// By agent and time: the cost grows neither with the number of agents nor with how long sums are kept.
-	d := dialectOf(r.db.Kind)
-	rows, err := r.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from `+d.rollupByAgent+`
-		where step_s = $1 and start_s >= $2 and start_s < $3 and `+d.amongNames, p.step, p.from, p.to, d.names(slices.Values(names)))
+	rows, err := r.db.Read.QueryContext(ctx, `select agent, start_s, `+sumColumns+` from `+r.dialect.byAgent+`
+		where step_s = $1 and start_s >= $2 and start_s < $3 and `+r.dialect.amongNames, p.step, p.from, p.to, r.db.Names(slices.Values(names)))
 	byAgent := map[string]*sums{}
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name string
 		var start int64
 		var r sumRow

@@ -1,4 +1,4 @@
-package jobs
+package rollup
 
 import (
 	"context"
@@ -17,9 +17,7 @@ const (
 	minuteStep = 60
 	hourStep   = 3600
 
-	rollupEvery  = time.Second
-	rollupGather = 250 * time.Millisecond // what ends together is summed up together
-	rollupBatch  = 500                    // runs of one transaction
+	rollupBatch = 500 // runs of one transaction
 	// rollupLag is how late the end of a run may be written, for RollupsCompleteTo.
 	rollupLag = 2 * time.Second
 )
@@ -88,89 +86,62 @@ func (s *sums) add(r endedRun) {
 	s.usage.CostUSD += r.usage.CostUSD
 }
 
-// runRollups sums up what ended: soon after an attempt of this process, and once a second for those of others.
-func (s *Service) runRollups() {
-	ticker := time.NewTicker(rollupEvery)
-	defer ticker.Stop()
+// AddEnded adds all attempts that ended to the sums, and reports whether there were any. One process at a time does.
+func (r *Store) AddEnded(ctx context.Context) (added bool, err error) {
 	for {
-		select {
-		case <-s.tending.Done():
-			return
-		case <-ticker.C:
-		case <-s.ended:
-			select {
-			case <-s.tending.Done():
-				return
-			case <-time.After(rollupGather):
-			}
+		some, err := r.waiting(ctx)
+		if err != nil || !some {
+			return added, err
 		}
-		ctx, cancel := context.WithTimeout(s.tending, 3*persistTimeout)
-		s.health.report("sum up ended runs", s.rollUpAll(ctx))
-		cancel()
-	}
-}
-
-// rollUpAll sums up all that ended.
-func (s *Service) rollUpAll(ctx context.Context) error {
-	any := false
-	for {
-		some, err := s.unrolled(ctx)
-		if err != nil {
-			return err
-		}
-		if !some {
-			if any {
-				s.onChange("analytics", "agents")
-			}
-			return nil
-		}
-		done := false
-		err = s.inTx(ctx, func(tx *db.Tx) (err error) {
-			if done, err = s.alone(ctx, tx, "rollup"); err == nil && done {
-				err = s.rollUp(ctx, tx)
+		locked := false
+		err = r.db.InTx(ctx, func(tx *db.Tx) (err error) {
+			if locked, err = r.db.TryLock(ctx, tx, "rollup"); err == nil && locked {
+				err = r.addBatch(ctx, tx)
 			}
 			return err
 		})
 		if err != nil {
-			return err
+			return added, err
 		}
-		if !done { // another process is at it, and tells
-			return nil
+		if !locked { // another process is at it, and reports it
+			return false, nil
 		}
-		any = true
+		added = true
 	}
 }
 
-// unrolled tells whether there are ends that the sums do not hold.
-func (s *Service) unrolled(ctx context.Context) (some bool, err error) {
-	err = s.db.Read.QueryRowContext(ctx, `select exists (select 1 from run where rolled = 0 and ended_ms is not null)`+s.sql.orFresh).Scan(&some)
+// waiting reports whether there are ends that the sums do not hold.
+func (r *Store) waiting(ctx context.Context) (some bool, err error) {
+	err = r.db.Read.QueryRowContext(ctx, `select exists (select 1 from run where rolled = 0 and ended_ms is not null)`+r.dialect.orFresh).Scan(&some)
 	return some, err
 }
 
-// rollUpLast is rollUpAll for a process that ends. Should the sums be in other hands, of a process that may be dead, it waits
+// AddLast is AddEnded for a process that ends. Should the sums be in other hands, of a process that may be dead, it waits
 // for a moment.
-func (s *Service) rollUpLast(ctx context.Context) error {
+func (r *Store) AddLast(ctx context.Context) (added bool, err error) {
 	moment := time.After(time.Second)
 	for {
-		if err := s.rollUpAll(ctx); err != nil {
-			return err
+		some, err := r.AddEnded(ctx)
+		added = added || some
+		if err != nil {
+			return added, err
 		}
-		if some, err := s.unrolled(ctx); err != nil || !some {
-			return err
+		if some, err := r.waiting(ctx); err != nil || !some {
+			return added, err
 		}
 		select {
 		case <-moment:
-			return nil // others keep at it
+			return added, nil // others keep at it
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// rollUp adds one batch of ended runs to the sums and marks them.
-func (s *Service) rollUp(ctx context.Context, tx *db.Tx) error {
+// addBatch adds one batch of ended runs to the sums and marks them.
+func (r *Store) addBatch(ctx context.Context, tx *db.Tx) error {
 	rows, err := tx.QueryContext(ctx, `select id, agent, queue, outcome, ended_ms, coalesce(run_ms, 0), wait_ms,
 		input_tokens, output_tokens, cost_usd from run where rolled = 0 and ended_ms is not null order by id limit $1`, rollupBatch)
-	runs, err := Collect(rows, err, func(rows *sql.Rows) (r endedRun, err error) {
+	runs, err := db.Collect(rows, err, func(rows *sql.Rows) (r endedRun, err error) {
 		return r, rows.Scan(&r.id, &r.agent, &r.queue, &r.outcome, &r.ended, &r.run, &r.wait,
 			&r.usage.InputTokens, &r.usage.OutputTokens, &r.usage.CostUSD)
 	})
@@ -178,7 +149,7 @@ func (s *Service) rollUp(ctx context.Context, tx *db.Tx) error {
 		return err
 	}
 	fresh := map[bucket]*sums{}
-	if s.db.Kind == db.Postgres {
+	if r.db.Kind == db.Postgres {
 		if err := takeFresh(ctx, tx, fresh); err != nil {
 			return err
 		}
@@ -198,7 +169,7 @@ func (s *Service) rollUp(ctx context.Context, tx *db.Tx) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	condition, args := s.sql.in("id", ids)
+	condition, args := r.db.In("id", ids)
 	_, err = tx.ExecContext(ctx, `update run set rolled = 1 where `+condition, args...)
 	return err
 }
@@ -270,11 +241,11 @@ func (s *sums) addRow(r *sumRow) error {
 }
 
 // RollupsCompleteTo returns the time before which every run that ended is in Windows, Throughput and Agents.
-func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
+func (r *Store) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 	began := time.Now()
 	var oldest sql.NullInt64
-	err := s.db.Read.QueryRowContext(ctx, `select min(ended_ms) from (
-		select * from (select ended_ms from run where rolled = 0 and ended_ms is not null order by id limit 1000) runs`+s.sql.andFresh+`) waiting`).Scan(&oldest)
+	err := r.db.Read.QueryRowContext(ctx, `select min(ended_ms) from (
+		select * from (select ended_ms from run where rolled = 0 and ended_ms is not null order by id limit 1000) runs`+r.dialect.andFresh+`) waiting`).Scan(&oldest)
 	if err != nil {
 		return time.Time{}, engine.WrapDB("read how far the rollups are", err)
 	}
@@ -282,7 +253,7 @@ func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 	if oldest.Valid {
 		to = min(to, oldest.Int64)
 	}
-	return fromMS(to), nil
+	return db.FromMS(to), nil
 }
 
 // takeFresh takes over the sums of attempts that a worker of an earlier version ended several at a time, on Postgres: it may still run
@@ -290,7 +261,7 @@ func (s *Service) RollupsCompleteTo(ctx context.Context) (time.Time, error) {
 func takeFresh(ctx context.Context, tx *db.Tx, into map[bucket]*sums) error {
 	rows, err := tx.QueryContext(ctx, `delete from rollup_fresh where id in (select id from rollup_fresh order by id limit $1)
 		returning start_s, agent, queue, `+sumColumns, rollupBatch)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var start int64
 		var agent, queue string
 		var r sumRow

@@ -1,4 +1,4 @@
-package jobs
+package rollup
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -32,7 +33,7 @@ func (s *sums) window(now time.Time, span time.Duration, recorded time.Time) eng
 type part struct{ step, from, to int64 } // seconds, to excluded
 
 // partsOf covers [from, to) by whole hours with minutes at the edges.
-func (r *Rollups) partsOf(from, to int64) []part {
+func (r *Store) partsOf(from, to int64) []part {
 	firstHour := floorTo(from+hourStep-1, hourStep)
 	lastHour := floorTo(to, hourStep)
 	if limit := r.hoursTo.Load(); limit > 0 {
@@ -56,7 +57,7 @@ func spanEnding(now time.Time, span time.Duration) (from, to int64) {
 }
 
 // Windows sums up the last hour and the last 24 hours, to the present minute.
-func (r *Rollups) Windows(ctx context.Context) (hour, day engine.Window, err error) {
+func (r *Store) Windows(ctx context.Context) (hour, day engine.Window, err error) {
 	now := time.Now()
 	lastHour, err := r.total(ctx, now, hourSpan)
 	if err != nil {
@@ -74,7 +75,7 @@ func (r *Rollups) Windows(ctx context.Context) (hour, day engine.Window, err err
 }
 
 // Between sums up the attempts that ended from the minute of one time to that of another, which is included.
-func (r *Rollups) Between(ctx context.Context, from, to time.Time) (engine.Window, error) {
+func (r *Store) Between(ctx context.Context, from, to time.Time) (engine.Window, error) {
 	start, end := floorTo(from.Unix(), minuteStep), floorTo(to.Unix(), minuteStep)+minuteStep
 	all, err := r.totalBetween(ctx, start, end)
 	if err != nil {
@@ -83,12 +84,12 @@ func (r *Rollups) Between(ctx context.Context, from, to time.Time) (engine.Windo
 	return all.window(to, time.Duration(end-start)*time.Second, time.Time{}), nil
 }
 
-func (r *Rollups) total(ctx context.Context, now time.Time, span time.Duration) (*sums, error) {
+func (r *Store) total(ctx context.Context, now time.Time, span time.Duration) (*sums, error) {
 	from, to := spanEnding(now, span)
 	return r.totalBetween(ctx, from, to)
 }
 
-func (r *Rollups) totalBetween(ctx context.Context, from, to int64) (*sums, error) {
+func (r *Store) totalBetween(ctx context.Context, from, to int64) (*sums, error) {
 	all := newSums()
 	for _, p := range r.partsOf(from, to) {
 		err := r.totals(ctx, p, func(int64) *sums { return all })
@@ -100,10 +101,10 @@ func (r *Rollups) totalBetween(ctx context.Context, from, to int64) (*sums, erro
 }
 
 // totals adds each row of all agents in a part to the sums of its time.
-func (r *Rollups) totals(ctx context.Context, p part, of func(start int64) *sums) error {
+func (r *Store) totals(ctx context.Context, p part, of func(start int64) *sums) error {
 	rows, err := r.db.Read.QueryContext(ctx, `select start_s, `+sumColumns+` from rollup
 		where step_s = $1 and agent = '' and queue = '' and start_s >= $2 and start_s < $3`, p.step, p.from, p.to)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var start int64
 		var r sumRow
 		if err := rows.Scan(append([]any{&start}, r.fields()...)...); err != nil {
@@ -115,7 +116,7 @@ func (r *Rollups) totals(ctx context.Context, p part, of func(start int64) *sums
 }
 
 // Throughput counts ended attempts in buckets of step, a whole number of minutes; the last bucket is the present one.
-func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets int) (engine.Series, error) {
+func (r *Store) Throughput(ctx context.Context, step time.Duration, buckets int) (engine.Series, error) {
 	width := int64(step / time.Second)
 	if width < minuteStep || width%minuteStep != 0 || buckets < 1 {
 		return engine.Series{}, fmt.Errorf("throughput by %s: %w", step, engine.ErrInvalid)
@@ -133,7 +134,7 @@ func (r *Rollups) Throughput(ctx context.Context, step time.Duration, buckets in
 	ran := make([]histogram, buckets)
 	rows, err := r.db.Read.QueryContext(ctx, `select start_s, ok, failed + timeout + lost, cancelled, run_max_ms, run_ms from rollup
 		where step_s = 60 and agent = '' and queue = '' and start_s >= $1 and start_s < $2`, start, start+int64(buckets)*width)
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var at, ok, failed, cancelled, longest int64
 		var run sql.RawBytes
 		if err := rows.Scan(&at, &ok, &failed, &cancelled, &longest, &run); err != nil {

@@ -1,4 +1,4 @@
-package jobs
+package rollup
 
 import (
 	"context"
@@ -10,26 +10,26 @@ import (
 )
 
 // recordedSince tells since when the sums hold everything that ended; zero: for ever.
-func (r *Rollups) recordedSince(ctx context.Context) (time.Time, error) {
+func (r *Store) recordedSince(ctx context.Context) (time.Time, error) {
 	if r.Recorded == nil {
-		return time.Time{}, nil
+		return r.recordedFrom(ctx)
 	}
 	return r.Recorded(ctx)
 }
 
 // recordedFrom is when this database was made, or the first minute that is summed up in it: it may have been filled later.
-func (s *Service) recordedFrom(ctx context.Context) (time.Time, error) {
+func (r *Store) recordedFrom(ctx context.Context) (time.Time, error) {
 	var made sql.NullTime
-	err := s.db.Read.QueryRowContext(ctx, `select created_at from river_migration order by created_at limit 1`).Scan(&made)
+	err := r.db.Read.QueryRowContext(ctx, `select created_at from river_migration order by created_at limit 1`).Scan(&made)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, engine.WrapDB("read when recording began", err)
 	}
-	hour, err := s.firstSum(ctx, hourStep)
+	hour, err := r.firstSum(ctx, hourStep)
 	if err != nil || !hour.Valid {
 		return made.Time, engine.WrapDB("read when recording began", err)
 	}
 	first := hour.Int64
-	minute, err := s.firstSum(ctx, minuteStep)
+	minute, err := r.firstSum(ctx, minuteStep)
 	if err != nil {
 		return time.Time{}, engine.WrapDB("read when recording began", err)
 	}
@@ -42,7 +42,7 @@ func (s *Service) recordedFrom(ctx context.Context) (time.Time, error) {
 	return time.Unix(first, 0), nil
 }
 
-func (s *Service) firstSum(ctx context.Context, step int64) (start sql.NullInt64, err error) {
-	err = s.db.Read.QueryRowContext(ctx, `select min(start_s) from rollup where step_s = $1`, step).Scan(&start)
+func (r *Store) firstSum(ctx context.Context, step int64) (start sql.NullInt64, err error) {
+	err = r.db.Read.QueryRowContext(ctx, `select min(start_s) from rollup where step_s = $1`, step).Scan(&start)
 	return start, err
 }

@@ -1,4 +1,4 @@
-package jobs
+package rollup
 
 import (
 	"context"
@@ -49,7 +49,7 @@ func (m *Minutes) Add(e Ended) {
 }
 
 // Replace stores sums in the place of those of the minutes from one time to another, which begin minutes.
-func (r *Rollups) Replace(ctx context.Context, tx *db.Tx, from, to time.Time, with *Minutes) error {
+func (r *Store) Replace(ctx context.Context, tx *db.Tx, from, to time.Time, with *Minutes) error {
 	if _, err := tx.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s >= $2 and start_s < $3`,
 		minuteStep, from.Unix(), to.Unix()); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (r *Rollups) Replace(ctx context.Context, tx *db.Tx, from, to time.Time, wi
 }
 
 // AddHours adds the sums of minutes to those of their hours. Minutes are to be added once.
-func (r *Rollups) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) error {
+func (r *Store) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) error {
 	hours := map[bucket]*sums{}
 	for b, s := range minutes.sums {
 		sumsOf(hours, bucket{hourStep, floorTo(b.start, hourStep), b.agent, b.queue}).addSums(s)
@@ -80,7 +80,7 @@ func (r *Rollups) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) err
 }
 
 // RebuildHour sums up an hour anew from its minutes before a time, which have to be there still.
-func (r *Rollups) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.Time) error {
+func (r *Store) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.Time) error {
 	start := floorTo(hour.Unix(), hourStep)
 	if _, err := tx.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s = $2`, hourStep, start); err != nil {
 		return err
@@ -88,7 +88,7 @@ func (r *Rollups) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.
 	rows, err := tx.QueryContext(ctx, `select agent, queue, `+sumColumns+` from rollup where step_s = $1 and start_s >= $2 and start_s < $3`,
 		minuteStep, start, min(start+hourStep, before.Unix()))
 	hours := map[bucket]*sums{}
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		b := bucket{step: hourStep, start: start}
 		var row sumRow
 		if err := rows.Scan(append([]any{&b.agent, &b.queue}, row.fields()...)...); err != nil {
@@ -109,7 +109,7 @@ func (r *Rollups) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.
 
 // HoursBefore makes Windows and Agents take the sums of whole hours only where the hours end before a time, because later
 // minutes are not in the sums of their hours yet. The zero time lifts that.
-func (r *Rollups) HoursBefore(at time.Time) {
+func (r *Store) HoursBefore(at time.Time) {
 	if at.IsZero() {
 		r.hoursTo.Store(0)
 		return
@@ -125,12 +125,12 @@ type AgentSums struct {
 }
 
 // AgentsSince returns the agents of which attempts ended in hours or minutes that began at a time or later.
-func (r *Rollups) AgentsSince(ctx context.Context, since time.Time) (map[string]AgentSums, error) {
+func (r *Store) AgentsSince(ctx context.Context, since time.Time) (map[string]AgentSums, error) {
 	rows, err := r.db.Read.QueryContext(ctx, `select agent, queue, sum(ok + failed + timeout + lost + cancelled), max(start_s),
 			coalesce(max(case when ok > 0 then start_s end), 0) from rollup
 		where step_s in (60, 3600) and start_s >= $1 and agent <> '' group by agent, queue`, floorTo(since.Unix(), hourStep))
 	agents, most := map[string]AgentSums{}, map[string]int64{}
-	_, err = Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name, queue string
 		var n, last, lastOK int64
 		if err := rows.Scan(&name, &queue, &n, &last, &lastOK); err != nil {

@@ -1,0 +1,232 @@
+package rollup
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
+)
+
+// TestMain checks that nothing is left behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Main(m)) }
+
+var outcomes = []string{"ok", "ok", "ok", "ok", "failed", "timeout", "cancelled", "lost"}
+
+// insertRuns writes ended runs of the last day and a half, in no order.
+func insertRuns(t testing.TB, d *db.DB, random *rand.Rand, n int) {
+	t.Helper()
+	tx, err := d.Write.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	now := time.Now().UnixMilli()
+	for range n {
+		ended := now - random.Int64N(36*3600*1000)
+		ran := int64(math.Exp(random.Float64() * 12)) // 1 ms to 160 s
+		name := fmt.Sprintf("agent%d", random.IntN(3))
+		_, err := tx.Exec(`insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms,
+			ended_ms, wait_ms, run_ms, input_tokens, cost_usd) values (1, 1, 1, $1, $2, 'w', $3, $4, $4, $5, $6, $7, $8, 0.25)`,
+			name, []string{name, "default"}[random.IntN(2)], outcomes[random.IntN(len(outcomes))],
+			ended-ran, ended, random.Int64N(5000), ran, random.IntN(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func execute(t testing.TB, d *db.DB, query string, args ...any) {
+	t.Helper()
+	if _, err := d.Write.ExecContext(t.Context(), query, args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+func number(t testing.TB, d *db.DB, query string, args ...any) (n int) {
+	t.Helper()
+	if err := d.Read.QueryRowContext(t.Context(), query, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return n
+}
+
+// Histograms are dear to read: those of settled minutes and hours only when something was added to them.
+func TestSettledSumsAreKept(t *testing.T) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+		s := New(database)
+		random := rand.New(rand.NewPCG(5, 6))
+		grow := func() {
+			insertRuns(t, s.db, random, 300)
+			if _, err := s.AddEnded(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now := time.Now()
+		keep := func() map[part]partSums {
+			if err := s.SumByAgent(t.Context(), now, map[string]*engine.AgentStats{"agent0": {}}); err != nil {
+				t.Fatal(err)
+			}
+			return s.kept()
+		}
+		same := func(a, b partSums) bool {
+			return reflect.ValueOf(a.byAgent).Pointer() == reflect.ValueOf(b.byAgent).Pointer()
+		}
+		grow()
+		first := keep()
+		if len(first) < 2 {
+			t.Fatalf("%d parts of a day are settled", len(first))
+		}
+		for p, kept := range keep() {
+			if !same(kept, first[p]) {
+				t.Errorf("%v was read again", p)
+			}
+		}
+		grow()
+		read := 0
+		for p, kept := range keep() {
+			if (kept.mark == first[p].mark) != same(kept, first[p]) {
+				t.Errorf("%v: marks %+v and %+v, kept: %v", p, first[p].mark, kept.mark, same(kept, first[p]))
+			}
+			if !same(kept, first[p]) {
+				read++
+			}
+		}
+		if read < 2 {
+			t.Errorf("%d parts were read again", read)
+		}
+	})
+}
+
+// Sums made again from the runs must be the same: nothing in them depends on when and how they were made.
+func TestSumsMadeAgainAreTheSame(t *testing.T) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+		s := New(database)
+		random := rand.New(rand.NewPCG(3, 4))
+		for range 3 {
+			insertRuns(t, s.db, random, 300)
+			if _, err := s.AddEnded(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := rollups(t, s)
+		execute(t, s.db, `delete from rollup`)
+		execute(t, s.db, `update run set rolled = 0`)
+		if _, err := s.AddEnded(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, rollups(t, s)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+func rollups(t testing.TB, s *Store) []string {
+	t.Helper()
+	rows, err := s.db.Read.Query(`select step_s, start_s, agent, queue, ` + sumColumns + ` from rollup order by 1, 2, 3, 4`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var step, start int64
+		var agent, queue string
+		sum := newSums()
+		if err := sum.scan(rows.Scan, &step, &start, &agent, &queue); err != nil {
+			t.Fatal(err)
+		}
+		w := sum.window(time.Now(), time.Hour, time.Time{})
+		all = append(all, fmt.Sprint(step, start, agent, queue, w.Runs, w.OK, w.Failed, w.Cancelled, w.Usage, *cmpOr(w.Run.P50MS), *cmpOr(w.Wait.P95MS), sum.timeout, sum.lost))
+	}
+	return all
+}
+
+func cmpOr(p *float64) *float64 {
+	if p == nil {
+		return new(float64)
+	}
+	return p
+}
+
+// A worker of an earlier version ends several attempts in one transaction, with their sums beside them: whoever adds up takes these too.
+func TestSumsLeftByAnEarlierVersionAreTakenOver(t *testing.T) {
+	s := New(dbtest.OpenURL(t, dbtest.PostgresURL(t)))
+	minute := floorTo(time.Now().Unix(), minuteStep)
+	left := newSums()
+	for range 3 {
+		left.add(endedRun{outcome: "ok", run: 20, wait: 5})
+	}
+	execute(t, s.db, `insert into rollup_fresh (ended_ms, start_s, agent, queue, `+sumColumns+`)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		append([]any{minute*1000 + 1, minute, "agent0", "agent0"}, left.values()...)...)
+	if to, err := s.RollupsCompleteTo(t.Context()); err != nil || to.UnixMilli() > minute*1000+1 {
+		t.Errorf("complete to %v, %v: the sums that are left are not added yet", to, err)
+	}
+	for range 2 {
+		if _, err := s.AddEnded(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, agent := range []string{"", "agent0"} {
+		for _, step := range []int{minuteStep, hourStep} {
+			if n := number(t, s.db, `select coalesce(sum(ok), 0) from rollup where step_s = $1 and agent = $2`, step, agent); n != 3 {
+				t.Errorf("%d attempts in the sums of agent %q by %d s, want 3", n, agent, step)
+			}
+		}
+	}
+	if n := number(t, s.db, `select count(*) from rollup_fresh`); n != 0 {
+		t.Errorf("%d sums are left", n)
+	}
+}
+
+// BenchmarkSumByAgent is what the sums of a day by agent cost at 60 pairs of agent and queue, while nothing is added.
+func BenchmarkSumByAgent(b *testing.B) {
+	s := New(dbtest.New(b))
+	now, random := time.Now(), rand.New(rand.NewPCG(7, 8))
+	stats := map[string]*engine.AgentStats{}
+	err := s.db.InTx(b.Context(), func(tx *db.Tx) error {
+		for i := range 60 {
+			name := fmt.Sprintf("agent%d", i%12)
+			stats[name] = &engine.AgentStats{}
+			for minute := range 26 * 60 {
+				at := now.Add(-time.Duration(minute) * time.Minute).Unix()
+				step, start := int64(hourStep), floorTo(at, hourStep)
+				if minute < 120 || minute > 23*60 {
+					step, start = minuteStep, floorTo(at, minuteStep)
+				} else if minute%60 != 0 {
+					continue
+				}
+				sums := newSums()
+				for range 40 {
+					sums.add(endedRun{outcome: "ok", run: 1 + random.Int64N(8000), wait: random.Int64N(400)})
+				}
+				for _, of := range []bucket{{step, start, name, fmt.Sprintf("queue%d", i/12)}, {step, start, "", ""}} {
+					if err := storeSums(b.Context(), tx, of, sums); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := s.SumByAgent(b.Context(), now, stats); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
