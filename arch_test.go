@@ -52,7 +52,7 @@ var mayImport = map[string][]string{
 	"internal/rollup":            {"internal/db", "internal/engine"},
 	"internal/jobs":              {"internal/agent", "internal/db", "internal/engine", "internal/redact", "internal/rollup"},
 	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/jobs", "internal/redact", "internal/rollup"},
-	"internal/source":            {"snapshot", "snapshot/link", "internal/document", "internal/engine", "internal/agent"},
+	"internal/source":            {"snapshot", "internal/document", "internal/engine", "internal/agent"},
 	"internal/prerender":         {"snapshot"},
 	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/jobs", "internal/agent", "internal/prerender", "internal/redact", "ui"},
 	"internal/cli": {
@@ -88,7 +88,7 @@ var testsMayImport = map[string][]string{
 	"internal/engine/asynq": {"internal/engine/enginetest", "test/servers"},
 
 	"internal/attach":    {"internal/db/dbtest", "test/servers"},
-	"internal/source":    {"internal/attach", "internal/db", "internal/jobs", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/source":    {"internal/attach", "internal/db", "internal/jobs", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest"},
 	"internal/prerender": {"ui"},
 	"internal/server":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
 	"internal/cli":       {"internal/db/dbtest"},

@@ -243,7 +243,7 @@ func (c *cluster) until(within time.Duration, what string, holds func() bool) ti
 	return time.Since(began)
 }
 
-// united tells whether there is one leader and all others know it.
+// united reports whether there is one leader and all others know it.
 func (c *cluster) united() bool {
 	leaders := c.in(snapshot.Leader)
 	if len(leaders) != 1 {

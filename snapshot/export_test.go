@@ -80,11 +80,11 @@ func LockAll(c *Cache, w *Warmer, g *Group) (unlock func()) {
 	}
 }
 
-// StandStill sets the heartbeat back, as if the cache's process had been suspended for d.
-func StandStill(c *Cache, d time.Duration) { c.lastBeat.Add(-int64(d)) }
+// Suspend sets the heartbeat back, as if the cache's process had been suspended for d.
+func Suspend(c *Cache, d time.Duration) { c.lastBeat.Add(-int64(d)) }
 
-// Pulse reports whether the cache notes that its process runs.
-func Pulse(c *Cache) bool { return c.lastBeat.Load() != 0 }
+// HasHeartbeat reports whether the cache notes that its process runs.
+func HasHeartbeat(c *Cache) bool { return c.lastBeat.Load() != 0 }
 
 // Lapse ends the certainty that the group's process leads, as if its grant were over and no campaign had come since.
 func Lapse(g *Group) { g.Lapse() }

@@ -27,7 +27,7 @@ func TestGroupNeedsTheWarmerToItself(t *testing.T) {
 		if err := p.group.Run(t.Context()); err == nil {
 			t.Error("Run() = nil although the warmer runs")
 		}
-		if snapshot.Pulse(p.cache) {
+		if snapshot.HasHeartbeat(p.cache) {
 			t.Error("the pulse beats on")
 		}
 	})
@@ -199,7 +199,7 @@ func TestStandstill(t *testing.T) {
 		if p.revision() == c.leader().revision() {
 			t.Fatal("it has missed nothing")
 		}
-		snapshot.StandStill(p.cache, 30*time.Second)
+		snapshot.Suspend(p.cache, 30*time.Second)
 		return c, p
 	}
 	t.Run("others have published", func(t *testing.T) {
@@ -264,17 +264,17 @@ func TestStandstill(t *testing.T) {
 			go func() { ended <- group.Run(ctx) }()
 			pass(time.Minute)
 			old := cache.Current().Revision
-			snapshot.StandStill(cache, 30*time.Second)
+			snapshot.Suspend(cache, 30*time.Second)
 			if s, served, err := cache.Get(t.Context()); err != nil || served.Stale || s.Revision == old {
 				t.Errorf("after a standstill it shows %+v, %v; want what is collected now", served, err)
 			}
-			snapshot.StandStill(cache, 30*time.Second)
+			snapshot.Suspend(cache, 30*time.Second)
 			cancel() // a look may be under way
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
 			pass(time.Second)
-			if snapshot.Pulse(cache) {
+			if snapshot.HasHeartbeat(cache) {
 				t.Error("the pulse beats after Run has ended")
 			}
 		})
@@ -501,7 +501,7 @@ func clusterTrouble(t *testing.T, random *rand.Rand) {
 				start()
 			}
 		case 16:
-			snapshot.StandStill(p.cache, time.Duration(random.IntN(60))*time.Second)
+			snapshot.Suspend(p.cache, time.Duration(random.IntN(60))*time.Second)
 		default:
 			p.group.Nudge()
 		}

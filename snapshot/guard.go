@@ -13,7 +13,7 @@ import (
 	"github.com/agentos/agentos/snapshot/link"
 )
 
-// TierStats counts what one tier did since the cache was made.
+// TierStats counts what one tier did since Open.
 type TierStats struct {
 	Name    string
 	Loads   uint64 // documents loaded, valid or not

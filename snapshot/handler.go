@@ -95,7 +95,7 @@ func (s *Snapshot) match(ifNoneMatch []string) []string {
 	return nil
 }
 
-// describe sets the headers that tell how and how old the document is served. The keys are in canonical form and the
+// describe sets the headers that say how and how old the document is served. The keys are in canonical form and the
 // values shared: nobody may change them in place.
 func (h *handler) describe(header http.Header, snap *Snapshot, served Served) {
 	header["Cache-Control"] = h.cacheControl

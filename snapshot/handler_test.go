@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
-	"github.com/agentos/agentos/snapshot/internal/headers"
 	"github.com/agentos/agentos/snapshot/link"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
@@ -152,22 +151,6 @@ func TestHandlerAnswersConditionalRequests(t *testing.T) {
 	}
 }
 
-func TestAcceptEncoding(t *testing.T) {
-	for field, want := range map[string]bool{
-		"gzip": true, "gzip, deflate, br": true, "br;q=1.0, gzip;q=0.8, *;q=0.1": true, "GZip": true, "x-gzip": true, "*": true,
-		"br , gzip ; q=0.5": true, "gzip;foo=1;q=0.001": true,
-		"": false, "identity": false, "br": false, "gzip;q=0": false, "gzip; Q=0.0": false, "gzip;q=x": false, "*;q=0": false,
-		"gzip;q=0, *": false, "*, gzip;q=0": false, "gzipped": false, "gzip;q=-1": false,
-	} {
-		if got := headers.AcceptsGzip([]string{field}); got != want {
-			t.Errorf("Accept-Encoding: %s: %v", field, got)
-		}
-	}
-	if headers.AcceptsGzip(nil) || !headers.AcceptsGzip([]string{"br", "gzip"}) {
-		t.Error("several or no fields are misread")
-	}
-}
-
 // Each rung shows in the headers, in the syntax of RFC 9211.
 func TestHandlerReportsTheRung(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -283,7 +266,7 @@ func runGroup(tb testing.TB, cache *snapshot.Cache, warmer *snapshot.Warmer, lin
 	})
 	before := cache.Current()
 	for s := range cache.Watch(ctx) {
-		if s != before && snapshot.Pulse(cache) {
+		if s != before && snapshot.HasHeartbeat(cache) {
 			break
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	tierPrefix = "tier:"
 )
 
-// Served tells how a document was come by.
+// Served says how a document was found.
 type Served struct {
 	Rung  string        // RungMemory, "tier:<name>", RungRebuild or RungLastGood
 	Age   time.Duration // since Snapshot.AsOf: the honest age of what is shown
@@ -28,17 +28,8 @@ type Served struct {
 // is down viewers get their answer at once and the sources are left alone.
 const fallbackPause = time.Second
 
-// Get returns the best document there is. It descends the ladder only as far as it must:
-//
-//  1. memory, fresh: an atomic load
-//  2. a tier's document, fresh and valid
-//  3. rebuild now, with a deadline, shared by all who wait
-//  4. the last good document of memory or any tier, marked as stale
-//  5. an error that wraps ErrUnavailable
-//
-// Whoever finds something stale in memory gets it at once (rung 4) while the rungs 2 and 3 are tried in the background.
-// Only a process that has nothing at all makes its viewers wait, and all of them for the same attempt; and one of a group
-// that was just suspended, for at most half a second, while it takes over what the others have published since.
+// Get is Panel.Get. It descends the ladder only as far as it must: what is stale in memory is served at once (rung 4) while
+// the rungs below memory are tried in the background.
 func (c *cache) Get(ctx context.Context) (*Snapshot, Served, error) {
 	now := time.Now()
 	if c.wasSuspended(now) {
@@ -82,7 +73,7 @@ type fallback struct {
 	err   error
 }
 
-// over tells whether a new fallback may begin: the last one has ended, this long ago.
+// over reports whether a new fallback may begin: the last one has ended, this long ago.
 func (a *fallback) over(now time.Time, pause time.Duration) bool {
 	select {
 	case <-a.done:

@@ -32,7 +32,7 @@ func (w *warmer) startDue(ctx context.Context, now time.Time) {
 	w.start(ctx, due, now)
 }
 
-// startAt tells when a section is to be started; false = not before something else happens.
+// startAt says when a section is to be started; false = not before something else happens.
 func (w *warmer) startAt(s *section) (time.Time, bool) {
 	switch {
 	case s.call != nil:
@@ -89,7 +89,7 @@ func (w *warmer) nextStep(now time.Time) time.Time {
 	return next
 }
 
-// unpublished tells whether some section has completed since the last publish. w.mu is held.
+// unpublished reports whether some section has completed since the last publish. w.mu is held.
 func (w *warmer) unpublished() bool {
 	return w.dirty || slices.ContainsFunc(w.batches, func(b *batch) bool { return b.fresh })
 }
@@ -141,7 +141,7 @@ func (w *warmer) mark(s *section, hung bool, now time.Time) {
 	s.hanging = hung
 }
 
-// throttled tells whether a section is tried only in its turn, because it times out.
+// throttled reports whether a section is tried only in its turn, because it times out.
 func (w *warmer) throttled(s *section) bool { return s.hanging && !s.Unmetered && w.opts.Budget >= 0 }
 
 // nextProbeAt is when the next of the sections that time out may be tried: as the budget allows, or one interval after
@@ -171,7 +171,7 @@ func (s *section) turn() time.Time {
 	return s.started.Add(time.Duration(float64(s.gap+s.ahead) * s.charged))
 }
 
-// affordable tells whether the budget lets a section start now, due or not.
+// affordable reports whether the budget lets a section start now, due or not.
 func (w *warmer) affordable(s *section, now time.Time) bool {
 	if w.throttled(s) {
 		return s == w.nextProbe() && !w.nextProbeAt().After(now)

@@ -36,7 +36,7 @@ type Section struct {
 
 const defaultDeadline = 2 * time.Second
 
-// withDefaults fills what was left zero and tells what is wrong.
+// withDefaults fills what was left zero and says what is wrong.
 func (s Section) withDefaults(interval time.Duration) (Section, error) {
 	if s.Name == "" {
 		return s, errors.New("a section has no name")
@@ -62,7 +62,7 @@ func (s Section) withDefaults(interval time.Duration) (Section, error) {
 	return s, nil
 }
 
-// checkSections fills the sections' defaults and tells all that is wrong with them at once.
+// checkSections fills the sections' defaults and says all that is wrong with them at once.
 func checkSections(sections []Section, interval time.Duration) ([]Section, error) {
 	if len(sections) == 0 {
 		return nil, errors.New("no sections")

@@ -32,7 +32,7 @@ type streamOptions struct {
 }
 
 // An EndReason says why the server ends a stream. Cancel a request's context with one as its cause, or call
-// stream.Close, and the subscriber is sent an "end" event before the connection closes.
+// Panel.EndStreams, and the subscriber is sent an "end" event before the connection closes.
 type EndReason string
 
 // The reasons this package and its callers know of; any other text will do.
@@ -91,7 +91,7 @@ func newStream(cache *cache, opts streamOptions) *stream {
 	return &stream{cache: cache, opts: opts, log: opts.Log, closing: make(chan struct{})}
 }
 
-// Close tells all subscribers why they are cut off and lets no new ones in. It does not wait for them:
+// Close sends all subscribers why they are cut off and lets no new ones in. It does not wait for them:
 // http.Server.Shutdown does.
 func (s *stream) Close(reason EndReason) {
 	s.once.Do(func() {
@@ -217,7 +217,7 @@ func (s *stream) advance(sub *sse.Writer, now *published, revision uint64) error
 	return sub.Send(events...)
 }
 
-// sendBeat tells a subscriber that the connection lives.
+// sendBeat shows a subscriber that the connection lives.
 func (s *stream) sendBeat(sub *sse.Writer, now *published) error {
 	return sub.Send(s.beatEvent(now.snap.Revision, time.Now()))
 }

@@ -19,7 +19,6 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/snapshot"
-	"github.com/agentos/agentos/snapshot/internal/headers"
 	"github.com/agentos/agentos/snapshot/internal/jsonpatch"
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
@@ -499,34 +498,6 @@ func nextRevision(v *viewer) uint64 {
 			return v.revision
 		}
 	}
-}
-
-func TestParseRevision(t *testing.T) {
-	for text, want := range map[string]uint64{"1": 1, "1767366245678": 1767366245678, "9007199254740991": 1<<53 - 1} {
-		if got, ok := headers.ParseRevision(text); !ok || got != want {
-			t.Errorf("%q: %d, %v", text, got, ok)
-		}
-	}
-	for _, text := range []string{"", "0", "-1", "+1", " 1", "1.0", "1e3", "0x1", "9007199254740992", "99999999999999999999", "x"} {
-		if got, ok := headers.ParseRevision(text); ok || got != 0 {
-			t.Errorf("%q: %d, %v", text, got, ok)
-		}
-	}
-}
-
-func FuzzLastEventID(f *testing.F) {
-	for _, text := range []string{"", "0", "1767366245678", "007", "-5", "1e9", "18446744073709551616", "\x00"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		got, ok := headers.ParseRevision(text)
-		if ok != (got != 0) || got >= 1<<53 {
-			t.Errorf("%q: %d, %v", text, got, ok)
-		}
-		if ok && strings.TrimLeft(text, "0") != fmt.Sprint(got) {
-			t.Errorf("%q was read as %d", text, got)
-		}
-	})
 }
 
 // When patches are more than the whole document, the whole document is sent.

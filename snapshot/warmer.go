@@ -52,7 +52,7 @@ type warmer struct {
 	opts   warmerOptions
 	layout *layout.Layout
 	gap    time.Duration // least time between two publishes
-	wake   chan struct{} // tells Run that something has changed
+	wake   chan struct{} // wakes Run
 
 	mu        sync.Mutex // guards what follows; never held while a source or a tier is called
 	running   bool
@@ -76,7 +76,7 @@ type warmer struct {
 	refused   uint64
 }
 
-// newWarmer makes a warmer for the cache and tells the cache how to rebuild. The order of the sections is the order of
+// newWarmer makes a warmer for the cache, and gives the cache its way to rebuild. The order of the sections is the order of
 // the document. The error names all that is wrong with the sections.
 func newWarmer(cache *cache, sections []Section, opts warmerOptions) (*warmer, error) {
 	opts = opts.withDefaults()
@@ -328,7 +328,7 @@ func (w *warmer) ProbeAll(ctx context.Context) {
 	w.start(ctx, idle, time.Now())
 }
 
-// AllSourcesFailing tells whether every metered section has failed since the run began, or has been without an answer for half its
+// AllSourcesFailing reports whether every metered section has failed since the run began, or has been without an answer for half its
 // time, so that another process may fare better. That a section is being tried again says nothing.
 func (w *warmer) AllSourcesFailing() bool {
 	w.mu.Lock()

@@ -157,7 +157,7 @@ func linkHealth(link snapshot.LinkStats, failing string) document.Component {
 	case link.Error != "":
 		return document.Component{Status: document.ComponentDegraded, Detail: link.Error}
 	case !link.Subscribed:
-		return document.Component{Status: document.ComponentDegraded, Detail: "what other servers publish is not heard"}
+		return document.Component{Status: document.ComponentDegraded, Detail: "not subscribed: what other servers publish does not arrive"}
 	}
 	return document.Component{Status: document.ComponentOK, Detail: "connected"}
 }

@@ -9,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/snapshot/link"
 )
 
 // What each section may take of the document, so that all of them fit whatever the fleet's size: see
@@ -22,9 +21,6 @@ const (
 	agentsBytes    = 28 << 10
 	analyticsBytes = 14 << 10 // 156 buckets of four numbers, and two windows: it has no lists and no texts
 	logsBytes      = 14 << 10
-
-	// besideSections is what is left for the document's own keys and its meta.
-	besideSections = link.DefaultMaxBytes - systemBytes - workersBytes - queueBytes - jobsBytes - agentsBytes - analyticsBytes - logsBytes
 )
 
 // clip cuts a text to at most so many bytes as JSON has it, quotes aside: there a quotation mark takes two, and a character that

@@ -80,7 +80,7 @@ type Document struct {
 
 // A Grant is a lease that was given.
 type Grant struct {
-	// Token grows with each change of the holder, so that one who held it earlier can be told from the present one.
+	// Token grows with each change of the holder, so that one who held it earlier can be distinguished from the present one.
 	Token uint64
 
 	// Until is when the lease ends unless it is kept, by this process's monotonic clock, reckoned from before it asked.

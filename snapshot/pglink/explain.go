@@ -16,7 +16,7 @@ import (
 
 const readOnly = "25006"
 
-// reasons are Postgres's error codes, or their classes, in words that tell an operator what to do.
+// reasons are Postgres's error codes, or their classes, in words that show an operator what to do.
 var reasons = map[string]string{
 	readOnly: "takes no writes: it is a standby, or failing over",
 	"28":     "refuses the user: check name and password, and pg_hba.conf",
@@ -33,7 +33,7 @@ var reasons = map[string]string{
 	"58":     "cannot read or write its files",
 }
 
-// explain tells what was tried, where, and what an operator can do about it.
+// explain says what was tried, where, and what an operator can do about it.
 func explain(op string, at *pgx.ConnConfig, err error) error {
 	if err == nil {
 		return nil
@@ -69,7 +69,7 @@ func reason(err error) string {
 	return ""
 }
 
-// endsConnection tells whether no connection outlives the error: the server ends it, or it takes no writes any more, and
+// endsConnection reports whether no connection outlives the error: the server ends it, or it takes no writes any more, and
 // a new one may find the server that does.
 func endsConnection(err *pgconn.PgError) bool {
 	severity := cmp.Or(err.SeverityUnlocalized, err.Severity)
@@ -78,9 +78,9 @@ func endsConnection(err *pgconn.PgError) bool {
 
 // codeOf is empty for an error that is not Postgres's.
 func codeOf(err error) string {
-	var told *pgconn.PgError
-	if errors.As(err, &told) {
-		return told.Code
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Code
 	}
 	return ""
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// isLive tells whether the lease of row d runs. $1 is its length in milliseconds. An end too far in the future was not
+	// isLive reports whether the lease of row d runs. $1 is its length in milliseconds. An end too far in the future was not
 	// written by a candidate, or the database has another clock since.
 	isLive = `(d.lease_until > clock_timestamp() and d.lease_until <= clock_timestamp() + $1::bigint * interval '2 milliseconds')`
 
@@ -20,7 +20,7 @@ const (
 	nowMS = `(extract(epoch from clock_timestamp()) * 1000)::bigint`
 
 	// campaignSQL takes or keeps the lease. It gives the token, or the name of the other holder, or neither if another
-	// candidate was faster. Who finds the lease held only reads. A change of the holder is on the disk before it is told,
+	// candidate was faster. Who finds the lease held only reads. A change of the holder is on the disk before it is reported,
 	// unlike renewals and documents.
 	campaignSQL = `
 with seen as (

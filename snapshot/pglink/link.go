@@ -186,7 +186,7 @@ func (l *Link) bound(ctx context.Context, d time.Duration) (context.Context, con
 	}
 }
 
-// isOutcome tells errors that are an answer to what was asked from those that say that it could not be asked.
+// isOutcome distinguishes errors that are an answer to what was asked from those that say that it could not be asked.
 func isOutcome(err error) bool {
 	var held *link.HeldError
 	return errors.As(err, &held) || errors.Is(err, link.ErrFenced) || errors.Is(err, link.ErrNotFound)

@@ -87,7 +87,7 @@ func (l *Link) listen(ctx context.Context, to link.Listener) error {
 	}
 }
 
-// subscribe makes a connection that hears what is sent from now on.
+// subscribe makes a connection that receives what is sent from now on.
 func (l *Link) subscribe(ctx context.Context) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectPatience)
 	defer cancel()

@@ -18,10 +18,10 @@ const (
 	// pingEvery is how often an idle connection that waits for messages is tried.
 	pingEvery = time.Second
 
-	// bufferBytes is what each connection has for reading and writing: rueidis takes 2 x 512 KiB unless told otherwise.
+	// bufferBytes is what each connection has for reading and writing: rueidis takes 2 x 512 KiB by default.
 	bufferBytes = 16 << 10
 
-	// refreshEvery is how often Sentinels and Clusters are asked who is who, for a change that nobody told of.
+	// refreshEvery is how often Sentinels and Clusters are asked who is who, for a change that nobody reported.
 	refreshEvery = 5 * time.Second
 )
 

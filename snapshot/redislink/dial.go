@@ -35,15 +35,15 @@ func newDialer(ctx context.Context, target *target, timeout time.Duration) *dial
 // conn is a connection the dialer knows of.
 type conn struct {
 	net.Conn
-	dialer *dialer
-	heard  atomic.Bool // the server has said something
+	dialer   *dialer
+	answered atomic.Bool // the server has said something
 }
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		c.heard.Store(true)
-	} else if err != nil && !c.heard.Load() {
+		c.answered.Store(true)
+	} else if err != nil && !c.answered.Load() {
 		c.dialer.mute.Add(1)
 	}
 	return n, err
@@ -104,7 +104,7 @@ func (d *dialer) forget(c *conn) {
 	delete(d.open, c)
 }
 
-// counts tells how many connections are open, and how many were made.
+// counts returns how many connections are open, and how many were made.
 func (d *dialer) counts() (open int, made uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -30,7 +30,7 @@ func (l *Link) Load(ctx context.Context) (doc []byte, err error) {
 
 func (l *Link) load(ctx context.Context, client rueidis.Client, keys ...string) ([]byte, error) {
 	var commands []rueidis.Completed
-	for _, key := range keys { // a range, for there is no telling what is under the key
+	for _, key := range keys { // a range, for anything may be under the key
 		commands = append(commands, client.B().Getrange().Key(key).Start(0).End(int64(l.opts.MaxBytes)).Build())
 	}
 	var best []byte

@@ -35,7 +35,7 @@ func (e *linkError) Error() string {
 
 func (e *linkError) Unwrap() error { return e.Err }
 
-// advice tells what to do about what Redis answers, by the beginning of the answer; rueidis drops a leading ERR.
+// advice says what to do about what Redis answers, by the beginning of the answer; rueidis drops a leading ERR.
 var advice = []struct{ prefix, text string }{
 	{"NOAUTH", "the server wants a password: write it in the URL, as redis://:password@host or redis://user:password@host"},
 	{"WRONGPASS", "correct user and password in the URL; % / ? # @ within them are written as %25 %2F %3F %23 %40"},
@@ -122,7 +122,7 @@ func unreached(err error, target *target) (cause, advice string) {
 	return oneLine(err), ""
 }
 
-// isBroken tells an error of a connection that the other side has closed.
+// isBroken reports an error of a connection that the other side has closed.
 func isBroken(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

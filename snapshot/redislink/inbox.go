@@ -16,7 +16,7 @@ import (
 // maxNotified is how many names of sections are collected before "all" says it shorter.
 const maxNotified = 64
 
-// An inbox has what was heard and not yet passed on. Nothing is lost in it by waiting: of revisions the newest counts,
+// An inbox has what was received and not yet passed on. Nothing is lost in it by waiting: of revisions the newest counts,
 // and names of sections are collected.
 type inbox struct {
 	link       *Link
@@ -77,7 +77,7 @@ func (in *inbox) take() (announced uint64, notified []string) {
 	return announced, notified
 }
 
-// handle passes on what was heard. It returns false when there is a document that could not be fetched now.
+// handle passes on what was received. It returns false when there is a document that could not be fetched now.
 func (in *inbox) handle(ctx context.Context) bool {
 	announced, notified := in.take()
 	if in.link.foreign.Load().err != nil { // it is not for us

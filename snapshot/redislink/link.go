@@ -214,13 +214,13 @@ func (l *Link) attempt(ctx context.Context, do func(ctx context.Context, client 
 	return err
 }
 
-// isOutcome tells errors that are an answer to what was asked from those that say that it could not be asked.
+// isOutcome distinguishes errors that are an answer to what was asked from those that say that it could not be asked.
 func isOutcome(err error) bool {
 	var held *link.HeldError
 	return errors.As(err, &held) || errors.Is(err, link.ErrForeign) || errors.Is(err, link.ErrFenced) || errors.Is(err, link.ErrNotFound)
 }
 
-// answered tells whether the server is there, though it may have refused. Who is refused on connecting connects again
+// answered reports whether the server is there, though it may have refused. Who is refused on connecting connects again
 // each time, which is to be limited like connecting in vain.
 func answered(err error) bool {
 	if isOutcome(err) {

@@ -49,7 +49,7 @@ func (l *Link) Listen(ctx context.Context, to link.Listener) error {
 // fetchAgain is when a document is asked for once more that could not be fetched.
 const fetchAgain = time.Second
 
-// listen passes on what it hears in this goroutine, while another one receives.
+// listen passes on what it receives in this goroutine, while another one receives.
 func (l *Link) listen(ctx context.Context, to link.Listener) error {
 	client, err := l.conns.get(ctx)
 	if err != nil {

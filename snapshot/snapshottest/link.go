@@ -104,7 +104,7 @@ func (h *Hub) each(do func(*Link)) {
 	}
 }
 
-// A Link is one process's link to a Hub. It works until it is told to break; each setting holds until the next one.
+// A Link is one process's link to a Hub. It works until it is made to break; each setting holds until the next one.
 // Safe for concurrent use.
 type Link struct {
 	hub    *Hub
@@ -118,14 +118,14 @@ type Link struct {
 	delay     time.Duration // of each call, through all other settings
 	closed    bool
 	changed   chan struct{} // closed, and replaced, with each setting
-	listeners []*ear
+	listeners []*subscription
 	calls     int
 	running   int
 	most      int
 }
 
-// An ear is one Listen under way. What it is to hear waits in the inbox, so that a slow one holds up nobody.
-type ear struct {
+// A subscription is one Listen under way. What it is to receive waits in the inbox, so that a slow one holds up nobody.
+type subscription struct {
 	to    link.Listener
 	inbox []func()
 	wake  chan struct{}
@@ -140,7 +140,7 @@ var (
 // Cut breaks the connection: what is under way fails, and so do all calls, at once.
 func (l *Link) Cut() { l.set(func() { l.err = errCut }) }
 
-// Hang makes calls wait for their context to end, and lets nothing be heard; Listen ends when that has lasted for 3 s.
+// Hang makes calls wait for their context to end, and delivers nothing; Listen ends when that has lasted for 3 s.
 func (l *Link) Hang() { l.set(func() { l.hang = true }) }
 
 // Block makes calls ignore even their context and wait for the next setting, which is needed for them to end.
@@ -159,7 +159,7 @@ func (l *Link) Delay(d time.Duration) {
 	l.delay = d
 }
 
-// Calls tells how many calls were made, and how many ran at the same time at the most, those of Listen aside.
+// Calls says how many calls were made, and how many ran at the same time at the most, those of Listen aside.
 func (l *Link) Calls() (calls, most int) {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
@@ -253,7 +253,7 @@ const silence = 3 * time.Second
 
 // Listen implements link.Link.
 func (l *Link) Listen(ctx context.Context, to link.Listener) error {
-	e := &ear{to: to, wake: make(chan struct{}, 1)}
+	e := &subscription{to: to, wake: make(chan struct{}, 1)}
 	connecting, cancel := context.WithTimeoutCause(ctx, silence, errSilent)
 	defer cancel()
 	if err := l.pass(connecting); err != nil {
@@ -267,14 +267,14 @@ func (l *Link) Listen(ctx context.Context, to link.Listener) error {
 		to.OnReady()
 	}
 	for {
-		if err := l.hear(ctx, e); err != nil {
+		if err := l.deliver(ctx, e); err != nil {
 			return err
 		}
 	}
 }
 
-// hear passes on what there is to be heard and waits until there may be more.
-func (l *Link) hear(ctx context.Context, e *ear) error {
+// deliver passes on what there is and waits until there may be more.
+func (l *Link) deliver(ctx context.Context, e *subscription) error {
 	l.hub.mu.Lock()
 	changed, err, hang, blocked, inbox := l.changed, l.failure(), l.hang, l.blocked, e.inbox
 	if err == nil && !hang {
@@ -315,14 +315,14 @@ func (l *Link) Close() {
 	l.changed = make(chan struct{})
 }
 
-// send gives the listeners of all other links something to hear. The hub's lock is held.
-func (l *Link) send(hear func(link.Listener)) {
+// send gives the listeners of all other links something. The hub's lock is held.
+func (l *Link) send(deliver func(link.Listener)) {
 	for _, other := range l.hub.links {
 		if other == l || other.lose || other.failure() != nil {
 			continue
 		}
 		for _, e := range other.listeners {
-			e.inbox = append(e.inbox, func() { hear(e.to) })
+			e.inbox = append(e.inbox, func() { deliver(e.to) })
 			select {
 			case e.wake <- struct{}{}:
 			default: // it is awake already
@@ -331,10 +331,10 @@ func (l *Link) send(hear func(link.Listener)) {
 	}
 }
 
-func (l *Link) forget(e *ear) {
+func (l *Link) forget(e *subscription) {
 	l.hub.mu.Lock()
 	defer l.hub.mu.Unlock()
-	l.listeners = slices.DeleteFunc(l.listeners, func(other *ear) bool { return other == e })
+	l.listeners = slices.DeleteFunc(l.listeners, func(other *subscription) bool { return other == e })
 }
 
 // call does what the setting says, and then the work under the hub's lock.

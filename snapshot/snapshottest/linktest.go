@@ -45,7 +45,7 @@ func TestLink(t *testing.T, start func(t *testing.T) LinkServer) {
 		{"prefers the higher rank", (*linkTest).prefersRank},
 		{"reckons a grant from before the call", (*linkTest).reckonsFromBefore},
 		{"fences older documents off", (*linkTest).fencesOlder},
-		{"is heard", (*linkTest).isHeard},
+		{"delivers what others send", (*linkTest).delivers},
 		{"ends listening with the context", (*linkTest).endsListening},
 		{"fails and recovers when cut", (*linkTest).survivesCut},
 		{"gives up and recovers when the server hangs", (*linkTest).survivesHang},
@@ -123,7 +123,7 @@ func (l *linkTest) isExclusive() {
 		links = append(links, l.open(fmt.Sprint("process-", i)))
 	}
 	for round := range 5 {
-		won, told := "", make([]string, many)
+		won, holders := "", make([]string, many)
 		var mu sync.Mutex
 		var running sync.WaitGroup
 		for i, conn := range links {
@@ -134,7 +134,7 @@ func (l *linkTest) isExclusive() {
 				defer mu.Unlock()
 				switch {
 				case errors.As(err, &held):
-					told[i] = held.Holder
+					holders[i] = held.Holder
 				case err != nil:
 					l.Errorf("Campaign() = %v", err)
 				case won != "" || grant.Token == 0:
@@ -151,8 +151,8 @@ func (l *linkTest) isExclusive() {
 		for i, conn := range links {
 			if fmt.Sprint("process-", i) == won {
 				l.resign(conn)
-			} else if told[i] != won {
-				l.Errorf("process-%d was told that %q has the lease, not %q", i, told[i], won)
+			} else if holders[i] != won {
+				l.Errorf("process-%d saw that %q has the lease, not %q", i, holders[i], won)
 			}
 		}
 	}
@@ -302,19 +302,19 @@ func (l *linkTest) fencesOlder() {
 	wantLoad(l.T, a, newest.JSON)
 }
 
-// heard keeps what a listener was told.
-type heard struct {
-	mu    sync.Mutex
-	ready int
-	docs  [][]byte
-	told  [][]string
-	ended chan error
+// received keeps what a listener was given.
+type received struct {
+	mu       sync.Mutex
+	ready    int
+	docs     [][]byte
+	notified [][]string
+	ended    chan error
 }
 
 // listen listens until the test's end or the returned function is called.
-func (l *linkTest) listen(conn link.Link) (h *heard, stop context.CancelFunc) {
+func (l *linkTest) listen(conn link.Link) (h *received, stop context.CancelFunc) {
 	l.Helper()
-	h = &heard{ended: make(chan error, 1)}
+	h = &received{ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(l.Context())
 	done := make(chan struct{})
 	go func() {
@@ -327,7 +327,7 @@ func (l *linkTest) listen(conn link.Link) (h *heard, stop context.CancelFunc) {
 			},
 			OnNotify: func(sections []string) {
 				sections = slices.Clone(sections)
-				h.note(func() { h.told = append(h.told, sections) })
+				h.note(func() { h.notified = append(h.notified, sections) })
 			},
 		})
 	}()
@@ -342,58 +342,58 @@ func (l *linkTest) listen(conn link.Link) (h *heard, stop context.CancelFunc) {
 	return h, cancel
 }
 
-func (h *heard) note(what func()) {
+func (h *received) note(what func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	what()
 }
 
-func (h *heard) isReady() (ready bool) {
+func (h *received) isReady() (ready bool) {
 	h.note(func() { ready = h.ready > 0 })
 	return ready
 }
 
-func (h *heard) has(doc []byte) (found bool) {
+func (h *received) has(doc []byte) (found bool) {
 	h.note(func() { found = slices.ContainsFunc(h.docs, func(d []byte) bool { return bytes.Equal(d, doc) }) })
 	return found
 }
 
-func (h *heard) hasTold(want ...string) (found bool) {
+func (h *received) wasNotified(want ...string) (found bool) {
 	h.note(func() {
-		found = slices.ContainsFunc(h.told, func(told []string) bool { return slices.Equal(told, want) })
+		found = slices.ContainsFunc(h.notified, func(notified []string) bool { return slices.Equal(notified, want) })
 	})
 	return found
 }
 
-func (l *linkTest) isHeard() {
+func (l *linkTest) delivers() {
 	a, b, c := l.open("a"), l.open("b"), l.open("c")
 	next := series(l)
 	mustStore(l.T, a, next("before"))
 	inB, _ := l.listen(b)
 	inC, _ := l.listen(c)
-	for _, h := range []*heard{inB, inC} {
+	for _, h := range []*received{inB, inC} {
 		l.eventually(patience, "a listener is ready", h.isReady)
 	}
 	for _, text := range []string{"one", strings.Repeat("x", link.DefaultMaxBytes-1000), "three <b> ü \u2028"} {
 		doc := next(text)
 		mustStore(l.T, a, doc)
-		for _, h := range []*heard{inB, inC} {
-			l.eventually(soon, "a document that another stored is heard", func() bool { return h.has(doc.JSON) })
+		for _, h := range []*received{inB, inC} {
+			l.eventually(soon, "a document that another stored arrives", func() bool { return h.has(doc.JSON) })
 		}
 	}
 	for _, names := range [][]string{{"queue"}, {"queue", "jobs", "log_lines"}, nil} {
 		if err := a.Notify(l.Context(), names); err != nil {
 			l.Fatalf("Tell(%q) = %v", names, err)
 		}
-		for _, h := range []*heard{inB, inC} {
-			l.eventually(soon, fmt.Sprintf("%q is told", names), func() bool { return h.hasTold(names...) })
+		for _, h := range []*received{inB, inC} {
+			l.eventually(soon, fmt.Sprintf("%q arrives", names), func() bool { return h.wasNotified(names...) })
 		}
 	}
 	mustStore(l.T, b, next("by b"))
 	if err := b.Notify(l.Context(), []string{"by-b"}); err != nil {
 		l.Fatalf("Tell() = %v", err)
 	}
-	l.eventually(soon, "the third hears of the second", func() bool { return inC.hasTold("by-b") })
+	l.eventually(soon, "the third is notified by the second", func() bool { return inC.wasNotified("by-b") })
 }
 
 func (l *linkTest) endsListening() {
@@ -403,7 +403,7 @@ func (l *linkTest) endsListening() {
 	l.wantEnd(h, soon)
 }
 
-func (l *linkTest) wantEnd(h *heard, within time.Duration) {
+func (l *linkTest) wantEnd(h *received, within time.Duration) {
 	l.Helper()
 	select {
 	case err := <-h.ended:
@@ -480,13 +480,13 @@ func (l *linkTest) survivesCut() {
 	l.wantListening(a, b, next)
 }
 
-// wantListening checks that both links work again, and that what one does the other hears.
+// wantListening checks that both links work again, and that what one does the other receives.
 func (l *linkTest) wantListening(a, b link.Link, next func(string) link.Document) {
 	l.Helper()
 	after := next("after")
 	l.wantRecovery(a, after)
 	l.wantRecovery(b, after)
-	var h *heard
+	var h *received
 	l.eventually(mended, "one can listen again", func() bool {
 		if h == nil || len(h.ended) > 0 {
 			h, _ = l.listen(b)
@@ -495,7 +495,7 @@ func (l *linkTest) wantListening(a, b link.Link, next func(string) link.Document
 	})
 	last := next("last")
 	mustStore(l.T, a, last)
-	l.eventually(soon, "a document is heard again", func() bool { return h.has(last.JSON) })
+	l.eventually(soon, "a document arrives again", func() bool { return h.has(last.JSON) })
 }
 
 func (l *linkTest) survivesHang() {
@@ -519,7 +519,7 @@ func (l *linkTest) survivesHang() {
 	l.wantListening(a, b, next)
 }
 
-// wantHolder checks that the lease, which has run out or been given up while nobody could tell, can be had again.
+// wantHolder checks that the lease, which has run out or been given up unnoticed, can be had again.
 func (l *linkTest) wantHolder(links ...link.Link) {
 	l.Helper()
 	l.eventually(mended, "the lease can be had again", func() bool {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Source returns what it is told to, as late as it is told to. Each setting holds until the next one. Safe for
+// A Source returns what it is set to, as late as it is set to. Each setting holds until the next one. Safe for
 // concurrent use.
 type Source struct {
 	mu      sync.Mutex // guards what follows
@@ -51,14 +51,14 @@ func (s *Source) Delay(d time.Duration) {
 	s.delay = d
 }
 
-// Calls tells how often the source was called.
+// Calls says how often the source was called.
 func (s *Source) Calls() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
 }
 
-// Overlap tells how many calls ran at the same time at the most.
+// Overlap says how many calls ran at the same time at the most.
 func (s *Source) Overlap() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

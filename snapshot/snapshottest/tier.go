@@ -8,7 +8,7 @@ import (
 	"github.com/agentos/agentos/snapshot/link"
 )
 
-// A Memory keeps a document in memory until it is told to break. Each setting holds until the next one. Safe for
+// A Memory keeps a document in memory until it is made to break. Each setting holds until the next one. Safe for
 // concurrent use.
 type Memory struct {
 	name string
@@ -55,7 +55,7 @@ func (t *Memory) Document() []byte {
 	return bytes.Clone(t.doc)
 }
 
-// Calls tells how often Load and Store were called.
+// Calls says how often Load and Store were called.
 func (t *Memory) Calls() (loads, stores int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -126,7 +126,7 @@ func skipNested(raw []byte, i int) int {
 	}
 }
 
-// Nesting tells how deep a value is nested: 0 for a scalar, 1 for a flat object.
+// Nesting returns how deep a value is nested: 0 for a scalar, 1 for a flat object.
 func Nesting(raw []byte) int {
 	depth, deepest := 0, 0
 	for i := 0; i < len(raw); i++ {
