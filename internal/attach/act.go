@@ -7,14 +7,14 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // Actions changes jobs and queues of the attached database through River's own client, which works no jobs and leads nothing.
 type Actions struct {
 	service *Service
 	db      *db.DB
-	actor   *jobs.Actor
+	actor   *river.Actor
 }
 
 // NewActions makes what acts on the attached database, by the URL of one that takes writes.
@@ -23,7 +23,7 @@ func NewActions(s *Service, rawURL, schema string, log *slog.Logger) (*Actions, 
 	if err != nil {
 		return nil, err
 	}
-	actor, err := jobs.NewActor(writing, schema, s.redact, log)
+	actor, err := river.NewActor(writing, schema, s.redact, log)
 	if err != nil {
 		return nil, errors.Join(err, writing.Close())
 	}

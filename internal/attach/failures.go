@@ -10,7 +10,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // failures are the newest failed attempts.
@@ -82,7 +82,7 @@ func newestFirst(a, b engine.Failure) int {
 func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
 	var attempted, finalized engine.Time
 	var at, text sql.NullString
-	if err := rows.Scan(&f.JobID, jobs.Name(&f.Agent), jobs.Number(&f.Attempt), jobs.Number(&f.MaxAttempts), &attempted, &finalized, &at, &text); err != nil {
+	if err := rows.Scan(&f.JobID, river.Name(&f.Agent), river.Number(&f.Attempt), river.Number(&f.MaxAttempts), &attempted, &finalized, &at, &text); err != nil {
 		return f, err
 	}
 	f.RunID = runOf(f.JobID, f.Attempt)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // maxRunning bounds how many running jobs are looked at; a fleet has as many as its clients have slots.
@@ -59,7 +59,7 @@ func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 		var client sql.NullString
 		var n int64
 		var newest engine.Time
-		if err := rows.Scan(jobs.Name(&kind), jobs.Name(&queue), &client, &n, &newest); err != nil {
+		if err := rows.Scan(river.Name(&kind), river.Name(&queue), &client, &n, &newest); err != nil {
 			return struct{}{}, err
 		}
 		found.byQueue[queue] += n

@@ -8,7 +8,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -64,7 +64,7 @@ func scanEnded(rows *sql.Rows) (*ended, error) {
 	var failed int64
 	var scheduled, attempted, finalized engine.Time
 	var client, failure sql.NullString
-	err := rows.Scan(&e.id, jobs.Name(&e.Agent), jobs.Name(&e.Queue), &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
+	err := rows.Scan(&e.id, river.Name(&e.Agent), river.Name(&e.Queue), &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
 	if err != nil {
 		return nil, err
 	}

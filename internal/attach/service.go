@@ -11,7 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/rollup"
 )
@@ -31,7 +31,7 @@ type Options struct {
 
 // Service reads another program's River tables. Its methods may be called concurrently.
 type Service struct {
-	*jobs.Table
+	*river.Table
 	*rollup.Store
 
 	foreign  *db.DB
@@ -81,7 +81,7 @@ func New(opts Options) (*Service, error) {
 	}
 	rollups := rollup.New(opts.Own)
 	s := &Service{
-		Table: jobs.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Store: rollups,
+		Table: river.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Store: rollups,
 		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
 		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
 	}

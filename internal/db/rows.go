@@ -64,6 +64,14 @@ func (d *DB) NowMS() string {
 	return `cast(unixepoch('subsec') * 1000 as integer)`
 }
 
+// ForUpdate ends a select whose rows are to stay as they are until the transaction ends. On SQLite they do.
+func (d *DB) ForUpdate() string {
+	if d.Kind == Postgres {
+		return ` for update`
+	}
+	return ""
+}
+
 // InTx does something in a transaction that writes.
 func (d *DB) InTx(ctx context.Context, do func(*Tx) error) error {
 	tx, err := d.Begin(ctx)

@@ -41,6 +41,9 @@ type Usage struct {
 	CostUSD      float64 `json:"cost_usd"`
 }
 
+// Later is the outcome of an attempt that asked, by its exit status, to be made again later. It uses up none.
+const Later = "later"
+
 // Run is one attempt at a job.
 type Run struct {
 	ID              ID       `json:"id"`

@@ -9,6 +9,9 @@ import (
 // MaxText is as much as is shown of one text at all, in bytes.
 const MaxText = 1 << 20
 
+// MaxErrorText is as much as is kept of an error with its attempt, in bytes.
+const MaxErrorText = 4000
+
 // Clip shortens a text to at most n bytes of whole characters.
 func Clip(text string, n int) string {
 	if len(text) <= n {

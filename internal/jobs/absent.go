@@ -2,17 +2,14 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
-	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 )
 
@@ -108,33 +105,11 @@ func (s *Service) showAbsent(ctx context.Context) error {
 	return err
 }
 
-// absentSomewhere tells of each agent that a live worker cannot run, which and why: one of them, if there are several.
-func (s *Service) absentSomewhere(ctx context.Context) (map[string]string, error) {
-	reasons := map[string]string{}
-	rows, err := s.db.Read.QueryContext(ctx, `select host, absent from worker where absent <> '{}' and state = 'active' and beat_ms >= `+s.db.NowMS()+` - $1
-		order by started_ms desc, id`, silentFor.Milliseconds())
-	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		var host, text string
-		of := map[string]string{}
-		if err := rows.Scan(&host, &text); err != nil {
-			return struct{}{}, err
-		}
-		if err := json.Unmarshal([]byte(text), &of); err != nil {
-			return struct{}{}, err
-		}
-		for name, reason := range of {
-			reasons[name] = engine.Clip(fmt.Sprintf("cannot run on %s: %s", host, reason), maxErrorText/2)
-		}
-		return struct{}{}, nil
-	})
-	return reasons, err
-}
-
 // absentError means that a program was gone when it was to be started: its job goes back to the queue.
 type absentError struct{ err error }
 
 func (e *absentError) Error() string {
-	return engine.Clip("it cannot run on this host: "+strings.ReplaceAll(e.err.Error(), "\n", "; "), maxErrorText/2)
+	return engine.Clip("it cannot run on this host: "+strings.ReplaceAll(e.err.Error(), "\n", "; "), engine.MaxErrorText/2)
 }
 
 // ifAbsent looks into why an attempt could not start. What has gone from this host is fetched no more.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	engineriver "github.com/agentos/agentos/internal/engine/river"
 )
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
@@ -55,7 +56,9 @@ func (s *Service) acted(job engine.Job, err error) (engine.Job, error) {
 func (s *Service) PauseQueue(ctx context.Context, name string) error {
 	wait, stop := s.expectPause(ctx, name)
 	defer stop()
-	if err := s.turned(name, s.actor.PauseQueue(ctx, name, func(tx *db.Tx) error { return s.notePause(ctx, tx, name, true) })); err != nil {
+	if err := s.turned(name, s.actor.PauseQueue(ctx, name, func(tx *db.Tx) error {
+		return s.actor.NotePause(ctx, tx, name, engineriver.Serves(s.Fleet(), name), true)
+	})); err != nil {
 		return err
 	}
 	s.gate.shut(name)
@@ -70,7 +73,7 @@ const pausePatience = 500 * time.Millisecond
 // expectPause returns what waits until this process fetches nothing more from a queue, and what ends the watch.
 func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func()) {
 	g := s.current.Load()
-	if g == nil || !worked(s.mine(g.fleet), name) {
+	if g == nil || !engineriver.Serves(s.mine(g.fleet), name) {
 		return func() {}, func() {}
 	}
 	if q, err := s.queue.QueueGet(ctx, name); err != nil || q.PausedAt != nil {
@@ -96,7 +99,9 @@ func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func
 
 // ResumeQueue ends a pause.
 func (s *Service) ResumeQueue(ctx context.Context, name string) error {
-	err := s.actor.ResumeQueue(ctx, name, func(tx *db.Tx) error { return s.notePause(ctx, tx, name, false) })
+	err := s.actor.ResumeQueue(ctx, name, func(tx *db.Tx) error {
+		return s.actor.NotePause(ctx, tx, name, engineriver.Serves(s.Fleet(), name), false)
+	})
 	if err == nil {
 		s.gate.open(name)
 	}
@@ -107,7 +112,7 @@ func (s *Service) ResumeQueue(ctx context.Context, name string) error {
 func (s *Service) turned(name string, err error) error {
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(queueNames(s.Fleet()), ", "))
+		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(engineriver.QueueNames(s.Fleet()), ", "))
 	case err == nil:
 		s.onChange("queue", "agents")
 	}
@@ -136,7 +141,7 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 	fleet := s.Fleet()
 	spec := fleet.Agent(name)
 	if spec == nil {
-		return "", unknownAgent(fleet, name)
+		return "", engineriver.UnknownAgent(fleet, name)
 	}
 	for _, q := range fleet.Queues {
 		if q.Name == spec.Queue && len(q.Agents) > 1 {
@@ -145,4 +150,25 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 		}
 	}
 	return spec.Queue, nil
+}
+
+// Enqueue puts a job on its queue. The error is an *UnknownAgentError, an ErrInvalid or an ErrUnavailable.
+func (s *Service) Enqueue(ctx context.Context, p engine.EnqueueParams) (engine.Job, error) {
+	params, err := s.paramsOf(p)
+	if err != nil {
+		return engine.Job{}, err
+	}
+	inserted, err := s.queue.Insert(ctx, params.Args, params.InsertOpts)
+	if db.Unstorable(err) {
+		return engine.Job{}, engine.ErrorOf(engine.ErrInvalid, "the database cannot hold these arguments: %v; put what it cannot into a string", db.Explain(err))
+	}
+	if err != nil {
+		return engine.Job{}, engine.WrapDB("enqueue", err)
+	}
+	s.onChange("queue", "jobs", "agents")
+	return s.Job(ctx, inserted.Job.ID)
+}
+
+func (s *Service) paramsOf(p engine.EnqueueParams) (river.InsertManyParams, error) {
+	return engineriver.Params(s.Fleet(), p)
 }

@@ -74,7 +74,7 @@ func TestEnqueueTellsWhatIsWrong(t *testing.T) {
 			{engine.EnqueueParams{Agent: "quick", Args: []byte(`[1]`)}, engine.ErrInvalid, "not a JSON object"},
 			{engine.EnqueueParams{Agent: "quick", Args: []byte(`null`)}, engine.ErrInvalid, "not a JSON object"},
 			{engine.EnqueueParams{Agent: "quick", Args: []byte(`{`)}, engine.ErrInvalid, "not a JSON object"},
-			{engine.EnqueueParams{Agent: "quick", Args: []byte(`{"a":"` + strings.Repeat("x", maxArgs) + `"}`)}, engine.ErrInvalid, "put the data in a file"},
+			{engine.EnqueueParams{Agent: "quick", Args: []byte(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`)}, engine.ErrInvalid, "put the data in a file"},
 			{engine.EnqueueParams{Agent: "quick", Priority: 5}, engine.ErrInvalid, "use 1 (first) to 4"},
 			{engine.EnqueueParams{Agent: "quick", MaxAttempts: -1}, engine.ErrInvalid, "use 1 to"},
 			{engine.EnqueueParams{Agent: "quick", Queue: "nix"}, engine.ErrInvalid, `no worker serves the queue "nix"; there are: quick, default`},

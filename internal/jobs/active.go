@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // activeSet knows the jobs this process has in its hands, from the moment River hands them over.
@@ -18,19 +20,19 @@ type activeSet struct {
 
 // hold is an attempt in this process's hands.
 type hold struct {
-	cancel  context.CancelCauseFunc
-	job     int64
-	attempt int
-	client  string
-	goesOn  bool // also when this worker is cut off from the database
-	since   time.Time
+	cancel         context.CancelCauseFunc
+	job            int64
+	attempt        int
+	client         string
+	survivesCutOff bool // also when this worker is cut off from the database
+	since          time.Time
 }
 
 func newActiveSet() *activeSet { return &activeSet{jobs: map[int64]*hold{}} }
 
-// add takes a job in hand and returns what lets go of it. An earlier attempt at it that is still in hand has lost it.
-func (a *activeSet) add(job *rivertype.JobRow, goesOn bool, cancel context.CancelCauseFunc) (h *hold, letGo func()) {
-	h = &hold{cancel: cancel, job: job.ID, attempt: job.Attempt, goesOn: goesOn, since: time.Now()}
+// add takes a job in hand and returns what releases it. An earlier attempt at it that is still in hand has lost it.
+func (a *activeSet) add(job *rivertype.JobRow, survivesCutOff bool, cancel context.CancelCauseFunc) (release func()) {
+	h := &hold{cancel: cancel, job: job.ID, attempt: job.Attempt, survivesCutOff: survivesCutOff, since: time.Now()}
 	if n := len(job.AttemptedBy); n > 0 {
 		h.client = job.AttemptedBy[n-1]
 	}
@@ -39,9 +41,9 @@ func (a *activeSet) add(job *rivertype.JobRow, goesOn bool, cancel context.Cance
 	a.jobs[job.ID] = h
 	a.mu.Unlock()
 	if before != nil {
-		before.cancel(errSuperseded)
+		before.cancel(river.ErrSuperseded)
 	}
-	return h, func() {
+	return func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.jobs[job.ID] == h { // and not the next attempt's

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 const (
@@ -18,8 +19,6 @@ const (
 	// beatPatience is how long one heartbeat may take on Postgres: with a server that hangs, the next one gets a new
 	// connection.
 	beatPatience = 3 * time.Second
-	// silentFor is how long a worker may be silent before it is held for dead.
-	silentFor = 10 * time.Second
 	// doubtAfter is how long after its last heartbeat a worker believes without asking that its jobs are still its own. It
 	// must be shorter than silentFor by more than any statement takes.
 	doubtAfter = 5 * time.Second
@@ -85,7 +84,7 @@ func (s *Service) beat(ctx context.Context, state string) error {
 func (s *Service) beatWhole(ctx context.Context, state string, whole *agent.Fleet) error {
 	fleet := s.mine(whole)
 	queues, agents := map[string]int{}, limitsOf(fleet)
-	for name, q := range queuesOf(fleet) {
+	for name, q := range river.QueuesOf(fleet) {
 		queues[name] = q.MaxWorkers
 	}
 	queuesJSON, err := json.Marshal(queues)

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 	cutPatience = time.Second
 )
 
-const _ = uint(silentFor - cutAfter - cutLook - cutPatience - cutGrace) // negative does not compile
+const _ = uint(river.SilentFor - cutAfter - cutLook - cutPatience - cutGrace) // negative does not compile
 
 // fenceFor is how long a worker may stand still before the shims end its attempts, up to a second later: others hold it
 // for dead after silentFor.
@@ -55,7 +55,7 @@ func (s *Service) guard() {
 		cut = true
 		ended := 0
 		for _, h := range s.active.held() {
-			if !h.goesOn {
+			if !h.survivesCutOff {
 				h.cancel(agent.StopWithin(cutGrace, errCutOff))
 				ended++
 			}
@@ -73,37 +73,25 @@ func (s *Service) askCutOff() bool {
 	return s.cutOff(ctx)
 }
 
-// handBack gives a job back whose attempt never began, unless it is somebody else's by now. River would not look whose it
+// requeueUnstarted puts a job back whose attempt never began, unless it is somebody else's by now. River would not look whose it
 // is.
-func (a *attempt) handBack() error {
+func (a *attempt) requeueUnstarted() error {
 	s := a.service
 	state := riverdriver.JobSetStateInterrupted(a.job.ID, time.Now(), max(a.job.Attempt-1, 0), nil)
-	err := s.persist(s.life, "give a job back", func(ctx context.Context) error {
+	err := s.persist(s.life, "requeue a job", func(ctx context.Context) error {
 		return s.db.InTx(ctx, func(tx *db.Tx) error {
-			if err := a.stillHolds(ctx, tx); err != nil {
+			if err := a.hold(ctx, tx); err != nil {
 				return err
 			}
-			return s.setState(ctx, tx, state)
+			return s.actor.SetState(ctx, tx, state)
 		})
 	})
 	switch {
 	case err == nil:
 		s.onChange("queue", "jobs", "agents")
-	case errors.Is(err, errSuperseded), s.life.Err() != nil: // whoever finds this worker gone gives the job back
+	case errors.Is(err, river.ErrSuperseded), s.life.Err() != nil: // whoever finds this worker gone gives the job back
 	default:
-		s.log.Warn("a job could not be given back: it is in a minute", "job", a.job.ID, "error", err)
+		s.log.Warn("requeue failed; retrying within a minute", "job", a.job.ID, "error", err)
 	}
 	return settled{}
-}
-
-// setState brings one running job to another state. It is errSuperseded when the job runs no more.
-func (s *Service) setState(ctx context.Context, tx *db.Tx, to *riverdriver.JobSetStateIfRunningParams) error {
-	moved, err := s.queue.SetStateTx(ctx, tx, &riverdriver.JobSetStateIfRunningManyParams{
-		ID: []int64{to.ID}, Attempt: []*int{to.Attempt}, ErrData: [][]byte{to.ErrData}, FinalizedAt: []*time.Time{to.FinalizedAt},
-		MetadataDoMerge: []bool{to.MetadataDoMerge}, MetadataUpdates: [][]byte{to.MetadataUpdates}, ScheduledAt: []*time.Time{to.ScheduledAt}, State: []rivertype.JobState{to.State},
-	})
-	if err == nil && len(moved) == 0 {
-		return errSuperseded
-	}
-	return err
 }

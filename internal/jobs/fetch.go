@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/rivershared/baseservice"
 	"github.com/riverqueue/river/rivershared/riverpilot"
 	"github.com/riverqueue/river/rivertype"
 
@@ -25,19 +24,11 @@ type pilot struct {
 	wakes   wakes
 }
 
-// riverDriver is River's, with our pilot in it.
-type riverDriver[T any] struct {
-	riverdriver.Driver[T]
-	pilot *pilot
-}
-
-func (d *riverDriver[T]) PluginInit(*baseservice.Archetype) {}
-func (d *riverDriver[T]) PluginPilot() riverpilot.Pilot     { return d.pilot }
-
-func (d *riverDriver[T]) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
-	s := d.pilot.service
+// Listener puts our wakes among the notifications of the database.
+func (p *pilot) Listener(driver riverdriver.Listener) riverdriver.Listener {
+	s := p.service
 	return &listener{
-		Listener: d.Driver.GetListener(params), wakes: &d.pilot.wakes, reconnect: s.lookForPauses,
+		Listener: driver, wakes: &p.wakes, reconnect: s.lookForPauses,
 		log: func(err error) { s.health.report(listening, db.Explain(err)) },
 	}
 }
@@ -261,9 +252,7 @@ func (s *Service) putBack(ctx context.Context, jobs []*rivertype.JobRow, client 
 		if later > 0 {
 			at = time.Now().Add(later)
 		}
-		_, err := s.db.Write.ExecContext(ctx, `update river_job as j set `+backChange+`
-			where id = $1 and state = 'running' and attempt = $2 and `+s.sql.lastClient+` = $3 and queue = $4`,
-			job.ID, job.Attempt, client, job.Queue, s.db.Stamp(at))
+		err := s.actor.PutBack(ctx, job, client, at)
 		s.health.report("put a job back", err)
 	}
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -16,17 +17,13 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	engineriver "github.com/agentos/agentos/internal/engine/river"
 )
 
-const (
-	maxErrorText  = 4000 // bytes of an error kept with a run
-	cancelledText = "cancelled on request"
-)
+const cancelledText = "cancelled on request"
 
 var (
-	// errSuperseded means that the job was taken away from this worker, which was held for dead.
-	errSuperseded = errors.New("another worker has taken the job over")
-	errRefused    = errors.New("what it asked to enqueue was refused")
+	errRefused = errors.New("what it asked to enqueue was refused")
 )
 
 // settled tells River that what becomes of the job is written already. River leaves it to an error that stands for
@@ -94,13 +91,13 @@ func (a *attempt) finish(ctx context.Context, result agent.Result, failure error
 	case errors.Is(err, errRefused): // the jobs it asked for cannot be inserted
 		end.outcome = "failed"
 		err = a.conclude(end, nil, err)
-	case err != nil && !errors.Is(err, errSuperseded) && a.service.life.Err() == nil: // the database refuses what it said
+	case err != nil && !errors.Is(err, engineriver.ErrSuperseded) && a.service.life.Err() == nil: // the database refuses what it said
 		err = a.conclude(&ending{outcome: "failed", ended: end.ended}, nil, unwritten(err))
 	}
 	switch {
 	case err == nil:
 		return settled{}
-	case errors.Is(err, errSuperseded):
+	case errors.Is(err, engineriver.ErrSuperseded):
 		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
 		a.endSuperseded()
 		return settled{}
@@ -149,12 +146,12 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure error) error {
 	s := a.service
 	if failure != nil {
-		end.err = s.db.Clean(engine.Clip(a.clean(errorText(a.spec, end.outcome, failure)), maxErrorText))
+		end.err = s.db.Clean(engine.Clip(a.clean(errorText(a.spec, end.outcome, failure)), engine.MaxErrorText))
 	}
 	end.pending = s.logs.close(a.runID)
 	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
 		return s.db.InTx(ctx, func(tx *db.Tx) error {
-			if mine, err := a.holds(ctx, tx); err != nil || !mine {
+			if mine, err := a.mayEnd(ctx, tx); err != nil || !mine {
 				return err
 			}
 			if len(jobs) > 0 {
@@ -168,18 +165,18 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 			return a.moveJob(ctx, tx, end)
 		})
 	})
-	if err != nil && !errors.Is(err, errSuperseded) {
+	if err != nil && !errors.Is(err, engineriver.ErrSuperseded) {
 		s.logs.reopen(a.runID, end.pending)
 	}
 	s.logs.wake(a.runID)
 	return err
 }
 
-// holds tells whether the attempt still has its end before it. It is false when an earlier try did commit after all, and
-// errSuperseded when the job was given to another worker.
-func (a *attempt) holds(ctx context.Context, tx *db.Tx) (bool, error) {
-	held := a.stillHolds(ctx, tx) // first: it waits for an earlier try that is still being committed
-	if held != nil && !errors.Is(held, errSuperseded) {
+// mayEnd reports whether the attempt still has its end before it. It is false when an earlier try did commit after all, and
+// ErrSuperseded when the job was given to another worker.
+func (a *attempt) mayEnd(ctx context.Context, tx *db.Tx) (bool, error) {
+	held := a.hold(ctx, tx) // first: it waits for an earlier try that is still being committed
+	if held != nil && !errors.Is(held, engineriver.ErrSuperseded) {
 		return false, held
 	}
 	var ended sql.NullInt64
@@ -194,15 +191,9 @@ func (a *attempt) holds(ctx context.Context, tx *db.Tx) (bool, error) {
 	return true, held
 }
 
-// stillHolds keeps the job as it is until the transaction ends, or returns errSuperseded when it is not this attempt's any
-// more.
-func (a *attempt) stillHolds(ctx context.Context, tx *db.Tx) error {
-	var n int
-	err := tx.QueryRowContext(ctx, a.service.sql.held(1, 2, 3)+a.service.sql.forUpdate, a.job.ID, a.job.Attempt, a.client).Scan(&n)
-	if errors.Is(err, sql.ErrNoRows) {
-		return errSuperseded
-	}
-	return err
+// hold keeps the job as it is until the transaction ends, or returns ErrSuperseded when it is not this attempt's any more.
+func (a *attempt) hold(ctx context.Context, tx *db.Tx) error {
+	return a.service.actor.Hold(ctx, tx, a.job.ID, a.job.Attempt, a.client)
 }
 
 // moveJob brings the job to the state River would, but in our transaction: River does it later and on its own, and a
@@ -212,16 +203,11 @@ func (a *attempt) moveJob(ctx context.Context, tx *db.Tx, end *ending) error {
 	if err != nil {
 		return err
 	}
-	return a.service.setState(ctx, tx, to)
+	return a.service.actor.SetState(ctx, tx, to)
 }
 
-const (
-	// retrySoon: River's scheduler looks every five seconds. A job that is due sooner is available at once, for a time to
-	// come, and found by the queue's own looks.
-	retrySoon = 5 * time.Second
-	// retryLeast gives River the time to let go of the attempt before the job may come again.
-	retryLeast = 100 * time.Millisecond
-)
+// retryLeast gives River the time to let go of the attempt before the job may come again.
+const retryLeast = 100 * time.Millisecond
 
 func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams, error) {
 	id := a.job.ID
@@ -230,20 +216,20 @@ func (a *attempt) jobState(end *ending) (*riverdriver.JobSetStateIfRunningParams
 		return riverdriver.JobSetStateCompleted(id, end.ended, nil), nil
 	case "lost": // this worker stops, or its host lacks something: it does not use up an attempt
 		return riverdriver.JobSetStateInterrupted(id, time.Now().Add(end.pause), max(a.job.Attempt-1, 0), nil), nil
-	case later:
+	case engine.Later:
 		return a.putOff(end)
 	}
 	failure, err := json.Marshal(rivertype.AttemptError{At: a.begun.UTC(), Attempt: a.job.Attempt, Error: end.err})
 	if err != nil {
 		return nil, err
 	}
-	delay := max(orElse(end.verdict.pause, a.spec.Backoff.Wait(a.job.Attempt)), retryLeast)
+	delay := max(cmp.Or(end.verdict.pause, a.spec.Backoff.Wait(a.job.Attempt)), retryLeast)
 	switch {
 	case end.outcome == "cancelled":
 		return riverdriver.JobSetStateCancelled(id, end.ended, failure, nil), nil
 	case a.job.Attempt >= a.job.MaxAttempts, end.verdict.never:
 		return riverdriver.JobSetStateDiscarded(id, end.ended, failure, nil), nil
-	case delay <= retrySoon:
+	case delay <= engineriver.ScheduleAbove:
 		return riverdriver.JobSetStateErrorAvailable(id, time.Now().Add(delay), failure, nil), nil
 	}
 	return riverdriver.JobSetStateErrorRetryable(id, time.Now().Add(delay), failure, nil), nil
@@ -267,7 +253,7 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 		signal = end.result.Signal
 	}
 	outcome, laterMS := end.outcome, any(nil)
-	if outcome == later { // as a version before it knows it; what tells them apart is the pause
+	if outcome == engine.Later { // as a version before it knows it; what tells them apart is the pause
 		outcome, laterMS = "cancelled", end.verdict.pause.Milliseconds()
 	}
 	_, err := tx.ExecContext(ctx, `update run set outcome = $2, ended_ms = $3, run_ms = $4, exit_code = $5, signal = $6,
@@ -279,7 +265,7 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 
 // lostText says what became of the attempt's worker.
 func lostText(failure error) string {
-	for _, known := range []error{agent.ErrFenced, errCutOff, errSuperseded} {
+	for _, known := range []error{agent.ErrFenced, errCutOff, engineriver.ErrSuperseded} {
 		if errors.Is(failure, known) {
 			return known.Error()
 		}
@@ -288,7 +274,7 @@ func lostText(failure error) string {
 		return absent.Error()
 	}
 	if host := new(agent.HostError); errors.As(failure, &host) {
-		return engine.Clip(host.Error(), maxErrorText/2)
+		return engine.Clip(host.Error(), engine.MaxErrorText/2)
 	}
 	return "the worker was stopped"
 }
@@ -308,4 +294,23 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 		return lostText(failure) + backText
 	}
 	return failure.Error()
+}
+
+// insertParams turns what an attempt asked for into jobs, or tells why that cannot be.
+func (a *attempt) insertParams(requests []agent.EnqueueRequest) ([]river.InsertManyParams, error) {
+	now := time.Now()
+	all := make([]river.InsertManyParams, 0, len(requests))
+	for _, r := range requests {
+		p := engine.EnqueueParams{Agent: r.Agent, Args: r.Args, Queue: r.Queue, Priority: r.Priority}
+		if r.Delay > 0 {
+			due := now.Add(r.Delay)
+			p.ScheduledAt = &due
+		}
+		params, err := a.service.paramsOf(p)
+		if err != nil {
+			return nil, fmt.Errorf("it ended well but asked to enqueue what cannot be: %w", err)
+		}
+		all = append(all, params)
+	}
+	return all, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	engineriver "github.com/agentos/agentos/internal/engine/river"
 )
 
 const manySlots = "concurrency: 50"
@@ -149,8 +150,8 @@ func TestTheEndOfALostJobDoesNotCount(t *testing.T) {
 	})
 	insertQuick(t, s, 1)
 	until(t, "it runs", func() bool { return one[int](t, s, `select count(*) from run where outcome = 'running'`) == 1 })
-	insertWorker(t, s, workerPrefix+"other-1-aa", time.Now().Add(time.Hour))
-	exec1(t, s, `update river_job set attempted_by = array[$1]`, clientID(workerPrefix+"other-1-aa", 1))
+	insertWorker(t, s, engineriver.WorkerPrefix+"other-1-aa", time.Now().Add(time.Hour))
+	exec1(t, s, `update river_job set attempted_by = array[$1]`, engineriver.ClientID(engineriver.WorkerPrefix+"other-1-aa", 1))
 	close(took)
 	until(t, "the attempt let go", func() bool { return s.done.Load() == 1 && len(s.active.held()) == 0 })
 	d := get(t, s, 1)
@@ -245,11 +246,11 @@ func TestAttemptsAreWrittenOnceThoughAnswersAreLost(t *testing.T) {
 func TestAnAttemptFindsItselfWritten(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		s := startWith(t, Options{DB: d.DB, Fleet: fleetOf(t, agents(sh("agent0", "true")))})
-		client := clientID(s.Worker(), 9)
+		client := engineriver.ClientID(s.Worker(), 9)
 		job := insertRunning(t, s, client)
 		a := &attempt{
 			worker: &worker{service: s, spec: s.Fleet().Agent("agent0"), client: client},
-			job:    &river.Job[jobArgs]{JobRow: &rivertype.JobRow{ID: job, Attempt: 2, MaxAttempts: 3, Queue: "gone", ScheduledAt: time.Now()}},
+			job:    &river.Job[engineriver.Args]{JobRow: &rivertype.JobRow{ID: job, Attempt: 2, MaxAttempts: 3, Queue: "gone", ScheduledAt: time.Now()}},
 		}
 		d.LoseCommits("run", 1, 100*time.Millisecond)
 		if err := a.record(t.Context()); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 const (
@@ -249,7 +250,7 @@ func (s *Service) settleQueues(ctx context.Context, p *fleetPlan) error {
 		return err
 	}
 	p.settled = true
-	p.former = slices.DeleteFunc(p.former, func(f formerQueue) bool { return worked(p.fleet, f.queue) })
+	p.former = slices.DeleteFunc(p.former, func(f formerQueue) bool { return river.Serves(p.fleet, f.queue) })
 	return nil
 }
 
@@ -263,7 +264,7 @@ func (s *Service) readQueuesOfAgents(ctx context.Context, p *fleetPlan) (current
 		if err = rows.Scan(&f.agent, &f.queue, &still); still {
 			current[f.agent] = f.queue
 		}
-		if spec := p.fleet.Agent(f.agent); spec != nil && spec.Queue != f.queue && (still || !worked(p.fleet, f.queue)) {
+		if spec := p.fleet.Agent(f.agent); spec != nil && spec.Queue != f.queue && (still || !river.Serves(p.fleet, f.queue)) {
 			former = append(former, f)
 		}
 		return f, err

@@ -14,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // shared puts agents into one queue.
@@ -130,9 +131,9 @@ func TestAFleetWideLimitDoesNotStarveItsQueue(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, shared(3,
 			sh("scarce", "true", "queue: shared", "limit: 1"), sh("other", "true", "queue: shared"))))
-		elsewhere := workerPrefix + "far-1-aa"
+		elsewhere := river.WorkerPrefix + "far-1-aa"
 		insertWorker(t, s, elsewhere, time.Now().Add(time.Hour))
-		held := insertRunning(t, s, clientID(elsewhere, 1))
+		held := insertRunning(t, s, river.ClientID(elsewhere, 1))
 		exec1(t, s, `update river_job set kind = 'scarce', queue = 'shared' where id = $1`, held)
 		var scarce []int64
 		for range 8 {
@@ -158,9 +159,9 @@ func TestAFleetWideLimitDoesNotStarveItsQueue(t *testing.T) {
 func TestAFleetWideLimitIsHeldByJobsThatRun(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("scarce", "true", "limit: 1"), sh("quick", "true"))))
-		dead := workerPrefix + "far-1-aa"
+		dead := river.WorkerPrefix + "far-1-aa"
 		insertWorker(t, s, dead, time.Now())
-		id := insertRunning(t, s, clientID(dead, 1))
+		id := insertRunning(t, s, river.ClientID(dead, 1))
 		exec1(t, s, `update river_job set kind = 'scarce', queue = 'scarce' where id = $1`, id)
 		if err := s.Start(t.Context()); err != nil {
 			t.Fatal(err)

@@ -236,3 +236,20 @@ func insertRunning(t testing.TB, s *Service, client string) (id int64) {
 		values ('gone', 'gone', 'running', 2, '{}', '2026-01-01 00:00:00', `+by(s, `jsonb(json_array('x', $1))`, `array['x', $1]`)+`, 3)`, client)
 	return one[int64](t, s, `select max(id) from river_job`)
 }
+
+// fill inserts n jobs, a second apart, the last one now. Every tenth is of agent "rare", every thousandth discarded.
+func fill(t testing.TB, s *Service, n int) {
+	t.Helper()
+	exec1(t, s, `insert into river_job (kind, queue, state, args, max_attempts, created_at, scheduled_at, finalized_at, attempt, errors, attempted_by) `+
+		by(s, `with recursive i(n) as (select 1 union all select n + 1 from i where n < $1)
+		select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
+			case when n % 1000 = 0 then 'discarded' else 'completed' end, jsonb_object('n', n, 'password', 'hunter' || n), 3,
+			datetime('now', 'subsec', (n - $1) || ' seconds'), datetime('now', 'subsec', (n - $1) || ' seconds'),
+			datetime('now', 'subsec', (n - $1) || ' seconds'), 1,
+			case when n % 1000 = 0 then jsonb_array(jsonb_object('error', 'broken pipe ' || n)) end, jsonb_array('worker-h-1-a@3')
+		from i`, `select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
+			(case when n % 1000 = 0 then 'discarded' else 'completed' end)::river_job_state,
+			jsonb_build_object('n', n, 'password', 'hunter' || n), 3, at, at, at, 1,
+			case when n % 1000 = 0 then array[jsonb_build_object('error', 'broken pipe ' || n)] end, array['worker-h-1-a@3']
+		from (select n, now() + (n - $1) * interval '1 second' as at from generate_series(1, $1::int) n) i`), n)
+}

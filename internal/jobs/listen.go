@@ -7,6 +7,8 @@ import (
 
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // relistenAfter is how long to wait before a broken connection is replaced.
@@ -42,7 +44,7 @@ func (s *Service) hear() (err error) {
 		defer cancel()
 		err = errors.Join(err, listener.Close(closing))
 	}()
-	if err := listener.Listen(connecting, insertTopic); err != nil {
+	if err := listener.Listen(connecting, river.InsertTopic); err != nil {
 		return err
 	}
 	s.health.report("listen for inserted jobs", nil)

@@ -15,27 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine/river"
 )
-
-const workerPrefix = "worker-"
 
 // newWorkerID is different for each process, also when a pid comes again.
 func newWorkerID() string {
 	var random [4]byte
 	rand.Read(random[:])
-	return fmt.Sprintf("%s%s-%d-%s", workerPrefix, hostName(), os.Getpid(), hex.EncodeToString(random[:]))
-}
-
-// hostOf returns the host of a worker's id, or "" when it is none of ours.
-func hostOf(worker string) string {
-	rest, ours := strings.CutPrefix(worker, workerPrefix)
-	for range 2 { // the random part, the pid
-		rest = rest[:max(strings.LastIndexByte(rest, '-'), 0)]
-	}
-	if !ours {
-		return ""
-	}
-	return rest
+	return fmt.Sprintf("%s%s-%d-%s", river.WorkerPrefix, hostName(), os.Getpid(), hex.EncodeToString(random[:]))
 }
 
 // processGone tells whether the process of a worker of this host has ended.
@@ -126,7 +113,7 @@ func stateOfLock(dataDir, worker string) lockState {
 
 // dropLock removes the lock file of a dead worker, and what it left of its attempts' temporary folders.
 func dropLock(dataDir, worker string) error {
-	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) || !strings.HasPrefix(worker, workerPrefix) {
+	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) || !strings.HasPrefix(worker, river.WorkerPrefix) {
 		return nil
 	}
 	return errors.Join(agent.RemoveTree(tempDir(dataDir, worker)), removeIfThere(lockPath(dataDir, worker)))
@@ -143,7 +130,7 @@ func dropTemps(dataDir string) error {
 	}
 	errs := []error{err}
 	for _, entry := range entries {
-		if worker := entry.Name(); strings.HasPrefix(worker, workerPrefix) && stateOfLock(dataDir, worker) != lockHeld {
+		if worker := entry.Name(); strings.HasPrefix(worker, river.WorkerPrefix) && stateOfLock(dataDir, worker) != lockHeld {
 			errs = append(errs, agent.RemoveTree(tempDir(dataDir, worker)))
 		}
 	}

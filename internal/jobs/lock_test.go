@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 func TestALockTellsWhetherItsProcessLives(t *testing.T) {
@@ -40,20 +41,20 @@ func TestALockTellsWhetherItsProcessLives(t *testing.T) {
 
 func TestWorkerIDsAreOurs(t *testing.T) {
 	id := newWorkerID()
-	if worker, ours := workerOf(clientID(id, 7)); !ours || worker != id {
+	if worker, ours := river.WorkerOf(river.ClientID(id, 7)); !ours || worker != id {
 		t.Errorf("%q, %v", worker, ours)
 	}
-	if got := hostOf(id); got != hostName() {
+	if got := river.HostOf(id); got != hostName() {
 		t.Errorf("host %q", got)
 	}
-	if len(clientID(id, 1_000_000)) > 100 || strings.Contains(id, "@") {
+	if len(river.ClientID(id, 1_000_000)) > 100 || strings.Contains(id, "@") {
 		t.Errorf("River refuses %q", id)
 	}
 	for _, foreign := range []string{"", "host_2026_01_01", "worker-x", "rails@1"} {
-		if worker, ours := workerOf(foreign); ours || worker != "" {
+		if worker, ours := river.WorkerOf(foreign); ours || worker != "" {
 			t.Errorf("%q is held for ours", foreign)
 		}
-		if host := hostOf(foreign); host != "" {
+		if host := river.HostOf(foreign); host != "" {
 			t.Errorf("%q is on host %q", foreign, host)
 		}
 	}
@@ -69,7 +70,7 @@ func TestAWorkerIsNotDeadWhileItsAttemptsLive(t *testing.T) {
 		if err := gone.Run(); err != nil {
 			t.Fatal(err)
 		}
-		id := fmt.Sprintf("%s%s-%d-abcd1234", workerPrefix, hostName(), gone.Process.Pid)
+		id := fmt.Sprintf("%s%s-%d-abcd1234", river.WorkerPrefix, hostName(), gone.Process.Pid)
 		lock, err := lockWorker(dir, id)
 		if err != nil {
 			t.Fatal(err)

@@ -618,3 +618,36 @@ func (b *logBook) here(run int64) bool {
 	defer b.mu.Unlock()
 	return b.runs[run] != nil
 }
+
+const (
+	// logsPoll is how often the lines of another process's run are looked for.
+	logsPoll = 200 * time.Millisecond
+	// logsCheck is for a run of this process, which reports by itself.
+	logsCheck = 2 * time.Second
+)
+
+// WaitRunLogs is RunLogs that waits for a line or the end of the run, until ctx is done; then it returns no lines and no
+// error.
+func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) ([]engine.LogLine, bool, error) {
+	news, stop := s.logs.listen(run)
+	defer stop()
+	for {
+		lines, done, err := s.RunLogs(ctx, run, after, limit)
+		switch {
+		case ctx.Err() != nil:
+			return []engine.LogLine{}, false, nil
+		case err != nil || done || len(lines) > 0:
+			return lines, done, err
+		}
+		pause := logsPoll
+		if s.logs.here(run) {
+			pause = logsCheck
+		}
+		select {
+		case <-ctx.Done():
+			return []engine.LogLine{}, false, nil
+		case <-news:
+		case <-time.After(pause):
+		}
+	}
+}

@@ -2,27 +2,27 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
-// A job whose worker died may be what killed it. How many workers died while they ran a job is kept with the job, under this
-// key of its metadata. The first time it runs again at once: most deaths are the machine's. From the second on it waits
+// A job whose worker died may be what killed it. How many workers died while they ran a job is kept with the job, in its
+// metadata. The first time it runs again at once: most deaths are the machine's. From the second on it waits
 // longer each time, and runs beside no other such job of its worker, so that one bad job does not bring down the reputation of
 // others. At the agent's max_losses it is discarded.
 const (
-	lossesKey   = "agentos_losses"
 	suspectFrom = 2                // losses
 	lossFirst   = 10 * time.Second // the wait after the second; each further one is twice as long
 	lossMost    = 10 * time.Minute
@@ -37,14 +37,12 @@ type fate struct {
 }
 
 // lose counts that a worker died while it ran a job, and moves the job on.
-func (s *Service) lose(ctx context.Context, tx *db.Tx, j running) (fate, error) {
-	if j.cancelled {
-		moved, err := s.giveBack(ctx, tx, j)
+func (s *Service) lose(ctx context.Context, tx *db.Tx, j river.Running) (fate, error) {
+	if j.Cancelled {
+		moved, err := s.actor.Requeue(ctx, tx, j)
 		return fate{moved: moved}, err
 	}
-	var kind string
-	var losses int
-	err := tx.QueryRowContext(ctx, `select j.kind, `+s.sql.losses+` from river_job j where j.id = $1`+s.sql.forUpdate, j.id).Scan(&kind, &losses)
+	kind, losses, err := s.actor.Losses(ctx, tx, j.ID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fate{}, nil
 	}
@@ -54,35 +52,20 @@ func (s *Service) lose(ctx context.Context, tx *db.Tx, j running) (fate, error) 
 	losses++
 	most := agent.DefaultMaxLosses
 	if spec := s.Fleet().Agent(kind); spec != nil {
-		most = orElse(spec.MaxLosses, most)
+		most = cmp.Or(spec.MaxLosses, most)
 	}
 	if losses >= most {
-		return s.discardLost(ctx, tx, j, losses)
+		text := fmt.Sprintf("%s, %s while it ran this job; the job was discarded, because it may be what ends them: "+
+			"look for its memory and its time, then retry it", lostWorker(j.Worker), ordinal(losses))
+		moved, err := s.actor.DiscardLost(ctx, tx, j, losses, text)
+		return fate{moved: moved, discarded: moved, text: text}, err
 	}
-	wait := lossDelay(losses)
-	change := backChange
-	if wait > retrySoon {
-		change = strings.Replace(change, "available", "scheduled", 1)
-	}
-	f := fate{}
-	f.moved, err = s.move(ctx, tx, j, change+`, metadata = `+fmt.Sprintf(s.sql.withLosses, 6), time.Now().Add(wait), wait == 0, losses)
+	f, wait := fate{}, lossDelay(losses)
+	f.moved, err = s.actor.RequeueLost(ctx, tx, j, losses, wait)
 	if losses >= suspectFrom {
-		f.text = fmt.Sprintf("%s, %s while it ran this job%s and waits %s", lostWorker(j.worker), ordinal(losses), backText, wait.Round(time.Second))
+		f.text = fmt.Sprintf("%s, %s while it ran this job%s and waits %s", lostWorker(j.Worker), ordinal(losses), backText, wait.Round(time.Second))
 	}
 	return f, err
-}
-
-// discardLost gives up a job that may be what killed its workers.
-func (s *Service) discardLost(ctx context.Context, tx *db.Tx, j running, losses int) (fate, error) {
-	text := fmt.Sprintf("%s, %s while it ran this job; the job was discarded, because it may be what ends them: "+
-		"look for its memory and its time, then retry it", lostWorker(j.worker), ordinal(losses))
-	failure, err := json.Marshal(rivertype.AttemptError{At: time.Now().UTC(), Attempt: j.attempt, Error: text})
-	if err != nil {
-		return fate{}, err
-	}
-	moved, err := s.move(ctx, tx, j, `state = 'discarded', finalized_at = $5, metadata = `+fmt.Sprintf(s.sql.withLosses, 6)+`,
-		errors = `+fmt.Sprintf(s.sql.withError, 7), time.Now(), false, losses, string(failure))
-	return fate{moved: moved, discarded: moved, text: text}, err
 }
 
 // lossDelay is how long a job waits that has lost so many workers. It is spread widely: jobs that were lost together are not to
@@ -97,7 +80,7 @@ func lossDelay(losses int) time.Duration {
 
 // isSuspect tells whether a job has lost several workers.
 func isSuspect(job *rivertype.JobRow) bool {
-	if !bytes.Contains(job.Metadata, []byte(lossesKey)) {
+	if !bytes.Contains(job.Metadata, []byte(river.LossesKey)) {
 		return false
 	}
 	var kept struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // killer is a script that kills its worker once it may, as a container's OOM killer does.
@@ -110,7 +111,7 @@ func TestLossesAreCountedWhateverTheMetadata(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("quick", "true"))))
 		for metadata, want := range map[string]int{`{}`: 1, `[]`: 1, `{"agentos_losses":"x"}`: 1, `{"agentos_losses":1,"tenant":7}`: 2} {
-			id := insertRunning(t, s, clientID(workerPrefix+"dead-1-aa", 1))
+			id := insertRunning(t, s, river.ClientID(river.WorkerPrefix+"dead-1-aa", 1))
 			exec1(t, s, `update river_job set metadata = `+by(s, `jsonb($2)`, `$2::jsonb`)+` where id = $1`, id, metadata)
 			if err := s.reap(t.Context()); err != nil {
 				t.Fatal(err)
@@ -153,7 +154,7 @@ func TestTheWaitAfterALossGrowsAndSpreads(t *testing.T) {
 
 func TestSuspectsAreKnownByTheirMetadata(t *testing.T) {
 	for losses, want := range map[int]bool{0: false, 1: false, suspectFrom: true, 9: true} {
-		metadata, err := json.Marshal(map[string]any{lossesKey: losses})
+		metadata, err := json.Marshal(map[string]any{river.LossesKey: losses})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +162,7 @@ func TestSuspectsAreKnownByTheirMetadata(t *testing.T) {
 			t.Errorf("%s: %v", metadata, got)
 		}
 	}
-	for _, other := range []string{``, `{}`, `[]`, `{"agentos_losses":"x"}`, fmt.Sprintf(`{"x":%q}`, lossesKey)} {
+	for _, other := range []string{``, `{}`, `[]`, `{"agentos_losses":"x"}`, fmt.Sprintf(`{"x":%q}`, river.LossesKey)} {
 		if isSuspect(&rivertype.JobRow{Metadata: []byte(other)}) {
 			t.Errorf("%s is one", other)
 		}

@@ -91,7 +91,7 @@ func TestPausesOfOtherProgramsAreKeptAndEnded(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("left", "true")))
 		exec1(t, s, `update river_queue set paused_at = $1 where name = 'left'`, s.db.Stamp(time.Now()))
-		if err := s.keepPauses(t.Context()); err != nil {
+		if err := s.actor.KeepPauses(t.Context(), s.log); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "it holds, though nobody announced it", func() bool {
@@ -100,14 +100,14 @@ func TestPausesOfOtherProgramsAreKeptAndEnded(t *testing.T) {
 			return p.most == 0
 		})
 		cleanQueue(t, s, "left")
-		if err := s.keepPauses(t.Context()); err != nil {
+		if err := s.actor.KeepPauses(t.Context(), s.log); err != nil {
 			t.Fatal(err)
 		}
 		if pausedSince(t, s, "left") == nil {
 			t.Error("the pause went with River's row")
 		}
 		exec1(t, s, `update river_queue set paused_at = null where name = 'left'`)
-		if err := s.keepPauses(t.Context()); err != nil {
+		if err := s.actor.KeepPauses(t.Context(), s.log); err != nil {
 			t.Fatal(err)
 		}
 		if n := one[int](t, s, `select count(*) from queue_pause`); n != 0 {

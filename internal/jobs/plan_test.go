@@ -17,6 +17,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // cycle is everything the dashboard's sections ask for.
@@ -96,7 +97,7 @@ func statements(t *testing.T, s *Service) []statement {
 			continue
 		}
 		all = append(all, st)
-		if strings.Contains(st.query, "metadata") && !strings.Contains(st.query, "j.state = 'running'") && !strings.Contains(st.query, lossesKey) {
+		if strings.Contains(st.query, "metadata") && !strings.Contains(st.query, "j.state = 'running'") && !strings.Contains(st.query, river.LossesKey) {
 			t.Errorf("reads metadata, which can be huge:\n%s", st.query)
 		}
 	}
@@ -127,7 +128,7 @@ func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 			if big.MatchString(line) && !strings.Contains(line, "USING") && !endOfTable.MatchString(st.query) {
 				t.Errorf("%s\nin %s", line, st.query)
 			}
-			few := st.query == s.sql.kindsOfQueues || strings.HasPrefix(st.query, "with few as") ||
+			few := strings.Contains(st.query, "q cross join river_job j") || strings.HasPrefix(st.query, "with few as") ||
 				slices.ContainsFunc(sortsFew, func(part string) bool { return strings.Contains(st.query, part) })
 			if strings.Contains(line, "TEMP B-TREE") && !few {
 				t.Errorf("%s\nin %s", line, st.query)

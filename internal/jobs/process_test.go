@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
@@ -69,7 +70,7 @@ func TestARestartAfterAKillTakesEverythingUp(t *testing.T) {
 		until(t, "it runs again", func() bool { return exists(dir + "/began") })
 		t.Logf("run again %v after the start", time.Since(begin))
 		until(t, "there is a leader", func() bool {
-			return one[string](t, reader, `select coalesce((select leader_id from river_leader), '')`) == clientID(s.Worker(), 1)
+			return one[string](t, reader, `select coalesce((select leader_id from river_leader), '')`) == river.ClientID(s.Worker(), 1)
 		})
 		if took := time.Since(begin); took > 5*time.Second {
 			t.Errorf("it took %v", took)
@@ -198,17 +199,17 @@ func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 		insert := func(worker string, beat time.Time) int64 {
 			t.Helper()
 			insertWorker(t, s, worker, beat)
-			return insertRunning(t, s, clientID(worker, 1))
+			return insertRunning(t, s, river.ClientID(worker, 1))
 		}
-		silent := insert(workerPrefix+"far-1-aa", time.Now().Add(-silentFor-time.Second))
-		alive := insert(workerPrefix+"far-2-bb", time.Now().Add(time.Hour))
+		silent := insert(river.WorkerPrefix+"far-1-aa", time.Now().Add(-river.SilentFor-time.Second))
+		alive := insert(river.WorkerPrefix+"far-2-bb", time.Now().Add(time.Hour))
 		others := insertRunning(t, s, "rails-1")
-		cancelled := insert(workerPrefix+"far-1-aa", time.Now().Add(-silentFor-time.Second))
+		cancelled := insert(river.WorkerPrefix+"far-1-aa", time.Now().Add(-river.SilentFor-time.Second))
 		exec1(t, s, `update river_job set metadata = `+by(s, `jsonb($2)`, `$2::jsonb`)+` where id = $1`, cancelled, `{"cancel_attempted_at":"2026-01-01T00:00:01Z"}`)
-		noRow := insert(workerPrefix+"far-3-cc", time.Now())
-		exec1(t, s, `delete from worker where id = $1`, workerPrefix+"far-3-cc")
+		noRow := insert(river.WorkerPrefix+"far-3-cc", time.Now())
+		exec1(t, s, `delete from worker where id = $1`, river.WorkerPrefix+"far-3-cc")
 		until(t, "jobs of the dead are back", func() bool {
-			insertWorker(t, s, workerPrefix+"far-2-bb", time.Now().Add(time.Hour)) // it beats
+			insertWorker(t, s, river.WorkerPrefix+"far-2-bb", time.Now().Add(time.Hour)) // it beats
 			return get(t, s, silent).State == "available" && get(t, s, noRow).State == "available" && get(t, s, cancelled).State == "cancelled"
 		})
 		for _, id := range []int64{silent, noRow} {
@@ -229,7 +230,7 @@ func TestManyReapersGiveAJobBackOnce(t *testing.T) {
 		s := newService(t, database, t.TempDir(), fleetOf(t, agents(sh("quick", "true"))))
 		other := newService(t, s.db, s.dataDir, s.Fleet())
 		for i := range 20 {
-			insertRunning(t, s, fmt.Sprintf("%sdead-%d@1", workerPrefix, i))
+			insertRunning(t, s, fmt.Sprintf("%sdead-%d@1", river.WorkerPrefix, i))
 		}
 		errs := make(chan error, 2)
 		go func() { errs <- s.reap(t.Context()) }()

@@ -12,7 +12,25 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
+
+// This file is what happens on kill -9 of a worker, and whatever else takes one away: a crash, a power cut, a network that is gone.
+//
+//  1. Its attempts end. Each runs under a supervisor that holds a pipe to the worker and ends all processes of the attempt when the pipe
+//     breaks; a worker that is suspended instead is fenced: the supervisor ends the attempt when the worker is silent for too long
+//     (internal/agent). A worker that is cut off from the database ends its attempts itself (cutoff.go). All this is over before step 2.
+//  2. Somebody notices. Every worker and server reads the heartbeats once a second (watch.go). A lock file on the same host, which the kernel
+//     releases with the last of the worker's processes, says so at once; without one a worker is dead after 10 s of silence that this process
+//     has watched.
+//  3. One of those that noticed reclaims the worker, in one transaction (reclaimWorker): it makes sure that the heartbeat is as it was
+//     seen, makes the worker's jobs available again without using up an attempt (or scheduled or discarded, if they have lost several workers:
+//     losses.go), ends its runs as lost, and marks it as lost. The lease of a River client that led goes with it (dropLease).
+//  4. What the dead one was about to write changes nothing: each end names its attempt (engine/river/state.go).
+//
+// Nothing else has to be cleaned up: what ends in one transaction is there or is not, log lines that were not written are lost with their
+// process, and sums are added by whoever comes next. A job whose fetch was answered to nobody, in a worker that lives, is found here too
+// (requeueOrphans).
 
 const (
 	// reapEvery is how often everything that runs is gone through. The jobs of a worker that has just died do not wait
@@ -25,19 +43,8 @@ const (
 	orphanedFor   = 2 * reapEvery
 	orphanedLooks = 3
 
-	lostShown = 10 * time.Minute // how long a lost worker is listed
-	lostKept  = 24 * time.Hour
+	lostKept = 24 * time.Hour
 )
-
-// running is a job whose last attempt is under way as far as the database knows.
-type running struct {
-	id        int64
-	attempt   int
-	queue     string
-	client    string
-	worker    string
-	cancelled bool
-}
 
 // errAlive means that a worker held for dead was heard again, or was buried by another process.
 var errAlive = errors.New("it is not as it was seen")
@@ -57,7 +64,7 @@ func (s *Service) reap(ctx context.Context) error {
 	if !died && time.Since(s.watch.reaped) < reapEvery {
 		return nil
 	}
-	jobs, err := s.runningJobs(ctx)
+	jobs, err := s.RunningJobs(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,9 +72,9 @@ func (s *Service) reap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	byWorker := map[string][]running{}
+	byWorker := map[string][]river.Running{}
 	for _, j := range jobs {
-		byWorker[j.worker] = append(byWorker[j.worker], j)
+		byWorker[j.Worker] = append(byWorker[j.Worker], j)
 	}
 	gone := map[string]bool{}
 	for id := range byWorker {
@@ -83,26 +90,12 @@ func (s *Service) reap(ctx context.Context) error {
 		if !gone[id] {
 			continue
 		}
-		if err := s.bury(ctx, id, byWorker[id]); err != nil {
+		if err := s.reclaimWorker(ctx, id, byWorker[id]); err != nil {
 			return fmt.Errorf("take over the jobs of %s: %w", id, err)
 		}
 	}
 	s.watch.reaped = time.Now()
-	return errors.Join(s.giveOrphansBack(ctx, byWorker[s.id]), s.dropLease(ctx), s.forgetWorkers(ctx))
-}
-
-func (s *Service) runningJobs(ctx context.Context) ([]running, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, j.queue, `+s.sql.lastClient+`, `+s.sql.cancelNote+`, j.attempted_at
-		from river_job j where j.state = 'running'`)
-	return db.Collect(rows, err, func(rows *sql.Rows) (j running, err error) {
-		var client, note sql.NullString
-		var attempted engine.Time
-		err = rows.Scan(&j.id, &j.attempt, &j.queue, &client, &note, &attempted)
-		j.cancelled = noted(note, attempted)
-		j.client = client.String
-		j.worker, _ = workerOf(client.String)
-		return j, err
-	})
+	return errors.Join(s.requeueOrphans(ctx, byWorker[s.id]), s.dropLease(ctx), s.forgetWorkers(ctx))
 }
 
 // workersOfRuns returns the workers that have runs which have not ended.
@@ -111,21 +104,21 @@ func (s *Service) workersOfRuns(ctx context.Context) ([]string, error) {
 	return db.Collect(rows, err, func(rows *sql.Rows) (id string, err error) { return id, rows.Scan(&id) })
 }
 
-// bury makes a dead worker's jobs available, or cancelled when that had been asked for, ends its runs and marks it as
+// reclaimWorker makes a dead worker's jobs available, or cancelled when that had been asked for, ends its runs and marks it as
 // lost.
-func (s *Service) bury(ctx context.Context, worker string, jobs []running) error {
+func (s *Service) reclaimWorker(ctx context.Context, worker string, jobs []river.Running) error {
 	back, discarded := 0, 0
 	var ended int64
 	err := s.db.InTx(ctx, func(tx *db.Tx) error {
 		back, discarded = 0, 0
-		if err := s.stillAsSeen(ctx, tx, worker); err != nil {
+		if err := s.verifyStillDead(ctx, tx, worker); err != nil {
 			return err
 		}
-		slices.SortFunc(jobs, func(a, b running) int { return int(a.id - b.id) }) // all lock in this order
+		slices.SortFunc(jobs, func(a, b river.Running) int { return int(a.ID - b.ID) }) // all lock in this order
 		for _, j := range jobs {
 			f, err := s.lose(ctx, tx, j)
 			if err != nil {
-				return fmt.Errorf("job %d: %w", j.id, err)
+				return fmt.Errorf("job %d: %w", j.ID, err)
 			}
 			switch {
 			case f.discarded:
@@ -134,7 +127,7 @@ func (s *Service) bury(ctx context.Context, worker string, jobs []running) error
 				back++
 			}
 			if f.text != "" {
-				if _, err := s.endRuns(ctx, tx, f.text, `worker = $1 and job_id = $2`, worker, j.id); err != nil {
+				if _, err := s.endRuns(ctx, tx, f.text, `worker = $1 and job_id = $2`, worker, j.ID); err != nil {
 					return err
 				}
 			}
@@ -169,13 +162,13 @@ func (s *Service) bury(ctx context.Context, worker string, jobs []running) error
 	return dropLock(s.dataDir, worker)
 }
 
-// stillAsSeen keeps the worker's row as it is until the transaction ends, if it is as it was seen: no heartbeat can come
+// verifyStillDead keeps the worker's row as it is until the transaction ends, if it is as it was seen: no heartbeat can come
 // between that and giving its jobs away, and no other process does it too.
-func (s *Service) stillAsSeen(ctx context.Context, tx *db.Tx, worker string) error {
+func (s *Service) verifyStillDead(ctx context.Context, tx *db.Tx, worker string) error {
 	row := s.watch.workers[worker]
 	var state string
 	var beat int64
-	err := tx.QueryRowContext(ctx, `select state, beat_ms from worker where id = $1`+s.sql.forUpdate, worker).Scan(&state, &beat)
+	err := tx.QueryRowContext(ctx, `select state, beat_ms from worker where id = $1`+s.db.ForUpdate(), worker).Scan(&state, &beat)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil // its row is there before it takes a job: it has signed off
@@ -185,33 +178,6 @@ func (s *Service) stillAsSeen(ctx context.Context, tx *db.Tx, worker string) err
 		return errAlive
 	}
 	return nil
-}
-
-// giveBack makes a job available whose attempt is nobody's, or cancelled when that had been asked for, unless its attempt has
-// ended. It does not use up an attempt.
-func (s *Service) giveBack(ctx context.Context, tx *db.Tx, j running) (moved bool, err error) {
-	return s.move(ctx, tx, j, backChange, time.Now(), true)
-}
-
-const backChange = `state = 'available', attempt = case when attempt > 0 then attempt - 1 else 0 end, scheduled_at = $5`
-
-// move changes a job that still runs as it was seen, or cancels it when that had been asked for. The change has a time as $5, and
-// more from $6 on.
-func (s *Service) move(ctx context.Context, tx *db.Tx, j running, change string, at time.Time, announce bool, more ...any) (moved bool, err error) {
-	if j.cancelled {
-		change, at, more = `state = 'cancelled', finalized_at = $5`, time.Now(), nil
-	}
-	result, err := tx.ExecContext(ctx, `update river_job as j set `+change+`
-		where id = $1 and state = 'running' and attempt = $2 and `+s.sql.lastClient+` = $3 and queue = $4`,
-		append([]any{j.id, j.attempt, j.client, j.queue, s.db.Stamp(at)}, more...)...)
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	if err != nil || n == 0 || j.cancelled || !announce {
-		return n > 0, err
-	}
-	return true, s.actor.announce(ctx, tx, j.queue)
 }
 
 func lostWorker(worker string) string { return fmt.Sprintf("the worker %s was lost", worker) }
@@ -241,7 +207,7 @@ func (s *Service) dropLease(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if worker, ours := workerOf(client); !ours || !s.dead(worker) {
+	if worker, ours := river.WorkerOf(client); !ours || !s.dead(worker) {
 		return nil
 	}
 	payload, err := json.Marshal(map[string]string{"action": "resigned", "leader_id": client})
@@ -268,25 +234,25 @@ func (s *Service) forgetWorkers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// giveOrphansBack gives back jobs of this worker that have been in nobody's hands for long.
-func (s *Service) giveOrphansBack(ctx context.Context, mine []running) error {
+// requeueOrphans makes jobs available of this worker that have been in nobody's hands for long.
+func (s *Service) requeueOrphans(ctx context.Context, mine []river.Running) error {
 	s.forgetOrphans(mine)
 	for _, j := range mine {
-		if !s.orphaned(j.id) {
+		if !s.orphaned(j.ID) {
 			continue
 		}
 		err := s.db.InTx(ctx, func(tx *db.Tx) error {
-			moved, err := s.giveBack(ctx, tx, j)
+			moved, err := s.actor.Requeue(ctx, tx, j)
 			if err != nil || !moved {
 				return err
 			}
-			_, err = s.endRuns(ctx, tx, lostWorker(j.worker)+backText, `worker = $1 and job_id = $2`, j.worker, j.id)
+			_, err = s.endRuns(ctx, tx, lostWorker(j.Worker)+backText, `worker = $1 and job_id = $2`, j.Worker, j.ID)
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("give job %d back to the queue: %w", j.id, err)
+			return fmt.Errorf("give job %d back to the queue: %w", j.ID, err)
 		}
-		s.log.Warn("a job of this worker was in nobody's hands: it is back", "job", j.id)
+		s.log.Warn("orphaned job requeued", "job", j.ID)
 		s.signalEnded()
 		s.onChange("queue", "jobs", "agents")
 	}
@@ -309,10 +275,10 @@ func (s *Service) orphaned(job int64) bool {
 }
 
 // forgetOrphans drops those that are running no more.
-func (s *Service) forgetOrphans(jobs []running) {
+func (s *Service) forgetOrphans(jobs []river.Running) {
 	still := map[int64]bool{}
 	for _, j := range jobs {
-		still[j.id] = true
+		still[j.ID] = true
 	}
 	for id := range s.watch.orphans {
 		if !still[id] {

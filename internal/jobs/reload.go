@@ -27,7 +27,7 @@ func (s *Service) Reload(ctx context.Context, fleet *agent.Fleet) error {
 	if err := s.loadSchedule(ctx, fleet); err != nil {
 		return engine.WrapDB("load the schedule", err)
 	}
-	if err := s.keepPauses(ctx); err != nil { // of queues that are back
+	if err := s.actor.KeepPauses(ctx, s.log); err != nil { // of queues that are back
 		return engine.WrapDB("keep the pauses of queues", err)
 	}
 	absentBefore, absent := s.absent(), s.absentHere(fleet)

@@ -12,6 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 const (
@@ -261,7 +262,7 @@ func (s *Service) insertDue(ctx context.Context) (time.Duration, error) {
 // insertOne inserts the job of one agent, unless its last one still waits: a schedule does not pile up.
 func (s *Service) insertOne(ctx context.Context, p *fleetPlan, schedule *agent.Schedule, row scheduleRow, now time.Time) error {
 	spec := p.fleet.Agent(row.agent)
-	params, err := s.paramsFor(p.fleet, engine.EnqueueParams{Agent: spec.Name, Args: spec.Args, Tags: []string{scheduleTag}})
+	params, err := river.Params(p.fleet, engine.EnqueueParams{Agent: spec.Name, Args: spec.Args, Tags: []string{scheduleTag}})
 	if err != nil {
 		return err
 	}

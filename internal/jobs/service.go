@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/rollup"
 )
@@ -46,11 +47,10 @@ type Options struct {
 
 // Service is the fleet on its queue. Its methods may be called concurrently.
 type Service struct {
-	*Table
-	*rollup.Store
+	*river.Reader
 
 	db       *db.DB
-	sql      *dialect
+	redact   *redact.Rules
 	dataDir  string
 	version  string
 	shim     []string
@@ -63,8 +63,8 @@ type Service struct {
 	run      func(context.Context, agent.Attempt) (agent.Result, error)
 	ownRun   bool // run is agent.Run
 
-	queue   queueClient // inserts and acts; runs nothing
-	actor   *Actor
+	queue   river.Client // inserts and acts; runs nothing
+	actor   *river.Actor
 	fleet   atomic.Pointer[agent.Fleet]
 	current atomic.Pointer[generation] // nil until attempts can run
 	gate    *gate
@@ -76,10 +76,9 @@ type Service struct {
 	next    timetable
 	health  health
 
-	lacks     atomic.Pointer[map[string]string] // why agents cannot run here, by agent
-	successes successes
-	pulse     pulse
-	watch     watch // used by the upkeep loop alone, once it runs
+	lacks atomic.Pointer[map[string]string] // why agents cannot run here, by agent
+	pulse pulse
+	watch watch // used by the upkeep loop alone, once it runs
 
 	id    string // of this worker; empty when this process is none
 	began time.Time
@@ -139,7 +138,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		Table: NewTable(opts.DB, opts.Redact), Store: rollup.New(opts.DB), db: opts.DB, sql: dialectOf(opts.DB.Kind), dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
+		db: opts.DB, redact: opts.Redact, dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
 		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun,
 		active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
@@ -156,12 +155,12 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	s.tending, s.untend = context.WithCancel(s.life)
 	s.trying, s.untry = context.WithCancel(s.life)
 	s.fleet.Store(opts.Fleet)
-	queue, err := newInserter(s)
+	s.Reader = river.NewReader(s.db, s.redact, rollup.New(s.db), s.Fleet, s.keep.logs.String())
+	actor, err := river.NewActor(s.db, "", s.redact, river.NewLogger(s.log))
 	if err != nil {
 		return nil, err
 	}
-	s.queue = queue
-	s.actor = &Actor{db: s.db, queue: queue, table: s.Table}
+	s.actor, s.queue = actor, actor.Client()
 	return s, nil
 }
 

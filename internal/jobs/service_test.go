@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // nudges gathers what a service tells.
@@ -102,7 +102,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 			return err == nil && len(w) == 1 && w[0].Running == 1
 		})
 		if w[0].ID != s.Worker() || w[0].State != "active" || w[0].Slots != 7 || w[0].Agents != 3 || w[0].PID == 0 || w[0].Version != "test" || w[0].Host != hostName() ||
-			w[0].AgentNames != nil || w[0].Queues != nil || w[0].BeatAgeMS > silentFor.Milliseconds() {
+			w[0].AgentNames != nil || w[0].Queues != nil || w[0].BeatAgeMS > river.SilentFor.Milliseconds() {
 			t.Errorf("worker %+v", w[0])
 		}
 		queues, err := s.Queues(t.Context())
@@ -144,39 +144,6 @@ func TestJobsOfASharedQueueAreCountedByAgent(t *testing.T) {
 			t.Errorf("agents %+v, %v", stats, err)
 		}
 	})
-}
-
-// Counts that would cost more than they are worth stop somewhere, and say so.
-func TestCountsThatStopSaySo(t *testing.T) {
-	s := newService(t, dbtest.Postgres(t), "", fleetOf(t, agents(sh("common", "true", "queue: both"), sh("rare", "true", "queue: both"))+
-		"queues:\n  both: {concurrency: 4}\n"))
-	few := func() (engine.Today, engine.AgentStats, engine.Failure) {
-		t.Helper()
-		today, err1 := s.Today(t.Context())
-		stats, err2 := s.Agents(t.Context())
-		failures, err3 := s.Failures(t.Context(), 1)
-		if err := errors.Join(err1, err2, err3); err != nil || len(failures) != 1 {
-			t.Fatalf("%d failures, %v", len(failures), err)
-		}
-		return today, *stats["common"], failures[0]
-	}
-	fail := func(n int) {
-		exec1(t, s, `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, fingerprint)
-			select n, 1, 1, 'common', 'both', 'w', 'failed', $2, $2, $2, 0, 'same' from generate_series(1, $1::int) n`, n, time.Now().UnixMilli())
-	}
-	fill(t, s, maxCancelled+maxByKind)
-	exec1(t, s, `update river_job set state = 'available', finalized_at = null, queue = 'both' where id % 10 = 1`)
-	fail(1)
-	if today, common, failure := few(); today.Capped || common.Capped || failure.Capped || common.Waiting == 0 {
-		t.Errorf("%+v, %+v, %+v", today, common, failure)
-	}
-	exec1(t, s, `update river_job set state = 'cancelled', finalized_at = now() where id > $1`, maxByKind)
-	exec1(t, s, `update river_job set state = 'available', finalized_at = null, queue = 'both' where id <= $1`, maxByKind)
-	fail(maxSimilar)
-	today, common, failure := few()
-	if !today.Capped || today.Cancelled != maxCancelled || !common.Capped || common.Waiting != maxByKind*9/10 || !failure.Capped || failure.Similar24h != maxSimilar {
-		t.Errorf("%+v, %+v, %+v", today, common, failure)
-	}
 }
 
 func TestAServiceWithoutWorkInsertsAndReads(t *testing.T) {
@@ -228,7 +195,7 @@ func TestReadsTellThatTheDatabaseIsGone(t *testing.T) {
 func TestLostWorkersAreListedForAWhile(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("quick", "true"))))
-		for id, age := range map[string]time.Duration{"fresh": 0, "late": silentFor + time.Second, "gone": 9 * time.Minute, "forgotten": 11 * time.Minute} {
+		for id, age := range map[string]time.Duration{"fresh": 0, "late": river.SilentFor + time.Second, "gone": 9 * time.Minute, "forgotten": 11 * time.Minute} {
 			insertWorker(t, s, id, time.Now().Add(-age))
 		}
 		w, err := s.Workers(t.Context())

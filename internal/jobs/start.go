@@ -129,7 +129,7 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.loadSchedule(ctx, fleet); err != nil {
 		return engine.WrapDB("load the schedule", err)
 	}
-	if err := s.keepPauses(ctx); err != nil {
+	if err := s.actor.KeepPauses(ctx, s.log); err != nil {
 		return engine.WrapDB("keep the pauses of queues", err)
 	}
 	if generation != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
@@ -67,11 +68,11 @@ func TestAWorkerOfUnknownAgentsIsRefused(t *testing.T) {
 func TestAServiceWithoutAgentsKeepsHouse(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := startWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("tick", "true", `schedule: "@every 1s"`))), Agents: []string{}})
-		lost := insertRunning(t, s, clientID(workerPrefix+"gone-1-aa", 1))
+		lost := insertRunning(t, s, river.ClientID(river.WorkerPrefix+"gone-1-aa", 1))
 		exec1(t, s, `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
-			values ($1, 2, 3, 'gone', 'gone', $2, 'running', 0, 0, 0)`, lost, workerPrefix+"gone-1-aa")
+			values ($1, 2, 3, 'gone', 'gone', $2, 'running', 0, 0, 0)`, lost, river.WorkerPrefix+"gone-1-aa")
 		exec1(t, s, `insert into river_leader (leader_id, name, elected_at, expires_at) values ($1, 'default', $2, $3)`,
-			clientID(workerPrefix+"gone-1-aa", 1), s.db.Stamp(time.Now()), s.db.Stamp(time.Now().Add(time.Hour)))
+			river.ClientID(river.WorkerPrefix+"gone-1-aa", 1), s.db.Stamp(time.Now()), s.db.Stamp(time.Now().Add(time.Hour)))
 		untilState(t, s, lost, "available")
 		until(t, "the lost run is summed up", func() bool {
 			return one[int](t, s, `select coalesce(sum(lost), 0) from rollup where step_s = 60 and agent = 'gone'`) == 1

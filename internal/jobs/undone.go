@@ -32,7 +32,7 @@ func (s *Service) recordUnstarted(ctx context.Context, job *rivertype.JobRow, te
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
 	defer cancel()
 	now := time.Now().UnixMilli()
-	text = engine.Clip(text, maxErrorText)
+	text = engine.Clip(text, engine.MaxErrorText)
 	_, err := s.db.Write.ExecContext(ctx, `insert into run
 		(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms, error, fingerprint)
 		values ($1, $2, $3, $4, $5, $6, 'failed', $7, $8, $8, $9, 0, $10, $11)`,

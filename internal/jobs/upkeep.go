@@ -2,13 +2,11 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 // lookEvery is how often each worker looks at its jobs and at the other workers.
@@ -40,7 +38,7 @@ func (s *Service) upkeep() {
 		s.health.report("take over the jobs of dead workers", s.reap(ctx))
 		if time.Since(kept) >= keepEvery {
 			kept = time.Now()
-			s.health.report("keep the pauses of queues", s.keepPauses(ctx))
+			s.health.report("keep the pauses of queues", s.actor.KeepPauses(ctx, s.log))
 		}
 		cancel()
 	})
@@ -61,34 +59,22 @@ func (s *Service) checkHeld(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	condition, args := s.db.In(`j.id`, ids)
-	rows, err := s.db.Read.QueryContext(ctx, `select j.id, j.attempt, `+s.sql.lastClient+`, j.attempted_at,
-		case when j.state = 'running' then `+s.sql.cancelNote+` end from river_job j where `+condition, args...)
-	type row struct {
-		id        int64
-		attempt   int
-		client    sql.NullString
-		attempted engine.Time
-		note      sql.NullString
-	}
-	found, err := db.Collect(rows, err, func(rows *sql.Rows) (r row, err error) {
-		return r, rows.Scan(&r.id, &r.attempt, &r.client, &r.attempted, &r.note)
-	})
+	found, err := s.AttemptsOf(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, r := range found {
-		h := held[r.id]
-		delete(held, r.id)
+		h := held[r.ID]
+		delete(held, r.ID)
 		switch {
-		case r.attempt != h.attempt || r.client.String != h.client:
-			h.cancel(errSuperseded)
-		case noted(r.note, r.attempted):
+		case r.Attempt != h.attempt || r.Client != h.client:
+			h.cancel(river.ErrSuperseded)
+		case r.Cancelled:
 			h.cancel(rivertype.ErrJobCancelledRemotely)
 		}
 	}
 	for _, h := range held { // deleted, so it is nobody's
-		h.cancel(errSuperseded)
+		h.cancel(river.ErrSuperseded)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,10 +11,9 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 )
-
-// later is the outcome of an attempt that asked, by its exit status, to be made again later. It uses up none.
-const later = "later"
 
 const (
 	// maxLater bounds how often a job is put off without using up an attempt, so that none goes on for ever.
@@ -45,8 +45,8 @@ func (a *attempt) judge(end *ending, failure error) error {
 		if count > maxLater {
 			return fmt.Errorf("%w (it was put off %d times: from now on that uses up attempts)", failure, maxLater)
 		}
-		end.outcome, end.verdict.count = later, count
-		end.verdict.pause = max(orElse(end.verdict.pause, a.spec.Backoff.Wait(count)), retryLeast)
+		end.outcome, end.verdict.count = engine.Later, count
+		end.verdict.pause = max(cmp.Or(end.verdict.pause, a.spec.Backoff.Wait(count)), retryLeast)
 		return fmt.Errorf("put off for %s: %w", end.verdict.pause.Round(time.Millisecond), failure)
 	}
 	return failure
@@ -59,7 +59,7 @@ func (a *attempt) putOff(end *ending) (*riverdriver.JobSetStateIfRunningParams, 
 		return nil, err
 	}
 	due, attempt := time.Now().Add(end.verdict.pause), max(a.job.Attempt-1, 0)
-	if end.verdict.pause <= retrySoon {
+	if end.verdict.pause <= river.ScheduleAbove {
 		return riverdriver.JobSetStateSnoozedAvailable(a.job.ID, due, attempt, update), nil
 	}
 	return riverdriver.JobSetStateSnoozed(a.job.ID, due, attempt, update), nil

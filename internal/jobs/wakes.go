@@ -2,35 +2,15 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
+
+	"github.com/agentos/agentos/internal/engine/river"
 )
-
-// Where River announces inserted jobs, and what it does to queues and jobs.
-const (
-	insertTopic  = "river_insert"
-	controlTopic = "river_control"
-)
-
-func insertPayload(queue string) string { return payload(map[string]string{"queue": queue}) }
-
-func controlPayload(action, queue string) string {
-	return payload(map[string]string{"action": action, "queue": queue})
-}
-
-func payload(of map[string]string) string {
-	text, err := json.Marshal(of)
-	if err != nil {
-		panic(fmt.Sprintf("a map of texts cannot be JSON: %v", err)) // it always can
-	}
-	return string(text)
-}
 
 // wakes are notifications of our own for River's client.
 type wakes struct {
@@ -40,16 +20,18 @@ type wakes struct {
 }
 
 // add lets River look at a queue.
-func (w *wakes) add(queue string) { w.send(insertTopic, insertPayload(queue)) }
+func (w *wakes) add(queue string) { w.send(river.InsertTopic, river.InsertPayload(queue)) }
 
 // control tells River that a queue, or "*" for all, is paused or resumed.
-func (w *wakes) control(action, queue string) { w.send(controlTopic, controlPayload(action, queue)) }
+func (w *wakes) control(action, queue string) {
+	w.send(river.ControlTopic, river.ControlPayload(action, queue))
+}
 
 func (w *wakes) send(topic, payload string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := riverdriver.Notification{Topic: topic, Payload: payload}
-	if topic == insertTopic && slices.Contains(w.list, n) {
+	if topic == river.InsertTopic && slices.Contains(w.list, n) {
 		return
 	}
 	w.list = append(w.list, n)
@@ -227,4 +209,17 @@ func (l *listener) wait(ctx context.Context) *riverdriver.Notification {
 		l.judge(ctx, err)
 	}
 	return nil
+}
+
+// lookForPauses makes River's client look again which of its queues are paused: it may have missed what was announced.
+func (s *Service) lookForPauses() { s.missed.Store(true) }
+
+// tellPauses tells River's client which queues are paused, after a gap. The gate keeps them closed meanwhile.
+func (g *generation) tellPauses(paused []string) {
+	g.pilot.wakes.control("resume", "*")
+	for _, queue := range paused {
+		if g.serves[queue] {
+			g.pilot.wakes.control("pause", queue)
+		}
+	}
 }

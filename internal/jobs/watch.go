@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
 const (
@@ -78,7 +79,7 @@ func (s *Service) dead(worker string) bool {
 	}
 	row := s.watch.workers[worker]
 	if row == nil && s.db.Kind == db.Postgres {
-		return true // it signed off, or was forgotten long ago; burying it makes sure
+		return true // it signed off, or was forgotten long ago; reclaiming it makes sure
 	}
 	if s.db.Kind == db.Postgres {
 		if row.state != "lost" && row.host == hostName() {
@@ -89,7 +90,7 @@ func (s *Service) dead(worker string) bool {
 				return false
 			}
 		}
-		return row.state == "lost" || s.watch.looked.Sub(row.since) > silentFor
+		return row.state == "lost" || s.watch.looked.Sub(row.since) > river.SilentFor
 	}
 	switch stateOfLock(s.dataDir, worker) {
 	case lockFree:
@@ -97,5 +98,5 @@ func (s *Service) dead(worker string) bool {
 	case lockHeld:
 		return false
 	}
-	return row == nil || row.state == "lost" || row.age > silentFor
+	return row == nil || row.state == "lost" || row.age > river.SilentFor
 }

@@ -15,12 +15,13 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	engineriver "github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/redact"
 )
 
 // worker runs the attempts at the jobs of one agent.
 type worker struct {
-	river.WorkerDefaults[jobArgs]
+	river.WorkerDefaults[engineriver.Args]
 	service *Service
 	spec    *agent.Spec
 	client  string // the River client's id
@@ -29,8 +30,7 @@ type worker struct {
 // attempt is one attempt at a job, from River's hands to its end.
 type attempt struct {
 	*worker
-	job   *river.Job[jobArgs]
-	hold  *hold
+	job   *river.Job[engineriver.Args]
 	runID int64
 	begun time.Time
 	said  *redact.Attempt // takes the secrets out of what it says
@@ -47,13 +47,13 @@ func (e *attemptError) Error() string { return e.text }
 func (e *attemptError) Unwrap() error { return e.cause }
 
 // Work is called by River, at most as often at a time as the queue has slots.
-func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
+func (w *worker) Work(ctx context.Context, job *river.Job[engineriver.Args]) error {
 	s := w.service
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	hold, release := s.active.add(job.JobRow, w.spec.CutOff == agent.CutOffContinue, cancel)
+	release := s.active.add(job.JobRow, w.spec.CutOff == agent.CutOffContinue, cancel)
 	defer release()
-	a := &attempt{worker: w, job: job, hold: hold}
+	a := &attempt{worker: w, job: job}
 	if err := a.begin(ctx); err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (a *attempt) record(ctx context.Context) error {
 		a.begun = time.Now()
 		return s.db.Write.QueryRowContext(ctx, `insert into run
 			(id, job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, wait_ms)
-			select $13, $1, $2, $3, $4, $5, $6, 'running', $7, $8, $9 where exists (`+s.sql.held(10, 11, 12)+`)
+			select $13, $1, $2, $3, $4, $5, $6, 'running', $7, $8, $9 where exists (`+s.Held(10, 11, 12)+`)
 			on conflict (id) do update set started_ms = excluded.started_ms, wait_ms = excluded.wait_ms returning id`,
 			a.job.ID, a.job.Attempt, a.job.MaxAttempts, a.spec.Name, a.job.Queue, s.id,
 			due.UnixMilli(), a.begun.UnixMilli(), max(a.begun.Sub(due), 0).Milliseconds(),
@@ -137,7 +137,7 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 	}()
 	return s.run(ctx, agent.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
-		Args: a.job.Args.raw, WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim, FleetEnv: s.fleetEnv(),
+		Args: a.job.Args.Raw(), WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim, FleetEnv: s.fleetEnv(),
 		Fence: s.fence(), Hold: s.lock.file, Leave: s.life.Done(),
 		TempDir: filepath.Join(tempDir(s.dataDir, s.id), strconv.FormatInt(a.runID, 10)),
 		OnLine: func(line agent.Line) {
@@ -167,7 +167,7 @@ func (a *attempt) interrupted(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, rivertype.ErrJobCancelledRemotely) {
 		return &attemptError{cancelledText, river.JobCancel(cause)}
 	}
-	return a.handBack()
+	return a.requeueUnstarted()
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -282,9 +283,9 @@ func TestASupersededAttemptChangesNothing(t *testing.T) {
 				until(t, "it runs, and its run has a row", func() bool {
 					return exists(dir+"/began") && one[int](t, s, `select count(*) from run where ended_ms is null`) == 1
 				})
-				other := workerPrefix + "other-1-aa"
+				other := river.WorkerPrefix + "other-1-aa"
 				insertWorker(t, s, other, time.Now().Add(time.Hour))
-				exec1(t, s, `update river_job set attempted_by = `+by(s, `jsonb_array($1)`, `array[$1]`)+` where id = $2`, clientID(other, 1), job.ID)
+				exec1(t, s, `update river_job set attempted_by = `+by(s, `jsonb_array($1)`, `array[$1]`)+` where id = $2`, river.ClientID(other, 1), job.ID)
 				exec1(t, s, `update run set outcome = 'lost', ended_ms = started_ms, error = 'taken over'`)
 				touch(t, dir+"/gate")
 				until(t, "the attempt ended", func() bool { return s.done.Load() == 1 && len(s.active.held()) == 0 })

@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"cmp"
@@ -29,8 +29,8 @@ const (
 )
 
 // Get returns everything known about a job, in an answer of bounded size.
-func (s *Service) Get(ctx context.Context, id int64) (engine.Detail, error) {
-	d, err := s.detail(ctx, id)
+func (rd *Reader) Get(ctx context.Context, id int64) (engine.Detail, error) {
+	d, err := rd.detail(ctx, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return engine.Detail{}, engine.NoSuchJob(id)
@@ -40,16 +40,16 @@ func (s *Service) Get(ctx context.Context, id int64) (engine.Detail, error) {
 	return d, nil
 }
 
-func (s *Service) detail(ctx context.Context, id int64) (engine.Detail, error) {
-	d, err := s.Row(ctx, id)
+func (rd *Reader) detail(ctx context.Context, id int64) (engine.Detail, error) {
+	d, err := rd.Row(ctx, id)
 	if err != nil {
 		return engine.Detail{}, err
 	}
-	err = s.db.Read.QueryRowContext(ctx, `select `+s.sql.losses+` from river_job j where j.id = $1`, id).Scan(&d.Losses)
+	err = rd.db.Read.QueryRowContext(ctx, `select `+rd.sql.losses+` from river_job j where j.id = $1`, id).Scan(&d.Losses)
 	if err != nil {
 		return engine.Detail{}, err
 	}
-	page, err := s.runsBefore(ctx, id, math.MaxInt64, pageOfRuns)
+	page, err := rd.runsBefore(ctx, id, math.MaxInt64, pageOfRuns)
 	if err != nil {
 		return engine.Detail{}, err
 	}
@@ -57,19 +57,19 @@ func (s *Service) detail(ctx context.Context, id int64) (engine.Detail, error) {
 	if len(d.Runs) > 0 {
 		d.LogRunID = &d.Runs[0].ID
 	}
-	if err := s.db.Read.QueryRowContext(ctx, `select count(*) from run where job_id = $1`, id).Scan(&d.RunsTotal); err != nil {
+	if err := rd.db.Read.QueryRowContext(ctx, `select count(*) from run where job_id = $1`, id).Scan(&d.RunsTotal); err != nil {
 		return engine.Detail{}, err
 	}
 	var run, size sql.Null[int64]
 	var result sql.NullString
-	err = s.db.Read.QueryRowContext(ctx, `select id, substr(result, 1, $2), octet_length(result) from run
+	err = rd.db.Read.QueryRowContext(ctx, `select id, substr(result, 1, $2), octet_length(result) from run
 		where job_id = $1 and outcome = 'ok' order by id desc limit 1`, id, inlineResult).Scan(&run, &result, &size)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return engine.Detail{}, err
 	}
 	d.ResultRunID, d.ResultBytes = db.Ptr(run), db.Ptr(size)
 	if result.Valid {
-		text := s.Text(result.String, size.V)
+		text := rd.Text(result.String, size.V)
 		d.Result, d.ResultCut = &text.Text, text.Cut
 	}
 	return d, nil
@@ -84,7 +84,7 @@ func (t *Table) Text(beginning string, size int64) engine.Text {
 }
 
 // Runs returns the attempts at a job that come after the page before, whose cursor that is; empty for the newest.
-func (s *Service) Runs(ctx context.Context, job int64, cursor string, limit int) (engine.RunPage, error) {
+func (rd *Reader) Runs(ctx context.Context, job int64, cursor string, limit int) (engine.RunPage, error) {
 	before := int64(math.MaxInt64)
 	if cursor != "" {
 		var err error
@@ -92,13 +92,13 @@ func (s *Service) Runs(ctx context.Context, job int64, cursor string, limit int)
 			return engine.RunPage{}, engine.ErrorOf(engine.ErrInvalid, "the cursor is not one of a page of attempts: leave it out to begin with the newest")
 		}
 	}
-	page, err := s.runsBefore(ctx, job, before, min(cmp.Or(max(limit, 0), pageOfRuns), maxPage))
+	page, err := rd.runsBefore(ctx, job, before, min(cmp.Or(max(limit, 0), pageOfRuns), maxPage))
 	return page, engine.WrapDB("read the attempts", err)
 }
 
-func (s *Service) runsBefore(ctx context.Context, job, before int64, limit int) (page engine.RunPage, err error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 and id < $2 order by id desc limit $3`, job, before, limit+1)
-	if page.Runs, err = db.Collect(rows, err, s.scanRun); err != nil {
+func (rd *Reader) runsBefore(ctx context.Context, job, before int64, limit int) (page engine.RunPage, err error) {
+	rows, err := rd.db.Read.QueryContext(ctx, `select `+runColumns+` from run where job_id = $1 and id < $2 order by id desc limit $3`, job, before, limit+1)
+	if page.Runs, err = db.Collect(rows, err, rd.scanRun); err != nil {
 		return page, err
 	}
 	if len(page.Runs) > limit {
@@ -110,14 +110,14 @@ func (s *Service) runsBefore(ctx context.Context, job, before int64, limit int) 
 }
 
 // Result returns what an attempt wrote to standard output.
-func (s *Service) Result(ctx context.Context, run int64) (engine.Text, error) {
+func (rd *Reader) Result(ctx context.Context, run int64) (engine.Text, error) {
 	var result sql.NullString
 	var size sql.NullInt64
-	err := s.db.Read.QueryRowContext(ctx, `select substr(result, 1, $2), octet_length(result) from run where id = $1`, run, engine.MaxText).Scan(&result, &size)
+	err := rd.db.Read.QueryRowContext(ctx, `select substr(result, 1, $2), octet_length(result) from run where id = $1`, run, engine.MaxText).Scan(&result, &size)
 	if errors.Is(err, sql.ErrNoRows) {
 		return engine.Text{}, engine.ErrorOf(engine.ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
 	}
-	return s.Text(result.String, size.Int64), engine.WrapDB("read the result", err)
+	return rd.Text(result.String, size.Int64), engine.WrapDB("read the result", err)
 }
 
 // Args returns the arguments of a job.
@@ -218,7 +218,7 @@ func (t *Table) attemptError(entry string) (one engine.AttemptError) {
 		_ = json.Unmarshal(e.Attempt, &one.Attempt)
 		one.Error = textOf(e.Error)
 	}
-	one.Error = engine.Clip(t.redact.Text(plainError(one.Error)), maxErrorText)
+	one.Error = engine.Clip(t.redact.Text(plainError(one.Error)), engine.MaxErrorText)
 	return one
 }
 

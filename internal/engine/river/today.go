@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"context"
@@ -24,27 +24,27 @@ type today struct {
 const maxCancelled = 100_000
 
 // Today counts since the local midnight. Jobs created counts those deleted since, too, as far as they were seen.
-func (s *Service) Today(ctx context.Context) (engine.Today, error) {
+func (rd *Reader) Today(ctx context.Context) (engine.Today, error) {
 	now := time.Now()
 	start := agent.StartOfDay(now)
 	t := engine.Today{DayStart: start, Zone: agent.ZoneName()}
 	var err error
-	if t.Total, err = s.createdSince(ctx, start); err != nil {
+	if t.Total, err = rd.createdSince(ctx, start); err != nil {
 		return engine.Today{}, engine.WrapDB("count today's jobs", err)
 	}
-	all, err := s.Between(ctx, start, now)
+	all, err := rd.Between(ctx, start, now)
 	if err != nil {
 		return engine.Today{}, engine.WrapDB("sum up today's runs", err)
 	}
 	t.Completed, t.Failed = all.OK, all.Failed
-	err = s.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
+	err = rd.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
 		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 and finalized_at < $2 limit $3) cancelled`,
-		s.db.Stamp(start), s.db.Stamp(now.Add(24*time.Hour)), maxCancelled).Scan(&t.Cancelled)
+		rd.db.Stamp(start), rd.db.Stamp(now.Add(24*time.Hour)), maxCancelled).Scan(&t.Cancelled)
 	t.Capped = t.Cancelled >= maxCancelled
 	if err != nil {
 		return engine.Today{}, engine.WrapDB("count today's cancelled jobs", err)
 	}
-	return t, s.CountGaveUp(ctx, now, &t)
+	return t, rd.CountGaveUp(ctx, now, &t)
 }
 
 func (t *Table) createdSince(ctx context.Context, start time.Time) (int64, error) {

@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"context"
@@ -28,19 +28,22 @@ import (
 // first and looks at it: what cannot be done is an ErrConflict that says why, and nobody can get in between.
 type Actor struct {
 	db    *db.DB
-	queue queueClient
+	queue Client
 	table *Table
 }
 
 // NewActor makes what acts on the jobs of a database that takes writes; schema is where River's tables are, if that is not the
 // first that the connections search.
 func NewActor(d *db.DB, schema string, rules *redact.Rules, log *slog.Logger) (*Actor, error) {
-	client, err := newQueueClient(d, nil, &river.Config{FetchCooldown: river.FetchCooldownMin, Logger: log, Schema: schema})
+	client, err := NewClient(d, nil, &river.Config{FetchCooldown: river.FetchCooldownMin, Logger: log, Schema: schema})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
 	return &Actor{db: d, queue: client, table: NewTable(d, rules)}, nil
 }
+
+// Client is River's, for everything but running jobs. Its cooldown bounds nothing but how often it announces inserts into one queue.
+func (a *Actor) Client() Client { return a.queue }
 
 // target is what decides about an act on a job.
 type target struct {
@@ -141,7 +144,7 @@ func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, 
 	case err == nil && what == "delete":
 		return engine.Job{}, nil
 	case err == nil:
-		return a.table.job(ctx, id)
+		return a.table.Job(ctx, id)
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, rivertype.ErrNotFound):
 		return engine.Job{}, engine.NoSuchJob(id)
 	case errors.Is(err, engine.ErrConflict):
@@ -161,7 +164,7 @@ func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, 
 // lock keeps others from changing a job until the transaction ends, and reads what decides about it. On SQLite a transaction that
 // writes keeps all others out.
 func (a *Actor) lock(ctx context.Context, tx *db.Tx, id int64) (t target, err error) {
-	err = tx.QueryRowContext(ctx, `select state, queue, attempt from river_job where id = $1`+a.table.sql.forUpdate, id).Scan(&t.state, &t.queue, &t.attempt)
+	err = tx.QueryRowContext(ctx, `select state, queue, attempt from river_job where id = $1`+a.db.ForUpdate(), id).Scan(&t.state, &t.queue, &t.attempt)
 	return t, err
 }
 
@@ -181,7 +184,7 @@ func (a *Actor) forgetCancel(ctx context.Context, tx *db.Tx, id int64) error {
 
 // announce tells the workers that a queue has a job that did not come by an insert.
 func (a *Actor) announce(ctx context.Context, tx *db.Tx, queue string) error {
-	return a.queue.NotifyTx(ctx, tx, insertTopic, []string{insertPayload(queue)})
+	return a.queue.NotifyTx(ctx, tx, InsertTopic, []string{InsertPayload(queue)})
 }
 
 // isUniqueConflict tells whether the database refused a second job of one unique key.

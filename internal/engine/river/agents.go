@@ -1,9 +1,11 @@
-package jobs
+package river
 
 import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -25,23 +27,23 @@ const (
 
 // Agents returns how each agent of the fleet stands: what of its jobs runs and waits, who serves it, and how its last attempt
 // ended. DescribeAgents has the rest.
-func (s *Service) Agents(ctx context.Context) (map[string]*engine.AgentStats, error) {
-	fleet := s.Fleet()
+func (rd *Reader) Agents(ctx context.Context) (map[string]*engine.AgentStats, error) {
+	fleet := rd.fleet()
 	stats := make(map[string]*engine.AgentStats, len(fleet.Agents))
 	for _, spec := range fleet.Agents {
 		stats[spec.Name] = &engine.AgentStats{}
 	}
-	if err := s.countByAgent(ctx, fleet, stats); err != nil {
+	if err := rd.countByAgent(ctx, fleet, stats); err != nil {
 		return nil, engine.WrapDB("read the agents", err)
 	}
-	if err := s.lastRuns(ctx, stats); err != nil {
+	if err := rd.lastRuns(ctx, stats); err != nil {
 		return nil, engine.WrapDB("read the agents", err)
 	}
-	slots, err := s.offered(ctx, "agents")
+	slots, err := rd.offered(ctx, "agents")
 	if err != nil {
 		return nil, engine.WrapDB("read the agents", err)
 	}
-	absent, err := s.absentSomewhere(ctx)
+	absent, err := rd.absentSomewhere(ctx)
 	if err != nil {
 		return nil, engine.WrapDB("read the agents", err)
 	}
@@ -52,26 +54,26 @@ func (s *Service) Agents(ctx context.Context) (map[string]*engine.AgentStats, er
 }
 
 // DescribeAgents fills in what takes longer to read, of some agents: their sums, the last failure and the last success.
-func (s *Service) DescribeAgents(ctx context.Context, stats map[string]*engine.AgentStats) error {
-	if err := s.SumByAgent(ctx, time.Now(), stats); err != nil {
+func (rd *Reader) DescribeAgents(ctx context.Context, stats map[string]*engine.AgentStats) error {
+	if err := rd.SumByAgent(ctx, time.Now(), stats); err != nil {
 		return engine.WrapDB("read the agents", err)
 	}
-	if err := s.lastFailures(ctx, stats); err != nil {
+	if err := rd.lastFailures(ctx, stats); err != nil {
 		return engine.WrapDB("read the agents", err)
 	}
-	return engine.WrapDB("read the agents", s.lastSuccesses(ctx, stats))
+	return engine.WrapDB("read the agents", rd.lastSuccesses(ctx, stats))
 }
 
 // countByAgent counts active jobs. A queue that one agent has for itself counts by the index alone; only in others the
 // jobs themselves are looked at.
-func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats map[string]*engine.AgentStats) error {
+func (rd *Reader) countByAgent(ctx context.Context, fleet *agent.Fleet, stats map[string]*engine.AgentStats) error {
 	own := map[string]string{}
 	for _, q := range fleet.Queues {
 		if len(q.Agents) == 1 {
 			own[q.Name] = q.Agents[0]
 		}
 	}
-	counts, err := s.CountActive(ctx)
+	counts, err := rd.CountActive(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,7 +93,7 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 		left -= counts[shared[few]].N
 		few++
 	}
-	if err := s.countFew(ctx, shared[:few], stats); err != nil {
+	if err := rd.countFew(ctx, shared[:few], stats); err != nil {
 		return err
 	}
 	capped := false
@@ -101,7 +103,7 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 			break
 		}
 		left -= min(counts[key].N, most)
-		if err := s.countKinds(ctx, key, most, stats); err != nil {
+		if err := rd.countKinds(ctx, key, most, stats); err != nil {
 			return err
 		}
 	}
@@ -112,11 +114,11 @@ func (s *Service) countByAgent(ctx context.Context, fleet *agent.Fleet, stats ma
 }
 
 // countFew counts the jobs of queues with few of them by kind.
-func (s *Service) countFew(ctx context.Context, keys []engine.StateQueue, stats map[string]*engine.AgentStats) error {
+func (rd *Reader) countFew(ctx context.Context, keys []engine.StateQueue, stats map[string]*engine.AgentStats) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	rows, err := s.db.Read.QueryContext(ctx, s.sql.kindsOfQueues, s.sql.stateQueues(keys)...)
+	rows, err := rd.db.Read.QueryContext(ctx, rd.sql.kindsOfQueues, rd.sql.stateQueues(keys)...)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var state, kind string
 		var n int64
@@ -130,8 +132,8 @@ func (s *Service) countFew(ctx context.Context, keys []engine.StateQueue, stats 
 }
 
 // countKinds counts the jobs of one state in a queue by kind, at most so many of them.
-func (s *Service) countKinds(ctx context.Context, key engine.StateQueue, most int64, stats map[string]*engine.AgentStats) error {
-	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, most)
+func (rd *Reader) countKinds(ctx context.Context, key engine.StateQueue, most int64, stats map[string]*engine.AgentStats) error {
+	rows, err := rd.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, most)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind string
 		err := rows.Scan(Name(&kind))
@@ -144,8 +146,8 @@ func (s *Service) countKinds(ctx context.Context, key engine.StateQueue, most in
 }
 
 // lastRuns fills in the runs that ended last: one step down an index for each agent.
-func (s *Service) lastRuns(ctx context.Context, stats map[string]*engine.AgentStats) error {
-	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastRuns, s.db.Names(maps.Keys(stats)))
+func (rd *Reader) lastRuns(ctx context.Context, stats map[string]*engine.AgentStats) error {
+	rows, err := rd.db.Read.QueryContext(ctx, rd.sql.lastRuns, rd.db.Names(maps.Keys(stats)))
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var name, outcome string
 		var ended int64
@@ -159,8 +161,8 @@ func (s *Service) lastRuns(ctx context.Context, stats map[string]*engine.AgentSt
 	return err
 }
 
-func (s *Service) lastFailures(ctx context.Context, stats map[string]*engine.AgentStats) error {
-	rows, err := s.db.Read.QueryContext(ctx, s.sql.lastFailures, s.db.Names(maps.Keys(stats)))
+func (rd *Reader) lastFailures(ctx context.Context, stats map[string]*engine.AgentStats) error {
+	rows, err := rd.db.Read.QueryContext(ctx, rd.sql.lastFailures, rd.db.Names(maps.Keys(stats)))
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		f, ended := &engine.Failure{}, int64(0)
 		err := rows.Scan(&f.Agent, &f.RunID, &f.JobID, &ended, &f.Error)
@@ -191,13 +193,13 @@ const (
 	lookBack = 200
 )
 
-func (s *Service) lastSuccesses(ctx context.Context, stats map[string]*engine.AgentStats) error {
+func (rd *Reader) lastSuccesses(ctx context.Context, stats map[string]*engine.AgentStats) error {
 	for name, a := range stats {
 		if a.LastOutcome == "ok" || a.LastRunAt == nil {
 			a.LastSuccessAt = a.LastRunAt
 			continue
 		}
-		ok, err := s.successes.find(a.LastRunAt.UnixMilli(), name, func(after int64) (int64, error) { return s.readSuccess(ctx, name, after) })
+		ok, err := rd.successes.find(a.LastRunAt.UnixMilli(), name, func(after int64) (int64, error) { return rd.readSuccess(ctx, name, after) })
 		if err != nil {
 			return err
 		}
@@ -230,11 +232,33 @@ func (l *successes) find(ended int64, name string, read func(after int64) (int64
 }
 
 // readSuccess returns when an attempt of an agent succeeded last, after a time; 0: none did.
-func (s *Service) readSuccess(ctx context.Context, name string, after int64) (ok int64, err error) {
-	err = s.db.Read.QueryRowContext(ctx, `select coalesce(max(case when outcome = 'ok' then ended_ms end), 0) from (select outcome, ended_ms from run
+func (rd *Reader) readSuccess(ctx context.Context, name string, after int64) (ok int64, err error) {
+	err = rd.db.Read.QueryRowContext(ctx, `select coalesce(max(case when outcome = 'ok' then ended_ms end), 0) from (select outcome, ended_ms from run
 		where agent = $1 and ended_ms is not null and ended_ms > $2 order by ended_ms desc limit $3) newest`, name, after, lookBack).Scan(&ok)
 	if err != nil || ok > 0 {
 		return ok, err
 	}
-	return s.LastOK(ctx, name, after)
+	return rd.LastOK(ctx, name, after)
+}
+
+// absentSomewhere tells of each agent that a live worker cannot run, which and why: one of them, if there are several.
+func (rd *Reader) absentSomewhere(ctx context.Context) (map[string]string, error) {
+	reasons := map[string]string{}
+	rows, err := rd.db.Read.QueryContext(ctx, `select host, absent from worker where absent <> '{}' and state = 'active' and beat_ms >= `+rd.db.NowMS()+` - $1
+		order by started_ms desc, id`, SilentFor.Milliseconds())
+	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
+		var host, text string
+		of := map[string]string{}
+		if err := rows.Scan(&host, &text); err != nil {
+			return struct{}{}, err
+		}
+		if err := json.Unmarshal([]byte(text), &of); err != nil {
+			return struct{}{}, err
+		}
+		for name, reason := range of {
+			reasons[name] = engine.Clip(fmt.Sprintf("cannot run on %s: %s", host, reason), engine.MaxErrorText/2)
+		}
+		return struct{}{}, nil
+	})
+	return reasons, err
 }

@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"cmp"
@@ -36,36 +36,36 @@ func (t *Table) CountGaveUp(ctx context.Context, now time.Time, today *engine.To
 
 // Failures returns the newest failure of each of n kinds at most: see GroupFailures. The kinds are looked for among the last
 // attempts that failed and the last jobs that gave up, so that no number of failures of one kind hides another.
-func (s *Service) Failures(ctx context.Context, n int) ([]engine.Failure, error) {
-	all, err := s.groupedFailures(ctx, n)
+func (rd *Reader) Failures(ctx context.Context, n int) ([]engine.Failure, error) {
+	all, err := rd.groupedFailures(ctx, n)
 	return all, engine.WrapDB("read the newest failures", err)
 }
 
-func (s *Service) groupedFailures(ctx context.Context, n int) ([]engine.Failure, error) {
-	rows, err := s.db.Read.QueryContext(ctx, `select (select max(r.id) from run r where r.job_id = j.id and r.outcome in ('failed', 'timeout', 'lost'))
+func (rd *Reader) groupedFailures(ctx context.Context, n int) ([]engine.Failure, error) {
+	rows, err := rd.db.Read.QueryContext(ctx, `select (select max(r.id) from run r where r.job_id = j.id and r.outcome in ('failed', 'timeout', 'lost'))
 		from river_job j where j.state = 'discarded' and j.finalized_at is not null and j.finalized_at >= $1
-		order by j.finalized_at desc limit $2`, s.db.Stamp(time.Now().Add(-24*time.Hour)), engine.MaxGaveUp)
+		order by j.finalized_at desc limit $2`, rd.db.Stamp(time.Now().Add(-24*time.Hour)), engine.MaxGaveUp)
 	given, err := db.Collect(rows, err, scanRunID)
 	if err != nil {
 		return nil, err
 	}
-	rows, err = s.db.Read.QueryContext(ctx, `select max(id) from (select id, agent, fingerprint, ended_ms from run
+	rows, err = rd.db.Read.QueryContext(ctx, `select max(id) from (select id, agent, fingerprint, ended_ms from run
 			where outcome in ('failed', 'timeout', 'lost') order by ended_ms desc, id desc limit $1) recent
 		group by agent, fingerprint order by max(ended_ms) desc limit $2`, maxRecent, n)
 	recent, err := db.Collect(rows, err, scanRunID)
 	if err != nil {
 		return nil, err
 	}
-	gaveUp, err := s.failuresOf(ctx, given)
+	gaveUp, err := rd.failuresOf(ctx, given)
 	if err != nil {
 		return nil, err
 	}
-	failed, err := s.failuresOf(ctx, recent)
+	failed, err := rd.failuresOf(ctx, recent)
 	if err != nil {
 		return nil, err
 	}
 	groups := engine.GroupFailures(gaveUp, failed, n)
-	return groups, s.countSimilar(ctx, groups)
+	return groups, rd.countSimilar(ctx, groups)
 }
 
 func scanRunID(rows *sql.Rows) (id sql.NullInt64, err error) {
@@ -74,7 +74,7 @@ func scanRunID(rows *sql.Rows) (id sql.NullInt64, err error) {
 }
 
 // failuresOf reads failed attempts, the newest first. A job whose attempts are no longer known has none.
-func (s *Service) failuresOf(ctx context.Context, ids []sql.NullInt64) ([]engine.Failure, error) {
+func (rd *Reader) failuresOf(ctx context.Context, ids []sql.NullInt64) ([]engine.Failure, error) {
 	known := []int64{}
 	for _, id := range ids {
 		if id.Valid {
@@ -84,8 +84,8 @@ func (s *Service) failuresOf(ctx context.Context, ids []sql.NullInt64) ([]engine
 	if len(known) == 0 {
 		return nil, nil
 	}
-	condition, args := s.db.In("id", known)
-	all, err := s.readFailures(ctx, `where `+condition, args...)
+	condition, args := rd.db.In("id", known)
+	all, err := rd.readFailures(ctx, `where `+condition, args...)
 	slices.SortFunc(all, func(a, b engine.Failure) int {
 		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(b.RunID, a.RunID))
 	})

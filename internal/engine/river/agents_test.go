@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"database/sql/driver"
@@ -13,7 +13,7 @@ import (
 )
 
 // insertEnded writes attempts of an agent that ended, one each second up to a time.
-func insertEnded(t testing.TB, s *Service, name, outcome string, n int, last time.Time) {
+func insertEnded(t testing.TB, s *Reader, name, outcome string, n int, last time.Time) {
 	t.Helper()
 	exec1(t, s, `with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n < $1 - 1)
 		insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms, error)
@@ -23,7 +23,7 @@ func insertEnded(t testing.TB, s *Service, name, outcome string, n int, last tim
 
 func TestAgentsKnowTheirLastSuccess(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, d *db.DB) {
-		s := newService(t, d, "", fleetOf(t, agents(sh("never", "true"), sh("bad", "true"), sh("ill", "true"), sh("good", "true"), sh("fresh", "true"))))
+		s := newReader(t, d, fleetOf(t, agents(sh("never", "true"), sh("bad", "true"), sh("ill", "true"), sh("good", "true"), sh("fresh", "true"))))
 		now := time.Now().UTC().Truncate(time.Millisecond)
 		long := now.Add(-3 * time.Hour)
 		insertEnded(t, s, "good", "ok", 2, now.Add(-time.Minute))
@@ -76,7 +76,7 @@ func TestAgentsKnowTheirLastSuccess(t *testing.T) {
 // Jobs in queues that no agent has for itself are counted in a few statements, however many queues there are.
 func TestJobsInManyQueuesAreCountedByAgent(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, d *db.DB) {
-		s := newService(t, d, "", fleetOf(t, agents(sh("one", "true"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+
+		s := newReader(t, d, fleetOf(t, agents(sh("one", "true"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both"))+
 			"queues:\n  both: {concurrency: 2}\n"))
 		exec1(t, s, `with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n < 1199)
 			insert into river_job (kind, queue, state, args, max_attempts) select case n % 3 when 0 then 'one' when 1 then 'left' else 'gone' end,
@@ -100,7 +100,7 @@ func TestJobsInManyQueuesAreCountedByAgent(t *testing.T) {
 }
 
 // traced returns the statements that something makes.
-func traced(s *Service, do func()) (statements []string) {
+func traced(s *Reader, do func()) (statements []string) {
 	var mu sync.Mutex
 	s.db.Trace(func(query string, _ []driver.NamedValue) {
 		mu.Lock()

@@ -1,9 +1,8 @@
-package jobs
+package river
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/agentos/agentos/internal/agent"
-	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
 )
@@ -26,43 +24,7 @@ const (
 // latest bounds the time of a job: later ones have no text of their own in SQLite and in JSON.
 var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Enqueue puts a job on its queue. The error is an *UnknownAgentError, an ErrInvalid or an ErrUnavailable.
-func (s *Service) Enqueue(ctx context.Context, p engine.EnqueueParams) (engine.Job, error) {
-	params, err := s.paramsOf(p)
-	if err != nil {
-		return engine.Job{}, err
-	}
-	inserted, err := s.queue.Insert(ctx, params.Args, params.InsertOpts)
-	if db.Unstorable(err) {
-		return engine.Job{}, engine.ErrorOf(engine.ErrInvalid, "the database cannot hold these arguments: %v; put what it cannot into a string", db.Explain(err))
-	}
-	if err != nil {
-		return engine.Job{}, engine.WrapDB("enqueue", err)
-	}
-	s.onChange("queue", "jobs", "agents")
-	return s.job(ctx, inserted.Job.ID)
-}
-
-// insertParams turns what an attempt asked for into jobs, or tells why that cannot be.
-func (a *attempt) insertParams(requests []agent.EnqueueRequest) ([]river.InsertManyParams, error) {
-	now := time.Now()
-	all := make([]river.InsertManyParams, 0, len(requests))
-	for _, r := range requests {
-		p := engine.EnqueueParams{Agent: r.Agent, Args: r.Args, Queue: r.Queue, Priority: r.Priority}
-		if r.Delay > 0 {
-			due := now.Add(r.Delay)
-			p.ScheduledAt = &due
-		}
-		params, err := a.service.paramsOf(p)
-		if err != nil {
-			return nil, fmt.Errorf("it ended well but asked to enqueue what cannot be: %w", err)
-		}
-		all = append(all, params)
-	}
-	return all, nil
-}
-
-func unknownAgent(fleet *agent.Fleet, name string) error {
+func UnknownAgent(fleet *agent.Fleet, name string) error {
 	known := make([]string, 0, len(fleet.Agents))
 	for _, spec := range fleet.Agents {
 		known = append(known, spec.Name)
@@ -72,22 +34,19 @@ func unknownAgent(fleet *agent.Fleet, name string) error {
 
 var tagForm = regexp.MustCompile(`^[\w][\w\-]+[\w]$`)
 
-func (s *Service) paramsOf(p engine.EnqueueParams) (river.InsertManyParams, error) {
-	return s.paramsFor(s.Fleet(), p)
-}
-
-func (s *Service) paramsFor(fleet *agent.Fleet, p engine.EnqueueParams) (river.InsertManyParams, error) {
+// paramsFor is a job as River takes it: what it does not say is as the agent's entry has it.
+func Params(fleet *agent.Fleet, p engine.EnqueueParams) (river.InsertManyParams, error) {
 	spec := fleet.Agent(p.Agent)
 	if spec == nil {
-		return river.InsertManyParams{}, unknownAgent(fleet, p.Agent)
+		return river.InsertManyParams{}, UnknownAgent(fleet, p.Agent)
 	}
 	if err := checkParams(fleet, p); err != nil {
 		return river.InsertManyParams{}, err
 	}
 	opts := &river.InsertOpts{
-		Queue:       orElse(p.Queue, spec.Queue),
-		Priority:    orElse(p.Priority, spec.Priority),
-		MaxAttempts: orElse(p.MaxAttempts, spec.MaxAttempts),
+		Queue:       cmp.Or(p.Queue, spec.Queue),
+		Priority:    cmp.Or(p.Priority, spec.Priority),
+		MaxAttempts: cmp.Or(p.MaxAttempts, spec.MaxAttempts),
 		Tags:        p.Tags,
 	}
 	if p.ScheduledAt != nil && time.Until(*p.ScheduledAt) > 0 {
@@ -97,7 +56,7 @@ func (s *Service) paramsFor(fleet *agent.Fleet, p engine.EnqueueParams) (river.I
 	if len(raw) == 0 {
 		raw = json.RawMessage(`{}`)
 	}
-	return river.InsertManyParams{Args: jobArgs{kind: spec.Name, raw: raw}, InsertOpts: opts}, nil
+	return river.InsertManyParams{Args: NewArgs(spec.Name, raw), InsertOpts: opts}, nil
 }
 
 func checkParams(fleet *agent.Fleet, p engine.EnqueueParams) error {
@@ -117,8 +76,8 @@ func checkParams(fleet *agent.Fleet, p engine.EnqueueParams) error {
 		return engine.ErrorOf(engine.ErrInvalid, "scheduled_at is %s: use a time before %s", p.ScheduledAt.Format(time.RFC3339), latest.Format(time.RFC3339))
 	case len(p.Tags) > maxTags:
 		return engine.ErrorOf(engine.ErrInvalid, "%d tags are too many: use at most %d", len(p.Tags), maxTags)
-	case p.Queue != "" && !worked(fleet, p.Queue):
-		return engine.ErrorOf(engine.ErrInvalid, "no worker serves the queue %q; there are: %s", p.Queue, strings.Join(queueNames(fleet), ", "))
+	case p.Queue != "" && !Serves(fleet, p.Queue):
+		return engine.ErrorOf(engine.ErrInvalid, "no worker serves the queue %q; there are: %s", p.Queue, strings.Join(QueueNames(fleet), ", "))
 	}
 	for _, tag := range p.Tags {
 		if len(tag) > 255 || !tagForm.MatchString(tag) {
@@ -148,7 +107,7 @@ func depthOf(text []byte) (deepest int) {
 	return deepest
 }
 
-func queueNames(fleet *agent.Fleet) []string {
+func QueueNames(fleet *agent.Fleet) []string {
 	names := make([]string, 0, len(fleet.Queues)+1)
 	for _, q := range fleet.Queues {
 		names = append(names, q.Name)
@@ -156,15 +115,7 @@ func queueNames(fleet *agent.Fleet) []string {
 	return append(names, river.QueueDefault)
 }
 
-func worked(fleet *agent.Fleet, queue string) bool {
-	_, known := queuesOf(fleet)[queue]
+func Serves(fleet *agent.Fleet, queue string) bool {
+	_, known := QueuesOf(fleet)[queue]
 	return known
-}
-
-func orElse[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }

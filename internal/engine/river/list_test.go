@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"errors"
@@ -15,24 +15,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-// fill inserts n jobs, a second apart, the last one now. Every tenth is of agent "rare", every thousandth discarded.
-func fill(t testing.TB, s *Service, n int) {
-	t.Helper()
-	exec1(t, s, `insert into river_job (kind, queue, state, args, max_attempts, created_at, scheduled_at, finalized_at, attempt, errors, attempted_by) `+
-		by(s, `with recursive i(n) as (select 1 union all select n + 1 from i where n < $1)
-		select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
-			case when n % 1000 = 0 then 'discarded' else 'completed' end, jsonb_object('n', n, 'password', 'hunter' || n), 3,
-			datetime('now', 'subsec', (n - $1) || ' seconds'), datetime('now', 'subsec', (n - $1) || ' seconds'),
-			datetime('now', 'subsec', (n - $1) || ' seconds'), 1,
-			case when n % 1000 = 0 then jsonb_array(jsonb_object('error', 'broken pipe ' || n)) end, jsonb_array('worker-h-1-a@3')
-		from i`, `select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
-			(case when n % 1000 = 0 then 'discarded' else 'completed' end)::river_job_state,
-			jsonb_build_object('n', n, 'password', 'hunter' || n), 3, at, at, at, 1,
-			case when n % 1000 = 0 then array[jsonb_build_object('error', 'broken pipe ' || n)] end, array['worker-h-1-a@3']
-		from (select n, now() + (n - $1) * interval '1 second' as at from generate_series(1, $1::int) n) i`), n)
-}
-
-func listed(t testing.TB, s *Service, f engine.Filter) (ids []int64, pages int, searched int) {
+func listed(t testing.TB, s *Reader, f engine.Filter) (ids []int64, pages int, searched int) {
 	t.Helper()
 	for {
 		page, err := s.List(t.Context(), f)
@@ -56,7 +39,7 @@ func listed(t testing.TB, s *Service, f engine.Filter) (ids []int64, pages int, 
 
 func TestListFilters(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"), sh("common", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"), sh("common", "true"))))
 		const n = 4_000
 		fill(t, s, n)
 		wanted := func(match func(id int64) bool) (ids []int64) {
@@ -99,7 +82,7 @@ func TestListFilters(t *testing.T) {
 
 func TestASearchIsBounded(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		fill(t, s, 16_000)
 		s.lookFor = time.Nanosecond // so that each page ends after one stretch
 		page, err := s.List(t.Context(), engine.Filter{Text: "nowhere"})
@@ -128,7 +111,7 @@ func TestASearchIsBounded(t *testing.T) {
 // One statement may end a million jobs, all at one time: sorting these would cost a second for each page.
 func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		s.sameEnd = 150
 		fill(t, s, 900)
 		exec1(t, s, `update river_job set state = 'cancelled', finalized_at = $1 where id % 3 = 0 and (id between 130 and 280 or id > 550)`, s.db.Stamp(time.Now().Add(-time.Minute)))
@@ -162,7 +145,7 @@ func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 // However many jobs wait above them.
 func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		const n = 10_000
 		fill(t, s, n)
 		exec1(t, s, `update river_job set state = 'scheduled', finalized_at = null where id <= 1200`)
@@ -191,7 +174,7 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 
 func TestListTellsWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		for text, f := range map[string]engine.Filter{
 			"is no state of a job; there are: available": {States: []string{"done"}},
 			"use 1 to 200":                     {Limit: 201},
@@ -210,7 +193,7 @@ func TestListTellsWhatIsWrong(t *testing.T) {
 // The database would turn megabytes into text for each line of a list.
 func TestAHugeArgumentIsNotShown(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', `+by(s, `jsonb_object('data', hex(randomblob(1000000)))`,
 			`jsonb_build_object('data', (select string_agg(md5(i::text), '') from generate_series(1, 62500) i))`)+`, 1)`)
 		rows, err := s.jobsWhere(t.Context(), `order by j.id desc limit 1`)
@@ -225,7 +208,7 @@ func TestAHugeArgumentIsNotShown(t *testing.T) {
 
 func TestTodayCountsFromMidnight(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		start := agent.StartOfDay(time.Now())
 		for i, at := range []time.Time{start.Add(-48 * time.Hour), start.Add(-time.Second), start, start.Add(time.Millisecond), time.Now()} {
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, created_at, state, finalized_at)
@@ -247,7 +230,7 @@ func TestTodayCountsFromMidnight(t *testing.T) {
 
 func TestFirstSinceOnAnyTable(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		if id, err := s.FirstSince(t.Context(), time.Now()); err != nil || id != 1 {
 			t.Errorf("empty table: %d, %v", id, err)
 		}
@@ -268,4 +251,21 @@ func TestFirstSinceOnAnyTable(t *testing.T) {
 			t.Errorf("nothing since: %d, %v", id, err)
 		}
 	})
+}
+
+// fill inserts n jobs, a second apart, the last one now. Every tenth is of agent "rare", every thousandth discarded.
+func fill(t testing.TB, s *Reader, n int) {
+	t.Helper()
+	exec1(t, s, `insert into river_job (kind, queue, state, args, max_attempts, created_at, scheduled_at, finalized_at, attempt, errors, attempted_by) `+
+		by(s, `with recursive i(n) as (select 1 union all select n + 1 from i where n < $1)
+		select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
+			case when n % 1000 = 0 then 'discarded' else 'completed' end, jsonb_object('n', n, 'password', 'hunter' || n), 3,
+			datetime('now', 'subsec', (n - $1) || ' seconds'), datetime('now', 'subsec', (n - $1) || ' seconds'),
+			datetime('now', 'subsec', (n - $1) || ' seconds'), 1,
+			case when n % 1000 = 0 then jsonb_array(jsonb_object('error', 'broken pipe ' || n)) end, jsonb_array('worker-h-1-a@3')
+		from i`, `select case when n % 10 = 0 then 'rare' else 'common' end, case when n % 10 = 0 then 'rare' else 'common' end,
+			(case when n % 1000 = 0 then 'discarded' else 'completed' end)::river_job_state,
+			jsonb_build_object('n', n, 'password', 'hunter' || n), 3, at, at, at, 1,
+			case when n % 1000 = 0 then array[jsonb_build_object('error', 'broken pipe ' || n)] end, array['worker-h-1-a@3']
+		from (select n, now() + (n - $1) * interval '1 second' as at from generate_series(1, $1::int) n) i`), n)
 }

@@ -1,34 +1,27 @@
-package jobs
+package river
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivershared/baseservice"
+	"github.com/riverqueue/river/rivershared/riverpilot"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 )
 
-const (
-	fetchCooldown = 10 * time.Millisecond // bounds a queue to concurrency / cooldown jobs a second
-	// fetchPoll is how late a job is noticed whose insert was not announced, see lookForJobs.
-	fetchPoll = 500 * time.Millisecond
-	// defaultSlots bounds River's "default" queue, where other River clients put jobs that name no queue.
-	defaultSlots = 32
-	// never replaces River's rescue of stuck jobs, which discards jobs of agents it does not know; ours is in reap.go.
-	never = 10 * 365 * 24 * time.Hour
-)
+// defaultSlots bounds River's "default" queue, where other River clients put jobs that name no queue.
+const defaultSlots = 32
 
 // queueClient is what we use of River's client, whose type depends on the database.
-type queueClient interface {
+type Client interface {
 	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 	InsertTx(ctx context.Context, tx *db.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 	InsertManyTx(ctx context.Context, tx *db.Tx, params []river.InsertManyParams) ([]*rivertype.JobInsertResult, error)
@@ -52,12 +45,32 @@ type queueClient interface {
 	ID() string
 }
 
-// newQueueClient makes River's client for a database. The pilot is for one that runs jobs; nil for others.
-func newQueueClient(d *db.DB, p *pilot, config *river.Config) (queueClient, error) {
+// newQueueClient makes River's client for a database. The hooks are for one that runs jobs; nil for others.
+func NewClient(d *db.DB, hooks Hooks, config *river.Config) (Client, error) {
 	if d.Kind == db.Postgres {
-		return newClientOn(riverpgxv5.New(d.Pool), p, (*db.Tx).Postgres, config)
+		return newClientOn(riverpgxv5.New(d.Pool), hooks, (*db.Tx).Postgres, config)
 	}
-	return newClientOn(riversqlite.New(d.Write), p, (*db.Tx).SQLite, config)
+	return newClientOn(riversqlite.New(d.Write), hooks, (*db.Tx).SQLite, config)
+}
+
+// Hooks stand between River and its driver where River fetches jobs and listens for news.
+type Hooks interface {
+	riverpilot.Pilot
+	// Listener returns what River is to listen on instead of its driver's own.
+	Listener(driver riverdriver.Listener) riverdriver.Listener
+}
+
+// hookedDriver is River's, with hooks in it.
+type hookedDriver[T any] struct {
+	riverdriver.Driver[T]
+	hooks Hooks
+}
+
+func (d *hookedDriver[T]) PluginInit(*baseservice.Archetype) {}
+func (d *hookedDriver[T]) PluginPilot() riverpilot.Pilot     { return d.hooks }
+
+func (d *hookedDriver[T]) GetListener(params *riverdriver.GetListenenerParams) riverdriver.Listener {
+	return d.hooks.Listener(d.Driver.GetListener(params))
 }
 
 // clientOn is the queueClient of a database whose transactions are of type T.
@@ -66,9 +79,9 @@ type clientOn[T any] struct {
 	river func(*db.Tx) T
 }
 
-func newClientOn[T any](on riverdriver.Driver[T], p *pilot, rivers func(*db.Tx) T, config *river.Config) (queueClient, error) {
-	if p != nil {
-		on = &riverDriver[T]{on, p}
+func newClientOn[T any](on riverdriver.Driver[T], hooks Hooks, rivers func(*db.Tx) T, config *river.Config) (Client, error) {
+	if hooks != nil {
+		on = &hookedDriver[T]{on, hooks}
 	}
 	client, err := river.NewClient(on, config)
 	if err != nil {
@@ -122,101 +135,25 @@ func (c *clientOn[T]) FetchTx(ctx context.Context, tx *db.Tx, params *riverdrive
 }
 
 // jobArgs are a job's arguments as they are: the agent reads them, not we.
-type jobArgs struct {
+type Args struct {
 	kind string
 	raw  json.RawMessage
 }
 
-func (a jobArgs) Kind() string                 { return a.kind }
-func (a jobArgs) MarshalJSON() ([]byte, error) { return a.raw, nil }
-func (a *jobArgs) UnmarshalJSON(b []byte) error {
+// argsOf are the arguments of a job of a kind.
+func NewArgs(kind string, raw json.RawMessage) Args { return Args{kind, raw} }
+
+// Raw is what stands there.
+func (a Args) Raw() json.RawMessage { return a.raw }
+
+func (a Args) Kind() string                 { return a.kind }
+func (a Args) MarshalJSON() ([]byte, error) { return a.raw, nil }
+func (a *Args) UnmarshalJSON(b []byte) error {
 	a.raw = append(json.RawMessage(nil), b...)
 	return nil
 }
 
-// newInserter makes the client for everything but running jobs. Its cooldown bounds nothing but how often it announces
-// inserts into one queue.
-func newInserter(s *Service) (queueClient, error) {
-	client, err := newQueueClient(s.db, nil, &river.Config{
-		FetchCooldown: river.FetchCooldownMin, Logger: riverLogger(s.log),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("jobs: %w", err)
-	}
-	return client, nil
-}
-
-// generation is the River client that runs one version of the fleet.
-type generation struct {
-	service *Service
-	fleet   *agent.Fleet
-	number  int
-	client  queueClient
-	idle    bool // no agent can run here: River starts no client that has nothing to do
-	pilot   *pilot
-	serves  map[string]bool // its queues
-}
-
-func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, error) {
-	g := &generation{service: s, fleet: fleet, number: number, pilot: &pilot{service: s}, serves: map[string]bool{}}
-	workers := river.NewWorkers()
-	part := s.mine(fleet)
-	for _, spec := range part.Agents {
-		river.AddWorkerArgs(workers, jobArgs{kind: spec.Name}, &worker{service: s, spec: spec, client: clientID(s.id, number)})
-	}
-	queues := queuesOf(part)
-	for name := range queues {
-		g.serves[name] = true
-	}
-	client, err := newQueueClient(s.db, g.pilot, &river.Config{
-		ID:                   clientID(s.id, number),
-		Queues:               queues,
-		Workers:              workers,
-		FetchCooldown:        fetchCooldown,
-		FetchPollInterval:    ownPoll,
-		FetchOnlyKnownKinds:  true,
-		JobTimeout:           -1, // agent.Run keeps the agent's own
-		RescueStuckJobsAfter: never,
-		RetryPolicy:          g,
-		ErrorHandler:         g,
-		ReindexerIndexNames:  []string{},
-		Logger:               riverLogger(s.log),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("set up the job queue for %s: %w", fleet.Path, err)
-	}
-	g.client, g.idle = client, len(part.Agents) == 0
-	return g, nil
-}
-
-func (g *generation) start() error {
-	if g.idle {
-		return nil
-	}
-	return g.client.Start(context.Background())
-}
-
-// stop fetches nothing more and waits for the attempts under way: patiently as long as the service is, then it tells
-// them to end and waits as long as the service lives.
-func (g *generation) stop() {
-	if g.idle {
-		return
-	}
-	if g.client.Stop(g.service.patient) != nil {
-		_ = g.client.StopAndCancel(g.service.life) // its error is that of life
-	}
-}
-
-// NextRetry is when a failed job is tried again: the agent's own backoff.
-func (g *generation) NextRetry(job *rivertype.JobRow) time.Time {
-	backoff := agent.DefaultBackoff
-	if spec := g.fleet.Agent(job.Kind); spec != nil {
-		backoff = spec.Backoff
-	}
-	return time.Now().Add(backoff.Wait(job.Attempt))
-}
-
-func queuesOf(fleet *agent.Fleet) map[string]river.QueueConfig {
+func QueuesOf(fleet *agent.Fleet) map[string]river.QueueConfig {
 	queues := map[string]river.QueueConfig{}
 	total := 0
 	for _, spec := range fleet.Agents {
@@ -229,22 +166,22 @@ func queuesOf(fleet *agent.Fleet) map[string]river.QueueConfig {
 	return queues
 }
 
-func limitsOf(fleet *agent.Fleet) map[string]int {
-	limits := map[string]int{}
-	for _, spec := range fleet.Agents {
-		limits[spec.Name] = spec.Concurrency
-	}
-	return limits
+// Where River announces inserted jobs, and what it does to queues and jobs.
+const (
+	InsertTopic  = "river_insert"
+	ControlTopic = "river_control"
+)
+
+func InsertPayload(queue string) string { return payload(map[string]string{"queue": queue}) }
+
+func ControlPayload(action, queue string) string {
+	return payload(map[string]string{"action": action, "queue": queue})
 }
 
-// clientID names a generation of a worker where River writes who attempted a job.
-func clientID(worker string, generation int) string { return fmt.Sprintf("%s@%d", worker, generation) }
-
-// workerOf returns the worker of a River client's id; false when the client is not one of ours.
-func workerOf(client string) (string, bool) {
-	worker, _, ours := strings.Cut(client, "@")
-	if !ours || !strings.HasPrefix(worker, workerPrefix) {
-		return "", false
+func payload(of map[string]string) string {
+	text, err := json.Marshal(of)
+	if err != nil {
+		panic(fmt.Sprintf("a map of texts cannot be JSON: %v", err)) // it always can
 	}
-	return worker, true
+	return string(text)
 }

@@ -1,10 +1,8 @@
-package jobs
+package river
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
@@ -35,7 +33,6 @@ type dialect struct {
 	withError     string // errors with parameter %[1]d, an object, as the last
 	cancelled     string // whether there is anything of it
 	holdsKey      string // whether a job with a unique key keeps others with that key out, in its state
-	forUpdate     string // keeps a row as it is read until the transaction ends
 	kindsOfQueues string // state, kind and number of the jobs in the queues that stateQueues names
 	lastRuns      string // agent, outcome and end of the run of each agent in $1 that ended last
 	lastFailures  string // agent, id, job, end and error of the run of each agent in $1 that failed last
@@ -66,7 +63,7 @@ var sqliteDialect = &dialect{
 		from (select e.key + 1 n, e.type, case when e.type in ('object', 'array') then e.value else json_quote(e.value) end entry
 			from river_job j, json_each(case when length(j.errors) <= %[3]d and json_valid(j.errors, 9) and json_type(j.errors) = 'array'
 				then j.errors else '[]' end) e
-			where j.id = $1 and e.key + 1 < $2 and e.key + 1 >= min($2, json_array_length(j.errors) + 1) - $3) some_errors`, 2*maxErrorText, maxErrorText, maxStored),
+			where j.id = $1 and e.key + 1 < $2 and e.key + 1 >= min($2, json_array_length(j.errors) + 1) - $3) some_errors`, 2*engine.MaxErrorText, engine.MaxErrorText, maxStored),
 	cancelNote: `case when json_valid(j.metadata, 9) then json_extract(j.metadata, '$.cancel_attempted_at') end`,
 	withoutCancel: `case when json_valid(metadata, 9) then jsonb_remove(metadata, '$.cancel_attempted_at', '$.agentos_losses')
 		else metadata end`,
@@ -117,12 +114,11 @@ var postgresDialect = &dialect{
 			when jsonb_typeof(entry) = 'object' then json_build_object('at', entry -> 'at', 'attempt', entry -> 'attempt', 'error', left(entry ->> 'error', %[2]d))::text
 			else to_json(left(entry::text, %[2]d))::text end
 		from (select e.n, e.entry from river_job j, unnest(j.errors) with ordinality e(entry, n)
-			where j.id = $1 and e.n < $2 and pg_column_size(j.errors) <= %[3]d order by e.n desc limit $3) some_errors`, 2*maxErrorText, maxErrorText, maxStored),
+			where j.id = $1 and e.n < $2 and pg_column_size(j.errors) <= %[3]d order by e.n desc limit $3) some_errors`, 2*engine.MaxErrorText, engine.MaxErrorText, maxStored),
 	cancelNote:    `j.metadata ->> 'cancel_attempted_at'`,
 	withoutCancel: `metadata - array['cancel_attempted_at', 'agentos_losses']`,
 	cancelled:     `metadata ?| array['cancel_attempted_at', 'agentos_losses']`,
 	holdsKey:      `river_job_state_in_bitmask(j.unique_states, j.state)`,
-	forUpdate:     ` for update`,
 	kindsOfQueues: fmt.Sprintf(`select q.state, j.kind, count(*) from unnest($1::text[], $2::text[]) q (state, queue) cross join lateral (
 		select kind from river_job where state = q.state::river_job_state and queue = q.queue
 		order by priority, scheduled_at, id limit %d) j group by 1, 2`, 2*fewInQueue),
@@ -158,12 +154,6 @@ func dialectOf(kind db.Kind) *dialect {
 	return sqliteDialect
 }
 
-// held asks for the job of an attempt, by parameters that hold the job, the attempt's number and its River client. There is
-// a row as long as the job is that attempt's.
-func (d *dialect) held(job, attempt, client int) string {
-	return fmt.Sprintf(`select 1 from river_job j where j.id = $%d and j.state = 'running' and j.attempt = $%d and `+d.lastClient+` = $%d`, job, attempt, client)
-}
-
 // stateQueues are the parameters of kindsOfQueues.
 func (d *dialect) stateQueues(keys []engine.StateQueue) []any {
 	states, queues, pairs := make([]string, len(keys)), make([]string, len(keys)), make([][2]string, len(keys))
@@ -175,14 +165,4 @@ func (d *dialect) stateQueues(keys []engine.StateQueue) []any {
 	}
 	text, _ := json.Marshal(pairs) // strings always encode
 	return []any{string(text)}
-}
-
-// noted tells whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt
-// when a cancelled job is retried.
-func noted(note sql.NullString, attempted engine.Time) bool {
-	if !note.Valid {
-		return false
-	}
-	at, err := time.Parse(time.RFC3339Nano, note.String)
-	return err == nil && !at.Before(attempted.Time)
 }

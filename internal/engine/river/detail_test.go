@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"encoding/json"
@@ -24,7 +24,7 @@ func allocated(do func()) int64 {
 // What has been written for a job may be any size; an answer about it may not.
 func TestAJobsAnswerIsBounded(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("agent0", "true"))))
 		text := strings.Repeat("résult ", 33_000) // 264 KB
 		const attempts = 130
 		var errors []string
@@ -56,7 +56,7 @@ func TestAJobsAnswerIsBounded(t *testing.T) {
 		if d.Result == nil || !d.ResultCut || *d.ResultBytes != int64(len(text)+3) || len(*d.Result) > 128<<10 {
 			t.Errorf("the result: cut %v, %d", d.ResultCut, *d.ResultBytes)
 		}
-		if len(d.Errors) != 20 || d.ErrorsTotal != attempts || d.Errors[19].Attempt != attempts || len(d.Errors[19].Error) > maxErrorText || !strings.HasPrefix(d.Errors[0].Error, "no 111 e") {
+		if len(d.Errors) != 20 || d.ErrorsTotal != attempts || d.Errors[19].Attempt != attempts || len(d.Errors[19].Error) > engine.MaxErrorText || !strings.HasPrefix(d.Errors[0].Error, "no 111 e") {
 			t.Errorf("%d errors of %d, the last %.100v", len(d.Errors), d.ErrorsTotal, d.Errors[len(d.Errors)-1])
 		}
 		if !d.ArgsCut || d.ArgsBytes < 1_800_000 || !strings.Contains(string(d.ArgsJSON), "argument argument") || len(d.ArgsJSON) > 20_000 {

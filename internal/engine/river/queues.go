@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"context"
@@ -32,22 +32,22 @@ func (t *Table) CountActive(ctx context.Context) (map[engine.StateQueue]engine.A
 }
 
 // Queues returns the queues of the fleet, and others that have jobs or are paused.
-func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
-	queues, err := s.readQueues(ctx)
+func (rd *Reader) Queues(ctx context.Context) ([]engine.Queue, error) {
+	queues, err := rd.readQueues(ctx)
 	return queues, engine.WrapDB("read the queues", err)
 }
 
-func (s *Service) readQueues(ctx context.Context) ([]engine.Queue, error) {
-	fleet := s.Fleet()
-	counts, err := s.CountActive(ctx)
+func (rd *Reader) readQueues(ctx context.Context) ([]engine.Queue, error) {
+	fleet := rd.fleet()
+	counts, err := rd.CountActive(ctx)
 	if err != nil {
 		return nil, err
 	}
-	paused, err := s.KnownQueues(ctx)
+	paused, err := rd.KnownQueues(ctx)
 	if err != nil {
 		return nil, err
 	}
-	slots, err := s.offered(ctx, "queues")
+	slots, err := rd.offered(ctx, "queues")
 	if err != nil {
 		return nil, err
 	}
@@ -103,20 +103,20 @@ func (t *Table) queues(ctx context.Context, which string) (map[string]*engine.Ti
 }
 
 // Served tells whether some live worker runs an agent, and whether one serves a queue.
-func (s *Service) Served(ctx context.Context, agent, queue string) (runs, serves bool, err error) {
-	agents, err := s.offered(ctx, "agents")
+func (rd *Reader) Served(ctx context.Context, agent, queue string) (runs, serves bool, err error) {
+	agents, err := rd.offered(ctx, "agents")
 	if err != nil {
 		return false, false, engine.WrapDB("look for workers", err)
 	}
-	queues, err := s.offered(ctx, "queues")
+	queues, err := rd.offered(ctx, "queues")
 	return agents[agent] > 0, queues[queue] > 0, engine.WrapDB("look for workers", err)
 }
 
 // offered sums up what the live workers offer, by "queues" or by "agents". Most of them offer the same.
-func (s *Service) offered(ctx context.Context, by string) (map[string]int, error) {
+func (rd *Reader) offered(ctx context.Context, by string) (map[string]int, error) {
 	same := map[string]int{} // how many workers have this text
-	rows, err := s.db.Read.QueryContext(ctx, `select `+by+` from worker where state = 'active' and beat_ms >= `+s.db.NowMS()+` - $1`,
-		silentFor.Milliseconds())
+	rows, err := rd.db.Read.QueryContext(ctx, `select `+by+` from worker where state = 'active' and beat_ms >= `+rd.db.NowMS()+` - $1`,
+		SilentFor.Milliseconds())
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var text sql.RawBytes
 		err := rows.Scan(&text)

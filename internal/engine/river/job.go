@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func (t *Table) scanJob(rows interface{ Scan(...any) error }, after ...any) (r j
 	r.Args = t.preview(r.rawArgs, r.size)
 	if client.Valid {
 		name := engine.Clip(engine.Clean(client.String), maxName)
-		if worker, ours := workerOf(name); ours {
+		if worker, ours := WorkerOf(name); ours {
 			name = worker
 		}
 		r.Worker = &name
@@ -63,8 +63,8 @@ func (t *Table) preview(raw sql.NullString, size int64) string {
 	return engine.Clip(t.redact.Any(raw.String), maxPreview)
 }
 
-// job reads one job as lists show it.
-func (t *Table) job(ctx context.Context, id int64) (engine.Job, error) {
+// Job reads one job as lists show it.
+func (t *Table) Job(ctx context.Context, id int64) (engine.Job, error) {
 	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+` from river_job j where j.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return engine.Job{}, engine.NoSuchJob(id)

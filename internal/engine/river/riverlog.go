@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 const riverQuiet = 30 * time.Second
 
 // riverLogger lets River's warnings and errors through, each message once in a while; the rest is for debugging.
-func riverLogger(log *slog.Logger) *slog.Logger {
+func NewLogger(log *slog.Logger) *slog.Logger {
 	return slog.New(&riverHandler{next: log.With("from", "river").Handler(), seen: &seen{at: map[string]time.Time{}}})
 }
 

@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"encoding/json"
@@ -21,7 +21,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 		"long": strings.Repeat("filler ", 9_000) + "behind sixteen kilobytes", "number": "987654",
 	}
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		ids := map[string]int64{}
 		for name, text := range texts {
 			args, err := json.Marshal(map[string]any{"text": text, "list": []any{1, true}, "password": "hunter2"}) // with \u0026 and the like
@@ -61,7 +61,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 
 func TestASearchTellsWhatItDidNotSearch(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		s.lookFor = time.Minute
 		for _, n := range []int{10, 300_000, 900_000} {
 			enqueueWith(t, s, engine.EnqueueParams{Agent: "rare", Args: json.RawMessage(`{"a":"the beginning ` + strings.Repeat("x", n) + ` the end"}`)})
@@ -80,7 +80,7 @@ func TestASearchTellsWhatItDidNotSearch(t *testing.T) {
 // However large the arguments are, a page ends soon after its time, and the pages together miss none.
 func TestASearchThroughLargeArgumentsIsBounded(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := newService(t, database, "", fleetOf(t, agents(sh("rare", "true"))))
+		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		const jobs = 120
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, state, finalized_at)
 			with recursive n(i) as (select 1 union all select i + 1 from n where i < 120) select 'rare', 'rare', `+

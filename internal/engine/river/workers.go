@@ -1,4 +1,4 @@
-package jobs
+package river
 
 import (
 	"context"
@@ -16,13 +16,20 @@ import (
 // maxNamed bounds the names shown beside a worker or a queue.
 const maxNamed = 20
 
+const (
+	// silentFor is how long a worker may be silent before it is taken for dead.
+	SilentFor = 10 * time.Second
+	// lostShown is how long a lost worker is listed.
+	lostShown = 10 * time.Minute
+)
+
 // Workers returns the workers that live, and those that were lost in the last ten minutes; oldest first.
-func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
-	fleet, known := s.Fleet(), map[servedText]served{}
-	rows, err := s.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, `+s.db.NowMS()+` - w.beat_ms,
+func (rd *Reader) Workers(ctx context.Context) ([]engine.Worker, error) {
+	fleet, known := rd.fleet(), map[servedText]served{}
+	rows, err := rd.db.Read.QueryContext(ctx, `select w.id, w.host, w.pid, w.version, w.state, w.started_ms, w.beat_ms, `+rd.db.NowMS()+` - w.beat_ms,
 			w.slots, coalesce(r.running, 0), w.done, w.queues, w.agents, w.ahead_ms
 		from worker w left join (select worker, count(*) as running from run where ended_ms is null group by worker) r on r.worker = w.id
-		where w.beat_ms >= `+s.db.NowMS()+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
+		where w.beat_ms >= `+rd.db.NowMS()+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
 	workers, err := db.Collect(rows, err, func(rows *sql.Rows) (w engine.Worker, err error) {
 		var started, beat int64
 		var text servedText
@@ -33,7 +40,7 @@ func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
 		}
 		w.Order, w.StartedAt, w.BeatAt, w.BeatAgeMS = started, db.FromMS(started), db.FromMS(beat), max(w.BeatAgeMS, 0)
 		w.SkewS = engine.SkewSeconds(time.Duration(aheadMS.Int64) * time.Millisecond)
-		if time.Duration(w.BeatAgeMS)*time.Millisecond > silentFor {
+		if time.Duration(w.BeatAgeMS)*time.Millisecond > SilentFor {
 			w.State = "lost"
 		}
 		what, ok := known[text]

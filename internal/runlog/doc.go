@@ -1,0 +1,2 @@
+// Package runlog keeps what attempts say: the log lines of runs.
+package runlog
