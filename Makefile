@@ -46,7 +46,7 @@ unit: ## Go tests with the race detector, in random order
 
 .PHONY: soak-short
 soak-short: ## a server of its own and an attached one, with viewers, for ten minutes: the live heap may not grow
-	$(GO) test $(RACE) -count=1 -timeout 20m ./test/soak
+	$(GO) test $(RACE) -count=1 -v -timeout 20m ./test/soak
 
 .PHONY: hotpath
 hotpath: ## what the hot path may cost beside a bare server, and that it allocates nothing: without the race detector, with nothing else at work

@@ -22,10 +22,10 @@ const idleAgent = `
 // TestClusterStatementsDoNotDependOnViewers counts what three servers and two workers ask Postgres with nobody looking,
 // with one viewer, and with a hundred.
 func TestClusterStatementsDoNotDependOnViewers(t *testing.T) {
-	inTurn(t, 2*time.Minute)
+	inTurn(t, minutes)
 	c := newCluster(t, idleAgent, "--interval", clusterInterval().String())
 	// A whole number of intervals, and of the seconds in which everything else happens.
-	window, rounds := pick(60*time.Second, 10*time.Second), 3
+	window, rounds := pick(60*time.Second, 10*time.Second), pick(3, 5)
 	crowds := []int{0, 1, 100}
 	counts := map[int][]float64{}
 	settle(t, c)
