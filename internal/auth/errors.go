@@ -15,7 +15,7 @@ var (
 	ErrNoCredential = errors.New("no valid credential")
 	// ErrUnavailable: the database did not answer, and without it the question cannot be decided.
 	ErrUnavailable = errors.New("accounts are unavailable")
-	// ErrBadCredentials: name and password do not belong together. It never says which of them is wrong.
+	// ErrBadCredentials: invalid username or password. It never says which of them is wrong.
 	ErrBadCredentials = errors.New("wrong name or password")
 	// ErrNoAccounts: nobody can log in, because no user exists yet. On the first start that lasts a moment.
 	ErrNoAccounts = errors.New("there is no account yet")

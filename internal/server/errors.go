@@ -93,7 +93,7 @@ func problemOf(err error) (p *Problem, report bool) {
 		p.challenge = true
 		return p, false
 	case errors.Is(err, auth.ErrBadCredentials):
-		return problem(http.StatusUnauthorized, "Name and password do not belong together."), false
+		return problem(http.StatusUnauthorized, "Invalid username or password."), false
 	case errors.Is(err, auth.ErrNotASession):
 		return problem(http.StatusForbidden, sentence(err.Error())), false
 	case errors.Is(err, auth.ErrNoAccounts):

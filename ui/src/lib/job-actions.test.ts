@@ -20,9 +20,9 @@ const running = (id: number) => ({ id, reason: `Job ${id} is running: cancel it 
 test('of several jobs those that were refused are named, by their reasons', () => {
   const gone = { id: 4, reason: 'There is no job 4: it was deleted, or pruned after it ended.' }
   expect(report([1, 2, 3, 4, 5], 'retry', 0, [running(5), gone, running(2)])).toEqual({
-    ok: ['2 of 5 jobs put back on their queues.'],
+    ok: ['2 of 5 jobs queued again.'],
     bad:
-      '3 of 5 jobs not put back on their queues. #2, #5: is running: cancel it first, or wait for its end. ' +
+      '3 of 5 jobs not queued again. #2, #5: is running: cancel it first, or wait for its end. ' +
       '#4: There is no job 4: it was deleted, or pruned after it ended.',
   })
 })
@@ -33,7 +33,7 @@ test('a message names a few ids and counts the rest', () => {
 })
 
 test('one job is named, whatever became of it', () => {
-  expect(report([7], 'cancel', 1, [])).toEqual({ ok: ['Job #7 told to stop.'], bad: null })
+  expect(report([7], 'cancel', 1, [])).toEqual({ ok: ['Job #7 is stopping.'], bad: null })
   expect(report([7], 'delete', 0, [])).toEqual({ ok: ['Job #7 deleted.'], bad: null })
   expect(report([7], 'retry', 0, [running(7)])).toEqual({
     ok: [],

@@ -12,7 +12,7 @@ export function actionsFor(state: JobState): JobAction[] {
   return state === 'available' ? ['cancel', 'delete'] : ['retry', 'cancel', 'delete']
 }
 
-const did: Record<JobAction, string> = { retry: 'put back on its queue', cancel: 'cancelled', delete: 'deleted' }
+const did: Record<JobAction, string> = { retry: 'queued again', cancel: 'cancelled', delete: 'deleted' }
 
 const atOnce = 6
 
@@ -34,9 +34,8 @@ export function report(ids: number[], action: JobAction, stopping: number, refus
       ids.length === 1 ? `Job #${ids[0]}` : n === ids.length ? plural(n, 'job') : `${n} of ${ids.length} jobs`
     ok.push(`${jobs} ${words}.`)
   }
-  say(stopping, 'told to stop')
-  const went = ids.length - refusals.length - stopping
-  say(went, went === 1 ? did[action] : did[action].replace('its queue', 'their queues'))
+  say(stopping, stopping === 1 ? 'is stopping' : 'are stopping')
+  say(ids.length - refusals.length - stopping, did[action])
   if (!refusals.length) return { ok, bad: null }
   if (ids.length === 1) return { ok, bad: `#${refusals[0]!.id}: ${refusals[0]!.reason}` }
   const byReason = new Map<string, number[]>()
@@ -54,7 +53,7 @@ export function report(ids: number[], action: JobAction, stopping: number, refus
   })
   return {
     ok,
-    bad: `${refusals.length} of ${ids.length} jobs not ${did[action].replace('its queue', 'their queues')}. ${reasons.join('. ')}.`,
+    bad: `${refusals.length} of ${ids.length} jobs not ${did[action]}. ${reasons.join('. ')}.`,
   }
 }
 

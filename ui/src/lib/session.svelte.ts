@@ -19,17 +19,17 @@ class Session {
   }
 
   /** May act on jobs and queues. */
-  get operates(): boolean {
+  get canAct(): boolean {
     return this.#acts && this.#atLeast('operator')
   }
 
   /** May give agents work and pause them. */
-  get directs(): boolean {
+  get canEnqueue(): boolean {
     return this.#fleet && this.#atLeast('operator')
   }
 
   /** May manage users and tokens. */
-  get administers(): boolean {
+  get canAdminister(): boolean {
     return this.#atLeast('admin')
   }
 

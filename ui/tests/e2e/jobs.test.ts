@@ -152,7 +152,7 @@ describe('actions', () => {
     expect(pids.map(isRunning)).toEqual([true, true])
 
     await act(page, 'Cancel')
-    await page.getByRole('status').getByText(`Job #${id} told to stop.`).waitFor() // it is gone after a few seconds
+    await page.getByRole('status').getByText(`Job #${id} is stopping.`).waitFor() // it is gone after a few seconds
     await stateOf(page, 'cancelled').waitFor()
     await eventually(() => expect(pids.map(isRunning)).toEqual([false, false]))
     expect((await server.api().job(id)).runs[0]!.outcome).toBe('cancelled')
