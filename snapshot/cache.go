@@ -71,7 +71,7 @@ type cache struct {
 	publishes atomic.Uint64
 	refused   atomic.Uint64
 
-	// What the cache asks of others. These are set once, before anything runs.
+	// What the cache asks of others, see collectBy and join.
 	paths      [][]string                  // at which stored documents must have an object or null
 	collect    func(context.Context) error // the warmer's Rebuild
 	mayPublish func() (as string, ok bool) // the group's MayPublish
@@ -107,6 +107,17 @@ func newCache(opts cacheOptions) *cache {
 		c.tiers = append(c.tiers, newGuard(tier, c.opts.TierTimeout, func(link string) { c.fenced(link) }, c.opts.Log))
 	}
 	return c
+}
+
+// collectBy gives the cache its warmer: the paths of its sections, and what collects them. Before anything runs.
+func (c *cache) collectBy(paths [][]string, collect func(context.Context) error) {
+	c.paths, c.collect = paths, collect
+}
+
+// join gives the cache its group: whether this process may publish, and what is notified when a link refuses a document. Before
+// anything runs.
+func (c *cache) join(mayPublish func() (as string, ok bool), fenced func(link string)) {
+	c.mayPublish, c.fenced = mayPublish, fenced
 }
 
 // Current returns the current document, whatever its age, or nil when there is none. It is one atomic load.
@@ -176,7 +187,7 @@ func (c *cache) Close(ctx context.Context) error {
 }
 
 // errNotAllowed says that this process may not publish: another one collects.
-var errNotAllowed = errors.New("another process collects")
+var errNotAllowed = errors.New("another process leads")
 
 // publish makes a document of the draft and swaps it in. Whether it may, and whether other processes are given the
 // document, is asked again when all is ready, so that no time can pass in between but that of a few instructions. A

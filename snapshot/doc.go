@@ -31,9 +31,9 @@ what happens then, what several processes guarantee.
 Who calls whom, so that each part can be read alone:
 
 	Panel       makes the parts and passes calls on
-	warmer      collects the sections, and gives the cache a draft: cache.publish; asks for cache.Current and mayPublish
+	warmer      collects the sections, and gives the cache a draft of the document: calls cache.publish, Current, mayPublish
 	cache       holds the document, falls back when it is stale, and stores it in tiers, each behind a guard;
-	            asks the warmer for one thing (collect) and the group for two (mayPublish, fenced)
+	            calls the warmer's Rebuild and the group's MayPublish and Fenced, see collectBy and join
 	handler     answers from cache.Get
 	stream      follows the cache's published documents
 	lead.Group  decides which process collects; knows cache and warmer by the methods of lead.Cache and lead.Warmer alone

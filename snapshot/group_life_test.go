@@ -314,7 +314,7 @@ func TestGroupStats(t *testing.T) {
 		p.links[0].Mend()
 		pass(5 * time.Second)
 		wantStats(t, p, snapshot.GroupStats{Role: snapshot.Follower, Leader: leader.name, Links: well})
-		if log := strings.Join(p.log.all(), ""); strings.Count(log, "another process collects") != 2 || strings.Count(log, "no link works") != 1 {
+		if log := strings.Join(p.log.all(), ""); strings.Count(log, "another process leads") != 2 || strings.Count(log, "no link works") != 1 {
 			t.Errorf("it logs other than each change once: %s", log)
 		}
 	})

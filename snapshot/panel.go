@@ -77,7 +77,7 @@ type Panel struct {
 // The roles of a process, as Stats.Role has them.
 const (
 	Leader   = lead.Leader   // it collects, for all
-	Follower = lead.Follower // another process collects
+	Follower = lead.Follower // another process leads, and collects
 	Alone    = lead.Alone    // no link works: it collects, for itself
 )
 
@@ -123,7 +123,7 @@ func newGroup(cache *cache, warmer *warmer, links []link.Link) *lead.Group {
 		Name: warmer.opts.Name, Links: links, Cache: cache, Warmer: warmer,
 		Silence: warmer.opts.Interval + warmer.opts.Patience, Log: warmer.opts.Log,
 	})
-	cache.mayPublish, cache.fenced = group.MayPublish, group.Fenced
+	cache.join(group.MayPublish, group.Fenced)
 	return group
 }
 

@@ -100,7 +100,7 @@ func newWarmer(cache *cache, sections []Section, opts warmerOptions) (*warmer, e
 	for _, s := range checked {
 		w.sections = append(w.sections, &section{Section: s})
 	}
-	cache.paths, cache.collect = arranged.Paths, w.Rebuild
+	cache.collectBy(arranged.Paths, w.Rebuild)
 	return w, nil
 }
 

@@ -146,7 +146,7 @@ func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func
 	}
 }
 
-// missing tells whether the file is gone for so short a time that it may be about to be replaced.
+// missing reports whether the file is gone for so short a time that it may be about to be replaced.
 func (k *fleetKeeper) missing() bool {
 	if _, err := os.Stat(k.path); !errors.Is(err, fs.ErrNotExist) {
 		k.gone = time.Time{}
@@ -158,7 +158,7 @@ func (k *fleetKeeper) missing() bool {
 	return time.Since(k.gone) < k.absent
 }
 
-// changed tells whether the file, wherever its path leads now, has another content than was read last.
+// changed reports whether the file, wherever its path leads now, has another content than was read last.
 func (k *fleetKeeper) changed() bool {
 	marks := ""
 	if info, err := os.Stat(k.path); err == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// databasePatience is shorter than the deadline of the section that tells it: a database that hangs must not hide how the
+// databasePatience is shorter than the deadline of the section that shows it: a database that hangs must not hide how the
 // rest of the system is.
 const databasePatience = time.Second
 
@@ -32,7 +32,7 @@ func databaseHealth(ctx context.Context, database *db.DB, writeError func() erro
 }
 
 // cacheHealth is degraded when a tier fails: viewers are served from memory all the same, but a restart would begin
-// without the newest document. Links tell how they fare themselves.
+// without the newest document. Links report how they fare themselves.
 func cacheHealth(panel *snapshot.Panel, links links) document.Component {
 	stats := panel.Stats()
 	var names, broken []string

@@ -28,7 +28,7 @@ const documentKey = "admin:dashboard:v4"
 
 // openLinks opens what the settings name. The servers behind the links need not be there.
 //
-// fleet tells which one this is, once that is known.
+// fleet returns which one this is, once that is known.
 func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (links, error) {
 	var all links
 	if cfg.Redis != "" {
@@ -51,7 +51,7 @@ func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (li
 	return all, nil
 }
 
-// fleetOf reads which fleet this is as soon as the database can be used, and returns what tells it.
+// fleetOf reads which fleet this is as soon as the database can be used, and returns how to get it.
 func fleetOf(ctx context.Context, database *schema) func() string {
 	var id atomic.Pointer[string]
 	go func() { // ends with the process, or as soon as it is known
@@ -87,7 +87,7 @@ func askFleet(ctx context.Context, database *db.DB) (id string, err error) {
 }
 
 // fleetNow reads which fleet this is for a command that reads what there is: from the database or, while that does not answer,
-// from what a server on this data folder remembers of it. An error says that neither tells it.
+// from what a server on this data folder remembers of it. An error says that neither has it.
 func fleetNow(ctx context.Context, cfg *config.Config, log *slog.Logger) (string, error) {
 	opening, cancel := context.WithTimeout(ctx, databasePatience)
 	defer cancel()
@@ -113,7 +113,7 @@ func (l links) close() {
 	}
 }
 
-// processName tells this process from all others, on the screen and where leases are held.
+// processName distinguishes this process from all others, on the screen and where leases are held.
 func processName() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -122,7 +122,7 @@ func processName() string {
 	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
-// linkHealths tell how the links fare. Without one of them viewers are served all the same: through the other, or by each
+// linkHealths returns how the links fare. Without one of them viewers are served all the same: through the other, or by each
 // process for itself.
 func linkHealths(panel *snapshot.Panel) map[string]document.Component {
 	stats := panel.Stats()
@@ -137,7 +137,7 @@ func linkHealths(panel *snapshot.Panel) map[string]document.Component {
 	return healths
 }
 
-// linkTitle tells the link through Postgres from the database.
+// linkTitle distinguishes the link through Postgres from the database.
 func linkTitle(name string) string {
 	if name == "postgres" {
 		return "postgres link"
@@ -165,7 +165,7 @@ func linkHealth(link snapshot.LinkStats, failing string) document.Component {
 // cutOffPatience bounds the question whether others reach the database.
 const cutOffPatience = time.Second
 
-// cutOff tells whether other processes reach the database, which this one does not: then they will give its jobs to
+// cutOff reports whether other processes reach the database, which this one does not: then they will give its jobs to
 // somebody else. Redis knows: a fresh document there says how the database is. Who reaches neither is cut off. Whatever else
 // may be there says nothing, and is no reason to end attempts.
 func (l links) cutOff(fresh time.Duration, fleet func() string) func(ctx context.Context) bool {

@@ -208,7 +208,7 @@ const otherAgents = "(other)"
 // agentRuns are the ended attempts of an agent in the last hour.
 type agentRuns struct{ all, failed, cancelled int64 }
 
-// collectAgents tells of each agent that the document lists what came of its attempts, and of all others together.
+// collectAgents reports what came of the attempts of each agent that the document lists, and of all others together.
 func collectAgents(out chan<- prometheus.Metric, d *document.Document) {
 	agents := d.AgentsWorkers.Agents
 	if agents == nil {
@@ -241,7 +241,7 @@ func (r agentRuns) collect(out chan<- prometheus.Metric, name string) {
 	gauge(out, descAgentRuns, float64(r.cancelled), name, "cancelled")
 }
 
-// byState tells how many there are in each state, and that there are none in some.
+// byState reports how many there are in each state, and that there are none in some.
 func byState[S ~string](out chan<- prometheus.Metric, desc *prometheus.Desc, states map[S]int, always ...S) {
 	all := map[S]int{}
 	for _, state := range always {

@@ -152,7 +152,7 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 	return writeAgents(out, d.AgentsWorkers.Agents.Items, d.AgentsWorkers.Agents.TotalAgents)
 }
 
-// lateSection tells that a section is older than the document, and why.
+// lateSection says that a section is older than the document, and why.
 func lateSection(name string, s snapshot.SectionMeta, now time.Time) string {
 	text := name + " was never collected"
 	if !s.AsOf.IsZero() {

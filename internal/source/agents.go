@@ -73,7 +73,7 @@ func countAgent(v *document.Agents, state document.AgentState) {
 // attention is the last rank of rows that somebody should look at.
 const attention = 2
 
-// agentRank tells how important it is that an agent is listed.
+// agentRank is how important it is that an agent is listed.
 func agentRank(s *engine.AgentStats, paused bool, now time.Time) int {
 	since := time.Duration(1<<63 - 1)
 	if s.LastRunAt != nil {

@@ -28,7 +28,7 @@ type Deps struct {
 	Version   string
 	StartedAt time.Time
 
-	// Attached tells of the other program's database that is shown; nil when the jobs are our own.
+	// Attached returns the state of the other program's database that is shown; nil when the jobs are our own.
 	Attached func() *document.Attached
 
 	// DataAt returns the time of the data that the sections of jobs are read from, when that may be older than their collection: in
@@ -38,7 +38,7 @@ type Deps struct {
 	// Each asks one component how it fares. They answer within the context's deadline.
 	Database, Cache, Warmer func(context.Context) document.Component
 
-	// Links tells the same of what joins several processes, by name; nothing when there is one alone. Nil is nothing.
+	// Links returns the same of what joins several processes, by name; nothing when there is one alone. Nil is nothing.
 	Links func() map[string]document.Component
 }
 

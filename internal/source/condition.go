@@ -134,7 +134,7 @@ type fleetHealth struct {
 	raised   map[string]bool // by code, and by code and agent
 }
 
-// judge tells what is wrong with the fleet, the worst first.
+// judge returns what is wrong with the fleet, the worst first.
 func (f *fleetHealth) judge(now time.Time, fleet Fleet) []condition {
 	r := f.readings
 	r.mu.Lock()
@@ -219,7 +219,7 @@ func (f *fleetHealth) unserved(now time.Time, fleet Fleet) map[string]any {
 	return params
 }
 
-// fails tells whether so many attempts failed that it is said.
+// fails reports whether so many attempts failed that it is said.
 func (f *fleetHealth) fails(key string, ok, failed int64) bool {
 	threshold := int64(failingRaise)
 	if f.raised[key] {

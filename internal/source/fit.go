@@ -78,7 +78,7 @@ func clipList(texts []string, most int) []string {
 func sizeOf(value any) int {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return 1 << 30 // the section's own encoding tells why
+		return 1 << 30 // the section's own encoding says why
 	}
 	return len(text)
 }

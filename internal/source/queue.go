@@ -71,7 +71,7 @@ func timeOf(t *engine.Time) document.Time {
 	return document.Time(t.String())
 }
 
-// queueRank tells how important it is that a queue is listed. How many slots a queue of another program has is not known.
+// queueRank is how important it is that a queue is listed. How many slots a queue of another program has is not known.
 func queueRank(q engine.Queue, attached bool) int {
 	switch {
 	case q.PausedAt != nil && q.Pending > 0:

@@ -58,7 +58,7 @@ func describeWorker(w engine.Worker) document.Worker {
 	}
 }
 
-// workerRank tells how important it is that a worker is listed: those that live come before those that do not, but for some that
+// workerRank is how important it is that a worker is listed: those that live come before those that do not, but for some that
 // were lost, which is to be seen in a large cluster too.
 func workerRank(w engine.Worker, lost int) int {
 	switch w.State {

@@ -124,7 +124,7 @@ func later(a, b time.Time) time.Time {
 func (g *Group) become(ctx context.Context, next *standing) {
 	old := g.standing.Load()
 	if next.role == Follower && next.leader != old.leader {
-		g.log.Info("another process collects", "leader", next.leader)
+		g.log.Info("another process leads", "leader", next.leader)
 	}
 	if old.role == next.role {
 		next.over = old.over
@@ -136,7 +136,7 @@ func (g *Group) become(ctx context.Context, next *standing) {
 	case Leader:
 		g.cache.AdoptStored(ctx)
 		g.terms.Add(1)
-		g.log.Info("this process collects for all")
+		g.log.Info("this process leads")
 	case Alone:
 		g.log.Warn("no link works: this process collects for itself", "error", g.failure())
 	}

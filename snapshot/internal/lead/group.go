@@ -18,7 +18,7 @@ import (
 // The roles of a process in its group.
 const (
 	Leader   = "leader"   // it collects, for all
-	Follower = "follower" // another process collects
+	Follower = "follower" // another process leads
 	Alone    = "alone"    // no link works: it collects, for itself
 )
 
