@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -89,30 +90,33 @@ func (h *histogram) addAll(other *histogram) {
 // its largest value, few of which are used.
 type packedHistogram struct {
 	zero float64
-	bins []packedBin
+	bins []byte // of each bin, as varints, how far it is from the one before, and its count
 	max  int64
-}
-
-type packedBin struct {
-	index int32
-	count float32 // exact up to 16 million
 }
 
 func (h *histogram) pack() packedHistogram {
 	p := packedHistogram{zero: h.sketch.GetZeroCount(), max: h.max}
+	before := 0
 	h.sketch.GetPositiveValueStore().ForEach(func(index int, count float64) bool {
-		p.bins = append(p.bins, packedBin{int32(index), float32(count)})
+		p.bins = binary.AppendVarint(p.bins, int64(index-before))
+		p.bins = binary.AppendUvarint(p.bins, uint64(count))
+		before = index
 		return false
 	})
-	p.bins = slices.Clip(p.bins)
+	p.bins = slices.Clone(p.bins[:len(p.bins):len(p.bins)])
 	return p
 }
 
 func (h *histogram) addPacked(p *packedHistogram) error {
 	h.max = max(h.max, p.max)
 	into := h.sketch.GetPositiveValueStore()
-	for _, b := range p.bins {
-		into.AddWithCount(int(b.index), float64(b.count))
+	index := 0
+	for bins := p.bins; len(bins) > 0; {
+		step, n := binary.Varint(bins)
+		count, m := binary.Uvarint(bins[n:])
+		index += int(step)
+		into.AddWithCount(index, float64(count))
+		bins = bins[n+m:]
 	}
 	if p.zero == 0 {
 		return nil
