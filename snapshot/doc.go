@@ -38,7 +38,7 @@ Who calls whom, so that each part can be read alone:
 	stream      follows the cache's published documents
 	lead.Group  decides which process collects; knows cache and warmer by the methods of lead.Cache and lead.Warmer alone
 
-The packages below internal know nothing of documents: jsonpatch makes merge patches, sse writes events, bounded calls what
-may hang, lead elects.
+The packages below internal each do one thing: lead elects, layout arranges values, jsonpatch makes merge patches, headers
+reads and writes header fields, sse writes events, file keeps the last document, bounded calls what may hang.
 */
 package snapshot

@@ -76,9 +76,9 @@ type Panel struct {
 
 // The roles of a process, as Stats.Role has them.
 const (
-	Leader   = lead.Leader   // it collects, for all
-	Follower = lead.Follower // another process leads, and collects
-	Alone    = lead.Alone    // no link works: it collects, for itself
+	Leader   = "leader"   // it collects, for all
+	Follower = "follower" // another process leads, and collects
+	Alone    = "alone"    // no link works: it collects, for itself
 )
 
 // Open makes a panel and shows the newest document that the file and the links have, however old, until there is a newer

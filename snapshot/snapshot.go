@@ -10,9 +10,9 @@ import (
 	"github.com/agentos/agentos/snapshot/internal/sse"
 )
 
-// DefaultSectionBytes is the size of one section's value beyond which its collection has failed, unless the section says
+// defaultSectionBytes is the size of one section's value beyond which its collection has failed, unless the section says
 // otherwise.
-const DefaultSectionBytes = 48 << 10
+const defaultSectionBytes = 48 << 10
 
 var (
 	// ErrUnavailable is wrapped by Panel.Get's error when no rung of the ladder had a document.

@@ -27,7 +27,7 @@ type Section struct {
 
 	Deadline time.Duration // how long one collection may take; zero = 2 s
 	Every    time.Duration // cadence; zero = the warmer's Interval
-	MaxBytes int           // a larger encoded value is a failed collection; zero = DefaultSectionBytes
+	MaxBytes int           // a larger encoded value is a failed collection; zero = 48 KiB
 
 	// Unmetered says that collecting costs the shared database nothing (it reads the host, say), so that the budget
 	// neither counts nor slows it.
@@ -57,7 +57,7 @@ func (s Section) withDefaults(interval time.Duration) (Section, error) {
 		s.Every = interval
 	}
 	if s.MaxBytes == 0 {
-		s.MaxBytes = DefaultSectionBytes
+		s.MaxBytes = defaultSectionBytes
 	}
 	return s, nil
 }

@@ -14,7 +14,7 @@ import (
 // What a stranger has to read is bounded: the exported names of the package and of what belongs to it, methods and fields
 // included. A new name is a decision; raise the number with it, or take another name away.
 func TestExportedNamesAreFew(t *testing.T) {
-	for folder, most := range map[string]int{".": 108, "link": 33, "redislink": 18, "pglink": 16} {
+	for folder, most := range map[string]int{".": 107, "link": 33, "redislink": 18, "pglink": 16} {
 		if names := exported(t, folder); len(names) > most {
 			t.Errorf("%s exports %d names, at most %d are wanted: %s", folder, len(names), most, strings.Join(names, " "))
 		}
