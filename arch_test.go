@@ -55,11 +55,10 @@ var mayImport = map[string][]string{
 	"internal/jobs":              {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup", "internal/runlog"},
 	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup"},
 	"internal/source":            {"snapshot", "internal/document", "internal/engine", "internal/agent"},
-	"internal/prerender":         {"snapshot"},
-	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/jobs", "internal/agent", "internal/prerender", "internal/redact", "ui"},
+	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/jobs", "internal/agent", "internal/redact", "ui"},
 	"internal/cli": {
 		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
-		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/jobs", "internal/prerender", "internal/redact", "internal/server", "internal/source",
+		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/jobs", "internal/redact", "internal/server", "internal/source",
 	},
 	"test/deploy":      {},
 	"test/servers":     {},
@@ -91,12 +90,11 @@ var testsMayImport = map[string][]string{
 	"internal/engine/asynq": {"internal/engine/enginetest", "test/servers"},
 	"internal/engine/river": {"internal/db/dbtest"},
 
-	"internal/attach":    {"internal/db/dbtest", "test/servers"},
-	"internal/source":    {"internal/attach", "internal/db", "internal/jobs", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest"},
-	"internal/prerender": {"ui"},
-	"internal/server":    {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
-	"internal/cli":       {"internal/db/dbtest"},
-	"test/deploy":        {"internal/config"},
+	"internal/attach": {"internal/db/dbtest", "test/servers"},
+	"internal/source": {"internal/attach", "internal/db", "internal/jobs", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest"},
+	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/cli":    {"internal/db/dbtest"},
+	"test/deploy":     {"internal/config"},
 }
 
 // publicOnly are the modules that the public package may use, tests aside.

@@ -14,12 +14,12 @@ import (
 // password is that of AgentOS' first account here.
 const password = "correct horse battery staple"
 
-// overviewReady is true when the overview shows its key figures and the running jobs; overviewLive when the page that the server
-// drew has given way to the one that follows the stream.
+// overviewReady is true when the overview shows its key figures and the running jobs, which its scripts make with all of the first
+// screen; overviewLive when they have made the rest of it too.
 const overviewReady = `document.querySelectorAll('section[aria-label="Key figures"] .kpi').length >= 4 &&
 	document.querySelector('main a[href^="/jobs/"]') !== null`
 
-const overviewLive = `document.querySelector('#app:not([data-drawn]) main a[href^="/jobs/"]') !== null`
+const overviewLive = `document.querySelector('main [role="log"]') !== null`
 
 // startForBrowser is startAgentOS with a session for the browser. Checking a password takes 64 MiB for a moment, which a process does
 // not give back for minutes: where memory is measured, nobody logs in.

@@ -28,7 +28,7 @@ type browser struct {
 // visit is one page load, from the start of the navigation to the end of the frame that shows it complete.
 type visit struct {
 	MS       float64 `json:"ms"`       // 0: it did not become complete in time
-	Live     float64 `json:"live"`     // until its scripts were at work; MS where that is the same
+	Live     float64 `json:"live"`     // until all of it was there, out of sight as well; MS where that is the same
 	Requests int     `json:"requests"` // sent until it was live
 	API      int     `json:"api"`      // of these, answered calls of the API
 	Bytes    int     `json:"bytes"`    // over the wire until then

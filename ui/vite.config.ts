@@ -1,10 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vite'
 import { gzipAssets } from './build/gzip-assets.ts'
-import { inlineFirstPaint } from './build/inline.ts'
+import { firstPaint } from './build/first-paint.ts'
 
 export default defineConfig({
-  plugins: [svelte(), inlineFirstPaint(), gzipAssets()],
+  plugins: [svelte(), firstPaint(), gzipAssets()],
   publicDir: false,
   // The server knows whether it is below a path of a proxy, and puts that before the files that its pages name; scripts find theirs by
   // their own address.

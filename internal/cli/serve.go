@@ -16,7 +16,6 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
-	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/server"
 	"github.com/agentos/agentos/snapshot"
@@ -90,10 +89,6 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	if panel, err = openPanel(ctx, cfg, log, links, fleet, sections); err != nil {
 		return err
 	}
-	drawer := prerender.New(prerender.Options{
-		Panel: panel, UI: ui.Dist(), Log: log,
-		Page: prerender.Page{Fleet: show.fleet != nil, Acts: show.actions != nil, Base: cfg.BasePath},
-	})
 	connections := server.NewConnections(mostConnections(show.attempts(), log), log)
 	handler, err := server.New(server.Options{
 		Panel: panel, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
@@ -101,7 +96,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems, Notes: f.Notes}
 		},
-		UI: ui.Dist(), Overview: drawer.Latest, Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
+		UI: ui.Dist(), Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
 		Ready: database.Ping, Metrics: newMetrics(panel, database.DB, connections.Refused),
 	})
 	if err != nil {
@@ -115,7 +110,6 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	group.Go(func() error { return panel.Run(running) })
 	group.Go(func() error { from.clock.Run(running); return nil })
 	group.Go(func() error { return accounts.Run(running) })
-	group.Go(func() error { return drawer.Run(running) })
 	web := server.NewHTTP(handler, log)
 	connections.Bound(web)
 	group.Go(func() error {

@@ -11,8 +11,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-
-	"github.com/agentos/agentos/internal/prerender"
 )
 
 // files is the built dashboard in memory, ready to be sent.
@@ -40,7 +38,7 @@ var (
 func loadFiles(ui fs.FS) (*files, error) {
 	f := &files{byPath: map[string]*file{}, html: map[string][]byte{}}
 	err := fs.WalkDir(ui, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(name, ".gz") || name == prerender.Script {
+		if err != nil || entry.IsDir() || strings.HasSuffix(name, ".gz") {
 			return err
 		}
 		body, err := fs.ReadFile(ui, name)

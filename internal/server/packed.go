@@ -10,7 +10,6 @@ import (
 
 	"github.com/klauspost/compress/flate"
 
-	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -18,54 +17,44 @@ import (
 // that were compressed apart can be joined: those of the page's fixed parts are made once, those of a document once a
 // revision, and the few bytes about the viewer are put between them uncompressed.
 type packedPage struct {
-	head, headBlocks      [len(themes)][]byte // as it is, and compressed
-	before, after         []byte              // as they are
-	beforeBlocks, closing []byte              // compressed; closing ends the body
+	head, headBlocks [len(themes)][]byte // as it is, and compressed
+	after, closing   []byte              // as it is, and compressed; it ends the body
 
-	document packedOnce[snapshot.Snapshot]
-	overview packedOnce[prerender.Drawing]
+	mu       sync.Mutex // one request at a time compresses a new document
+	document atomic.Pointer[packedDocument]
 }
 
-// packedOnce is the compressed text of the newest of something.
-type packedOnce[T any] struct {
-	mu     sync.Mutex // one request at a time compresses a new one
-	newest atomic.Pointer[packed[T]]
-}
-
-type packed[T any] struct {
-	of     *T // nil: there is none
+type packedDocument struct {
+	of     *snapshot.Snapshot // nil: there is none
 	blocks []byte
 }
 
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
 
-func (p *packedPage) init(head [len(themes)][]byte, before, after []byte) {
-	p.head, p.before = head, before
+func (p *packedPage) init(head [len(themes)][]byte, after []byte) {
+	p.head = head
 	p.after = append(bytes.Clone(snapshotClose), after...)
 	for t := range head {
 		p.headBlocks[t] = deflate(head[t], false)
 	}
-	p.beforeBlocks = deflate(before, false)
 	p.closing = deflate(p.after, true)
 }
 
 // assemble returns the whole page. The block is what stands before the document.
-func (p *packedPage) assemble(t theme, drawn *prerender.Drawing, block []byte, doc *snapshot.Snapshot) []byte {
-	markup, text := markupOf(drawn), documentText(doc)
-	packedMarkup, packedText := p.overview.pack(drawn, markup), p.document.pack(doc, text)
+func (p *packedPage) assemble(t theme, block []byte, doc *snapshot.Snapshot) []byte {
+	text := documentText(doc)
+	packedText := p.pack(doc, text)
 	viewer := slices.Concat(block, snapshotOpen)
 
-	body := make([]byte, 0, len(gzipHeader)+len(p.headBlocks[t])+len(packedMarkup)+len(p.beforeBlocks)+5+len(viewer)+len(packedText)+len(p.closing)+8)
+	body := make([]byte, 0, len(gzipHeader)+len(p.headBlocks[t])+5+len(viewer)+len(packedText)+len(p.closing)+8)
 	body = append(body, gzipHeader...)
 	body = append(body, p.headBlocks[t]...)
-	body = append(body, packedMarkup...)
-	body = append(body, p.beforeBlocks...)
 	body = appendStored(body, viewer)
 	body = append(body, packedText...)
 	body = append(body, p.closing...)
 
 	sum, size := uint32(0), 0
-	for _, part := range [][]byte{p.head[t], markup, p.before, viewer, text, p.after} {
+	for _, part := range [][]byte{p.head[t], viewer, text, p.after} {
 		sum = crc32.Update(sum, crc32.IEEETable, part)
 		size += len(part)
 	}
@@ -73,18 +62,18 @@ func (p *packedPage) assemble(t theme, drawn *prerender.Drawing, block []byte, d
 	return binary.LittleEndian.AppendUint32(body, uint32(size))
 }
 
-// pack compresses the text of one at most once.
-func (p *packedOnce[T]) pack(of *T, text []byte) []byte {
-	if known := p.newest.Load(); known != nil && known.of == of {
+// pack compresses the text of a document at most once.
+func (p *packedPage) pack(of *snapshot.Snapshot, text []byte) []byte {
+	if known := p.document.Load(); known != nil && known.of == of {
 		return known.blocks
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if known := p.newest.Load(); known != nil && known.of == of {
+	if known := p.document.Load(); known != nil && known.of == of {
 		return known.blocks
 	}
-	made := &packed[T]{of: of, blocks: deflate(text, false)}
-	p.newest.Store(made)
+	made := &packedDocument{of: of, blocks: deflate(text, false)}
+	p.document.Store(made)
 	return made.blocks
 }
 

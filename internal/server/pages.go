@@ -6,40 +6,32 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
-	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/snapshot"
 )
 
 // The places in the built pages where the server inserts something.
 const (
-	overviewMark = "<!--agentos:overview-->"
-	bootMark     = "<!--agentos:boot-->"
-	errorMark    = "<!--agentos:error-->"
+	bootMark  = "<!--agentos:boot-->"
+	errorMark = "<!--agentos:error-->"
 )
 
 // pages are the built HTML pages, cut at the marks.
 type pages struct {
-	head          [len(themes)][]byte // of index.html: up to overviewMark
-	before, after []byte              // from there to bootMark, and the rest
-	packed        packedPage
-	policy        []string // the Content-Security-Policy of every page
-	login         [len(themes)][]byte
-	link          []string // early hints, for a page that is not drawn
+	head   [len(themes)][]byte // of index.html: up to bootMark
+	after  []byte              // the rest
+	packed packedPage
+	policy []string // the Content-Security-Policy of every page
+	login  [len(themes)][]byte
 }
 
 func newPages(f *files, base string) (*pages, error) {
 	index, login := based(f.html["index.html"], base), based(f.html["login.html"], base)
-	head, rest, ok := bytes.Cut(index, []byte(overviewMark))
-	if !ok {
-		return nil, errors.New("the built dashboard has no index.html with " + overviewMark + ": run \"make generate\"")
-	}
-	before, after, ok := bytes.Cut(rest, []byte(bootMark))
+	head, after, ok := bytes.Cut(index, []byte(bootMark))
 	if !ok {
 		return nil, errors.New("the built dashboard has no index.html with " + bootMark + ": run \"make generate\"")
 	}
@@ -50,13 +42,11 @@ func newPages(f *files, base string) (*pages, error) {
 	}
 	p := &pages{
 		head:   themed(head),
-		before: before,
 		after:  after,
 		policy: policyOf(index, login),
 		login:  themed(login),
-		link:   preloads(index),
 	}
-	p.packed.init(p.head, before, after)
+	p.packed.init(p.head, after)
 	return p, nil
 }
 
@@ -110,15 +100,11 @@ func page(s *server, r route) http.Handler {
 		if err == nil {
 			b.Served = &bootServed{Rung: served.Rung, AgeS: roundSeconds(served.Age), Stale: served.Stale}
 		}
-		var drawn *prerender.Drawing
-		if c.request.URL.Path == "/" {
-			drawn = s.Overview()
-		}
-		s.writePage(c, b, drawn, doc)
+		s.writePage(c, b, doc)
 	}))
 }
 
-func (s *server) writePage(c *call, b boot, drawn *prerender.Drawing, doc *snapshot.Snapshot) {
+func (s *server) writePage(c *call, b boot, doc *snapshot.Snapshot) {
 	inline, err := json.Marshal(b) // escapes <, > and &
 	if err != nil {
 		s.fail(c, err)
@@ -132,16 +118,13 @@ func (s *server) writePage(c *call, b boot, drawn *prerender.Drawing, doc *snaps
 	s.setPageHeaders(h)
 	h["Content-Type"] = htmlType
 	h["Vary"] = varyCoding
-	if drawn == nil && len(s.pages.link) > 0 { // what is drawn comes first
-		h["Link"] = s.pages.link
-	}
 	t := themeOf(c.request)
 	var body []byte
 	if acceptsGzip(c.request.Header) {
 		h["Content-Encoding"] = gzipCoding
-		body = s.pages.packed.assemble(t, drawn, block, doc)
+		body = s.pages.packed.assemble(t, block, doc)
 	} else {
-		body = bytes.Join([][]byte{s.pages.head[t], markupOf(drawn), s.pages.before, block, snapshotOpen, documentText(doc), snapshotClose, s.pages.after}, nil)
+		body = bytes.Join([][]byte{s.pages.head[t], block, snapshotOpen, documentText(doc), snapshotClose, s.pages.after}, nil)
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	_, _ = c.Write(body) // the client may be gone: nobody could be told
@@ -153,34 +136,12 @@ var (
 	snapshotClose = []byte(`</script>`)
 )
 
-// markupOf is what the place of the overview holds.
-func markupOf(drawn *prerender.Drawing) []byte {
-	if drawn == nil {
-		return nil
-	}
-	return drawn.HTML
-}
-
 // documentText is safe inside a script element: the snapshot package escapes <, > and &.
 func documentText(doc *snapshot.Snapshot) []byte {
 	if doc == nil {
 		return []byte("null")
 	}
 	return doc.JSON
-}
-
-var scriptPattern = regexp.MustCompile(`"([^"]*/assets/[^"]+\.js)"`)
-
-// preloads tells the browser what to fetch before it has read the page: its scripts, which stand at its end.
-func preloads(page []byte) []string {
-	var links []string
-	for _, m := range scriptPattern.FindAllSubmatch(page, -1) {
-		links = append(links, "<"+string(m[1])+">; rel=modulepreload")
-	}
-	if len(links) == 0 {
-		return nil
-	}
-	return []string{strings.Join(links, ", ")}
 }
 
 // noSuchPage answers a page's address that does not exist.

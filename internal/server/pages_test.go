@@ -15,7 +15,6 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
 )
@@ -64,24 +63,12 @@ func TestPagesCarryTheDocument(t *testing.T) {
 	})
 }
 
-// A page that is not drawn waits for its scripts; one that is drawn has time for them once it is on screen.
-func TestPageTellsTheBrowserWhatToFetch(t *testing.T) {
+func TestPageIsTheSamePackedAndPlain(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
-		drawn := &prerender.Drawing{HTML: []byte("<main>drawn</main>")}
-		f := newFixture(t, d, func(_ *fixture, o *Options) { o.Overview = func() *prerender.Drawing { return drawn } })
+		f := newFixture(t, d)
 		f.user("ada", auth.RoleViewer)
 		browser := f.browser()
 		f.login(browser, "ada")
-		for path, want := range map[string]string{"/jobs": "</assets/app-1.js>; rel=modulepreload", "/": ""} {
-			r := f.get(browser, path)
-			if got := r.header.Get("Link"); got != want {
-				t.Errorf("%s: Link: %s\nwant: %s", path, got, want)
-			}
-			if strings.Contains(r.body, `<div id="app" data-drawn><main>drawn</main></div>`) != (path == "/") {
-				t.Errorf("%s: %s", path, r.body)
-			}
-			blocks(t, r.body)
-		}
 		timeless := func(r reply) string { return agePattern.ReplaceAllString(r.body, "") }
 		plain := f.get(browser, "/", "Accept-Encoding", "identity")
 		if packed := f.get(browser, "/"); timeless(plain) != timeless(packed) {
@@ -112,8 +99,7 @@ func TestPagesAreClosedToOtherOrigins(t *testing.T) {
 		for _, path := range []string{"/", "/login", "/nothing"} {
 			h := f.get(browser, path).header
 			for name, want := range map[string]string{
-				"Content-Security-Policy": "default-src 'none'; script-src 'self' 'sha256-" + hashOf(`load(["/assets/app-1.js"])`) +
-					"'; style-src 'self' 'sha256-" + hashOf("body{}") + "'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
+				"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-" + hashOf("body{}") + "'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 					"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'",
 				"X-Content-Type-Options":       "nosniff",
 				"Referrer-Policy":              "no-referrer",
@@ -185,22 +171,19 @@ func TestAcceptsGzip(t *testing.T) {
 // Deflate blocks made apart are joined by hand: what comes out must be what went in, for sizes around a block's limit.
 func TestPackedPageUnpacks(t *testing.T) {
 	var p packedPage
-	head, before, after := []byte(htmlTag+"head"), []byte("before"), []byte("after</html>")
-	p.init(themed(head), before, after)
+	head, after := []byte(htmlTag+"head"), []byte("after</html>")
+	p.init(themed(head), after)
 	for _, size := range []int{0, 1, 70_000, 131_070} {
 		block := bytes.Repeat([]byte("b"), size)
 		for _, doc := range []*snapshot.Snapshot{nil, {JSON: bytes.Repeat([]byte(`{"a":1}`), 9000)}} {
-			for _, drawn := range []*prerender.Drawing{nil, {HTML: bytes.Repeat([]byte("<p>1"), 20_000)}} {
-				packed := p.assemble(0, drawn, bytes.Clone(block), doc)
-				z, err := gzip.NewReader(bytes.NewReader(packed))
-				must(t, err)
-				got, err := io.ReadAll(z)
-				must(t, err)
-				want := string(head) + string(markupOf(drawn)) + string(before) + string(block) + string(snapshotOpen) +
-					string(documentText(doc)) + string(snapshotClose) + string(after)
-				if string(got) != want {
-					t.Errorf("block of %d: %d bytes, want %d", size, len(got), len(want))
-				}
+			packed := p.assemble(0, bytes.Clone(block), doc)
+			z, err := gzip.NewReader(bytes.NewReader(packed))
+			must(t, err)
+			got, err := io.ReadAll(z)
+			must(t, err)
+			want := string(head) + string(block) + string(snapshotOpen) + string(documentText(doc)) + string(snapshotClose) + string(after)
+			if string(got) != want {
+				t.Errorf("block of %d: %d bytes, want %d", size, len(got), len(want))
 			}
 		}
 	}
@@ -212,30 +195,22 @@ func TestBuiltDashboardFits(t *testing.T) {
 	must(t, err)
 	pages, err := newPages(files, "")
 	must(t, err)
-	if len(pages.link) != 1 {
-		t.Fatalf("index.html names no scripts: %s", pages.after)
+	scripts := regexp.MustCompile(`"(/assets/[^"]+\.js)"`).FindAllSubmatch(pages.head[0], -1)
+	if len(scripts) == 0 {
+		t.Fatalf("index.html names no scripts: %s", pages.head[0])
 	}
-	for _, m := range scriptPattern.FindAllSubmatch(pages.after, -1) {
+	for _, m := range scripts {
 		if files.byPath[string(m[1])] == nil {
 			t.Errorf("index.html names %s, which is not there", m[1])
 		}
 	}
-	if files.byPath["/"+prerender.Script] != nil {
-		t.Error("the server's own script would be sent to browsers")
-	}
 	if strings.Contains(pages.policy[0], "unsafe") {
 		t.Error("the policy lets any inline code run")
 	}
-	for _, html := range []string{string(pages.head[0]) + string(pages.before) + string(pages.after), string(pages.login[0])} {
+	for _, html := range []string{string(pages.head[0]) + string(pages.after), string(pages.login[0])} {
 		if strings.Contains(html, " style=") || !strings.Contains(html, "<style>") || strings.Contains(html, `rel="stylesheet"`) {
 			t.Error("a page has style attributes, which the policy forbids, or asks for a stylesheet before it is shown")
 		}
-	}
-}
-
-func TestPreloadsOfAPageWithoutScripts(t *testing.T) {
-	if got := preloads([]byte(`<link rel="icon" href="/assets/x.svg">`)); got != nil {
-		t.Errorf("%q", got)
 	}
 }
 
@@ -245,12 +220,12 @@ func BenchmarkPage(b *testing.B) {
 	f.typical()
 	doc := f.panel.Current()
 	var p packedPage
-	p.init(themed([]byte("<html>")), nil, []byte("</html>"))
+	p.init(themed([]byte("<html>")), []byte("</html>"))
 	block := make([]byte, 200)
 	b.Run("joined", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			p.assemble(0, nil, block, doc)
+			p.assemble(0, block, doc)
 		}
 	})
 	b.Run("whole", func(b *testing.B) {

@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-var inlinePattern = regexp.MustCompile(`(?s)<(script|style)>(.*?)</(?:script|style)>`)
+var stylePattern = regexp.MustCompile(`(?s)<style>(.*?)</style>`)
 
-// policyOf is the Content-Security-Policy of the pages: everything from this server alone, and of what stands in the pages
-// themselves only what was built into them, by its hash.
+// policyOf is the Content-Security-Policy of the pages: everything from this server alone, no script that stands in a page, and of
+// styles there only those that were built into it, by their hash.
 func policyOf(pages ...[]byte) []string {
-	sources := map[string][]string{"script": {"'self'"}, "style": {"'self'"}}
+	styles := []string{"'self'"}
 	for _, page := range pages {
-		for _, m := range inlinePattern.FindAllSubmatch(page, -1) {
-			sum := sha256.Sum256(m[2])
+		for _, m := range stylePattern.FindAllSubmatch(page, -1) {
+			sum := sha256.Sum256(m[1])
 			hash := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-			if kind := string(m[1]); !slices.Contains(sources[kind], hash) {
-				sources[kind] = append(sources[kind], hash)
+			if !slices.Contains(styles, hash) {
+				styles = append(styles, hash)
 			}
 		}
 	}
-	return []string{"default-src 'none'; script-src " + strings.Join(sources["script"], " ") + "; style-src " + strings.Join(sources["style"], " ") +
+	return []string{"default-src 'none'; script-src 'self'; style-src " + strings.Join(styles, " ") +
 		"; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"}
 }

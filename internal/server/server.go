@@ -15,7 +15,6 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/prerender"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/snapshot"
 )
@@ -30,8 +29,6 @@ type Options struct {
 
 	Actions Actions // nil: jobs and queues can only be looked at
 	Fleet   Fleet   // nil: the agents are another program's: nothing is enqueued, and agents cannot be paused
-
-	Overview func() *prerender.Drawing // the overview as drawn last; nil: the browser makes it by itself
 
 	Redact     *redact.Rules // what is a secret in an agent's command and arguments; nil: what always is
 	MaxStreams int           // streams and followed logs of one credential at a time; zero: 100
@@ -127,9 +124,6 @@ func New(opts Options) (http.Handler, error) {
 func newServer(opts Options) *server {
 	if opts.Nudge == nil {
 		opts.Nudge = func(...string) {}
-	}
-	if opts.Overview == nil {
-		opts.Overview = func() *prerender.Drawing { return nil }
 	}
 	if opts.MaxStreams == 0 {
 		opts.MaxStreams = 100

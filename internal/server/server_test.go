@@ -58,8 +58,8 @@ agents:
 `
 
 var builtUI = fstest.MapFS{
-	"index.html": {Data: []byte(`<!doctype html><html lang="en"><head><style>body{}</style></head><body>` +
-		`<div id="app" data-drawn><!--agentos:overview--></div><!--agentos:boot--><script>load(["/assets/app-1.js"])</script></body></html>`)},
+	"index.html": {Data: []byte(`<!doctype html><html lang="en"><head><script type="module" src="/assets/app-1.js"></script>` +
+		`<style>body{}</style></head><body><div id="app"></div><!--agentos:boot--></body></html>`)},
 	"login.html":         {Data: []byte(`<!doctype html><html lang="en"><form method="post"><div role="alert"><!--agentos:error--></div></form></html>`)},
 	"assets/app-1.js":    {Data: bytes.Repeat([]byte("export const x = 1;\n"), 200)},
 	"assets/app-1.js.gz": {Data: []byte("as packed by the build")},

@@ -28,7 +28,7 @@ type plan struct {
 }
 
 // planned is ten minutes, whose third is compared with the last one; or what AGENTOS_SOAK says, in tenths. The least of one minute
-// differs by some percent from that of another; a leak of each page that is drawn is several times as much as what ten minutes may grow.
+// differs by some percent from that of another; a leak of each page that is asked for is several times as much as what ten minutes may grow.
 func planned(t *testing.T) plan {
 	t.Helper()
 	given := os.Getenv("AGENTOS_SOAK")
@@ -89,7 +89,7 @@ func start(t *testing.T, command string, flags ...string) *subject {
 	s := &subject{Server: api.Server{Client: &http.Client{Timeout: 30 * time.Second}}}
 	process := &servers.Process{
 		Name: "agentos " + command, Log: log, Alone: true,
-		Env:  []string{"GOGC=20"}, // many collections, so that some come while nothing is drawn; what they find in use is the same
+		Env:  []string{"GOGC=20"}, // many collections, so that some come while little is under way; what they find in use is the same
 		Argv: append([]string{binary, command, "--data", data, "--listen", "127.0.0.1:0"}, flags...),
 		Ready: func(context.Context) error {
 			text, err := os.ReadFile(log)
@@ -157,8 +157,8 @@ func (s *subject) watch(t *testing.T, p plan) {
 	}
 }
 
-// sample looks what the last collections found in use. Most collections come while a page is drawn, and find the half of a drawing in
-// use: the figures are asked for so often that their own garbage brings some in between.
+// sample looks what the last collections found in use. Many come while something is under way, and find what it holds: the figures
+// are asked for so often that their own garbage brings some in between.
 func (s *subject) sample(t *testing.T, into *heap) {
 	t.Helper()
 	for range 15 {

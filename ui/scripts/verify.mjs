@@ -8,7 +8,6 @@ import { build } from 'vite'
 const scratch = mkdtempSync(join(tmpdir(), 'agentos-ui-'))
 try {
   await build({ logLevel: 'error', build: { outDir: scratch, emptyOutDir: true } })
-  await build({ configFile: 'vite.prerender.config.ts', logLevel: 'error', build: { outDir: scratch } })
   const files = (dir) =>
     readdirSync(dir, { recursive: true, withFileTypes: true })
       .filter((f) => f.isFile())

@@ -10,22 +10,8 @@ const boot = block<Boot>('boot')
 session.boot(boot)
 live.boot(boot, block<Document>('snapshot'), firstByteAt())
 
-// The place is empty, or holds the page as the server drew it (prerender.ts), which the live one follows.
-const place = document.getElementById('app')!
-const target = document.createElement('div')
-target.id = place.id
-mount(App, { target })
-const focused = twin(document.activeElement)
-place.replaceWith(target)
-focused?.focus()
-
-/** The element of the live page that is what the given one is in the drawing: who has the keyboard there keeps it. */
-function twin(drawn: Element | null): HTMLElement | undefined {
-  if (!drawn || !place.contains(drawn)) return undefined
-  const same = (e: Element) =>
-    ['href', 'aria-label', 'name', 'value'].every((name) => e.getAttribute(name) === drawn.getAttribute(name))
-  return [...target.querySelectorAll<HTMLElement>(drawn.localName)].find(same)
-}
+mount(App, { target: document.getElementById('app')! })
+document.getElementById('unloaded')!.remove()
 
 /** A data block of the page; null when it is absent or empty. */
 function block<T>(id: string): T | null {

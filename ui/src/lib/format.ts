@@ -128,15 +128,6 @@ export function money(usd: Maybe<number>): string {
   return `$${usd !== 0 && Math.abs(usd) < 1 ? usd.toFixed(3) : usd.toFixed(2)}`
 }
 
-/** Whether the viewer's zone is known: not while the server draws the page (prerender.ts). Times of day are left out then. */
-let zoned = true
-export function forgetZone() {
-  zoned = false
-}
-export function zoneKnown(): boolean {
-  return zoned
-}
-
 const momentForm = /^(\d{4}|[+-]\d{6})-\d\d-\d\dT/
 
 /**
@@ -152,18 +143,18 @@ export function moment(at: Maybe<string>): number {
 /** "14:03:07" in the viewer's zone; what is no time as it is. */
 export function clockTime(at: Maybe<string>): string {
   if (missing(at)) return unknown
-  return !Number.isFinite(moment(at)) ? at : zoned ? timeOfDay(new Date(at)) : ''
+  return !Number.isFinite(moment(at)) ? at : timeOfDay(new Date(at))
 }
 
 /** "14:03" in the viewer's zone, of unix milliseconds. */
 export function shortTime(ms: number): string {
-  return zoned ? hourMinute(new Date(ms)) : ''
+  return hourMinute(new Date(ms))
 }
 
 /** "23 Nov 2026, 14:03:07" in the viewer's zone; what is no time as it is. */
 export function fullTime(at: Maybe<string>): string {
   if (missing(at)) return unknown
-  return zoned && Number.isFinite(moment(at)) ? full(new Date(at)) : at
+  return Number.isFinite(moment(at)) ? full(new Date(at)) : at
 }
 
 /** 1 → "1 job", 3 → "3 jobs". */

@@ -15,9 +15,9 @@ class ThemeChoice {
   }
 }
 
-/** What the page says; while the server draws one, there is none. */
+/** What the page says. */
 function applied(): Theme {
-  const value = globalThis.document?.documentElement.dataset.theme
+  const value = document.documentElement.dataset.theme
   return value === 'light' || value === 'dark' ? value : 'auto'
 }
 

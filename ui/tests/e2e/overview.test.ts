@@ -40,27 +40,18 @@ describe('the overview', () => {
     expect(await page.locator('main').innerText()).not.toMatch(nonsense)
   })
 
-  test('stands there before any script has come', async ({ server, visitor }) => {
-    visitor.tolerate(/ERR_FAILED|Failed to fetch dynamically imported module/)
+  test('says where the data is when its scripts do not come', async ({ visitor }) => {
+    visitor.tolerate(/ERR_FAILED/)
     const page = await visitor.blank()
     await page.route('**/*.js', (route) => route.abort())
-    const requests = requestsOf(page)
-    await eventually(async () => {
-      await page.goto('/') // the server draws it within a few seconds of its first document
-      expect(await page.locator('[data-drawn] .kpi').count()).toBe(6)
-    })
-    for (const title of ['Key figures', 'Throughput', 'Agents', 'Running', 'Newest failures']) {
-      await card(page, title).waitFor()
-    }
-    for (const name of agentNames) await agentRow(page, name).waitFor()
-    await page.getByText(/^as of \d\d:\d\d:\d\d UTC/).waitFor()
-    expect(await page.locator('main').innerText()).not.toMatch(nonsense)
-    const { dashboard } = await server.api().get<Document>('/api/admin/ssot')
-    await card(page, 'Key figures').getByText(`/ ${dashboard.workers!.total} active`).waitFor()
-    const asked = requests.slice(requests.lastIndexOf('document /'))
-    expect(asked.filter((request) => !/icon|\.svg$/.test(request) && !request.startsWith('script'))).toEqual([
-      'document /',
-    ])
+    await page.goto('/')
+    await page.getByText('The dashboard has not loaded.').waitFor()
+  })
+
+  test('says where the data is without JavaScript', async ({ visitor }) => {
+    const page = await visitor.blank({ javaScriptEnabled: false })
+    await page.goto('/')
+    await page.getByText('It needs JavaScript.').waitFor()
   })
 
   test('asks for nothing but its own files and one event stream', async ({ visitor }) => {

@@ -116,6 +116,27 @@ test('the overview is complete without any API call, and nothing moves', async (
   expect(faults).toEqual([])
 })
 
+test('the first frame shows the whole first screen, and the rest comes after it', async () => {
+  const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage()
+  await page.addInitScript(() => {
+    const count = (selector: string) => document.querySelectorAll(selector).length
+    requestAnimationFrame(() =>
+      Object.assign(globalThis, {
+        firstFrame: {
+          figures: count('.kpi'),
+          agents: count('tbody tr:has(a[href^="/agents/"])'),
+          running: Math.min(8, count('[aria-label="Running jobs"] li')),
+          logs: count('[role=log]'),
+        },
+      }),
+    )
+  })
+  await page.goto(fixture.url)
+  await page.waitForSelector('[role=log]')
+  const seen = await page.evaluate(() => (globalThis as { firstFrame?: object }).firstFrame)
+  expect(seen).toEqual({ figures: 6, agents: 11, running: 8, logs: 0 })
+})
+
 test('eleven agents are in sight at 1440 × 900', async () => {
   const page = await open('/')
   const last = await page.locator('tbody tr:has(a[href="/agents/report"])').boundingBox()
