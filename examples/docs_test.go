@@ -47,7 +47,7 @@ func TestTheManualsAgentsWork(t *testing.T) {
 		t.Helper()
 		result, err := agent.Run(t.Context(), agent.Attempt{
 			Spec: fleet.Agent(name), JobID: 1, RunID: 1, Number: 1, MaxAttempts: 5, Args: []byte(args), WorkDir: filepath.Join(dir, "work", name),
-			Shim: agent.SelfShim(), OnLine: func(l agent.Line) { t.Log(name, l.Level, l.Msg) },
+			OnLine: func(l agent.Line) { t.Log(name, l.Level, l.Msg) },
 		})
 		if err != nil {
 			t.Fatal(err)

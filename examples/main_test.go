@@ -8,8 +8,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "shim" {
-		os.Exit(agent.ShimMain(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == "supervisor" {
+		os.Exit(agent.SupervisorMain())
 	}
 	os.Exit(m.Run())
 }

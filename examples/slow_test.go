@@ -27,7 +27,7 @@ func TestSlowReportsItsProgress(t *testing.T) {
 	progress := 0.0
 	spec := *b.fleet.Agent("slow")
 	_, err := agent.Run(t.Context(), agent.Attempt{
-		Spec: &spec, JobID: 1, RunID: 1, Number: 1, MaxAttempts: 1, Args: []byte(`{"files":4,"pace":2}`), WorkDir: b.work("slow"), Shim: agent.SelfShim(),
+		Spec: &spec, JobID: 1, RunID: 1, Number: 1, MaxAttempts: 1, Args: []byte(`{"files":4,"pace":2}`), WorkDir: b.work("slow"),
 		OnLine: func(l agent.Line) {
 			if l.Progress != nil {
 				if *l.Progress <= progress {

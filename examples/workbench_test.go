@@ -75,7 +75,7 @@ func (b *workbench) run(name, args string) (agent.Result, error) {
 	var lines []string
 	result, err := agent.Run(b.t.Context(), agent.Attempt{
 		Spec: &spec, JobID: b.job, RunID: b.job, Number: max(b.try, 1), MaxAttempts: spec.MaxAttempts, Args: []byte(args),
-		WorkDir: b.work(name), Shim: agent.SelfShim(),
+		WorkDir: b.work(name),
 		OnLine: func(l agent.Line) {
 			if l.HasMsg {
 				lines = append(lines, l.Level+": "+l.Msg)

@@ -1,15 +1,13 @@
 package agent
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
-	"github.com/agentos/agentos/internal/agent/shim"
+	"github.com/agentos/agentos/internal/supervisor"
 )
 
 // Attempt is one try at one job.
@@ -22,7 +20,6 @@ type Attempt struct {
 	Args        json.RawMessage // goes to standard input; empty means {}
 	WorkDir     string          // AGENTOS_AGENT_DATA; made when it is not there
 	TempDir     string          // TMPDIR and AGENTOS_TMP; made for this attempt and removed when nothing of it runs; empty: the host's TMPDIR
-	Shim        []string        // argv that runs ShimMain, see SelfShim
 	OnLine      func(Line)      // called for each line, in order, never two at once; nil drops them. While it blocks, so may the program
 
 	// FleetEnv are variables by which the commands of agentos find the fleet: no secrets.
@@ -55,72 +52,33 @@ type Result struct {
 	Ended         time.Time      // of the program itself, before what it left behind was cleared away
 }
 
-// SelfShim is the shim of a program that calls [ShimMain] when its first argument is "shim".
-func SelfShim() []string {
-	if runtime.GOOS == "linux" {
-		return []string{"/proc/self/exe", "shim"} // also when the file was replaced by an upgrade
-	}
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
-	return []string{self, "shim"}
-}
-
-// Run makes one attempt and returns when no process of it is left, save when [Attempt.Leave] says to leave one.
-//
-// The error is nil only for exit status 0. Otherwise it is a [*StartError], perhaps with a [*HostError] in it, an [*ExitError], an [*EnqueueError],
-// [ErrShimLost], [ErrFenced], [ErrLeft], or, when ctx ended or the agent's timeout passed before the program did, the cause of that
-// ([ErrTimeout] for the timeout).
-// The result is filled in as far as it is known, in each case.
-func Run(ctx context.Context, a Attempt) (Result, error) {
-	if a.Spec.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, a.Spec.Timeout, ErrTimeout)
-		defer cancel()
-	}
-	p := &process{attempt: &a, result: Result{ExitCode: -1}}
-	if ctx.Err() != nil {
-		return p.result, fmt.Errorf("not started: %w", context.Cause(ctx))
-	}
-	defer p.removeTemp()
-	o, err := a.order()
-	if err == nil {
-		err = p.start(o)
-	}
-	if err != nil {
-		return p.result, &StartError{Program: a.Spec.Command[0], Err: blame(err)}
-	}
-	return p.finish(ctx)
-}
-
 // order works out what to start; its errors say what to change.
-func (a *Attempt) order() (shim.Order, error) {
+func (a *Attempt) order(temps *temps) (supervisor.Order, error) {
 	s := a.Spec
 	program, err := findProgram(s.Command[0], s.Dir, searchPath(s))
 	if err != nil {
-		return shim.Order{}, err
+		return supervisor.Order{}, err
 	}
 	if err := checkDir(s.Dir); err != nil {
-		return shim.Order{}, err
+		return supervisor.Order{}, err
 	}
 	if a.WorkDir != "" {
 		if a.WorkDir, err = filepath.Abs(a.WorkDir); err != nil {
-			return shim.Order{}, err
+			return supervisor.Order{}, err
 		}
 		if err := os.MkdirAll(a.WorkDir, 0o700); err != nil {
-			return shim.Order{}, fmt.Errorf("make the work folder: %w", err)
+			return supervisor.Order{}, fmt.Errorf("make the work folder: %w", err)
 		}
 	}
 	if a.TempDir != "" {
 		if a.TempDir, err = filepath.Abs(a.TempDir); err != nil {
-			return shim.Order{}, err
+			return supervisor.Order{}, err
 		}
-		if err := os.MkdirAll(a.TempDir, 0o700); err != nil {
-			return shim.Order{}, fmt.Errorf("make the temporary folder: %w", err)
+		if err := temps.make(a.TempDir); err != nil {
+			return supervisor.Order{}, fmt.Errorf("make the temporary folder: %w", err)
 		}
 	}
-	return shim.Order{
-		Program: program, Argv: s.Command, Env: a.environ(), Dir: s.Dir, Grace: s.KillGrace, Fence: a.Fence, Name: s.Name,
+	return supervisor.Order{
+		Program: program, Argv: s.Command, Env: a.environ(), Dir: s.Dir, Grace: s.KillGrace, Fence: a.Fence, Name: s.Name, Job: a.JobID,
 	}, nil
 }

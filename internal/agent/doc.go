@@ -2,6 +2,6 @@
 //
 // An agent is any program, described by an entry of agentos.yaml ([Load], [Spec]). An attempt is one child process
 // ([Run]): the job's arguments arrive as JSON on its standard input, its standard output is the result, each line on
-// standard error is a log line ([Line]). A small supervisor of our own, the shim ([ShimMain]), stands between the host
+// standard error is a log line ([Line]). A small process of our own, the supervisor ([SupervisorMain]), stands between the host
 // and the child, so that an attempt leaves no process behind however it or its host ends.
 package agent

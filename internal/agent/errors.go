@@ -17,9 +17,9 @@ type timeoutError struct{}
 func (timeoutError) Error() string        { return "the agent's timeout passed" }
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// ErrShimLost means that the supervisor of an attempt was killed. The agent's program was ended too; how far it had
+// ErrSupervisorLost means that the supervisor of an attempt was killed. The agent's program was ended too; how far it had
 // come is not known.
-var ErrShimLost = errors.New("the attempt's supervisor process was killed")
+var ErrSupervisorLost = errors.New("the attempt's supervisor process was killed")
 
 // ErrLeft means that a process of the attempt could not be ended and that [Attempt.Leave] said to wait for it no longer. The
 // supervisor process goes on waiting, and holds [Attempt.Hold] open.
@@ -63,7 +63,7 @@ func (e *HostError) Unwrap() error { return e.Err }
 
 // lacks are the error numbers of a host that lacks something.
 var lacks = []error{
-	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO,
+	syscall.EMFILE, syscall.ENFILE, syscall.ETOOMANYREFS, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO,
 }
 
 // blame tells an error of the host from one of the agent.

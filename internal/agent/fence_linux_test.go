@@ -63,11 +63,11 @@ func TestTheFenceAllowsAStopOfTheWholeMachine(t *testing.T) {
 	}
 	host := startHostWith(t, life.hold()+`echo up >&9; read -r word <'`+gate+`'; exit 7`, testFence, "")
 	life.wait("up")
-	shim := shimOf(t, host.Process.Pid)
+	supervisor := supervisorOf(t, host.Process.Pid)
 	signalTo(t, host.Process.Pid, syscall.SIGSTOP)
-	signalTo(t, shim, syscall.SIGSTOP)
+	signalTo(t, supervisor, syscall.SIGSTOP)
 	<-time.After(testFence + time.Second)
-	signalTo(t, shim, syscall.SIGCONT)
+	signalTo(t, supervisor, syscall.SIGCONT)
 	signalTo(t, host.Process.Pid, syscall.SIGCONT)
 	<-time.After(testFence) // by now it would have been ended
 	if err := os.WriteFile(gate, []byte("go\n"), 0); err != nil {
@@ -84,8 +84,8 @@ func TestTheHeldFileIsFreeWhenNothingRunsAnyMore(t *testing.T) {
 	life, path := newLifeline(t), filepath.Join(t.TempDir(), "lock")
 	host := startHostWith(t, life.hold()+`trap '' TERM; echo up >&9; sleep 1000`, 0, path)
 	life.wait("up")
-	shim := shimOf(t, host.Process.Pid)
-	signalTo(t, shim, syscall.SIGSTOP) // so that the end takes its time
+	supervisor := supervisorOf(t, host.Process.Pid)
+	signalTo(t, supervisor, syscall.SIGSTOP) // so that the end takes its time
 	if err := host.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestTheHeldFileIsFreeWhenNothingRunsAnyMore(t *testing.T) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); !errors.Is(err, syscall.EWOULDBLOCK) {
 		t.Fatalf("the lock of a host whose program still runs: %v", err)
 	}
-	signalTo(t, shim, syscall.SIGCONT)
+	signalTo(t, supervisor, syscall.SIGCONT)
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil { // waits
 		t.Fatal(err)
 	}

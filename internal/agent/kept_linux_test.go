@@ -84,12 +84,12 @@ func copyFile(t *testing.T, from, to string) {
 var keptForm = regexp.MustCompile(`^error a process of this attempt, PID (\d+), runs as another user and could not be ended`)
 
 // kept waits for the line that tells of a process, and returns its id. It ends with the test. When it is to be stopped, the
-// shim is told to by hand.
+// supervisor is told to by hand.
 func (u *unprivileged) kept(t *testing.T, stop bool) int {
 	t.Helper()
 	u.life.wait("up")
 	if stop {
-		signalTo(t, shimOf(t, u.Process.Pid), syscall.SIGTERM)
+		signalTo(t, supervisorOf(t, u.Process.Pid), syscall.SIGTERM)
 	}
 	if err := os.WriteFile(filepath.Join(filepath.Dir(u.lock), "up"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestAProcessOfAnotherUserIsToldAndWaitedFor(t *testing.T) {
 	}
 }
 
-// A host that has to go leaves the process to the shim, which holds the host's lock as long as it lives: others see by it
+// A host that has to go leaves the process to the supervisor, which holds the host's lock as long as it lives: others see by it
 // that nothing else of the job may begin.
 func TestAProcessOfAnotherUserHoldsTheLockOfAHostThatIsGone(t *testing.T) {
 	t.Parallel()
@@ -176,23 +176,26 @@ func TestAProcessOfAnotherUserHoldsTheLockOfAHostThatIsGone(t *testing.T) {
 	}
 }
 
-// What left the session of its program is still found when the shim itself is killed.
-func TestKillingTheShimKillsDaemonsToo(t *testing.T) {
+// What left the session of its program is still found when the supervisor itself is killed.
+func TestKillingTheSupervisorKillsDaemonsToo(t *testing.T) {
 	life := newLifeline(t)
-	host := startHost(t, life.hold()+`setsid sh -c 'setsid sh -c "trap \"\" TERM HUP; cd /; echo up >&9; sleep 1000; true" </dev/null >/dev/null 2>&1 &' & sleep 1000`)
+	host := startHost(t, life.hold()+`echo begun >&2; setsid sh -c 'setsid sh -c "trap \"\" TERM HUP; cd /; echo up >&9; sleep 1000; true" </dev/null >/dev/null 2>&1 &' & sleep 1000`)
 	life.wait("up")
-	signalTo(t, shimOf(t, host.Process.Pid), syscall.SIGKILL)
+	if said := host.said(t); said != "info begun" { // it knows that the program runs
+		t.Fatal(said)
+	}
+	signalTo(t, supervisorOf(t, host.Process.Pid), syscall.SIGKILL)
 	life.gone(10 * time.Second)
-	if said := host.said(t); !strings.Contains(said, ErrShimLost.Error()) {
+	if said := host.said(t); !strings.Contains(said, ErrSupervisorLost.Error()) {
 		t.Errorf("the host says %q", said)
 	}
 }
 
-// The daemons of one attempt are ended with its shim, and those of another one go on.
-func TestKillingAShimSparesOtherAttempts(t *testing.T) {
+// The daemons of one attempt are ended with its supervisor, and those of another one go on.
+func TestKillingASupervisorSparesOtherAttempts(t *testing.T) {
 	doomed, spared := newLifeline(t), newLifeline(t)
 	script := func(l *lifeline) string {
-		return l.hold() + `setsid sh -c 'echo up >&9; sleep 1000; true' & wait`
+		return l.hold() + `echo up >&2; setsid sh -c 'echo up >&9; sleep 1000; true' & wait`
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -203,11 +206,14 @@ func TestKillingAShimSparesOtherAttempts(t *testing.T) {
 		ended <- err
 	}()
 	spared.wait("up")
+	a := attempt(t, spec(t, script(doomed)))
+	begun := up(&a) // and this process knows it
 	go func() {
 		doomed.wait("up")
-		_ = syscall.Kill(shimOf(t, os.Getpid()), syscall.SIGKILL)
+		<-begun
+		_ = syscall.Kill(supervisorOf(t, os.Getpid()), syscall.SIGKILL)
 	}()
-	if _, err := run(t, attempt(t, spec(t, script(doomed)))); !errors.Is(err, ErrShimLost) {
+	if _, err := run(t, a); !errors.Is(err, ErrSupervisorLost) {
 		t.Error(err)
 	}
 	doomed.gone(5 * time.Second)

@@ -13,8 +13,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "shim" {
-		os.Exit(ShimMain(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == "supervisor" {
+		os.Exit(SupervisorMain())
 	}
 	if len(os.Args) == 6 && os.Args[1] == "host" {
 		os.Exit(hostMain(os.Args[2:]))
@@ -22,7 +22,15 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "change-user" {
 		os.Exit(changeUser(os.Args[2]))
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(closing{m})
+}
+
+// closing ends what all tests share.
+type closing struct{ *testing.M }
+
+func (c closing) Run() int {
+	defer shared.Close()
+	return c.M.Run()
 }
 
 // changeUser is a program that becomes another user, as sudo does, says so, and does not end.

@@ -17,13 +17,13 @@ const (
 	orphansAfter = 500 * time.Millisecond // what lives then is told of
 )
 
-// adoptOrphans makes this process the parent of what a shim leaves behind that was killed itself: it is then still to be
+// adoptOrphans makes this process the parent of what a supervisor leaves behind that was killed itself: it is then still to be
 // found.
 var adoptOrphans = sync.OnceFunc(func() {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) // since Linux 3.4
 })
 
-// endOrphans ends what is left of an attempt whose shim was killed. Its processes are those of the shim's session and of
+// endOrphans ends what is left of an attempt whose supervisor was killed. Its processes are those of the supervisor's session and of
 // the program's group, and others that descend from this process with the attempt's ids in their first environment: it
 // cannot know one that began a session of its own with another environment.
 func (p *process) endOrphans() {
@@ -75,7 +75,7 @@ func (p *process) orphans() []int {
 		}
 		state, parent, group, session := statOf(name.Name())
 		switch {
-		case state == 'Z' && session == p.shim.Process.Pid && parent == os.Getpid():
+		case state == 'Z' && session == p.supervisor.pid() && parent == os.Getpid():
 			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
 			continue
 		case state == 0 || state == 'Z' || state == 'X':
@@ -83,7 +83,7 @@ func (p *process) orphans() []int {
 		}
 		all = append(all, pid)
 		parents[pid] = parent
-		marked[pid] = session == p.shim.Process.Pid || p.pid > 0 && group == p.pid
+		marked[pid] = session == p.supervisor.pid() || p.pid > 0 && group == p.pid
 	}
 	var found []int
 	for _, pid := range all {

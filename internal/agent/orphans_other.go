@@ -2,7 +2,7 @@
 
 package agent
 
-// These systems cannot adopt orphans: what left the program's group before its shim was killed is out of reach.
+// These systems cannot adopt orphans: what left the program's group before its supervisor was killed is out of reach.
 func adoptOrphans() {}
 
 func (p *process) endOrphans() {}

@@ -16,15 +16,20 @@ const (
 	maxRaw = 1<<20 + maxLine
 
 	maxLive = 1 << 10 // of a line that is not at its end
+
+	mostChunk = 32 << 10 // is read at a time
 )
 
 // readLines calls each for every line of r until r ends. A message longer than maxLine is cut and marked.
 func readLines(r io.Reader, each func(Line)) {
 	s := &scanner{each: each}
-	chunk := make([]byte, 32<<10)
+	chunk := make([]byte, 1<<10) // most programs say little
 	for {
 		n, err := r.Read(chunk)
 		s.write(chunk[:n])
+		if n == len(chunk) && n < mostChunk {
+			chunk = make([]byte, mostChunk)
+		}
 		if err != nil {
 			s.end()
 			return

@@ -6,11 +6,8 @@ import (
 	"os"
 )
 
-// pipes join the host to one attempt.
-type pipes struct {
-	stdin, stdout, stderr pipe // the program's
-	control, reports      pipe // the shim's, see wire.go
-}
+// pipes join the host to the program of one attempt.
+type pipes struct{ stdin, stdout, stderr pipe }
 
 type pipe struct{ ours, theirs *os.File }
 
@@ -19,7 +16,7 @@ func newPipes() (*pipes, error) {
 	var errs []error
 	for _, end := range p.all() {
 		r, w, err := os.Pipe() // closed in any other program that we start
-		if end == &p.stdin || end == &p.control {
+		if end == &p.stdin {
 			end.ours, end.theirs = w, r
 		} else {
 			end.ours, end.theirs = r, w
@@ -35,7 +32,7 @@ func newPipes() (*pipes, error) {
 }
 
 func (p *pipes) all() []*pipe {
-	return []*pipe{&p.stdin, &p.stdout, &p.stderr, &p.control, &p.reports}
+	return []*pipe{&p.stdin, &p.stdout, &p.stderr}
 }
 
 // closeOurs also ends what reads and writes there. It may be called again, also while a stream closes its own.

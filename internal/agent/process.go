@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
-	"os/exec"
-	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -16,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/agentos/agentos/internal/agent/shim"
+	"github.com/agentos/agentos/internal/supervisor"
 )
 
 const (
@@ -26,23 +25,27 @@ const (
 	maxEnqueue      = 1000
 	maxEnqueueBytes = 4 << 20
 
-	// startFor bounds the wait for the shim to say that the program runs.
+	// startFor bounds the wait for the supervisor to say that the program runs.
 	startFor = 30 * time.Second
 
 	// drainFor bounds the wait for output that a process out of our reach holds open.
 	drainFor = 2 * time.Second
 
-	beatEvery = time.Second // so often the shim hears that this process lives
+	beatEvery = time.Second // so often a supervisor hears that this process lives
+
+	// largeOrder is the size of an order that a supervisor is not kept after, so that those that are stay small.
+	largeOrder = 1 << 20
 )
 
 // process is an attempt under way, as the host sees it.
 type process struct {
-	attempt *Attempt
-	shim    *exec.Cmd
-	pipes   *pipes
-	reports chan shim.Report // closed when the shim has ended
-	streams sync.WaitGroup
-	result  Result
+	attempt    *Attempt
+	runner     *Runner
+	supervisor *child
+	large      bool // the supervisor took much memory for it
+	pipes      *pipes
+	streams    sync.WaitGroup
+	result     Result
 
 	pid  int
 	left bool // processes of it live, and this process has to go
@@ -54,51 +57,52 @@ type process struct {
 	queued  int        // bytes of arguments in result.Enqueue
 }
 
-// start starts the shim, which starts the program.
-func (p *process) start(o shim.Order) error {
-	if len(p.attempt.Shim) == 0 {
-		return errors.New("no shim is set")
+// start gives the attempt to a supervisor, which starts the program.
+func (p *process) start(o supervisor.Order) error {
+	if supervisor.Expected() {
+		return errors.New("the supervisor runs the host's own main: call agent.SupervisorMain before anything else")
 	}
-	if shim.Expected() {
-		return errors.New("the shim runs the host's own main: call agent.ShimMain before anything else")
-	}
-	pipes, err := newPipes()
+	frame, err := o.Encode()
 	if err != nil {
 		return err
 	}
-	p.pipes = pipes
-	args := slices.Concat(p.attempt.Shim[1:], []string{o.Name, "job", strconv.FormatInt(p.attempt.JobID, 10)})
-	p.shim = exec.Command(p.attempt.Shim[0], args...)
-	p.shim.Env = []string{
-		shim.Mark + "=1", "GOMAXPROCS=1", "GOGC=off",
-		"GORACE=atexit_sleep_ms=0", // built with the race detector it would take a second to exit
+	p.large = len(frame) > largeOrder
+	if p.pipes, err = newPipes(); err != nil {
+		return err
 	}
-	p.shim.Stdin, p.shim.Stdout, p.shim.Stderr = pipes.stdin.theirs, pipes.stdout.theirs, pipes.stderr.theirs
-	p.shim.ExtraFiles = []*os.File{pipes.control.theirs, pipes.reports.theirs}
-	if p.attempt.Hold != nil {
-		p.shim.ExtraFiles = append(p.shim.ExtraFiles, p.attempt.Hold)
-	}
-	p.shim.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, so that Ctrl-C reaches only the host
-	adoptOrphans()
-	err = p.shim.Start()
-	pipes.closeTheirs()
-	if err != nil {
-		pipes.closeOurs()
-		return fmt.Errorf("start the shim: %w", err)
-	}
-	p.reports = make(chan shim.Report, 4)
-	go p.readReports()
-	_ = pipes.control.ours.SetWriteDeadline(time.Now().Add(startFor)) // pipes have deadlines
-	err = shim.WriteOrder(pipes.control.ours, o)
-	_ = pipes.control.ours.SetWriteDeadline(time.Time{})
-	if err == nil || errors.Is(err, syscall.EPIPE) { // EPIPE: the shim is gone, and its reports tell
+	if err = p.send(frame); err == nil {
 		err = p.started()
 	}
+	p.pipes.closeTheirs()
 	if err != nil {
-		p.abandon()
-		pipes.closeOurs()
+		p.pipes.closeOurs()
 	}
 	return err
+}
+
+// send finds a supervisor that takes the order.
+func (p *process) send(frame []byte) error {
+	files := []*os.File{p.pipes.stdin.theirs, p.pipes.stdout.theirs, p.pipes.stderr.theirs}
+	if p.attempt.Hold != nil {
+		files = append(files, p.attempt.Hold)
+	}
+	for {
+		var fresh bool
+		var err error
+		if p.supervisor, fresh, err = p.runner.take(); err != nil {
+			return err
+		}
+		err = p.supervisor.order(frame, files)
+		switch {
+		case err == nil, fresh && (errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)): // it is gone, and its end shows why
+			return nil
+		case fresh:
+			p.abandon()
+			return fmt.Errorf("order the supervisor: %w", err)
+		}
+		p.supervisor.kill() // it had ended while it was idle, or hangs: nothing of the attempt has begun
+		p.supervisor.wait()
+	}
 }
 
 // started waits for the first report and starts moving data.
@@ -107,18 +111,31 @@ func (p *process) started() error {
 	switch {
 	case err != nil:
 		p.abandon()
-		_ = p.pipes.stderr.ours.SetReadDeadline(time.Now().Add(drainFor))
-		text, _ := io.ReadAll(io.LimitReader(p.pipes.stderr.ours, 1000))
-		return fmt.Errorf("%w: %s", err, cleanText(string(text)))
-	case first.Step == shim.Failed && first.Errno != 0:
-		return startFailure(syscall.Errno(first.Errno), p.attempt.Spec)
-	case first.Step != shim.Started:
+		return fmt.Errorf("%w: %s", err, cleanText(p.supervisor.stderr.String()))
+	case first.Step == supervisor.Failed:
+		p.release()
+		if first.Errno != 0 {
+			return startFailure(syscall.Errno(first.Errno), p.attempt.Spec)
+		}
 		return errors.New(cleanText(first.Error))
+	case first.Step != supervisor.Started:
+		p.abandon()
+		return fmt.Errorf("the supervisor reports %q first", first.Step)
 	}
 	p.pid = first.PID
 	p.result.Started = time.Now()
 	p.move()
 	return nil
+}
+
+// release gives the supervisor back when it has reported the attempt's end.
+func (p *process) release() {
+	if p.large {
+		p.supervisor.kill() // so that those that are kept stay small
+		p.supervisor.wait()
+		return
+	}
+	p.runner.put(p.supervisor)
 }
 
 // move starts moving data; drain waits for it.
@@ -128,44 +145,37 @@ func (p *process) move() {
 	p.streams.Go(func() { readLines(&output{pipe: p.pipes.stderr.ours}, p.line) })
 }
 
-// firstReport waits for the shim to say that the program runs or cannot.
-func (p *process) firstReport() (shim.Report, error) {
+// firstReport waits for the supervisor to say that the program runs or cannot.
+func (p *process) firstReport() (supervisor.Report, error) {
+	name := p.runner.argv[0]
 	select {
-	case first, ok := <-p.reports:
+	case first, ok := <-p.supervisor.reports:
 		if !ok {
-			if signal := p.shimSignal(); signal != 0 { // its program may have done that as it began, and would again
-				return shim.Report{}, fmt.Errorf("the shim %q was ended by %s before it could report that the program runs", p.attempt.Shim[0], unix.SignalName(signal))
+			if signal := p.supervisor.signal(); signal != 0 { // its program may have done that as it began, and would again
+				return supervisor.Report{}, fmt.Errorf("the supervisor %q was ended by %s before it could report that the program runs", name, unix.SignalName(signal))
 			}
-			return shim.Report{}, &HostError{fmt.Errorf("the shim %q ended before it started the program", p.attempt.Shim[0])}
+			return supervisor.Report{}, &HostError{fmt.Errorf("the supervisor %q ended before it started the program", name)}
 		}
 		return first, nil
 	case <-time.After(startFor):
-		return shim.Report{}, &HostError{fmt.Errorf("the shim %q did not start the program within %s", p.attempt.Shim[0], startFor)}
+		return supervisor.Report{}, &HostError{fmt.Errorf("the supervisor %q did not start the program within %s", name, startFor)}
 	}
-}
-
-// shimSignal is what ended a shim that has closed its reports; 0 when it exited.
-func (p *process) shimSignal() syscall.Signal {
-	late := time.AfterFunc(drainFor, func() { _ = p.shim.Process.Kill() })
-	_ = p.shim.Wait()
-	if !late.Stop() {
-		return 0
-	}
-	if status, ok := p.shim.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return status.Signal()
-	}
-	return 0
 }
 
 // finish waits until nothing of the attempt is left.
 func (p *process) finish(ctx context.Context) (Result, error) {
 	defer p.pipes.closeOurs()
 	end, done := p.await(ctx)
-	if !done {
+	switch {
+	case !done:
 		p.abandon()
+	case p.left:
+		p.supervisor.disown()
+	default:
+		p.release()
 	}
 	p.drain()
-	if end.Step != shim.Ended {
+	if end.Step != supervisor.Ended {
 		p.result.Ended = time.Now()
 	}
 	p.result.ExitCode, p.result.Signal = end.Code, signalName(end.Signal)
@@ -175,8 +185,8 @@ func (p *process) finish(ctx context.Context) (Result, error) {
 	return p.result, p.outcome(ctx, end)
 }
 
-// await follows the reports up to the last. Not done means that the shim was lost or hangs.
-func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
+// await follows the reports up to the last. Not done means that the supervisor was lost or hangs.
+func (p *process) await(ctx context.Context) (end supervisor.Report, done bool) {
 	end.Code = -1
 	cancelled := ctx.Done()
 	var hung, beat, kill <-chan time.Time
@@ -189,32 +199,32 @@ func (p *process) await(ctx context.Context) (end shim.Report, done bool) {
 	}
 	for {
 		select {
-		case r, ok := <-p.reports:
+		case r, ok := <-p.supervisor.reports:
 			switch {
 			case !ok:
-				return end, done
-			case r.Step == shim.Ended:
+				return end, false
+			case r.Step == supervisor.Ended:
 				end, p.result.Ended = r, time.Now()
-			case r.Step == shim.Kept: // the shim waits, and so do we: nothing else of the job may begin beside it
+			case r.Step == supervisor.Kept: // the supervisor waits, and so do we: nothing else of the job may begin beside it
 				kept, hung, leave = true, nil, p.attempt.Leave
 				p.tellKept(r.PID, r.Errno == int(syscall.EPERM))
-			case r.Step == shim.Swept:
-				done = true
+			case r.Step == supervisor.Swept:
+				return end, true
 			}
 		case <-beat:
-			p.say(shim.Beat)
+			p.supervisor.say(supervisor.Beat)
 		case <-cancelled:
 			cancelled = nil
-			p.say(shim.Stop)
+			p.supervisor.say(supervisor.Stop)
 			grace := p.attempt.Spec.KillGrace
 			if h := new(hurry); errors.As(context.Cause(ctx), &h) && h.grace < grace {
 				grace, kill = h.grace, time.After(h.grace)
 			}
 			if !kept {
-				hung = time.After(grace + shim.SweepFor + drainFor)
+				hung = time.After(grace + supervisor.SweepFor + drainFor)
 			}
 		case <-kill:
-			_ = p.pipes.control.ours.Close() // the shim then kills, as if this process had died
+			p.supervisor.say(supervisor.Kill)
 		case <-hung:
 			return end, false
 		case <-leave:
@@ -234,21 +244,13 @@ func (p *process) tellKept(pid int, otherUser bool) {
 	p.line(Line{At: time.Now(), Level: "error", Msg: text, HasMsg: true, ours: true})
 }
 
-// say sends the shim a word. It fails when the shim is gone, which the reports tell, and when the shim hangs and has
-// not listened for so long that the pipe is full.
-func (p *process) say(word byte) {
-	_ = p.pipes.control.ours.SetWriteDeadline(time.Now().Add(beatEvery))
-	_, _ = p.pipes.control.ours.Write([]byte{word})
-}
-
-// abandon ends an attempt whose shim cannot do it.
+// abandon ends an attempt whose supervisor cannot do it.
 func (p *process) abandon() {
-	_ = p.shim.Process.Kill() // the program then gets SIGKILL too, on Linux
+	p.supervisor.kill()
 	if p.pid > 0 {
 		_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	}
-	for range p.reports { // until the shim has ended
-	}
+	p.supervisor.wait()
 	p.endOrphans()
 }
 
@@ -271,38 +273,25 @@ func (p *process) drain() {
 }
 
 // outcome is the error of Run.
-func (p *process) outcome(ctx context.Context, end shim.Report) error {
+func (p *process) outcome(ctx context.Context, end supervisor.Report) error {
 	switch {
 	case p.left:
 		return ErrLeft
-	case end.Step == shim.Ended && end.Code == 0 && !end.Stopped:
+	case end.Step == supervisor.Ended && end.Code == 0 && !end.Stopped:
 		if p.refused != "" {
 			return &EnqueueError{Text: p.refused}
 		}
 		return nil
 	case end.Fenced: // first: ctx may have ended while this process stood still
 		return ErrFenced
-	case ctx.Err() != nil && (end.Stopped || end.Step != shim.Ended):
+	case ctx.Err() != nil && (end.Stopped || end.Step != supervisor.Ended):
 		return fmt.Errorf("stopped: %w", context.Cause(ctx))
-	case end.Step != shim.Ended:
-		return ErrShimLost
+	case end.Step != supervisor.Ended:
+		return ErrSupervisorLost
 	case end.Code == 0:
 		return errors.New("stopped by a signal to the attempt's supervisor process")
 	}
 	return &ExitError{Code: end.Code, Signal: p.result.Signal, Tail: p.why.text()}
-}
-
-// readReports passes on what the shim says until it ends, and collects it.
-func (p *process) readReports() {
-	defer close(p.reports)
-	for range 4 { // started, kept perhaps, ended, swept
-		next, err := shim.ReadReport(p.pipes.reports.ours)
-		if err != nil {
-			break
-		}
-		p.reports <- next
-	}
-	_ = p.shim.Wait()
 }
 
 // feed writes the arguments. A program that does not read them is in its right.

@@ -28,14 +28,17 @@ func spec(t testing.TB, script string) *Spec {
 }
 
 func attempt(t testing.TB, s *Spec) Attempt {
-	return Attempt{Spec: s, JobID: 7, RunID: 8, Number: 1, MaxAttempts: 3, WorkDir: t.TempDir(), Shim: SelfShim()}
+	return Attempt{Spec: s, JobID: 7, RunID: 8, Number: 1, MaxAttempts: 3, WorkDir: t.TempDir()}
 }
+
+// shared runs the attempts of most tests, so that a supervisor serves those of others before and after: nothing may be left to the next.
+var shared = NewRunner()
 
 // run makes one attempt that must return soon.
 func run(t testing.TB, a Attempt) (Result, error) {
 	t.Helper()
 	begin := time.Now()
-	result, err := Run(t.Context(), a)
+	result, err := shared.Run(t.Context(), a)
 	if took := time.Since(begin); took > 20*time.Second {
 		t.Errorf("Run took %s", took)
 	}
@@ -196,13 +199,20 @@ func TestRunCannotStartInAFolderThatIsGone(t *testing.T) {
 	}
 }
 
-func TestRunNeedsAShim(t *testing.T) {
-	for name, shim := range map[string][]string{"none": nil, "not there": {"/no/such/shim"}, "no shim at all": {"/bin/sh", "-c", "echo wrong >&2"}} {
+func TestRunNeedsASupervisor(t *testing.T) {
+	for name, test := range map[string]struct {
+		argv []string
+		want string
+	}{
+		"not there":         {[]string{"/no/such/program"}, "no such file"},
+		"another program":   {[]string{"/bin/sh", "-c", "echo wrong >&2"}, "ended before it started the program: wrong"},
+		"one that is ended": {[]string{"/bin/sh", "-c", "kill -9 $$"}, "was ended by SIGKILL before"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			a := attempt(t, spec(t, "true"))
-			a.Shim = shim
+			r := NewRunner(test.argv...)
+			defer r.Close()
 			var start *StartError
-			if _, err := run(t, a); !errors.As(err, &start) || !strings.Contains(err.Error(), "shim") {
+			if _, err := r.Run(t.Context(), attempt(t, spec(t, "true"))); !errors.As(err, &start) || !strings.Contains(err.Error(), "supervisor") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%T: %v", err, err)
 			}
 		})
@@ -331,7 +341,7 @@ func TestStopWithinShortensTheGrace(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() { <-ready; cancel(StopWithin(100*time.Millisecond, cause)) }()
 	begin := time.Now()
-	_, err := Run(ctx, a)
+	_, err := shared.Run(ctx, a)
 	if !errors.Is(err, cause) || err.Error() != "stopped: no time" {
 		t.Errorf("error %v", err)
 	}
@@ -372,7 +382,7 @@ func TestCancelLetsTheProgramEndWell(t *testing.T) {
 	cause := errors.New("operator said so")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() { <-ready; cancel(cause) }()
-	result, err := Run(ctx, a)
+	result, err := shared.Run(ctx, a)
 	if !errors.Is(err, cause) || err.Error() != "stopped: operator said so" {
 		t.Errorf("err %v", err)
 	}
@@ -388,7 +398,7 @@ func TestCancelKillsAProgramThatIgnoresIt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var cancelled time.Time
 	go func() { <-ready; cancelled = time.Now(); cancel() }()
-	result, err := Run(ctx, a)
+	result, err := shared.Run(ctx, a)
 	took := time.Since(cancelled)
 	if !errors.Is(err, context.Canceled) || result.Signal != "SIGKILL" || result.ExitCode != -1 {
 		t.Errorf("%v, %+v", err, result)
@@ -403,7 +413,7 @@ func TestCancelEndsAStoppedProgram(t *testing.T) {
 	ready := up(&a)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-ready; cancel() }()
-	if result, err := Run(ctx, a); !errors.Is(err, context.Canceled) || result.ExitCode != 9 {
+	if result, err := shared.Run(ctx, a); !errors.Is(err, context.Canceled) || result.ExitCode != 9 {
 		t.Errorf("%v, %+v", err, result)
 	}
 }
@@ -484,7 +494,7 @@ func (h host) said(t *testing.T) string {
 
 func hostMain(args []string) int {
 	dir, script := args[0], args[1]
-	a := Attempt{Spec: &Spec{Name: "test", Command: []string{"sh", "-c", script}, Dir: dir}, WorkDir: dir, Shim: SelfShim()}
+	a := Attempt{Spec: &Spec{Name: "test", Command: []string{"sh", "-c", script}, Dir: dir}, WorkDir: dir}
 	a.Fence, _ = time.ParseDuration(args[2])
 	if args[3] != "" {
 		a.Hold, _ = os.Create(args[3])
@@ -500,8 +510,11 @@ func hostMain(args []string) int {
 		time.AfterFunc(within, func() { close(leave) })
 		a.Leave = leave
 	}
-	_, err := Run(context.Background(), a)
+	_, err := NewRunner().Run(context.Background(), a)
 	fmt.Fprintln(os.Stderr, "the host's Run returned:", err)
+	if os.Getenv("HOST_STAYS") != "" {
+		<-time.After(time.Hour)
+	}
 	return 1
 }
 
@@ -511,7 +524,7 @@ func TestRunManyAtOnce(t *testing.T) {
 		wg.Go(func() {
 			a := attempt(t, spec(t, `cat; (sleep 1000 &); echo '{"progress":1}' >&2; exit 0`))
 			a.Args = fmt.Appendf(nil, `{"n":%d}`, i)
-			if result, err := Run(t.Context(), a); err != nil || string(result.Stdout) != string(a.Args) {
+			if result, err := shared.Run(t.Context(), a); err != nil || string(result.Stdout) != string(a.Args) {
 				t.Errorf("%d: %q, %v", i, result.Stdout, err)
 			}
 		})
@@ -527,7 +540,7 @@ func TestRunWhileOtherAttemptsAreCancelled(t *testing.T) {
 			ready := up(&a)
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-ready; cancel() }()
-			if _, err := Run(ctx, a); !errors.Is(err, context.Canceled) {
+			if _, err := shared.Run(ctx, a); !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
 		})
@@ -536,16 +549,18 @@ func TestRunWhileOtherAttemptsAreCancelled(t *testing.T) {
 }
 
 func BenchmarkRunTrue(b *testing.B) {
+	r := NewRunner()
+	defer r.Close()
 	a := attempt(b, spec(b, ""))
 	a.Spec.Command = []string{"true"}
 	for b.Loop() {
-		if _, err := Run(b.Context(), a); err != nil {
+		if _, err := r.Run(b.Context(), a); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// The floor: what the same process costs without a shim.
+// The floor: what the same process costs without a supervisor.
 func BenchmarkBareTrue(b *testing.B) {
 	for b.Loop() {
 		cmd := exec.Command("true")

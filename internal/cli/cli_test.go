@@ -11,10 +11,10 @@ import (
 	"github.com/agentos/agentos/test/servers"
 )
 
-// TestMain makes the test binary the command: `agentos` in scripts, and the shim that it starts again from itself.
+// TestMain makes the test binary the command: `agentos` in scripts, and the supervisor that it starts again from itself.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "shim" {
-		os.Exit(agent.ShimMain(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == "supervisor" {
+		os.Exit(agent.SupervisorMain())
 	}
 	testscript.Main(m, map[string]func(){
 		"agentos": func() { os.Exit(Main(Protect(os.Args[1:]), os.Stdin, os.Stdout, os.Stderr)) },

@@ -14,7 +14,7 @@ import (
 // environment, which hold for root too. It gives back the arguments, which are no longer in that memory. It is the first thing
 // that a program does.
 func Protect(args []string) []string {
-	if len(args) > 0 && args[0] == "shim" {
+	if len(args) > 0 && args[0] == "supervisor" {
 		return args // it sees to itself
 	}
 	own := make([]string, len(args))

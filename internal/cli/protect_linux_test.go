@@ -34,7 +34,7 @@ func TestAgentsCannotReadTheServer(t *testing.T) {
 	spy := `server=$(awk '/^PPid/ {print $2}' /proc/$PPID/status)
 { for file in environ mem maps auxv cmdline; do echo "== $file"; cat /proc/$server/$file 2>&1 | tr '\0' '\n'; done
   echo "== fd"; ls -l /proc/$server/fd 2>&1
-  echo "== own"; env; echo "== shim"; tr '\0' '\n' < /proc/$PPID/environ; echo "== end"; } > ` + folder + `/seen.new
+  echo "== own"; env; echo "== supervisor"; tr '\0' '\n' < /proc/$PPID/environ; echo "== end"; } > ` + folder + `/seen.new
 mv ` + folder + `/seen.new ` + folder + `/seen`
 	fleet := "agents:\n  spy:\n    schedule: \"@every 1s\"\n    command:\n      - sh\n      - -c\n      - |\n        " +
 		strings.ReplaceAll(spy, "\n", "\n        ") + "\n"

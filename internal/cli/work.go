@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
@@ -80,6 +79,6 @@ func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database
 	}
 	return jobs.New(ctx, jobs.Options{
 		DB: database.DB, Ready: database.migrate, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(), Agents: agents,
-		MaxProcesses: cfg.MaxProcesses, Shim: agent.SelfShim(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: cutOff,
+		MaxProcesses: cfg.MaxProcesses, Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: cutOff,
 	})
 }

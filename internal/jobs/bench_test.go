@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -12,9 +14,10 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// BenchmarkAttempts runs jobs of a program that does nothing: the price of an attempt.
+// BenchmarkAttempts runs jobs of a program that does nothing: the cost of an attempt, beside what xargs needs for the same program.
+// Processor time is that of this process, of the supervisors and of the programs.
 func BenchmarkAttempts(b *testing.B) {
-	fleet := fleetOf(b, "agents:\n  nothing:\n    command: ['true']\n    concurrency: 4\n")
+	fleet := fleetOf(b, "agents:\n  nothing:\n    command: [/bin/true]\n    concurrency: 8\n")
 	s, err := New(context.Background(), Options{DB: dbtest.New(b), Fleet: fleet, DataDir: b.TempDir(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
@@ -22,14 +25,27 @@ func BenchmarkAttempts(b *testing.B) {
 	for range b.N {
 		enqueue(b, s, "nothing")
 	}
+	before, own := allProcessorTime(b), processorTime(b)
 	b.ResetTimer()
 	if err := s.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	until(b, "all are done", func() bool { return one[int](b, s, `select count(*) from river_job where state = 'completed'`) == b.N })
+	until(b, "all are done", func() bool { return s.done.Load() == int64(b.N) })
+	until(b, "all ends are written", func() bool { return one[int](b, s, `select count(*) from river_job where state = 'completed'`) == b.N })
 	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
 	stop(b, s)
+	ours := allProcessorTime(b) - before
+	own = processorTime(b) - own
+	xargs := exec.Command("xargs", "-P8", "-n1", "/bin/true")
+	xargs.Stdin = strings.NewReader(strings.Repeat("x\n", b.N))
+	if err := xargs.Run(); err != nil {
+		b.Fatal(err)
+	}
+	bare := xargs.ProcessState.UserTime() + xargs.ProcessState.SystemTime()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	b.ReportMetric(ours.Seconds()*1000/float64(b.N), "cpu-ms/job")
+	b.ReportMetric(own.Seconds()*1000/float64(b.N), "own-cpu-ms/job")
+	b.ReportMetric(bare.Seconds()*1000/float64(b.N), "xargs-cpu-ms/job")
 }
 
 // BenchmarkCycle is what the dashboard's sections cost together at 100,000 jobs and 5,000 runs of the last day.
@@ -88,9 +104,16 @@ func BenchmarkIdle(b *testing.B) {
 	stop(b, s)
 }
 
-func processorTime(b *testing.B) time.Duration {
+func processorTime(b *testing.B) time.Duration { return processorTimeOf(b, syscall.RUSAGE_SELF) }
+
+// allProcessorTime is that of this process and of its children that have ended, with theirs.
+func allProcessorTime(b *testing.B) time.Duration {
+	return processorTime(b) + processorTimeOf(b, syscall.RUSAGE_CHILDREN)
+}
+
+func processorTimeOf(b *testing.B, who int) time.Duration {
 	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+	if err := syscall.Getrusage(who, &usage); err != nil {
 		b.Fatal(err)
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())

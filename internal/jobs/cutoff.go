@@ -25,7 +25,7 @@ const (
 
 const _ = uint(river.SilentFor - cutAfter - cutLook - cutPatience - cutGrace) // negative does not compile
 
-// fenceFor is how long a worker may stand still before the shims end its attempts, up to a second later: others hold it
+// fenceFor is how long a worker may stand still before the supervisors end its attempts, up to a second later: others hold it
 // for dead after silentFor.
 const fenceFor = 7 * time.Second
 

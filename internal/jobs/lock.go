@@ -50,7 +50,7 @@ func hostName() string {
 // workerLock is a lock on a file that the kernel releases when the process dies, however it dies. Others on the host see
 // by it at once whether a worker lives.
 //
-// The shims of its attempts hold the file open too: it is locked as long as anything of them runs.
+// The supervisors of its attempts hold the file open too: it is locked as long as anything of them runs.
 type workerLock struct {
 	file *os.File
 	keep atomic.Bool // the file stays when this process ends: something of an attempt still runs

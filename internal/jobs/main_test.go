@@ -16,12 +16,12 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// The test binary is also the attempts' shim, and a whole worker process for tests that kill one.
+// The test binary is also the attempts' supervisor, and a whole worker process for tests that kill one.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case "shim":
-			os.Exit(agent.ShimMain(os.Args[2:]))
+		case "supervisor":
+			os.Exit(agent.SupervisorMain())
 		case "worker-process":
 			os.Exit(workerProcess(os.Args[2:]))
 		}

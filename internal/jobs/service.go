@@ -20,7 +20,6 @@ type Options struct {
 	Fleet   *agent.Fleet
 	DataDir string        // holds the workers' lock files and the agents' work folders; needed by a service that runs attempts
 	Version string        // of this binary, shown beside the worker
-	Shim    []string      // argv that runs agent.ShimMain; nil means agent.SelfShim()
 	Log     *slog.Logger  // nil discards
 	Redact  *redact.Rules // what is a secret; nil: what always is
 	// OnChange is told which of "queue", "jobs", "workers", "agents", "logs" and "analytics" changed, by this process or, on
@@ -41,7 +40,7 @@ type Options struct {
 	// CutOff is asked, on Postgres, when this process cannot reach the database: whether others can. If so its attempts are
 	// ended, because their jobs will be given to other workers. It has a second to answer. Nil means yes.
 	CutOff func(context.Context) bool
-	// Run makes an attempt; nil means agent.Run. It is for programs that run attempts some other way, and for measuring.
+	// Run makes an attempt; nil means by an agent.Runner of this service. It is for programs that run attempts some other way, and for measuring.
 	Run func(context.Context, agent.Attempt) (agent.Result, error)
 }
 
@@ -53,7 +52,6 @@ type Service struct {
 	redact   *redact.Rules
 	dataDir  string
 	version  string
-	shim     []string
 	log      *slog.Logger
 	onChange func(sections ...string)
 	only     []string // as in Options.Agents
@@ -61,7 +59,8 @@ type Service struct {
 	ready    func(context.Context) error
 	cutOff   func(context.Context) bool
 	run      func(context.Context, agent.Attempt) (agent.Result, error)
-	ownRun   bool // run is agent.Run
+	ownRun   bool // run is runner's
+	runner   *agent.Runner
 
 	queue   river.Client // inserts and acts; runs nothing
 	actor   *river.Actor
@@ -121,12 +120,9 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	if opts.Shim == nil {
-		opts.Shim = agent.SelfShim()
-	}
-	ownRun := opts.Run == nil
+	runner, ownRun := agent.NewRunner(), opts.Run == nil
 	if ownRun {
-		opts.Run = agent.Run
+		opts.Run = runner.Run
 	}
 	if opts.OnChange == nil {
 		opts.OnChange = func(...string) {}
@@ -138,8 +134,8 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		db: opts.DB, redact: opts.Redact, dataDir: opts.DataDir, version: opts.Version, shim: opts.Shim, log: opts.Log,
-		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun,
+		db: opts.DB, redact: opts.Redact, dataDir: opts.DataDir, version: opts.Version, log: opts.Log,
+		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun, runner: runner,
 		active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
 	s.began, s.process = time.Now(), newWorkerID()

@@ -34,6 +34,7 @@ func (s *Service) Stop(ctx context.Context) error {
 		cancel()
 		s.onChange("workers")
 		err = s.stopGenerations(ctx)
+		s.runner.Close()
 	}
 	s.untend()
 	s.loops.Wait()

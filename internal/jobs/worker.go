@@ -137,7 +137,7 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 	}()
 	return s.run(ctx, agent.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
-		Args: a.job.Args.Raw(), WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), Shim: s.shim, FleetEnv: s.fleetEnv(),
+		Args: a.job.Args.Raw(), WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), FleetEnv: s.fleetEnv(),
 		Fence: s.fence(), Hold: s.lock.file, Leave: s.life.Done(),
 		TempDir: filepath.Join(tempDir(s.dataDir, s.id), strconv.FormatInt(a.runID, 10)),
 		OnLine: func(line agent.Line) {

@@ -33,7 +33,7 @@ func TestAgentsAreListedWithTheirTroubles(t *testing.T) {
 		fleet, err := agent.Parse("agentos.yaml", t.TempDir(), []byte("agents:\n  render: {command: ["+program+"]}\n  good: {command: [cat]}\n"))
 		must(t, err)
 		f := newFixture(t, d, func(f *fixture, o *Options) {
-			service, err := jobs.New(t.Context(), jobs.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir(), Shim: agent.SelfShim()})
+			service, err := jobs.New(t.Context(), jobs.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir()})
 			must(t, err)
 			must(t, service.Start(t.Context()))
 			t.Cleanup(func() {

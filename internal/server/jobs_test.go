@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
@@ -22,7 +21,7 @@ func working(t *testing.T, d *dbtest.Breakable) *fixture {
 	t.Helper()
 	return newFixture(t, d, func(f *fixture, o *Options) {
 		service, err := jobs.New(t.Context(), jobs.Options{
-			DB: f.db.DB, Fleet: o.Agents().Fleet, DataDir: t.TempDir(), Shim: agent.SelfShim(),
+			DB: f.db.DB, Fleet: o.Agents().Fleet, DataDir: t.TempDir(),
 		})
 		must(t, err)
 		must(t, service.Start(t.Context()))

@@ -20,10 +20,10 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// TestMain makes the test binary the shim of the attempts.
+// TestMain makes the test binary the supervisor of the attempts.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "shim" {
-		os.Exit(agent.ShimMain(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == "supervisor" {
+		os.Exit(agent.SupervisorMain())
 	}
 	goleak.VerifyTestMain(dbtest.Main(m))
 }

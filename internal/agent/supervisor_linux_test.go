@@ -57,41 +57,44 @@ func TestAHoppingProcessIsCaught(t *testing.T) {
 	life.gone(time.Second)
 }
 
-// shimOf returns the process id of the shim of the only attempt of this process.
-func shimOf(t *testing.T, parent int) int {
+// supervisorOf returns the process id of the supervisor of the only attempt of this process.
+func supervisorOf(t *testing.T, parent int) int {
 	t.Helper()
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
 		stat, _ := os.ReadFile(path)
-		if fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]); len(fields) > 1 && string(fields[0]) != "Z" && string(fields[1]) == strconv.Itoa(parent) && bytes.Contains(stat, []byte("(shim test)")) {
+		if fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]); len(fields) > 1 && string(fields[0]) != "Z" && string(fields[1]) == strconv.Itoa(parent) && bytes.Contains(stat, []byte("(run test)")) {
 			pid, _ := strconv.Atoi(strings.Split(path, "/")[2])
 			return pid
 		}
 	}
-	t.Fatal("no shim is running")
+	t.Fatal("no supervisor is running")
 	return 0
 }
 
-func TestKillingTheShimKillsTheProgram(t *testing.T) {
+func TestKillingTheSupervisorKillsTheProgram(t *testing.T) {
 	life := newLifeline(t)
+	a := attempt(t, spec(t, life.hold()+`trap '' TERM; (trap '' TERM; sleep 1000) & echo up >&2; echo up >&9; sleep 1000`))
+	begun := up(&a) // and this process knows it
 	go func() {
 		life.wait("up")
-		_ = syscall.Kill(shimOf(t, os.Getpid()), syscall.SIGKILL)
+		<-begun
+		_ = syscall.Kill(supervisorOf(t, os.Getpid()), syscall.SIGKILL)
 	}()
-	_, err := run(t, attempt(t, spec(t, life.hold()+`trap '' TERM; (trap '' TERM; sleep 1000) & echo up >&9; sleep 1000`)))
-	if !errors.Is(err, ErrShimLost) {
+	_, err := run(t, a)
+	if !errors.Is(err, ErrSupervisorLost) {
 		t.Error(err)
 	}
 	life.gone(2 * time.Second)
 }
 
-func TestAShimThatHangsIsGivenUp(t *testing.T) {
+func TestASupervisorThatHangsIsGivenUp(t *testing.T) {
 	life := newLifeline(t)
 	a := attempt(t, spec(t, life.hold()+`echo up >&9; sleep 1000`))
 	a.Spec.Timeout, a.Spec.KillGrace = time.Second, time.Millisecond
 	go func() {
 		life.wait("up")
-		_ = syscall.Kill(shimOf(t, os.Getpid()), syscall.SIGSTOP)
+		_ = syscall.Kill(supervisorOf(t, os.Getpid()), syscall.SIGSTOP)
 	}()
 	if _, err := run(t, a); !errors.Is(err, ErrTimeout) {
 		t.Error(err)
@@ -99,11 +102,11 @@ func TestAShimThatHangsIsGivenUp(t *testing.T) {
 	life.gone(2 * time.Second)
 }
 
-func TestASignalToTheShimEndsTheAttempt(t *testing.T) {
+func TestASignalToTheSupervisorEndsTheAttempt(t *testing.T) {
 	life := newLifeline(t)
 	go func() {
 		life.wait("up")
-		_ = syscall.Kill(shimOf(t, os.Getpid()), syscall.SIGTERM)
+		_ = syscall.Kill(supervisorOf(t, os.Getpid()), syscall.SIGTERM)
 	}()
 	result, err := run(t, attempt(t, spec(t, life.hold()+`trap 'exit 0' TERM; echo up >&9; while :; do sleep 0.01; done`)))
 	if err == nil || result.ExitCode != 0 || !strings.Contains(err.Error(), "stopped by a signal to the attempt's supervisor process") {
@@ -112,7 +115,7 @@ func TestASignalToTheShimEndsTheAttempt(t *testing.T) {
 	life.gone(time.Second)
 }
 
-// The program sees three files and none of its host's or of the shim's.
+// The program sees three files and none of its host's or of the supervisor's.
 func TestTheProgramInheritsOnlyTheStandardFiles(t *testing.T) {
 	leak, err := os.Open("/dev/null")
 	if err != nil {
@@ -168,8 +171,7 @@ func TestRunLeaksNoFiles(t *testing.T) {
 		missing := attempt(t, spec(t, ""))
 		missing.Spec.Command = []string{"sh", strings.Repeat("x", 1<<20)}
 		Run(t.Context(), missing)
-		missing.Shim = []string{"/no/such/shim"}
-		Run(t.Context(), missing)
+		NewRunner("/no/such/program").Run(t.Context(), missing)
 	}
 	once() // opens what the runtime keeps
 	before := count()

@@ -1,36 +1,72 @@
-package shim
+package supervisor
 
 import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // Numbers that the syscall package lacks; golang.org/x/sys has them and would be set up too late, see the package's text.
 const (
+	prSetDumpable       = 4
 	prSetChildSubreaper = 36
 	sysCloseRange       = 436 // on every architecture
 	closeRangeCloexec   = 4
+
+	receiveFlags = syscall.MSG_CMSG_CLOEXEC
 )
 
 // becomeReaper makes this process the parent of every descendant whose own parent ends, so that a daemon that left
-// its session is still ours to find and kill. The name shows in ps and top.
-func becomeReaper(name string) {
+// its session is still ours to find and kill.
+func becomeReaper() {
 	_, _, _ = syscall.RawSyscall6(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0, 0, 0, 0) // since Linux 3.4
-	_ = os.WriteFile("/proc/self/comm", []byte("shim "+name), 0)
 }
 
-// childAttr: a process group of its own, and SIGKILL when the shim itself is killed.
-func childAttr() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// hide keeps the memory of this process from others of the same user, later programs among them: it holds the environments of
+// programs that have ended. A program itself is dumpable again when it begins.
+func hide() {
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_PRCTL, prSetDumpable, 0, 0, 0, 0, 0)
 }
 
-// keepPrivate keeps whatever files the host itself inherited from the child.
+// openName opens the name that top and ps show, to be written; -1 when that cannot be.
+func openName() int {
+	fd, err := syscall.Open("/proc/self/comm", syscall.O_WRONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// waitBriefly waits for the end of a program that takes little time, without a thread that waits for it.
+func waitBriefly(pidfd int) {
+	if pidfd < 0 {
+		return
+	}
+	_ = syscall.SetNonblock(pidfd, true)
+	file := os.NewFile(uintptr(pidfd), "program")
+	defer file.Close()
+	raw, err := file.SyscallConn()
+	if err != nil || file.SetReadDeadline(time.Now().Add(brief)) != nil {
+		return
+	}
+	polled := false
+	_ = raw.Read(func(uintptr) (done bool) {
+		done, polled = polled, true
+		return done
+	})
+}
+
+// childAttr: a process group of its own, and SIGKILL when the supervisor itself is killed.
+// The program's end can be waited for by the file pidfd, -1 where the system has none.
+func childAttr(pidfd *int) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: pidfd}
+}
+
+// keepPrivate keeps whatever files the host itself inherited from the programs.
 func keepPrivate() {
 	_, _, _ = syscall.RawSyscall(sysCloseRange, 3, 1<<31-1, closeRangeCloexec) // since Linux 5.11; Go's own files are so anyway
 }
-
-func replaceFD(from, to int) error { return syscall.Dup3(from, to, 0) }
 
 // killDescendants stops all descendants of this process and then kills them. Stopping first means that none can fork
 // away while the list of processes is read.
