@@ -35,7 +35,8 @@ var mayImport = map[string][]string{
 	".":                          {"internal/cli"},
 	"examples":                   {},
 	"ui":                         {},
-	"internal/agent":             {"internal/supervisor"},
+	"internal/agent":             {},
+	"internal/runner":            {"internal/agent", "internal/supervisor"},
 	"internal/supervisor":        {},
 	"internal/config":            {},
 	"internal/redact":            {},
@@ -52,13 +53,13 @@ var mayImport = map[string][]string{
 	"internal/rollup":            {"internal/db", "internal/engine"},
 	"internal/runlog":            {"internal/db", "internal/engine", "internal/redact"},
 	"internal/engine/river":      {"internal/agent", "internal/db", "internal/engine", "internal/redact", "internal/rollup", "internal/runlog"},
-	"internal/jobs":              {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup", "internal/runlog"},
-	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup"},
+	"internal/jobs":              {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup", "internal/runlog", "internal/runner"},
+	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup", "internal/runner"},
 	"internal/source":            {"snapshot", "internal/document", "internal/engine", "internal/agent"},
 	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/jobs", "internal/agent", "internal/redact", "ui"},
 	"internal/cli": {
 		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
-		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/jobs", "internal/redact", "internal/server", "internal/source",
+		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/jobs", "internal/redact", "internal/runner", "internal/server", "internal/source",
 	},
 	"test/deploy":      {},
 	"test/servers":     {},
@@ -76,7 +77,7 @@ var mayImport = map[string][]string{
 // testsMayImport lists what only test files may import on top; all of them may start real servers.
 var testsMayImport = map[string][]string{
 	"snapshot": {"snapshot", "snapshot/snapshottest"},
-	"examples": {"examples", "internal/agent"},
+	"examples": {"examples", "internal/agent", "internal/runner"},
 
 	"snapshot/redislink": {"snapshot", "snapshot/snapshottest", "test/servers"},
 	"snapshot/pglink":    {"snapshot", "snapshot/snapshottest", "test/servers", "internal/db", "internal/db/dbtest"},
@@ -91,8 +92,8 @@ var testsMayImport = map[string][]string{
 	"internal/engine/river": {"internal/db/dbtest"},
 
 	"internal/attach": {"internal/db/dbtest", "test/servers"},
-	"internal/source": {"internal/attach", "internal/db", "internal/jobs", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest"},
-	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest"},
+	"internal/source": {"internal/attach", "internal/db", "internal/jobs", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest", "internal/runner"},
+	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest", "internal/runner"},
 	"internal/cli":    {"internal/db/dbtest"},
 	"test/deploy":     {"internal/config"},
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 type crawled struct {
@@ -61,7 +61,7 @@ func TestCrawlGetsRoundToEveryFile(t *testing.T) {
 	b.noHarm()
 }
 
-func pathOf(t *testing.T, request agent.EnqueueRequest) string {
+func pathOf(t *testing.T, request runner.EnqueueRequest) string {
 	t.Helper()
 	var args struct{ Path string }
 	if err := json.Unmarshal(request.Args, &args); err != nil {
@@ -71,7 +71,7 @@ func pathOf(t *testing.T, request agent.EnqueueRequest) string {
 }
 
 // check looks at a request: its agent is in the fleet and its path in the folder.
-func (b *workbench) check(request agent.EnqueueRequest) {
+func (b *workbench) check(request runner.EnqueueRequest) {
 	b.t.Helper()
 	info, err := os.Lstat(filepath.Join(b.folder, pathOf(b.t, request)))
 	if err != nil || info.IsDir() != (request.Agent == "index") || b.fleet.Agent(request.Agent) == nil || request.Delay >= 10*time.Second {

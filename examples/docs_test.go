@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 var fileBlock = regexp.MustCompile("(?s)```[a-z]+\n((?:#![^\n]*\n)?# file: ([^\n]+)\n.*?)```")
@@ -43,11 +44,11 @@ func TestTheManualsAgentsWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := func(name, args string) agent.Result {
+	run := func(name, args string) runner.Result {
 		t.Helper()
-		result, err := agent.Run(t.Context(), agent.Attempt{
+		result, err := runner.Run(t.Context(), runner.Attempt{
 			Spec: fleet.Agent(name), JobID: 1, RunID: 1, Number: 1, MaxAttempts: 5, Args: []byte(args), WorkDir: filepath.Join(dir, "work", name),
-			OnLine: func(l agent.Line) { t.Log(name, l.Level, l.Msg) },
+			OnLine: func(l runner.Line) { t.Log(name, l.Level, l.Msg) },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -3,7 +3,7 @@ package examples
 import (
 	"testing"
 
-	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 func TestSlowReportsItsProgress(t *testing.T) {
@@ -26,9 +26,9 @@ func TestSlowReportsItsProgress(t *testing.T) {
 	}
 	progress := 0.0
 	spec := *b.fleet.Agent("slow")
-	_, err := agent.Run(t.Context(), agent.Attempt{
+	_, err := runner.Run(t.Context(), runner.Attempt{
 		Spec: &spec, JobID: 1, RunID: 1, Number: 1, MaxAttempts: 1, Args: []byte(`{"files":4,"pace":2}`), WorkDir: b.work("slow"),
-		OnLine: func(l agent.Line) {
+		OnLine: func(l runner.Line) {
 			if l.Progress != nil {
 				if *l.Progress <= progress {
 					t.Errorf("progress %v after %v", *l.Progress, progress)

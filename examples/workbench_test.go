@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // workbench is a fleet with a folder of its own to read and a place for its work folders.
@@ -66,17 +67,17 @@ func (b *workbench) put(name, content string) string {
 func (b *workbench) work(name string) string { return filepath.Join(b.data, "work", name) }
 
 // run makes one attempt; args is JSON.
-func (b *workbench) run(name, args string) (agent.Result, error) {
+func (b *workbench) run(name, args string) (runner.Result, error) {
 	b.t.Helper()
 	spec := *b.fleet.Agent(name)
 	spec.Env = maps.Clone(spec.Env)
 	maps.Copy(spec.Env, b.env)
 	b.job++
 	var lines []string
-	result, err := agent.Run(b.t.Context(), agent.Attempt{
+	result, err := runner.Run(b.t.Context(), runner.Attempt{
 		Spec: &spec, JobID: b.job, RunID: b.job, Number: max(b.try, 1), MaxAttempts: spec.MaxAttempts, Args: []byte(args),
 		WorkDir: b.work(name),
-		OnLine: func(l agent.Line) {
+		OnLine: func(l runner.Line) {
 			if l.HasMsg {
 				lines = append(lines, l.Level+": "+l.Msg)
 			}
@@ -89,7 +90,7 @@ func (b *workbench) run(name, args string) (agent.Result, error) {
 }
 
 // ok makes one attempt that must succeed and say something in its log.
-func (b *workbench) ok(name, args string) agent.Result {
+func (b *workbench) ok(name, args string) runner.Result {
 	b.t.Helper()
 	result, err := b.run(name, args)
 	if err != nil {
@@ -105,7 +106,7 @@ func (b *workbench) ok(name, args string) agent.Result {
 func (b *workbench) fails(name, args, text string) {
 	b.t.Helper()
 	_, err := b.run(name, args)
-	var exit *agent.ExitError
+	var exit *runner.ExitError
 	if !errors.As(err, &exit) || exit.Code != 1 || !strings.Contains(exit.Tail, text) {
 		b.t.Errorf("%s %.100s: %v, want %q", name, args, err, text)
 	}
@@ -122,7 +123,7 @@ func quoted(s string) string {
 }
 
 // decode reads a result, which must be one object with exactly the fields of T.
-func decode[T any](t *testing.T, result agent.Result) T {
+func decode[T any](t *testing.T, result runner.Result) T {
 	t.Helper()
 	var value T
 	decoder := json.NewDecoder(bytes.NewReader(result.Stdout))

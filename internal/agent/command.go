@@ -83,6 +83,9 @@ func isPackage(dir string) bool {
 	return false
 }
 
+// Program returns the absolute path of an agent's program, or why it cannot be started.
+func (s *Spec) Program() (string, error) { return findProgram(s.Command[0], s.Dir, s.SearchPath()) }
+
 // findProgram returns the absolute path of a program: name itself when it has a slash, else the first match in path.
 func findProgram(name, dir, path string) (string, error) {
 	if strings.Contains(name, "/") {
@@ -125,7 +128,9 @@ func checkProgram(path string) error {
 	return nil
 }
 
-func checkDir(dir string) error {
+// CheckDir reports why an agent's working directory cannot be used.
+func (s *Spec) CheckDir() error {
+	dir := s.Dir
 	info, err := os.Stat(dir)
 	switch {
 	case err != nil:

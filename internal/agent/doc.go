@@ -1,7 +1,3 @@
-// Package agent knows what an agent is and how one attempt at a job runs.
-//
-// An agent is any program, described by an entry of agentos.yaml ([Load], [Spec]). An attempt is one child process
-// ([Run]): the job's arguments arrive as JSON on its standard input, its standard output is the result, each line on
-// standard error is a log line ([Line]). A small process of our own, the supervisor ([SupervisorMain]), stands between the host
-// and the child, so that an attempt leaves no process behind however it or its host ends.
+// Package agent knows what an agent is: any program, described by an entry of agentos.yaml ([Load], [Spec]), with its schedule ([Schedule]).
+// Package runner runs it.
 package agent

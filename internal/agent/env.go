@@ -1,24 +1,16 @@
 package agent
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 )
 
 // hostEnv are the only variables every agent gets from the host: nothing of the host's secrets leaks into agents.
 var hostEnv = []string{"PATH", "HOME", "LANG", "TMPDIR", "TZ"}
 
-const (
-	defaultPath    = "/usr/local/bin:/usr/bin:/bin"
-	maxArgEnv      = 4 << 10   // of one AGENTOS_ARG_ value
-	maxArgEnvTotal = 128 << 10 // of all of them: arguments must not make the command line too long to start
-)
+const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
 var ownEnv = []string{"AGENTOS_AGENT", "AGENTOS_JOB_ID", "AGENTOS_RUN_ID", "AGENTOS_ATTEMPT", "AGENTOS_MAX_ATTEMPTS", "AGENTOS_AGENT_DATA", "AGENTOS_DATA",
 	"AGENTOS_FLEET_DATA", "AGENTOS_FLEET_DATABASE", "AGENTOS_TMP",
@@ -28,8 +20,8 @@ func reservedEnv(name string) bool {
 	return slices.Contains(ownEnv, name) || strings.HasPrefix(name, "AGENTOS_ARG_")
 }
 
-// searchPath is the PATH an agent's program is looked up in: the one it will see itself.
-func searchPath(s *Spec) string {
+// SearchPath is the PATH an agent's program is looked up in: the one it will see itself.
+func (s *Spec) SearchPath() string {
 	return cmp.Or(s.Env["PATH"], os.Getenv("PATH"), defaultPath)
 }
 
@@ -44,87 +36,13 @@ func (s *Spec) Passed() []string {
 	return values
 }
 
-// environ is the whole environment of an attempt, sorted.
-func (a *Attempt) environ() []string {
+// FromHost are the variables that an agent gets from this process.
+func (s *Spec) FromHost() map[string]string {
 	env := map[string]string{}
-	for _, name := range slices.Concat(hostEnv, a.Spec.PassEnv) {
+	for _, name := range slices.Concat(hostEnv, s.PassEnv) {
 		if value, ok := os.LookupEnv(name); ok {
 			env[name] = value
 		}
 	}
-	if a.TempDir != "" {
-		env["AGENTOS_TMP"] = a.TempDir
-		if !slices.Contains(a.Spec.PassEnv, "TMPDIR") {
-			env["TMPDIR"] = a.TempDir
-		}
-	}
-	maps.Copy(env, argEnv(a.Args))
-	maps.Copy(env, a.FleetEnv)
-	maps.Copy(env, a.Spec.Env)
-	env["PATH"] = searchPath(a.Spec)
-	env["AGENTOS_AGENT"] = a.Spec.Name
-	env["AGENTOS_JOB_ID"] = strconv.FormatInt(a.JobID, 10)
-	env["AGENTOS_RUN_ID"] = strconv.FormatInt(a.RunID, 10)
-	env["AGENTOS_ATTEMPT"] = strconv.Itoa(a.Number)
-	env["AGENTOS_MAX_ATTEMPTS"] = strconv.Itoa(a.MaxAttempts)
-	env["AGENTOS_AGENT_DATA"] = a.WorkDir
-	env["AGENTOS_DATA"] = a.WorkDir // as it was called before; for one more release
-	list := make([]string, 0, len(env))
-	for name, value := range env {
-		list = append(list, name+"="+value)
-	}
-	slices.Sort(list)
-	return list
-}
-
-// argEnv returns AGENTOS_ARG_NAME for the top-level scalars of a JSON object. Left out: null, values that are too
-// long or hold a NUL, and of two names that become the same the later one in the alphabet.
-func argEnv(args json.RawMessage) map[string]string {
-	env := map[string]string{}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(args, &object) != nil {
-		return env
-	}
-	total := 0
-	for _, key := range slices.Sorted(maps.Keys(object)) {
-		value, ok := scalarText(object[key])
-		name := "AGENTOS_ARG_" + envName(key)
-		if _, taken := env[name]; !ok || key == "" || taken || len(name) > 128 || total+len(name)+len(value) > maxArgEnvTotal {
-			continue
-		}
-		env[name] = value
-		total += len(name) + len(value)
-	}
 	return env
-}
-
-// envName upper-cases a-z and turns everything that is not A-Z or 0-9 into _, character by character.
-func envName(key string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z':
-			return r - 'a' + 'A'
-		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return r
-		}
-		return '_'
-	}, key)
-}
-
-// scalarText returns a string without quotes, a number or boolean as written.
-func scalarText(value json.RawMessage) (string, bool) {
-	value = bytes.TrimSpace(value)
-	if len(value) == 0 || len(value) > 6*maxArgEnv { // an escaped character takes at most six bytes
-		return "", false
-	}
-	text := string(value)
-	switch value[0] {
-	case '{', '[', 'n':
-		return "", false
-	case '"':
-		if json.Unmarshal(value, &text) != nil {
-			return "", false
-		}
-	}
-	return text, len(text) <= maxArgEnv && !strings.ContainsRune(text, 0)
 }

@@ -36,7 +36,8 @@ const (
 	commandExample = "command: [sh, agents/hash.sh]"
 )
 
-func goodName(s string) bool { return len(s) >= 2 && len(s) <= 63 && nameForm.MatchString(s) }
+// GoodName reports whether a text can be the name of an agent or of a queue.
+func GoodName(s string) bool { return len(s) >= 2 && len(s) <= 63 && nameForm.MatchString(s) }
 
 // fleet reads the whole document.
 func (d *decoder) fleet(root *yaml.Node) *Fleet {
@@ -79,7 +80,7 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 	var queues []QueueSpec
 	for _, e := range entries {
 		name := e.key.Value
-		if !goodName(name) {
+		if !GoodName(name) {
 			d.fault(e.key, "%q cannot be a queue's name: %s", clip(name), nameRule)
 			continue
 		}
@@ -96,7 +97,7 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 // agent reads one entry under `agents`; nil when there is nothing to go on with.
 func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec {
 	name := e.key.Value
-	if !goodName(name) {
+	if !GoodName(name) {
 		d.fault(e.key, "%q cannot be an agent's name: %s", clip(name), nameRule)
 		return nil
 	}
@@ -158,7 +159,7 @@ func (d *decoder) queue(name string, set fields, shared []QueueSpec, own map[str
 	case queue == name || queue == "": // empty: a fault already
 	case own[queue]:
 		d.fault(n, "the queue %s is agent %s's own: to share it write queues: {%s: {concurrency: 4}}", queue, queue, queue)
-	case !goodName(queue):
+	case !GoodName(queue):
 		d.fault(n, "%q cannot be a queue's name: %s", clip(queue), nameRule)
 	default:
 		d.fault(n, "the queue %s has no settings: write queues: {%s: {concurrency: 4}} at the end of the file%s", queue, queue, didYouMean(queue, shared))

@@ -335,7 +335,7 @@ func FuzzParse(f *testing.F) {
 					t.Fatal(err)
 				}
 			}
-			if s.Concurrency < 1 || s.Timeout <= 0 || s.Priority < 1 || !goodName(s.Queue) || len(s.Command) == 0 {
+			if s.Concurrency < 1 || s.Timeout <= 0 || s.Priority < 1 || !GoodName(s.Queue) || len(s.Command) == 0 {
 				t.Fatalf("%+v", s)
 			}
 		}

@@ -40,11 +40,11 @@ func (s *Spec) missing() (command, dir error) {
 	if len(s.Command) == 0 {
 		return nil, nil // an agent of another program
 	}
-	_, command = findProgram(s.Command[0], s.Dir, searchPath(s))
+	_, command = s.Program()
 	if command == nil && script(s.Command) && filepath.IsAbs(s.Command[1]) {
 		command = checkScript(s.Command[1])
 	}
-	return command, checkDir(s.Dir)
+	return command, s.CheckDir()
 }
 
 // Missing tells what of the fleet is not on this host, all of it, with the lines of its file. The error is nil or a [Faults].

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const (
@@ -208,7 +208,7 @@ func (w *lineWriter) text(text string) {
 			continue
 		}
 		if l := w.next(); l != nil {
-			l.Level, l.Msg = agent.CleanLine(line)
+			l.Level, l.Msg = runner.CleanLine(line)
 			if told, ok := timeOf(line); ok {
 				l.At = told
 			}

@@ -8,13 +8,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/runner"
 	"github.com/agentos/agentos/test/servers"
 )
 
 // TestMain makes the test binary the command: `agentos` in scripts, and the supervisor that it starts again from itself.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "supervisor" {
-		os.Exit(agent.SupervisorMain())
+		os.Exit(runner.SupervisorMain())
 	}
 	testscript.Main(m, map[string]func(){
 		"agentos": func() { os.Exit(Main(Protect(os.Args[1:]), os.Stdin, os.Stdout, os.Stderr)) },

@@ -15,6 +15,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // Exit statuses.
@@ -63,7 +64,7 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 // Main runs one command and gives the exit status of the process: 0 fine, 1 failed, 2 wrong usage or configuration.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "supervisor" {
-		return agent.SupervisorMain()
+		return runner.SupervisorMain()
 	}
 	stdout, stderr = terminal{stdout}, terminal{stderr}
 	c := &call{stdin: stdin, stdout: stdout, stderr: stderr, getenv: withoutPassword(os.Getenv)}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const (
@@ -114,7 +115,7 @@ func (e *absentError) Error() string {
 
 // ifAbsent looks into why an attempt could not start. What has gone from this host is fetched no more.
 func (a *attempt) ifAbsent(err error) error {
-	var start *agent.StartError
+	var start *runner.StartError
 	if !errors.As(err, &start) || !a.service.ownRun {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 
 	"github.com/riverqueue/river/riverdriver"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const (
@@ -56,7 +56,7 @@ func (s *Service) guard() {
 		ended := 0
 		for _, h := range s.active.held() {
 			if !h.survivesCutOff {
-				h.cancel(agent.StopWithin(cutGrace, errCutOff))
+				h.cancel(runner.StopWithin(cutGrace, errCutOff))
 				ended++
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const cancelledText = "cancelled on request"
@@ -39,7 +40,7 @@ type ending struct {
 	outcome string
 	err     string
 	pause   time.Duration // before the job may be fetched again, when it goes back
-	result  agent.Result
+	result  runner.Result
 	ended   time.Time
 	pending *runLog // log lines and progress not written yet
 	verdict verdict
@@ -71,7 +72,7 @@ func (e *ending) stdout(d *db.DB) *string {
 }
 
 // finish writes the end of the attempt. What it returns tells River that this is done.
-func (a *attempt) finish(ctx context.Context, result agent.Result, failure error) error {
+func (a *attempt) finish(ctx context.Context, result runner.Result, failure error) error {
 	if a.said != nil {
 		result.Stdout = []byte(a.said.Output(string(result.Stdout), result.StdoutDropped > 0))
 	}
@@ -128,13 +129,13 @@ func (a *attempt) outcome(ctx context.Context, failure error) string {
 	switch {
 	case failure == nil:
 		return "ok"
-	case errors.Is(failure, agent.ErrTimeout):
+	case errors.Is(failure, runner.ErrTimeout):
 		return "timeout"
 	case errors.Is(failure, rivertype.ErrJobCancelledRemotely):
 		return "cancelled"
-	case errors.As(failure, new(*absentError)), errors.As(failure, new(*agent.HostError)):
+	case errors.As(failure, new(*absentError)), errors.As(failure, new(*runner.HostError)):
 		return "lost"
-	case errors.Is(failure, agent.ErrFenced), ctx.Err() != nil && errors.Is(failure, context.Cause(ctx)):
+	case errors.Is(failure, runner.ErrFenced), ctx.Err() != nil && errors.Is(failure, context.Cause(ctx)):
 		return "lost"
 	}
 	return "failed"
@@ -265,7 +266,7 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 
 // lostText says what became of the attempt's worker.
 func lostText(failure error) string {
-	for _, known := range []error{agent.ErrFenced, errCutOff, engineriver.ErrSuperseded} {
+	for _, known := range []error{runner.ErrFenced, errCutOff, engineriver.ErrSuperseded} {
 		if errors.Is(failure, known) {
 			return known.Error()
 		}
@@ -273,7 +274,7 @@ func lostText(failure error) string {
 	if absent := new(absentError); errors.As(failure, &absent) {
 		return absent.Error()
 	}
-	if host := new(agent.HostError); errors.As(failure, &host) {
+	if host := new(runner.HostError); errors.As(failure, &host) {
 		return engine.Clip(host.Error(), engine.MaxErrorText/2)
 	}
 	return "the worker was stopped"
@@ -297,7 +298,7 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 }
 
 // insertParams turns what an attempt asked for into jobs, or tells why that cannot be.
-func (a *attempt) insertParams(requests []agent.EnqueueRequest) ([]river.InsertManyParams, error) {
+func (a *attempt) insertParams(requests []runner.EnqueueRequest) ([]river.InsertManyParams, error) {
 	now := time.Now()
 	all := make([]river.InsertManyParams, 0, len(requests))
 	for _, r := range requests {

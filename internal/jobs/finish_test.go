@@ -13,16 +13,16 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const manySlots = "concurrency: 50"
 
 // startQuick runs a service on Postgres whose attempts are made by run instead of a program.
-func startQuick(t *testing.T, url string, run func(context.Context, agent.Attempt) (agent.Result, error)) *Service {
+func startQuick(t *testing.T, url string, run func(context.Context, runner.Attempt) (runner.Result, error)) *Service {
 	t.Helper()
 	return startWith(t, Options{DB: dbtest.OpenURL(t, url), Fleet: fleetOf(t, agents(sh("quick", "true", manySlots, "max_attempts: 1"))), Run: run})
 }
@@ -53,12 +53,12 @@ func checkRuns(t *testing.T, s *Service, n int) {
 }
 
 func TestEndsAtTheSameTimeAreEachItsOwn(t *testing.T) {
-	s := startQuick(t, dbtest.PostgresURL(t), func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+	s := startQuick(t, dbtest.PostgresURL(t), func(_ context.Context, a runner.Attempt) (runner.Result, error) {
 		if a.JobID%10 == 0 { // some have something to say
-			a.OnLine(agent.Line{At: time.Now(), Level: "info", Msg: "hello", HasMsg: true, Usage: &agent.Usage{InputTokens: 2}})
+			a.OnLine(runner.Line{At: time.Now(), Level: "info", Msg: "hello", HasMsg: true, Usage: &runner.Usage{InputTokens: 2}})
 		}
 		now := time.Now()
-		return agent.Result{Started: now, Ended: now, Stdout: []byte("result of " + strconv.FormatInt(a.JobID, 10) + "\x00\xff")}, nil
+		return runner.Result{Started: now, Ended: now, Stdout: []byte("result of " + strconv.FormatInt(a.JobID, 10) + "\x00\xff")}, nil
 	})
 	const n = 500
 	insertQuick(t, s, n)
@@ -77,12 +77,12 @@ func TestEndsAtTheSameTimeAreEachItsOwn(t *testing.T) {
 
 // One that Postgres refuses must not hold up the others.
 func TestAnEndThatCannotBeWrittenFailsAlone(t *testing.T) {
-	s := startQuick(t, dbtest.PostgresURL(t), func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+	s := startQuick(t, dbtest.PostgresURL(t), func(_ context.Context, a runner.Attempt) (runner.Result, error) {
 		text := "fine"
 		if strings.Contains(string(a.Args), `"n": 7}`) {
 			text = "poison"
 		}
-		return agent.Result{Stdout: []byte(text)}, nil
+		return runner.Result{Stdout: []byte(text)}, nil
 	})
 	exec1(t, s, `alter table run add constraint no_poison check (result <> 'poison')`)
 	const n = 40
@@ -103,10 +103,10 @@ func TestEndsWaitForTheDatabase(t *testing.T) {
 	url, proxy := proxied(t, dbtest.PostgresURL(t))
 	gate := make(chan struct{})
 	var begun atomic.Int64
-	s := startQuick(t, url, func(context.Context, agent.Attempt) (agent.Result, error) {
+	s := startQuick(t, url, func(context.Context, runner.Attempt) (runner.Result, error) {
 		begun.Add(1)
 		<-gate
-		return agent.Result{}, nil
+		return runner.Result{}, nil
 	})
 	insertQuick(t, s, 30)
 	until(t, "they run", func() bool { return begun.Load() == 30 })
@@ -123,7 +123,7 @@ func TestEndsWaitForTheDatabase(t *testing.T) {
 
 func TestStopWritesTheEndsOfWhatRan(t *testing.T) {
 	url := dbtest.PostgresURL(t)
-	s := startQuick(t, url, func(context.Context, agent.Attempt) (agent.Result, error) { return agent.Result{}, nil })
+	s := startQuick(t, url, func(context.Context, runner.Attempt) (runner.Result, error) { return runner.Result{}, nil })
 	insertQuick(t, s, 3000)
 	until(t, "some are done", func() bool { return completed(t, s) > 200 })
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -144,9 +144,9 @@ func TestStopWritesTheEndsOfWhatRan(t *testing.T) {
 func TestTheEndOfALostJobDoesNotCount(t *testing.T) {
 	var s *Service
 	took := make(chan struct{})
-	s = startQuick(t, dbtest.PostgresURL(t), func(ctx context.Context, a agent.Attempt) (agent.Result, error) {
+	s = startQuick(t, dbtest.PostgresURL(t), func(ctx context.Context, a runner.Attempt) (runner.Result, error) {
 		<-took
-		return agent.Result{Stdout: []byte("late")}, nil
+		return runner.Result{Stdout: []byte("late")}, nil
 	})
 	insertQuick(t, s, 1)
 	until(t, "it runs", func() bool { return one[int](t, s, `select count(*) from run where outcome = 'running'`) == 1 })
@@ -161,7 +161,7 @@ func TestTheEndOfALostJobDoesNotCount(t *testing.T) {
 }
 
 func TestRunsAreNumberedWithoutWaste(t *testing.T) {
-	s := startQuick(t, dbtest.PostgresURL(t), func(context.Context, agent.Attempt) (agent.Result, error) { return agent.Result{}, nil })
+	s := startQuick(t, dbtest.PostgresURL(t), func(context.Context, runner.Attempt) (runner.Result, error) { return runner.Result{}, nil })
 	const n = 400
 	insertQuick(t, s, n)
 	until(t, "all are done", func() bool { return completed(t, s) == n })
@@ -176,14 +176,14 @@ func TestRunsAreNumberedWithoutWaste(t *testing.T) {
 // A reader who sees that a run has ended must have all its lines before.
 func TestAllLinesAreThereWhenARunHasEnded(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
-		s := startWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("loud", "true", "concurrency: 8"))), Run: func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+		s := startWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("loud", "true", "concurrency: 8"))), Run: func(_ context.Context, a runner.Attempt) (runner.Result, error) {
 			for i := range 1000 {
-				a.OnLine(agent.Line{At: time.Now(), Level: "info", Msg: strconv.Itoa(i), HasMsg: true})
+				a.OnLine(runner.Line{At: time.Now(), Level: "info", Msg: strconv.Itoa(i), HasMsg: true})
 				if i == 500 { // time for a part to be on its way
 					<-time.After(flushEvery + time.Duration(a.JobID%7)*time.Millisecond)
 				}
 			}
-			return agent.Result{}, nil
+			return runner.Result{}, nil
 		}})
 		for range 40 {
 			enqueue(t, s, "loud")
@@ -210,14 +210,14 @@ func TestAttemptsAreWrittenOnceThoughAnswersAreLost(t *testing.T) {
 		d.LoseCommits("run", 0, 0)
 		s := startWith(t, Options{
 			DB: d.DB, Fleet: fleetOf(t, agents(sh("parent", "true", "concurrency: 5", "max_attempts: 1"), sh("child", "true"))),
-			Run: func(_ context.Context, a agent.Attempt) (agent.Result, error) {
+			Run: func(_ context.Context, a runner.Attempt) (runner.Result, error) {
 				now := time.Now()
-				result := agent.Result{Started: now, Ended: now}
+				result := runner.Result{Started: now, Ended: now}
 				if a.Spec.Name == "parent" {
 					for i := range 3 {
-						a.OnLine(agent.Line{At: now, Level: "info", Msg: strconv.Itoa(i), HasMsg: true, Usage: &agent.Usage{InputTokens: 1, CostUSD: 0.5}})
+						a.OnLine(runner.Line{At: now, Level: "info", Msg: strconv.Itoa(i), HasMsg: true, Usage: &runner.Usage{InputTokens: 1, CostUSD: 0.5}})
 					}
-					result.Enqueue = []agent.EnqueueRequest{{Agent: "child"}, {Agent: "child"}}
+					result.Enqueue = []runner.EnqueueRequest{{Agent: "child"}, {Agent: "child"}}
 				}
 				return result, nil
 			},

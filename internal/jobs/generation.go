@@ -49,7 +49,7 @@ func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, err
 		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    ownPoll,
 		FetchOnlyKnownKinds:  true,
-		JobTimeout:           -1, // agent.Run keeps the agent's own
+		JobTimeout:           -1, // runner.Run keeps the agent's own
 		RescueStuckJobsAfter: never,
 		RetryPolicy:          g,
 		ErrorHandler:         g,

@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // newWorkerID is different for each process, also when a pid comes again.
@@ -116,7 +116,7 @@ func dropLock(dataDir, worker string) error {
 	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) || !strings.HasPrefix(worker, river.WorkerPrefix) {
 		return nil
 	}
-	return errors.Join(agent.RemoveTree(tempDir(dataDir, worker)), removeIfThere(lockPath(dataDir, worker)))
+	return errors.Join(runner.RemoveTree(tempDir(dataDir, worker)), removeIfThere(lockPath(dataDir, worker)))
 }
 
 // tempDir holds the temporary folders of a worker's attempts.
@@ -131,7 +131,7 @@ func dropTemps(dataDir string) error {
 	errs := []error{err}
 	for _, entry := range entries {
 		if worker := entry.Name(); strings.HasPrefix(worker, river.WorkerPrefix) && stateOfLock(dataDir, worker) != lockHeld {
-			errs = append(errs, agent.RemoveTree(tempDir(dataDir, worker)))
+			errs = append(errs, runner.RemoveTree(tempDir(dataDir, worker)))
 		}
 	}
 	return errors.Join(errs...)

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const (
@@ -76,12 +76,12 @@ type runLog struct {
 
 	progress *float64
 	message  string
-	usage    agent.Usage // of the whole run
-	changed  bool        // progress, message or usage
-	underWay *runLog     // the part that is being written, or in doubt
-	doubt    bool        // the write of that part failed: it is to be written again as it is, or may be written after all
-	leaveOut bool        // of that part: its lines of the tail are too much already
-	again    bool        // this is a part that was in doubt
+	usage    runner.Usage // of the whole run
+	changed  bool         // progress, message or usage
+	underWay *runLog      // the part that is being written, or in doubt
+	doubt    bool         // the write of that part failed: it is to be written again as it is, or may be written after all
+	leaveOut bool         // of that part: its lines of the tail are too much already
+	again    bool         // this is a part that was in doubt
 }
 
 type logged struct {
@@ -134,7 +134,7 @@ func (b *logBook) stir() {
 }
 
 // add takes a line. It waits while too much waits for a database that can be written.
-func (b *logBook) add(run int64, line agent.Line) {
+func (b *logBook) add(run int64, line runner.Line) {
 	b.mu.Lock()
 	for b.waiting >= b.limits.waiting && !b.failing && !b.closed {
 		b.stir()
@@ -148,7 +148,7 @@ func (b *logBook) add(run int64, line agent.Line) {
 }
 
 // add takes a line, in place of an older one when there is no room, and returns by how many bytes more waits.
-func (r *runLog) add(line agent.Line, full bool) (more int) {
+func (r *runLog) add(line runner.Line, full bool) (more int) {
 	if line.Live {
 		r.message, r.changed = engine.Clip(line.Msg, maxMessage), true
 	}

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // wholeLog reads the log of a run by small answers.
@@ -100,7 +100,7 @@ func TestFollowersSeeAllLines(t *testing.T) {
 		for range 30 {
 			for range 190 {
 				said++
-				s.logs.add(1, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprint(said), HasMsg: true})
+				s.logs.add(1, runner.Line{At: time.Now(), Level: "info", Msg: fmt.Sprint(said), HasMsg: true})
 			}
 			for more := true; more; {
 				if err := s.logs.flush(t.Context()); err != nil {
@@ -167,7 +167,7 @@ func TestTheGapOfALogFollowsItsWholeBeginning(t *testing.T) {
 				say := func(lines int) {
 					for range lines {
 						said++
-						s.logs.add(1, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprintf("%0*d", test.width, said), HasMsg: true})
+						s.logs.add(1, runner.Line{At: time.Now(), Level: "info", Msg: fmt.Sprintf("%0*d", test.width, said), HasMsg: true})
 					}
 				}
 				news := func() bool {
@@ -273,7 +273,7 @@ func TestLinesWaitForTheDatabase(t *testing.T) {
 			go func() {
 				defer close(done)
 				for n := from; n <= to; n++ {
-					s.logs.add(1, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprintf("line %05d", n), HasMsg: true})
+					s.logs.add(1, runner.Line{At: time.Now(), Level: "info", Msg: fmt.Sprintf("line %05d", n), HasMsg: true})
 				}
 			}()
 			return done
@@ -356,9 +356,9 @@ func TestALogIsWrittenOnceThoughAnswersAreLost(t *testing.T) {
 				say := func(lines int) {
 					for range lines {
 						said++
-						s.logs.add(1, agent.Line{
+						s.logs.add(1, runner.Line{
 							At: time.Now(), Level: "info", Msg: fmt.Sprintf("%04d", said), HasMsg: true,
-							Usage: &agent.Usage{InputTokens: 1, OutputTokens: 2, CostUSD: 0.5},
+							Usage: &runner.Usage{InputTokens: 1, OutputTokens: 2, CostUSD: 0.5},
 						})
 					}
 				}
@@ -403,10 +403,10 @@ func TestALogIsWrittenOnceThoughAnswersAreLost(t *testing.T) {
 				if n := one[int](t, s, `select count(*) from run_log`); n > limits.lines+1 {
 					t.Errorf("%d lines", n)
 				}
-				var used agent.Usage
+				var used runner.Usage
 				err = s.db.Read.QueryRowContext(t.Context(), `select input_tokens, output_tokens, cost_usd from run where id = 1`).
 					Scan(&used.InputTokens, &used.OutputTokens, &used.CostUSD)
-				if want := (agent.Usage{InputTokens: int64(said), OutputTokens: 2 * int64(said), CostUSD: float64(said) / 2}); err != nil || used != want {
+				if want := (runner.Usage{InputTokens: int64(said), OutputTokens: 2 * int64(said), CostUSD: float64(said) / 2}); err != nil || used != want {
 					t.Errorf("usage %+v of %+v, %v", used, want, err)
 				}
 				if s.logs.waiting != 0 {
@@ -426,7 +426,7 @@ func TestALogThatBeginsWithItsGap(t *testing.T) {
 		said := 0
 		say := func(run int64, lines int) {
 			for n := range lines {
-				s.logs.add(run, agent.Line{At: time.Now(), Level: "info", Msg: fmt.Sprint(said + n + 1), HasMsg: true})
+				s.logs.add(run, runner.Line{At: time.Now(), Level: "info", Msg: fmt.Sprint(said + n + 1), HasMsg: true})
 			}
 		}
 		say(2, 1)

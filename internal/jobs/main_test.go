@@ -14,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // The test binary is also the attempts' supervisor, and a whole worker process for tests that kill one.
@@ -21,7 +22,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "supervisor":
-			os.Exit(agent.SupervisorMain())
+			os.Exit(runner.SupervisorMain())
 		case "worker-process":
 			os.Exit(workerProcess(os.Args[2:]))
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/rollup"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // Options are what a Service is made of.
@@ -40,8 +41,8 @@ type Options struct {
 	// CutOff is asked, on Postgres, when this process cannot reach the database: whether others can. If so its attempts are
 	// ended, because their jobs will be given to other workers. It has a second to answer. Nil means yes.
 	CutOff func(context.Context) bool
-	// Run makes an attempt; nil means by an agent.Runner of this service. It is for programs that run attempts some other way, and for measuring.
-	Run func(context.Context, agent.Attempt) (agent.Result, error)
+	// Run makes an attempt; nil means by an runner.Runner of this service. It is for programs that run attempts some other way, and for measuring.
+	Run func(context.Context, runner.Attempt) (runner.Result, error)
 }
 
 // Service is the fleet on its queue. Its methods may be called concurrently.
@@ -58,9 +59,9 @@ type Service struct {
 	noWork   bool
 	ready    func(context.Context) error
 	cutOff   func(context.Context) bool
-	run      func(context.Context, agent.Attempt) (agent.Result, error)
+	run      func(context.Context, runner.Attempt) (runner.Result, error)
 	ownRun   bool // run is runner's
-	runner   *agent.Runner
+	runner   *runner.Runner
 
 	queue   river.Client // inserts and acts; runs nothing
 	actor   *river.Actor
@@ -120,9 +121,9 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	runner, ownRun := agent.NewRunner(), opts.Run == nil
+	attempts, ownRun := runner.New(), opts.Run == nil
 	if ownRun {
-		opts.Run = runner.Run
+		opts.Run = attempts.Run
 	}
 	if opts.OnChange == nil {
 		opts.OnChange = func(...string) {}
@@ -135,7 +136,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	}
 	s := &Service{
 		db: opts.DB, redact: opts.Redact, dataDir: opts.DataDir, version: opts.Version, log: opts.Log,
-		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun, runner: runner,
+		onChange: opts.OnChange, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun, runner: attempts,
 		active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
 	s.began, s.process = time.Now(), newWorkerID()

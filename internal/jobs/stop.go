@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // Stop fetches no more jobs and lets the running attempts end until ctx is done; then it stops them, and their jobs go
@@ -50,7 +51,7 @@ func (s *Service) endTemps() error {
 	if s.id == "" || s.lock == nil || s.lock.keep.Load() {
 		return nil
 	}
-	return agent.RemoveTree(tempDir(s.dataDir, s.id))
+	return runner.RemoveTree(tempDir(s.dataDir, s.id))
 }
 
 func (s *Service) stopGenerations(ctx context.Context) error {

@@ -17,9 +17,9 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const (
@@ -173,9 +173,9 @@ func startOurs(b *testing.B, d *db.DB, began func()) (stopIt func()) {
 	s, err := New(context.Background(), Options{
 		DB: d, DataDir: b.TempDir(), Log: slog.New(slog.DiscardHandler),
 		Fleet: fleetOf(b, fmt.Sprintf("agents:\n  nothing: {command: ['true'], concurrency: %d}\n", trivialSlots)),
-		Run: func(context.Context, agent.Attempt) (agent.Result, error) {
+		Run: func(context.Context, runner.Attempt) (runner.Result, error) {
 			began()
-			return agent.Result{}, nil
+			return runner.Result{}, nil
 		},
 	})
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/riverqueue/river/riverdriver"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 const (
@@ -34,7 +34,7 @@ func (a *attempt) judge(end *ending, failure error) error {
 	if end.result.RetryAfter != nil {
 		end.verdict.pause = max(*end.result.RetryAfter, retryLeast)
 	}
-	exit := new(agent.ExitError)
+	exit := new(runner.ExitError)
 	switch {
 	case !errors.As(failure, &exit) || exit.Signal != "":
 	case slices.Contains(a.spec.ExitNever, exit.Code):

@@ -17,6 +17,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // worker runs the attempts at the jobs of one agent.
@@ -62,7 +63,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[engineriver.Args]) err
 	result, err := a.run(ctx)
 	s.active.over()
 	s.done.Add(1)
-	if errors.Is(err, agent.ErrLeft) {
+	if errors.Is(err, runner.ErrLeft) {
 		s.lock.keep.Store(true)
 	}
 	err = a.finish(ctx, result, a.ifAbsent(err))
@@ -127,7 +128,7 @@ func (s *Service) nextRunID(ctx context.Context) (id sql.NullInt64, err error) {
 }
 
 // run runs the agent's process. A panic of ours is the attempt's failure, not the process's end.
-func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
+func (a *attempt) run(ctx context.Context) (result runner.Result, err error) {
 	s := a.service
 	a.said = s.redact.Attempt(a.spec.Passed(), a.spec.Env)
 	defer func() {
@@ -135,12 +136,12 @@ func (a *attempt) run(ctx context.Context) (result agent.Result, err error) {
 			err = fmt.Errorf("agentos itself failed: %v", recovered)
 		}
 	}()
-	return s.run(ctx, agent.Attempt{
+	return s.run(ctx, runner.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.Raw(), WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), FleetEnv: s.fleetEnv(),
 		Fence: s.fence(), Hold: s.lock.file, Leave: s.life.Done(),
 		TempDir: filepath.Join(tempDir(s.dataDir, s.id), strconv.FormatInt(a.runID, 10)),
-		OnLine: func(line agent.Line) {
+		OnLine: func(line runner.Line) {
 			line.Msg = a.said.Line(line.Msg)
 			s.logs.add(a.runID, line)
 		},

@@ -17,13 +17,14 @@ import (
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/runner"
 	"github.com/agentos/agentos/snapshot"
 )
 
 // TestMain makes the test binary the supervisor of the attempts.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "supervisor" {
-		os.Exit(agent.SupervisorMain())
+		os.Exit(runner.SupervisorMain())
 	}
 	goleak.VerifyTestMain(dbtest.Main(m))
 }
