@@ -14,6 +14,9 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
+// mostOfAttempt is the processor time that an attempt at a job may take whose program does nothing.
+const mostOfAttempt = 2500 * time.Microsecond
+
 // BenchmarkAttempts runs jobs of a program that does nothing: the cost of an attempt, beside what xargs needs for the same program.
 // Processor time is that of this process, of the supervisors and of the programs.
 func BenchmarkAttempts(b *testing.B) {
@@ -46,6 +49,10 @@ func BenchmarkAttempts(b *testing.B) {
 	b.ReportMetric(ours.Seconds()*1000/float64(b.N), "cpu-ms/job")
 	b.ReportMetric(own.Seconds()*1000/float64(b.N), "own-cpu-ms/job")
 	b.ReportMetric(bare.Seconds()*1000/float64(b.N), "xargs-cpu-ms/job")
+	each := ours / time.Duration(b.N)
+	if b.N >= 1000 && each > mostOfAttempt && ours > 3*bare {
+		b.Errorf("an attempt takes %v of processor, want %v at most, or three times what xargs takes", each, mostOfAttempt)
+	}
 }
 
 // BenchmarkCycle is what the dashboard's sections cost together at 100,000 jobs and 5,000 runs of the last day.
