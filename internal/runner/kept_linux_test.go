@@ -228,3 +228,17 @@ func TestKillingASupervisorSparesOtherAttempts(t *testing.T) {
 	<-ended
 	spared.gone(5 * time.Second)
 }
+
+// A supervisor may still hold the environments of programs that it served before.
+func TestAProgramCannotReadItsSupervisor(t *testing.T) {
+	t.Parallel()
+	u := startUnprivileged(t, "cat /proc/self/environ >/dev/null && echo own >&2; cat /proc/$PPID/environ /proc/$PPID/mem >/dev/null")
+	if said := u.said(t); said != "info own" {
+		t.Fatal(said)
+	}
+	for range 2 {
+		if said := u.said(t); !strings.Contains(said, "ermission denied") {
+			t.Errorf("the program reads: %q", said)
+		}
+	}
+}
