@@ -57,7 +57,7 @@ func (a *Actions) Retry(ctx context.Context, id int64) (engine.Job, error) {
 		return engine.Job{}, err
 	}
 	job, err := a.actor.Retry(ctx, id)
-	return job, a.acted(err, "queue", "jobs", "agents")
+	return job, a.acted(err, engine.JobChanged)
 }
 
 // Cancel cancels a job: at once when it waits; one that runs is told to stop.
@@ -66,7 +66,7 @@ func (a *Actions) Cancel(ctx context.Context, id int64) (engine.Job, error) {
 		return engine.Job{}, err
 	}
 	job, err := a.actor.Cancel(ctx, id)
-	return job, a.acted(err, "queue", "jobs", "agents")
+	return job, a.acted(err, engine.JobChanged)
 }
 
 // Delete deletes a job that does not run.
@@ -74,26 +74,26 @@ func (a *Actions) Delete(ctx context.Context, id int64) error {
 	if err := a.ready(); err != nil {
 		return err
 	}
-	return a.acted(a.actor.Delete(ctx, id, nil), "queue", "jobs", "agents")
+	return a.acted(a.actor.Delete(ctx, id, nil), engine.JobChanged)
 }
 
 // PauseQueue starts no more jobs of a queue.
 func (a *Actions) PauseQueue(ctx context.Context, name string) error {
-	return a.acted(a.actor.PauseQueue(ctx, name, nil), "queue", "agents")
+	return a.acted(a.actor.PauseQueue(ctx, name, nil), engine.QueueChanged)
 }
 
 // ResumeQueue starts jobs of a queue again.
 func (a *Actions) ResumeQueue(ctx context.Context, name string) error {
-	return a.acted(a.actor.ResumeQueue(ctx, name, nil), "queue", "agents")
+	return a.acted(a.actor.ResumeQueue(ctx, name, nil), engine.QueueChanged)
 }
 
-// acted has the sections read anew that an act changed.
-func (a *Actions) acted(err error, sections ...string) error {
+// acted drops what an act changed, and notifies whoever shows it.
+func (a *Actions) acted(err error, event engine.Event) error {
 	if err == nil {
 		a.service.waiting.drop()
 		a.service.running.drop()
 		a.service.running.longest.drop()
-		a.service.onChange(sections...)
+		a.service.notify(event)
 	}
 	return err
 }

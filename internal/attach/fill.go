@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -59,7 +61,7 @@ func (s *Service) fill(ctx context.Context) {
 			s.log.Warn("what ended before cannot be read; trying again", "error", err)
 		case more:
 			wait = time.Duration(float64(time.Since(began)) * (1/shareFilling - 1))
-			s.onChange("analytics", "agents")
+			s.notify(engine.SumsAdded)
 		}
 		if !pause(ctx, wait) {
 			return

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -140,7 +142,7 @@ func (s *Service) step(ctx context.Context) error {
 	s.upTo = now.Add(-2 * time.Second)
 	s.mu.Unlock()
 	if fresh > 0 {
-		s.onChange("analytics")
+		s.notify(engine.EndsRead)
 	}
 	return nil
 }

@@ -23,10 +23,10 @@ type Options struct {
 	Primary  *db.DB        // of Foreign, when that is a replica; it is asked how far its log is, and nothing else; nil: nobody is
 	Interval time.Duration // how often what is new is read
 
-	OnChange func(sections ...string) // is told what changed; nil: nobody is
-	Lead     func() bool              // whether this process is the one to read what is new; nil: yes
-	Log      *slog.Logger             // nil: discard
-	Redact   *redact.Rules            // what is a secret; nil: what always is
+	OnEvent func(engine.Event) // is called for what happens; nil: nobody is
+	Lead    func() bool        // whether this process is the one to read what is new; nil: yes
+	Log     *slog.Logger       // nil: discard
+	Redact  *redact.Rules      // what is a secret; nil: what always is
 }
 
 // Service reads another program's River tables. Its methods may be called concurrently.
@@ -40,7 +40,7 @@ type Service struct {
 	sql      *dialect
 	ledger   *ledger
 	interval time.Duration
-	onChange func(sections ...string)
+	notify   func(engine.Event)
 	lead     func() bool
 	log      *slog.Logger
 	now      func() time.Time // time.Now, but in tests
@@ -73,8 +73,8 @@ func New(opts Options) (*Service, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	if opts.OnChange == nil {
-		opts.OnChange = func(...string) {}
+	if opts.OnEvent == nil {
+		opts.OnEvent = func(engine.Event) {}
 	}
 	if opts.Lead == nil {
 		opts.Lead = func() bool { return true }
@@ -83,7 +83,7 @@ func New(opts Options) (*Service, error) {
 	s := &Service{
 		Table: river.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Store: rollups,
 		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
-		interval: opts.Interval, onChange: opts.OnChange, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
+		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
 	}
 	rollups.Recorded = s.recordedFrom
 	return s, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/worker"
 )
 
 func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
@@ -104,7 +104,7 @@ func readArgs(c *call, text string) (json.RawMessage, error) {
 }
 
 // notInTheFile adds to an agent that the file does not name that some worker runs it all the same.
-func notInTheFile(ctx context.Context, service *jobs.Service, cfg *config.Config, err error) error {
+func notInTheFile(ctx context.Context, service *worker.Service, cfg *config.Config, err error) error {
 	var unknown *engine.UnknownAgentError
 	if !errors.As(err, &unknown) {
 		return err
@@ -116,7 +116,7 @@ func notInTheFile(ctx context.Context, service *jobs.Service, cfg *config.Config
 }
 
 // unserved tells why no live worker would run a job; "" when one would.
-func unserved(ctx context.Context, service *jobs.Service, job engine.Job) (string, error) {
+func unserved(ctx context.Context, service *worker.Service, job engine.Job) (string, error) {
 	runs, serves, err := service.Served(ctx, job.Agent, job.Queue)
 	switch {
 	case err != nil || runs && serves:
@@ -133,7 +133,7 @@ const workerPatience = 20 * time.Second
 // follower waits for the end of a job.
 type follower struct {
 	*call
-	service  *jobs.Service
+	service  *worker.Service
 	patience time.Duration // with no worker that would run it
 
 	looked   time.Time // when workers were last looked for
@@ -227,7 +227,7 @@ func (f *follower) follow(ctx context.Context, id int64) error {
 }
 
 // printResult prints the whole result: a job's answer has the beginning of a long one.
-func printResult(ctx context.Context, c *call, service *jobs.Service, detail *engine.Detail) error {
+func printResult(ctx context.Context, c *call, service *worker.Service, detail *engine.Detail) error {
 	text := *detail.Result
 	if detail.ResultCut {
 		whole, err := service.Result(ctx, *detail.ResultRunID)

@@ -22,8 +22,8 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/worker"
 )
 
 const (
@@ -102,7 +102,7 @@ func (k *fleetKeeper) Fleet() source.Fleet { return *k.current.Load() }
 // Run follows the file until the context ends. The folder is watched, not the file, because editors replace files. What that
 // does not show, such as the target of a symbolic link, a folder that was replaced or a file mounted from elsewhere, is found by
 // comparing the file with what was read, every few seconds.
-func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func(...string)) {
+func (k *fleetKeeper) Run(ctx context.Context, service *worker.Service, notify func(engine.Event)) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -141,7 +141,7 @@ func (k *fleetKeeper) Run(ctx context.Context, service *jobs.Service, nudge func
 			}
 			asked = false
 			k.reload(ctx, service)
-			nudge("agents", "queue", "workers", "system")
+			notify(engine.AgentsFileRead)
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (k *fleetKeeper) watch() (changes *fsnotify.Watcher, stop func()) {
 	return watcher, func() { _ = watcher.Close() }
 }
 
-func (k *fleetKeeper) reload(ctx context.Context, service *jobs.Service) {
+func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 	next := k.Fleet()
 	next.Problems = nil
 	k.seen = k.content()

@@ -15,8 +15,9 @@ import (
 
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/worker"
 )
 
 // A folder that cannot be watched, here one that is not there, costs the noticing of changes and nothing else: Run has
@@ -57,13 +58,13 @@ func followed(t *testing.T, path string) *fleetKeeper {
 		t.Fatal(err)
 	}
 	k.every, k.absent = 20*time.Millisecond, 300*time.Millisecond
-	service, err := jobs.New(t.Context(), jobs.Options{DB: dbtest.New(t), Fleet: k.Fleet().Fleet, NoWork: true})
+	service, err := worker.New(t.Context(), worker.Options{DB: dbtest.New(t), Fleet: k.Fleet().Fleet, NoWork: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
-	go func() { k.Run(ctx, service, func(...string) {}); close(ended) }()
+	go func() { k.Run(ctx, service, func(engine.Event) {}); close(ended) }()
 	t.Cleanup(func() { cancel(); <-ended })
 	return k
 }

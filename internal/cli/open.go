@@ -13,8 +13,8 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/worker"
 )
 
 // settingsOf parses the flags of a command that works on the data folder, and gives its other arguments.
@@ -163,7 +163,7 @@ func loadAgents(path string) (*agent.Fleet, error) {
 }
 
 // openJobs gives a job service that inserts and reads but runs nothing, for commands beside a server.
-func openJobs(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger) (*jobs.Service, *db.DB, error) {
+func openJobs(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger) (*worker.Service, *db.DB, error) {
 	fleet, err := loadAgents(cfg.File)
 	if err != nil {
 		return nil, nil, err
@@ -172,7 +172,7 @@ func openJobs(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger
 	if err != nil {
 		return nil, nil, err
 	}
-	service, err := jobs.New(ctx, jobs.Options{
+	service, err := worker.New(ctx, worker.Options{
 		DB: database, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), NoWork: true,
 	})
 	if err != nil {

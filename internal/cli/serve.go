@@ -16,8 +16,10 @@ import (
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/server"
+	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/ui"
 )
@@ -71,14 +73,14 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 		return err
 	}
 
-	// The jobs nudge the panel, whose sections read the jobs.
+	// What happens to the jobs nudges the panel, whose sections read the jobs.
 	var panel *snapshot.Panel
-	nudge := func(sections ...string) { panel.Nudge(sections...) }
+	notify := func(e engine.Event) { panel.Nudge(source.Touched(e)...) }
 	var show *shown
 	if keeper != nil {
-		show, err = ownFleet(ctx, cfg, log, keeper, database, links.cutOff(freshFor(cfg), fleet), nudge)
+		show, err = ownFleet(ctx, cfg, log, keeper, database, links.cutOff(freshFor(cfg), fleet), notify)
 	} else {
-		show, err = attachedJobs(cfg, log, database, func() bool { return panel.Stats().Role != snapshot.Follower }, nudge)
+		show, err = attachedJobs(cfg, log, database, func() bool { return panel.Stats().Role != snapshot.Follower }, notify)
 	}
 	if err != nil {
 		return err
@@ -96,7 +98,7 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 			f := show.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems, Notes: f.Notes}
 		},
-		UI: ui.Dist(), Nudge: nudge, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
+		UI: ui.Dist(), OnEvent: notify, Log: log, Redact: redact.New(cfg.Redact), Version: versionText(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
 		Ready: database.Ping, Metrics: newMetrics(panel, database.DB, connections.Refused),
 	})
 	if err != nil {

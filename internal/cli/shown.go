@@ -14,10 +14,11 @@ import (
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/server"
 	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/worker"
 )
 
 // shown is the jobs that a server shows, and what it does about them: those of a fleet of its own, or another program's.
@@ -42,15 +43,15 @@ type shown struct {
 }
 
 // ownFleet runs the agents of the fleet's file.
-func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper *fleetKeeper, database *schema, cutOff func(context.Context) bool, nudge func(...string)) (*shown, error) {
-	service, err := newJobs(ctx, cfg, log, database, keeper, cutOff, nudge)
+func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper *fleetKeeper, database *schema, cutOff func(context.Context) bool, notify func(engine.Event)) (*shown, error) {
+	service, err := newJobs(ctx, cfg, log, database, keeper, cutOff, notify)
 	if err != nil {
 		return nil, err
 	}
 	return &shown{
 		jobs: service, actions: service, fleet: service, agents: keeper.Fleet, clocks: service.Clocks, writeError: service.WriteError,
 		start: func(ctx context.Context, group *errgroup.Group) error {
-			group.Go(func() error { keeper.Run(ctx, service, nudge); return nil })
+			group.Go(func() error { keeper.Run(ctx, service, notify); return nil })
 			return service.Start(ctx)
 		},
 		drain:    func() error { return drain(service, cfg.Drain) },
@@ -61,7 +62,7 @@ func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper 
 }
 
 // attachedJobs shows another program's River database.
-func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, nudge func(...string)) (*shown, error) {
+func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, notify func(engine.Event)) (*shown, error) {
 	reads := cfg.Attach
 	if cfg.AttachReplica != "" {
 		reads = cfg.AttachReplica
@@ -78,7 +79,7 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 		}
 		closeAll = func() error { return errors.Join(foreign.Close(), primary.Close()) }
 	}
-	service, err := attach.New(attach.Options{Foreign: foreign, Primary: primary, Own: database.DB, Interval: cfg.Interval, OnChange: nudge, Lead: lead, Log: log, Redact: redact.New(cfg.Redact)})
+	service, err := attach.New(attach.Options{Foreign: foreign, Primary: primary, Own: database.DB, Interval: cfg.Interval, OnEvent: notify, Lead: lead, Log: log, Redact: redact.New(cfg.Redact)})
 	if err != nil {
 		return nil, errors.Join(err, closeAll())
 	}
@@ -190,7 +191,7 @@ func lateReplica(s attach.Standing, now time.Time) string {
 }
 
 // drain stops fetching jobs and waits for the running attempts; what has not ended by then goes back to the queue.
-func drain(service *jobs.Service, patience time.Duration) error {
+func drain(service *worker.Service, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errors.New("the drain time is over"))
 	defer cancel()
 	return service.Stop(ctx)

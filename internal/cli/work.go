@@ -9,8 +9,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/agentos/agentos/internal/config"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/source"
+	"github.com/agentos/agentos/internal/worker"
 	"github.com/agentos/agentos/snapshot/link"
 )
 
@@ -40,8 +42,8 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 	}
 	defer links.close()
 	notifier := link.NewNotifier(links, log)
-	nudge := notifier.Nudge // a server collects; without links it finds changes by itself
-	service, err := newJobs(ctx, cfg, log, database, keeper, links.cutOff(freshFor(cfg), fleet), nudge)
+	notify := func(e engine.Event) { notifier.Nudge(source.Touched(e)...) } // a server collects; without links it finds changes by itself
+	service, err := newJobs(ctx, cfg, log, database, keeper, links.cutOff(freshFor(cfg), fleet), notify)
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { notifier.Run(running); return nil })
 	group.Go(func() error { newWallClock(log).Run(running); return nil })
-	group.Go(func() error { keeper.Run(running, service, nudge); return nil })
+	group.Go(func() error { keeper.Run(running, service, notify); return nil })
 	if err := service.Start(running); err != nil {
 		stop()
 		return errors.Join(err, group.Wait())
@@ -71,14 +73,14 @@ func runWork(ctx context.Context, c *call, args []string) (err error) {
 
 // newJobs makes the fleet's service of a process that runs attempts, or at least does its share of the upkeep.
 func newJobs(ctx context.Context, cfg *config.Config, log *slog.Logger, database *schema, keeper *fleetKeeper,
-	cutOff func(context.Context) bool, nudge func(...string),
-) (*jobs.Service, error) {
+	cutOff func(context.Context) bool, notify func(engine.Event),
+) (*worker.Service, error) {
 	agents, err := cfg.AgentNames()
 	if err != nil {
 		return nil, err
 	}
-	return jobs.New(ctx, jobs.Options{
+	return worker.New(ctx, worker.Options{
 		DB: database.DB, Ready: database.migrate, Fleet: keeper.Fleet().Fleet, DataDir: cfg.Data, Version: versionText(), Agents: agents,
-		MaxProcesses: cfg.MaxProcesses, Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnChange: nudge, CutOff: cutOff,
+		MaxProcesses: cfg.MaxProcesses, Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), OnEvent: notify, CutOff: cutOff,
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 )
 
-// Rollups are the sums of ended attempts by minute and by hour, in a database of ours.
+// Store are the sums of ended attempts by minute and by hour, in a database of ours.
 type Store struct {
 	db      *db.DB
 	dialect dialect
@@ -19,7 +19,7 @@ type Store struct {
 	Recorded func(context.Context) (time.Time, error)
 }
 
-// NewRollups makes what adds up and reads the sums of a migrated database.
+// New makes what adds up and reads the sums of a migrated database.
 func New(d *db.DB) *Store {
 	if d.Kind == db.Postgres {
 		return &Store{db: d, dialect: postgresDialect}

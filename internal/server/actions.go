@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const recordDeadline = 5 * time.Second
 
-// acted follows every action on jobs, queues and agents: it is recorded, also when it was refused, and the sections it
-// touched are collected now, so that every screen shows it at once.
-func (s *server) acted(ctx context.Context, action, target string, err error, sections ...string) {
+// acted follows every action on jobs, queues and agents: it is recorded, also when it was refused, and notified, so that
+// every screen shows it at once.
+func (s *server) acted(ctx context.Context, action, target string, err error, event engine.Event) {
 	// Hanging up after the action does not keep it out of the log.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordDeadline)
 	defer cancel()
@@ -23,7 +24,7 @@ func (s *server) acted(ctx context.Context, action, target string, err error, se
 			entry.Outcome = "refused"
 		}
 	} else {
-		s.Nudge(sections...)
+		s.OnEvent(event)
 	}
 	s.record(ctx, entry)
 }

@@ -241,13 +241,13 @@ func (s *server) getAgent(ctx context.Context, in *nameInput) (*body[AgentSpec],
 
 func (s *server) pauseAgent(ctx context.Context, in *nameInput) (*struct{}, error) {
 	err := s.Fleet.PauseAgent(ctx, in.Name)
-	s.acted(ctx, "agent.pause", in.Name, err, "agents", "queue")
+	s.acted(ctx, "agent.pause", in.Name, err, engine.QueueChanged)
 	return nil, err
 }
 
 func (s *server) resumeAgent(ctx context.Context, in *nameInput) (*struct{}, error) {
 	err := s.Fleet.ResumeAgent(ctx, in.Name)
-	s.acted(ctx, "agent.resume", in.Name, err, "agents", "queue")
+	s.acted(ctx, "agent.resume", in.Name, err, engine.QueueChanged)
 	return nil, err
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/worker"
 )
 
 // Another program's kinds have neither arguments nor a command.
@@ -33,7 +33,7 @@ func TestAgentsAreListedWithTheirTroubles(t *testing.T) {
 		fleet, err := agent.Parse("agentos.yaml", t.TempDir(), []byte("agents:\n  render: {command: ["+program+"]}\n  good: {command: [cat]}\n"))
 		must(t, err)
 		f := newFixture(t, d, func(f *fixture, o *Options) {
-			service, err := jobs.New(t.Context(), jobs.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir()})
+			service, err := worker.New(t.Context(), worker.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir()})
 			must(t, err)
 			must(t, service.Start(t.Context()))
 			t.Cleanup(func() {

@@ -101,7 +101,7 @@ func (s *server) enqueueJob(ctx context.Context, in *struct{ Body NewJob }) (*bo
 	if err == nil {
 		target = s.jobName(ctx, job.ID, job.Agent)
 	}
-	s.acted(ctx, "job.enqueue", target, err, "queue", "jobs", "agents")
+	s.acted(ctx, "job.enqueue", target, err, engine.JobEnqueued)
 	var unknown *engine.UnknownAgentError
 	if errors.As(err, &unknown) { // here it is the request's fault, not the address's
 		return nil, problem(http.StatusUnprocessableEntity, sentence(unknown.Error()))
@@ -178,19 +178,19 @@ func inTurn[T any](ctx context.Context, s *server, make func() (T, error)) (*bod
 
 func (s *server) retryJob(ctx context.Context, in *jobInput) (*body[engine.Job], error) {
 	job, err := s.Actions.Retry(ctx, in.ID)
-	s.acted(ctx, "job.retry", s.jobName(ctx, in.ID, job.Agent), err, "queue", "jobs", "agents")
+	s.acted(ctx, "job.retry", s.jobName(ctx, in.ID, job.Agent), err, engine.JobChanged)
 	return answerOr(job, err)
 }
 
 func (s *server) cancelJob(ctx context.Context, in *jobInput) (*body[engine.Job], error) {
 	job, err := s.Actions.Cancel(ctx, in.ID)
-	s.acted(ctx, "job.cancel", s.jobName(ctx, in.ID, job.Agent), err, "queue", "jobs", "agents")
+	s.acted(ctx, "job.cancel", s.jobName(ctx, in.ID, job.Agent), err, engine.JobChanged)
 	return answerOr(job, err)
 }
 
 func (s *server) deleteJob(ctx context.Context, in *jobInput) (*struct{}, error) {
 	target := s.jobName(ctx, in.ID, "")
 	err := s.Actions.Delete(ctx, in.ID)
-	s.acted(ctx, "job.delete", target, err, "queue", "jobs", "agents")
+	s.acted(ctx, "job.delete", target, err, engine.JobChanged)
 	return nil, err
 }

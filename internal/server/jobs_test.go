@@ -13,14 +13,14 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/worker"
 )
 
 // working gives the fixture a job service that runs attempts.
 func working(t *testing.T, d *dbtest.Breakable) *fixture {
 	t.Helper()
 	return newFixture(t, d, func(f *fixture, o *Options) {
-		service, err := jobs.New(t.Context(), jobs.Options{
+		service, err := worker.New(t.Context(), worker.Options{
 			DB: f.db.DB, Fleet: o.Agents().Fleet, DataDir: t.TempDir(),
 		})
 		must(t, err)
@@ -129,8 +129,8 @@ func TestEnqueueRunFollowAndAct(t *testing.T) {
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if !slices.Contains(f.nudged, "queue") || !slices.Contains(f.nudged, "jobs") {
-			t.Errorf("nudged: %v", f.nudged)
+		if !slices.Contains(f.happened, engine.JobEnqueued) || !slices.Contains(f.happened, engine.JobChanged) {
+			t.Errorf("events: %v", f.happened)
 		}
 	})
 }
@@ -141,7 +141,7 @@ func TestHangingUpLeavesATrace(t *testing.T) {
 		s := f.handler.(*server)
 		ctx, hangUp := context.WithCancel(auth.WithActor(t.Context(), auth.Actor{Name: "eve", Kind: auth.KindToken}))
 		hangUp()
-		s.acted(ctx, "job.cancel", "job 7", nil, "jobs")
+		s.acted(ctx, "job.cancel", "job 7", nil, engine.JobChanged)
 		if got := f.audit(); len(got) == 0 || got[0] != "job.cancel ok" {
 			t.Errorf("audit: %v", got)
 		}

@@ -3,13 +3,13 @@ package server
 import (
 	"net/http"
 
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/worker"
 	"github.com/agentos/agentos/snapshot"
 )
 
 // OpenAPI returns the description of the JSON API as YAML: the file openapi.yaml, which clients are generated from.
 func OpenAPI() ([]byte, error) {
-	var all *jobs.Service // it is described, not used
+	var all *worker.Service // it is described, not used
 	s := newServer(Options{Panel: &snapshot.Panel{}, Jobs: all, Actions: all, Fleet: all})
 	for _, r := range s.routes() {
 		r.endpoint(s, r)

@@ -76,12 +76,12 @@ func (s *server) listWorkers(ctx context.Context, in *listWorkersInput) (*body[W
 
 func (s *server) pauseQueue(ctx context.Context, in *nameInput) (*struct{}, error) {
 	err := s.Actions.PauseQueue(ctx, in.Name)
-	s.acted(ctx, "queue.pause", in.Name, err, "queue", "agents")
+	s.acted(ctx, "queue.pause", in.Name, err, engine.QueueChanged)
 	return nil, err
 }
 
 func (s *server) resumeQueue(ctx context.Context, in *nameInput) (*struct{}, error) {
 	err := s.Actions.ResumeQueue(ctx, in.Name)
-	s.acted(ctx, "queue.resume", in.Name, err, "queue", "agents")
+	s.acted(ctx, "queue.resume", in.Name, err, engine.QueueChanged)
 	return nil, err
 }

@@ -33,9 +33,9 @@ type Options struct {
 	Redact     *redact.Rules // what is a secret in an agent's command and arguments; nil: what always is
 	MaxStreams int           // streams and followed logs of one credential at a time; zero: 100
 
-	Nudge   func(sections ...string) // collects these sections now; nil: nobody is told
-	Log     *slog.Logger             // nil: discard
-	Version string                   // of this binary, shown in the page
+	OnEvent func(engine.Event) // is called for each action that was taken; nil: nobody is
+	Log     *slog.Logger       // nil: discard
+	Version string             // of this binary, shown in the page
 
 	// BasePath is where a proxy shows this server, such as /ops/agentos; empty: at the root.
 	BasePath string
@@ -122,8 +122,8 @@ func New(opts Options) (http.Handler, error) {
 }
 
 func newServer(opts Options) *server {
-	if opts.Nudge == nil {
-		opts.Nudge = func(...string) {}
+	if opts.OnEvent == nil {
+		opts.OnEvent = func(engine.Event) {}
 	}
 	if opts.MaxStreams == 0 {
 		opts.MaxStreams = 100

@@ -20,7 +20,8 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/worker"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -31,16 +32,16 @@ type fixture struct {
 	t       testing.TB
 	db      *dbtest.Breakable
 	auth    *auth.Service
-	jobs    *jobs.Service
+	jobs    *worker.Service
 	panel   *snapshot.Panel
 	handler http.Handler
 	url     string
 	log     *lines
 	stop    func() // ends the upkeep of accounts
 
-	mu      sync.Mutex
-	nudged  []string
-	payload string // what the document's only section holds
+	mu       sync.Mutex
+	happened []engine.Event
+	payload  string // what the document's only section holds
 }
 
 const fleetYAML = `
@@ -75,7 +76,7 @@ func newFixture(t testing.TB, d *dbtest.Breakable, change ...func(*fixture, *Opt
 	must(t, err)
 	f.auth, err = auth.Open(ctx, f.db.DB, auth.Options{HashMemoryKiB: 64, RefreshEvery: 50 * time.Millisecond})
 	must(t, err)
-	f.jobs, err = jobs.New(ctx, jobs.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir(), NoWork: true})
+	f.jobs, err = worker.New(ctx, worker.Options{DB: f.db.DB, Fleet: fleet, DataDir: t.TempDir(), NoWork: true})
 	must(t, err)
 	f.panel, err = snapshot.Open(ctx, snapshot.Options{Name: "agentos", Sections: []snapshot.Section{{Name: "system", Path: "dashboard.system", Collect: f.collect}}})
 	must(t, err)
@@ -84,7 +85,7 @@ func newFixture(t testing.TB, d *dbtest.Breakable, change ...func(*fixture, *Opt
 		Panel: f.panel, Auth: f.auth, Jobs: f.jobs, Actions: f.jobs, Fleet: f.jobs,
 		Agents:  func() AgentsState { return AgentsState{Fleet: fleet, LoadedAt: time.Now()} },
 		UI:      builtUI,
-		Nudge:   f.nudge,
+		OnEvent: f.notify,
 		Log:     slog.New(slog.NewTextHandler(f.log, nil)),
 		Version: "test",
 		Ready:   f.db.Ping,
@@ -131,10 +132,10 @@ func (f *fixture) collect(context.Context) (any, error) {
 	return map[string]string{"status": f.payload}, nil
 }
 
-func (f *fixture) nudge(sections ...string) {
+func (f *fixture) notify(e engine.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.nudged = append(f.nudged, sections...)
+	f.happened = append(f.happened, e)
 }
 
 // publish makes a new document.

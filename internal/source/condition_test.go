@@ -13,7 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/worker"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -158,7 +158,7 @@ func TestHealthOfAFleetThatNobodyRuns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		service, err := jobs.New(t.Context(), jobs.Options{DB: database, Fleet: fleet, DataDir: t.TempDir(), Version: "test", NoWork: true})
+		service, err := worker.New(t.Context(), worker.Options{DB: database, Fleet: fleet, DataDir: t.TempDir(), Version: "test", NoWork: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
+	"github.com/agentos/agentos/internal/worker"
 	"github.com/agentos/agentos/snapshot"
 	"github.com/agentos/agentos/snapshot/link"
 )
@@ -124,7 +124,7 @@ func checkListed(t *testing.T, section any, most int) {
 }
 
 // ownFleet is a fleet of n agents, each with everything as long as it may be.
-func ownFleet(t *testing.T, database *db.DB, n int) (*jobs.Service, *agent.Fleet) {
+func ownFleet(t *testing.T, database *db.DB, n int) (*worker.Service, *agent.Fleet) {
 	t.Helper()
 	var yaml strings.Builder
 	yaml.WriteString("agents:\n")
@@ -135,7 +135,7 @@ func ownFleet(t *testing.T, database *db.DB, n int) (*jobs.Service, *agent.Fleet
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := jobs.New(t.Context(), jobs.Options{DB: database, Fleet: fleet, DataDir: t.TempDir(), Version: nasty(200)})
+	service, err := worker.New(t.Context(), worker.Options{DB: database, Fleet: fleet, DataDir: t.TempDir(), Version: nasty(200)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func eachAttached(t *testing.T, test func(t *testing.T, foreign *db.DB, r reader
 		}
 		t.Cleanup(func() { _ = reads.Close() })
 		changed := make(chan struct{}, 1)
-		service, err := attach.New(attach.Options{Foreign: reads, Own: dbtest.New(t), Interval: 50 * time.Millisecond, OnChange: func(...string) {
+		service, err := attach.New(attach.Options{Foreign: reads, Own: dbtest.New(t), Interval: 50 * time.Millisecond, OnEvent: func(engine.Event) {
 			select {
 			case changed <- struct{}{}:
 			default:

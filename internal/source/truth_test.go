@@ -16,8 +16,8 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/jobs"
 	"github.com/agentos/agentos/internal/runner"
+	"github.com/agentos/agentos/internal/worker"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -42,7 +42,7 @@ agents:
 type bed struct {
 	t        *testing.T
 	database *db.DB
-	service  *jobs.Service
+	service  *worker.Service
 	panel    *snapshot.Panel
 }
 
@@ -54,7 +54,7 @@ func newBed(t *testing.T, database *db.DB) *bed {
 	}
 	b := &bed{t: t, database: database}
 	dataDir := t.TempDir()
-	b.service, err = jobs.New(t.Context(), jobs.Options{DB: b.database, Fleet: fleet, DataDir: dataDir, Version: "test"})
+	b.service, err = worker.New(t.Context(), worker.Options{DB: b.database, Fleet: fleet, DataDir: dataDir, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

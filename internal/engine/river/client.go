@@ -20,7 +20,7 @@ import (
 // defaultSlots bounds River's "default" queue, where other River clients put jobs that name no queue.
 const defaultSlots = 32
 
-// queueClient is what we use of River's client, whose type depends on the database.
+// Client is what we use of River's client, whose type depends on the database.
 type Client interface {
 	Insert(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
 	InsertTx(ctx context.Context, tx *db.Tx, args river.JobArgs, opts *river.InsertOpts) (*rivertype.JobInsertResult, error)
@@ -45,7 +45,7 @@ type Client interface {
 	ID() string
 }
 
-// newQueueClient makes River's client for a database. The hooks are for one that runs jobs; nil for others.
+// NewClient makes River's client for a database. The hooks are for one that runs jobs; nil for others.
 func NewClient(d *db.DB, hooks Hooks, config *river.Config) (Client, error) {
 	if d.Kind == db.Postgres {
 		return newClientOn(riverpgxv5.New(d.Pool), hooks, (*db.Tx).Postgres, config)
@@ -134,25 +134,31 @@ func (c *clientOn[T]) FetchTx(ctx context.Context, tx *db.Tx, params *riverdrive
 	return c.Driver().UnwrapExecutor(c.river(tx)).JobGetAvailable(ctx, params)
 }
 
-// jobArgs are a job's arguments as they are: the agent reads them, not we.
+// Args are a job's arguments as they are: the agent reads them, not we.
 type Args struct {
 	kind string
 	raw  json.RawMessage
 }
 
-// argsOf are the arguments of a job of a kind.
+// NewArgs are the arguments of a job of a kind.
 func NewArgs(kind string, raw json.RawMessage) Args { return Args{kind, raw} }
 
 // Raw is what stands there.
 func (a Args) Raw() json.RawMessage { return a.raw }
 
-func (a Args) Kind() string                 { return a.kind }
+// Kind is the agent's name.
+func (a Args) Kind() string { return a.kind }
+
+// MarshalJSON implements json.Marshaler.
 func (a Args) MarshalJSON() ([]byte, error) { return a.raw, nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
 func (a *Args) UnmarshalJSON(b []byte) error {
 	a.raw = append(json.RawMessage(nil), b...)
 	return nil
 }
 
+// QueuesOf are the queues of a fleet, with River's own "default".
 func QueuesOf(fleet *agent.Fleet) map[string]river.QueueConfig {
 	queues := map[string]river.QueueConfig{}
 	total := 0
@@ -172,8 +178,10 @@ const (
 	ControlTopic = "river_control"
 )
 
+// InsertPayload announces that jobs came to a queue.
 func InsertPayload(queue string) string { return payload(map[string]string{"queue": queue}) }
 
+// ControlPayload announces that a queue, or "*" for all, is paused or resumed.
 func ControlPayload(action, queue string) string {
 	return payload(map[string]string{"action": action, "queue": queue})
 }

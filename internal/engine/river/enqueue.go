@@ -24,6 +24,7 @@ const (
 // latest bounds the time of a job: later ones have no text of their own in SQLite and in JSON.
 var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
+// UnknownAgent is the error for a name that no agent of a fleet has.
 func UnknownAgent(fleet *agent.Fleet, name string) error {
 	known := make([]string, 0, len(fleet.Agents))
 	for _, spec := range fleet.Agents {
@@ -34,7 +35,7 @@ func UnknownAgent(fleet *agent.Fleet, name string) error {
 
 var tagForm = regexp.MustCompile(`^[\w][\w\-]+[\w]$`)
 
-// paramsFor is a job as River takes it: what it does not say is as the agent's entry has it.
+// Params is a job as River takes it: what it does not say is as the agent's entry has it.
 func Params(fleet *agent.Fleet, p engine.EnqueueParams) (river.InsertManyParams, error) {
 	spec := fleet.Agent(p.Agent)
 	if spec == nil {
@@ -107,6 +108,7 @@ func depthOf(text []byte) (deepest int) {
 	return deepest
 }
 
+// QueueNames are those of QueuesOf, in the order of the file.
 func QueueNames(fleet *agent.Fleet) []string {
 	names := make([]string, 0, len(fleet.Queues)+1)
 	for _, q := range fleet.Queues {
@@ -115,6 +117,7 @@ func QueueNames(fleet *agent.Fleet) []string {
 	return append(names, river.QueueDefault)
 }
 
+// Serves reports whether workers of a fleet serve a queue.
 func Serves(fleet *agent.Fleet, queue string) bool {
 	_, known := QueuesOf(fleet)[queue]
 	return known

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// workerPrefix begins the ids of our workers.
+// WorkerPrefix begins the ids of our workers.
 const WorkerPrefix = "worker-"
 
-// clientID names a generation of a worker where River writes who attempted a job.
+// ClientID names a generation of a worker where River writes who attempted a job.
 func ClientID(worker string, generation int) string { return fmt.Sprintf("%s@%d", worker, generation) }
 
-// workerOf returns the worker of a River client's id; false when the client is not one of ours.
+// WorkerOf returns the worker of a River client's id; false when the client is not one of ours.
 func WorkerOf(client string) (string, bool) {
 	worker, _, ours := strings.Cut(client, "@")
 	if !ours || !strings.HasPrefix(worker, WorkerPrefix) {
@@ -20,7 +20,7 @@ func WorkerOf(client string) (string, bool) {
 	return worker, true
 }
 
-// hostOf returns the host of a worker's id, or "" when it is none of ours.
+// HostOf returns the host of a worker's id, or "" when it is none of ours.
 func HostOf(worker string) string {
 	rest, ours := strings.CutPrefix(worker, WorkerPrefix)
 	for range 2 { // the random part, the pid

@@ -10,7 +10,7 @@ import (
 // riverQuiet is how long River's same message is not logged again: it says so for each queue and each try.
 const riverQuiet = 30 * time.Second
 
-// riverLogger lets River's warnings and errors through, each message once in a while; the rest is for debugging.
+// NewLogger lets River's warnings and errors through, each message once in a while; the rest is for debugging.
 func NewLogger(log *slog.Logger) *slog.Logger {
 	return slog.New(&riverHandler{next: log.With("from", "river").Handler(), seen: &seen{at: map[string]time.Time{}}})
 }

@@ -17,7 +17,7 @@ import (
 const maxNamed = 20
 
 const (
-	// silentFor is how long a worker may be silent before it is taken for dead.
+	// SilentFor is how long a worker may be silent before it is taken for dead.
 	SilentFor = 10 * time.Second
 	// lostShown is how long a lost worker is listed.
 	lostShown = 10 * time.Minute

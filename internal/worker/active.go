@@ -1,0 +1,108 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/engine/river"
+)
+
+// activeSet knows the jobs this process has in its hands, from the moment River hands them over.
+type activeSet struct {
+	mu       sync.Mutex
+	jobs     map[int64]*hold
+	running  int // those whose process runs
+	draining bool
+}
+
+// hold is an attempt in this process's hands.
+type hold struct {
+	cancel         context.CancelCauseFunc
+	job            int64
+	attempt        int
+	client         string
+	survivesCutOff bool // also when this worker is cut off from the database
+	since          time.Time
+}
+
+func newActiveSet() *activeSet { return &activeSet{jobs: map[int64]*hold{}} }
+
+// add takes a job in hand and returns what releases it. An earlier attempt at it that is still in hand has lost it.
+func (a *activeSet) add(job *rivertype.JobRow, survivesCutOff bool, cancel context.CancelCauseFunc) (release func()) {
+	h := &hold{cancel: cancel, job: job.ID, attempt: job.Attempt, survivesCutOff: survivesCutOff, since: time.Now()}
+	if n := len(job.AttemptedBy); n > 0 {
+		h.client = job.AttemptedBy[n-1]
+	}
+	a.mu.Lock()
+	before := a.jobs[job.ID]
+	a.jobs[job.ID] = h
+	a.mu.Unlock()
+	if before != nil {
+		before.cancel(river.ErrSuperseded)
+	}
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.jobs[job.ID] == h { // and not the next attempt's
+			delete(a.jobs, job.ID)
+		}
+	}
+}
+
+func (a *activeSet) has(job int64) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.jobs[job] != nil
+}
+
+// cancel ends the attempt at a job, if it is in this process.
+func (a *activeSet) cancel(job int64, cause error) {
+	a.mu.Lock()
+	h := a.jobs[job]
+	a.mu.Unlock()
+	if h != nil {
+		h.cancel(cause)
+	}
+}
+
+// held returns what is in hand, by job.
+func (a *activeSet) held() map[int64]*hold {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	held := make(map[int64]*hold, len(a.jobs))
+	for id, h := range a.jobs {
+		held[id] = h
+	}
+	return held
+}
+
+func (a *activeSet) began() { a.addRunning(1) }
+func (a *activeSet) over()  { a.addRunning(-1) }
+
+func (a *activeSet) addRunning(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.running += n
+}
+
+// count returns how many attempts have their process running.
+func (a *activeSet) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.running
+}
+
+func (a *activeSet) drain() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.draining = true
+}
+
+func (a *activeSet) isDraining() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.draining
+}

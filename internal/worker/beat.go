@@ -1,0 +1,185 @@
+package worker
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river"
+)
+
+const (
+	beatEvery = time.Second
+	// beatPatience is how long one heartbeat may take on Postgres: with a server that hangs, the next one gets a new
+	// connection.
+	beatPatience = 3 * time.Second
+	// doubtAfter is how long after its last heartbeat a worker believes without asking that its jobs are still its own. It
+	// must be shorter than silentFor by more than any statement takes.
+	doubtAfter = 5 * time.Second
+)
+
+// pulse is this worker's heartbeat.
+type pulse struct {
+	beating sync.Mutex   // one beat at a time
+	conn    *sql.Conn    // Postgres: kept, so that a heartbeat never waits for other statements
+	fleet   *agent.Fleet // whose agents the row names; nil before it is written
+
+	mu   sync.Mutex
+	last time.Time // when the last heartbeat that was written began
+}
+
+// beats writes heartbeats as long as this worker lives. Nothing else is done here: whatever hangs, they must not.
+func (s *Service) beats() {
+	defer s.pulse.disconnect()
+	s.every(beatEvery, func() {
+		ailed := s.WriteError() != nil
+		s.health.report(beating, s.beat(s.tending, s.beatState()))
+		if ailed && s.WriteError() == nil { // the database is back, and so is all that it knows
+			s.notify(engine.EverythingChanged)
+		}
+	})
+}
+
+func (s *Service) beatState() string {
+	if s.active.isDraining() {
+		return "draining"
+	}
+	return "active"
+}
+
+// beat writes this worker's row. What it runs is written when that changes: it may be long.
+func (s *Service) beat(ctx context.Context, state string) error {
+	s.pulse.beating.Lock()
+	defer s.pulse.beating.Unlock()
+	began := time.Now()
+	patience := persistTimeout
+	if s.db.Kind == db.Postgres {
+		patience = beatPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	whole := s.Fleet()
+	there := int64(0)
+	var err error
+	if whole == s.pulse.fleet {
+		there, err = s.pulse.exec(ctx, s.db, `update worker set state = $2, beat_ms = `+s.db.NowMS()+`, done = $3, ahead_ms = $4 - `+s.db.NowMS()+`
+			where id = $1`, s.id, state, s.done.Load(), time.Now().UnixMilli())
+	}
+	if err == nil && there == 0 {
+		err = s.beatWhole(ctx, state, whole)
+	}
+	if err == nil {
+		s.pulse.note(began)
+	}
+	return err
+}
+
+// beatWhole writes all of this worker's row.
+func (s *Service) beatWhole(ctx context.Context, state string, whole *agent.Fleet) error {
+	fleet := s.mine(whole)
+	queues, agents := map[string]int{}, limitsOf(fleet)
+	for name, q := range river.QueuesOf(fleet) {
+		queues[name] = q.MaxWorkers
+	}
+	queuesJSON, err := json.Marshal(queues)
+	if err != nil {
+		return err
+	}
+	agentsJSON, err := json.Marshal(agents)
+	if err != nil {
+		return err
+	}
+	_, err = s.pulse.exec(ctx, s.db, `insert into worker
+		(id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents, ahead_ms)
+		values ($1, $2, $3, $4, $5, `+s.db.NowMS()+`, `+s.db.NowMS()+`, $6, $7, $8, $9, $10 - `+s.db.NowMS()+`)
+		on conflict (id) do update set state = excluded.state, beat_ms = excluded.beat_ms, slots = excluded.slots,
+			done = excluded.done, queues = excluded.queues, agents = excluded.agents, ahead_ms = excluded.ahead_ms`,
+		s.id, hostName(), os.Getpid(), s.version, state, s.slots(fleet), s.done.Load(), string(queuesJSON), string(agentsJSON), time.Now().UnixMilli())
+	if err == nil {
+		s.pulse.fleet = whole
+	}
+	return err
+}
+
+// note keeps when a heartbeat began that was written.
+func (p *pulse) note(began time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = began
+}
+
+// silence is how long ago the last heartbeat was.
+func (p *pulse) silence() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.last)
+}
+
+// lately tells whether the last heartbeat is so fresh that nobody can have held this worker for dead since.
+func (s *Service) lately() bool { return s.pulse.silence() < doubtAfter }
+
+// exec returns how many rows there were.
+func (p *pulse) exec(ctx context.Context, d *db.DB, query string, args ...any) (int64, error) {
+	if d.Kind != db.Postgres {
+		result, err := d.Write.ExecContext(ctx, query, args...)
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
+	}
+	if p.conn == nil {
+		conn, err := d.Write.Conn(ctx)
+		if err != nil {
+			return 0, err
+		}
+		p.conn = conn
+	}
+	result, err := p.conn.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, errors.Join(err, p.drop())
+	}
+	return result.RowsAffected()
+}
+
+// drop gives the connection back.
+func (p *pulse) drop() error {
+	if p.conn == nil {
+		return nil
+	}
+	err := p.conn.Close()
+	p.conn = nil
+	if errors.Is(err, sql.ErrConnDone) {
+		return nil
+	}
+	return err
+}
+
+func (p *pulse) disconnect() {
+	p.beating.Lock()
+	defer p.beating.Unlock()
+	_ = p.drop() // it is not needed any more
+}
+
+// beatIfLate beats when others may have held this worker for dead: nobody takes a job away from who has just beaten.
+func (s *Service) beatIfLate(ctx context.Context) error {
+	if s.db.Kind != db.Postgres || s.lately() {
+		return nil
+	}
+	return s.beat(ctx, s.beatState())
+}
+
+// signOff removes this worker's row: it ended as it should.
+func (s *Service) signOff(ctx context.Context) error {
+	if s.id == "" {
+		return nil
+	}
+	_, err := s.db.Write.ExecContext(ctx, `delete from worker where id = $1`, s.id)
+	return err
+}

@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/agentos/agentos/internal/engine/river"
+)
+
+// lookEvery is how often each worker looks at its jobs and at the other workers.
+const lookEvery = time.Second
+
+// keepEvery is how often pauses are looked after.
+const keepEvery = 5 * time.Second
+
+// every does something at a pace until the service stops tending.
+func (s *Service) every(pace time.Duration, do func()) {
+	ticker := time.NewTicker(pace)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.tending.Done():
+			return
+		case <-ticker.C:
+			do()
+		}
+	}
+}
+
+// upkeep watches for jobs that were cancelled or given away elsewhere, and takes over those of dead workers.
+func (s *Service) upkeep() {
+	kept := time.Now() // at the start
+	s.every(lookEvery, func() {
+		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
+		s.health.report("look after the running jobs", s.checkHeld(ctx))
+		s.health.report("take over the jobs of dead workers", s.reap(ctx))
+		if time.Since(kept) >= keepEvery {
+			kept = time.Now()
+			s.health.report("keep the pauses of queues", s.actor.KeepPauses(ctx, s.log))
+		}
+		cancel()
+	})
+}
+
+// checkHeld ends attempts of this process whose jobs were cancelled without River's notice arriving, or are no longer
+// this worker's. Those that came since the last look have time.
+func (s *Service) checkHeld(ctx context.Context) error {
+	held := s.active.held()
+	ids := make([]int64, 0, len(held))
+	for id, h := range held {
+		if time.Since(h.since) < lookEvery {
+			delete(held, id)
+		} else {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	found, err := s.AttemptsOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, r := range found {
+		h := held[r.ID]
+		delete(held, r.ID)
+		switch {
+		case r.Attempt != h.attempt || r.Client != h.client:
+			h.cancel(river.ErrSuperseded)
+		case r.Cancelled:
+			h.cancel(rivertype.ErrJobCancelledRemotely)
+		}
+	}
+	for _, h := range held { // deleted, so it is nobody's
+		h.cancel(river.ErrSuperseded)
+	}
+	return nil
+}
