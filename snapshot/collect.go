@@ -48,7 +48,7 @@ type call struct {
 // A batch is the calls that were started together and are to be published together.
 type batch struct {
 	waiting  int       // calls that have not completed
-	deadline time.Time // when patience with them is over
+	deadline time.Time // when their delay is over
 	fresh    bool      // some have completed and are not published yet
 }
 
@@ -62,7 +62,7 @@ func (w *warmer) start(ctx context.Context, sections []*section, now time.Time) 
 	if len(sections) == 0 {
 		return
 	}
-	b := &batch{waiting: len(sections), deadline: now.Add(w.opts.Patience)}
+	b := &batch{waiting: len(sections), deadline: now.Add(w.opts.PublishDelay)}
 	w.batches = append(w.batches, b)
 	for _, s := range sections {
 		if s.touched {

@@ -120,7 +120,7 @@ func TestFencedLeaderLooksAndGoesOn(t *testing.T) {
 		leader := c.leader()
 		stranger := newStranger(t, c, 0)
 		for _, p := range c.processes {
-			p.links[0].Lose() // nobody hears it
+			p.links[0].Lose() // nobody receives it
 		}
 		stranger.publish(obj{"by": "stranger"}, 20*time.Second)
 		ahead := stranger.revision.Load()

@@ -28,7 +28,7 @@ func TestGroupNeedsTheWarmerToItself(t *testing.T) {
 			t.Error("Run() = nil although the warmer runs")
 		}
 		if snapshot.HasHeartbeat(p.cache) {
-			t.Error("the pulse beats on")
+			t.Error("the heartbeat beats on")
 		}
 	})
 }
@@ -112,17 +112,17 @@ func TestColdFollowerCollectsNothing(t *testing.T) {
 func TestFollowerLooksForWhatItDoesNotHear(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := three(t, "redis")
-		deaf := c.others(c.leader())[0]
-		deaf.links[0].Lose()
+		blocked := c.others(c.leader())[0]
+		blocked.links[0].Lose()
 		c.during(2*time.Minute, "what it shows is at most 8 s old", func() bool {
 			c.wantFresh()
-			return time.Since(deaf.cache.Current().At) < 8*time.Second
+			return time.Since(blocked.cache.Current().At) < 8*time.Second
 		})
-		c.wantPublished(deaf, c.leader().name, time.Minute)
-		if deaf.source.Calls() != 0 {
+		c.wantPublished(blocked, c.leader().name, time.Minute)
+		if blocked.source.Calls() != 0 {
 			t.Error("it has collected")
 		}
-		deaf.links[0].Mend()
+		blocked.links[0].Mend()
 		c.wantShared()
 	})
 }
@@ -187,7 +187,7 @@ func TestHandingOverDoesNotWaitForSources(t *testing.T) {
 	})
 }
 
-// After a standstill viewers wait until the process has looked around: for what others have published meanwhile, or for
+// After a suspension viewers wait until the process has resynced: for what others have published meanwhile, or for
 // what it collects itself; and never long.
 func TestStandstill(t *testing.T) {
 	missed := func(t *testing.T) (c *cluster, p *process) {
@@ -208,7 +208,7 @@ func TestStandstill(t *testing.T) {
 			began := time.Now()
 			s, served, err := p.cache.Get(t.Context())
 			if err != nil || s.Revision != c.leader().revision() || served.Stale {
-				t.Errorf("after a standstill it shows %d, %+v, %v; want revision %d", s.Revision, served, err, c.leader().revision())
+				t.Errorf("after a suspension it shows %d, %+v, %v; want revision %d", s.Revision, served, err, c.leader().revision())
 			}
 			if took := time.Since(began); took > 10*time.Millisecond {
 				t.Errorf("that took %v", took)
@@ -266,7 +266,7 @@ func TestStandstill(t *testing.T) {
 			old := cache.Current().Revision
 			snapshot.Suspend(cache, 30*time.Second)
 			if s, served, err := cache.Get(t.Context()); err != nil || served.Stale || s.Revision == old {
-				t.Errorf("after a standstill it shows %+v, %v; want what is collected now", served, err)
+				t.Errorf("after a suspension it shows %+v, %v; want what is collected now", served, err)
 			}
 			snapshot.Suspend(cache, 30*time.Second)
 			cancel() // a look may be under way
@@ -275,7 +275,7 @@ func TestStandstill(t *testing.T) {
 			}
 			pass(time.Second)
 			if snapshot.HasHeartbeat(cache) {
-				t.Error("the pulse beats after Run has ended")
+				t.Error("the heartbeat beats after Run has ended")
 			}
 		})
 	})
@@ -327,7 +327,7 @@ func wantStats(t *testing.T, p *process, want snapshot.GroupStats) {
 	}
 }
 
-// A process that shows nothing tells of changes through the first link that works, and again when none did.
+// A process that shows nothing notifies of changes through the first link that works, and again when none did.
 func TestTeller(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := three(t, "redis", "postgres")
@@ -348,7 +348,7 @@ func TestTeller(t *testing.T) {
 		leader := c.leader()
 		pass(time.Second)
 		c.wantSpread(leader, notifier.Nudge)
-		for name, lose := range map[string]func(){"cut": own[0].Cut, "hang": own[0].Hang, "deaf": own[0].Block} {
+		for name, lose := range map[string]func(){"cut": own[0].Cut, "hang": own[0].Hang, "blocked": own[0].Block} {
 			lose()
 			notifier.Nudge("nothing") // finds out, which may take a second
 			pass(2 * time.Second)
@@ -372,7 +372,7 @@ func TestTeller(t *testing.T) {
 		own[0].Mend()
 		pass(1500 * time.Millisecond)
 		if n := leader.source.Calls() - calls; n < 1 || n > 2 {
-			t.Errorf("%d collections for what could be told at last", n)
+			t.Errorf("%d collections for what could be reported at last", n)
 		}
 		if n := len(log.all()); n != 2 {
 			t.Errorf("logged: %v; want when it fails and when it works again", log.all())

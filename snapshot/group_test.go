@@ -81,7 +81,7 @@ func TestAnotherProcessTakesOver(t *testing.T) {
 	}
 }
 
-// A nudge reaches the screens of all processes whichever was told; many are bounded.
+// A nudge reaches the screens of all processes whichever was nudged; many are bounded.
 func TestNudgeReachesTheProcessThatCollects(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := three(t, "redis", "postgres")
@@ -117,7 +117,7 @@ func TestNudgeReachesTheProcessThatCollects(t *testing.T) {
 			hub.Cut()
 		}
 		for _, p := range c.processes {
-			p.group.Nudge("a") // nobody hears it: no harm
+			p.group.Nudge("a") // nobody receives it: no harm
 		}
 		pass(10 * time.Second)
 		for _, hub := range c.hubs {

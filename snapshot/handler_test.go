@@ -273,7 +273,7 @@ func runGroup(tb testing.TB, cache *snapshot.Cache, warmer *snapshot.Warmer, lin
 	return group
 }
 
-// Nobody waits for a lock under 64 busy viewers, as the runtime's own profile of lock contention tells.
+// Nobody waits for a lock under 64 busy viewers, as the runtime's own profile of lock contention says.
 func TestHotPathHasNoContention(t *testing.T) {
 	handler := snapshot.NewHandler(warmCache(t), "agentos")
 	old := runtime.SetMutexProfileFraction(1)

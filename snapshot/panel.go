@@ -45,9 +45,9 @@ type Options struct {
 	// Interval is how often sections are collected when nothing happens. A document counts as fresh for three of them. Zero = 5 s.
 	Interval time.Duration
 
-	// Patience is how long a publish waits for the slowest of the sections that were started together; those that come
+	// PublishDelay is how long a publish waits for the slowest of the sections that were started together; those that come
 	// later are published when they come. Zero = 500 ms.
-	Patience time.Duration
+	PublishDelay time.Duration
 
 	// Budget is the share of one database connection's time that all metered sections together may take; a section too
 	// costly for its fair share is collected less often. It goes by what a section has cost so far: an attempt that
@@ -102,7 +102,7 @@ func Open(ctx context.Context, opts Options) (*Panel, error) {
 	if len(opts.Sections) > 0 {
 		var err error
 		p.warmer, err = newWarmer(p.cache, opts.Sections, warmerOptions{
-			Interval: opts.Interval, Patience: opts.Patience, Budget: opts.Budget, Name: opts.Process, Log: opts.Log,
+			Interval: opts.Interval, PublishDelay: opts.PublishDelay, Budget: opts.Budget, Name: opts.Process, Log: opts.Log,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("open panel: %w", err)
@@ -121,7 +121,7 @@ func Open(ctx context.Context, opts Options) (*Panel, error) {
 func newGroup(cache *cache, warmer *warmer, links []link.Link) *lead.Group {
 	group := lead.New(lead.Options{
 		Name: warmer.opts.Name, Links: links, Cache: cache, Warmer: warmer,
-		Silence: warmer.opts.Interval + warmer.opts.Patience, Log: warmer.opts.Log,
+		Silence: warmer.opts.Interval + warmer.opts.PublishDelay, Log: warmer.opts.Log,
 	})
 	cache.join(group.MayPublish, group.Fenced)
 	return group

@@ -50,7 +50,7 @@ func (w *warmer) startAt(s *section) (time.Time, bool) {
 // nudgeAt is when the sections touched by nudges may be started.
 func (w *warmer) nudgeAt() time.Time { return later(w.touched.Add(nudgeDebounce), w.nudged.Add(w.gap)) }
 
-// flushExpired makes ready for publishing what batches have yielded whose patience is over, and says at least once an interval
+// flushExpired makes ready for publishing what batches have yielded after their delay, and says at least once an interval
 // that this process lives.
 func (w *warmer) flushExpired(now time.Time) {
 	w.batches = slices.DeleteFunc(w.batches, func(b *batch) bool { return b.waiting == 0 })
@@ -65,7 +65,9 @@ func (w *warmer) flushExpired(now time.Time) {
 }
 
 // republishAt is when a document is published again although no section has yielded anything.
-func (w *warmer) republishAt() time.Time { return w.attempted.Add(w.opts.Interval + w.opts.Patience) }
+func (w *warmer) republishAt() time.Time {
+	return w.attempted.Add(w.opts.Interval + w.opts.PublishDelay)
+}
 
 // nextStep is the earliest time at which something will be due.
 func (w *warmer) nextStep(now time.Time) time.Time {

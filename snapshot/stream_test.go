@@ -23,8 +23,8 @@ import (
 	"github.com/agentos/agentos/snapshot/snapshottest"
 )
 
-// patience is how long a test waits for what must come soon.
-const patience = 20 * time.Second
+// deadline is how long a test waits for what must come soon.
+const deadline = 20 * time.Second
 
 // A panel is a document whose one section changes at will, and its stream behind a real server.
 type panel struct {
@@ -83,7 +83,7 @@ type viewer struct {
 // view connects with the headers given as "Name: value" and an optional query.
 func (p *panel) view(query string, headers ...string) *viewer {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	p.t.Cleanup(cancel)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.server.URL+query, http.NoBody)
 	if err != nil {
@@ -284,7 +284,7 @@ func TestStreamCatchesUp(t *testing.T) {
 		v := b.view(query, header)
 		v.doc, v.revision = doc, second
 		if e := v.next(); e.kind != "beat" || !strings.Contains(e.data, fmt.Sprint(b.cache.Current().Revision)) {
-			t.Errorf("came %+v, want a beat at once, which tells where this replica is", e)
+			t.Errorf("came %+v, want a beat at once, which says where this replica is", e)
 		}
 		mustOffer(t, b.cache, doc)
 		if e := v.next(); e.kind != "beat" || !strings.Contains(e.data, fmt.Sprint(second)) {
@@ -343,13 +343,13 @@ func TestStreamBeats(t *testing.T) {
 			Revision uint64
 			Now      time.Time
 		}
-		if err := json.Unmarshal([]byte(e.data), &beat); e.kind != "beat" || e.id != "" || err != nil || beat.Revision != v.revision || time.Since(beat.Now) > patience {
+		if err := json.Unmarshal([]byte(e.data), &beat); e.kind != "beat" || e.id != "" || err != nil || beat.Revision != v.revision || time.Since(beat.Now) > deadline {
 			t.Errorf("came %+v, %v", e, err)
 		}
 	}
 }
 
-// A viewer whose session ends is told so; one who leaves is not waited for.
+// A viewer whose session ends is sent the reason; one who leaves is not waited for.
 func TestStreamEndsWithTheRequest(t *testing.T) {
 	p := newPanel(t, snapshot.StreamOptions{})
 	v, leaver := p.view(""), p.view("")
@@ -367,7 +367,7 @@ func TestStreamEndsWithTheRequest(t *testing.T) {
 // eventually waits for a condition to become true, looking whenever something is published.
 func (p *panel) eventually(condition func() bool) {
 	p.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(deadline)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for !condition() {

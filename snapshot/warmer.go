@@ -15,11 +15,11 @@ import (
 
 // warmerOptions are those of the Options that concern the warmer; Name is Options.Process.
 type warmerOptions struct {
-	Interval time.Duration
-	Patience time.Duration
-	Budget   float64
-	Name     string
-	Log      *slog.Logger
+	Interval     time.Duration
+	PublishDelay time.Duration
+	Budget       float64
+	Name         string
+	Log          *slog.Logger
 }
 
 const (
@@ -35,7 +35,7 @@ const (
 
 func (o warmerOptions) withDefaults() warmerOptions {
 	o.Interval = orDefault(o.Interval, 5*time.Second)
-	o.Patience = orDefault(o.Patience, 500*time.Millisecond)
+	o.PublishDelay = orDefault(o.PublishDelay, 500*time.Millisecond)
 	if o.Budget == 0 {
 		o.Budget = 0.1
 	}
@@ -163,8 +163,8 @@ func (w *warmer) refresh(ctx context.Context, wanted func(*section, time.Time) b
 	w.start(context.WithoutCancel(ctx), idle, started) // shared with others: one who leaves does not end it
 	w.mu.Unlock()
 
-	patience := time.NewTimer(w.opts.Patience)
-	defer patience.Stop()
+	delay := time.NewTimer(w.opts.PublishDelay)
+	defer delay.Stop()
 	for impatient := false; ; {
 		over, changed, err := w.conclude(started, impatient)
 		if over {
@@ -172,7 +172,7 @@ func (w *warmer) refresh(ctx context.Context, wanted func(*section, time.Time) b
 		}
 		select {
 		case <-changed:
-		case <-patience.C:
+		case <-delay.C:
 			impatient = true
 		case <-ctx.Done():
 			return fmt.Errorf("collect: %w", context.Cause(ctx))
@@ -180,7 +180,7 @@ func (w *warmer) refresh(ctx context.Context, wanted func(*section, time.Time) b
 	}
 }
 
-// conclude ends a refresh when every section has answered, or when patience is over and at least one has.
+// conclude ends a refresh when every section has answered, or when delay is over and at least one has.
 func (w *warmer) conclude(started time.Time, impatient bool) (over bool, changed <-chan struct{}, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

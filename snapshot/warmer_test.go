@@ -88,10 +88,10 @@ func TestWarmerOutlivesAHangingSource(t *testing.T) {
 				pass(time.Second)
 
 				hang(badSource)
-				pass(5 * time.Second) // the tick at 5 s, patience until 5.5 s
+				pass(5 * time.Second) // the tick at 5 s, delay until 5.5 s
 				d := decode(t, cache.Current())
 				if !d.Timestamp.Equal(start.Add(5500 * time.Millisecond)) {
-					t.Errorf("published at %v, want after half a second of patience", d.Timestamp)
+					t.Errorf("published at %v, want after half a second of delay", d.Timestamp)
 				}
 				if as := d.Meta.Sections["good"].AsOf; !as.Equal(start.Add(5 * time.Second)) {
 					t.Errorf("good is as of %v, want the last tick", as)
@@ -224,7 +224,7 @@ func TestWarmerOutlivesASourceThatEndsItsGoroutine(t *testing.T) {
 	})
 }
 
-// What comes after patience is published when it comes.
+// What comes after delay is published when it comes.
 func TestWarmerPublishesStragglers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		quick, _ := section("quick")
@@ -475,7 +475,7 @@ func TestOversizedDocumentIsRefused(t *testing.T) {
 		}
 		stats := warmer.Stats()
 		if stats.Refused == 0 || !strings.Contains(stats.Error, "135,") || len(book.all()) != 1 {
-			t.Errorf("%d refused, error %q, %d log lines; want it counted, told, and logged once", stats.Refused, stats.Error, len(book.all()))
+			t.Errorf("%d refused, error %q, %d log lines; want it counted, reported, and logged once", stats.Refused, stats.Error, len(book.all()))
 		}
 		if _, served, err := cache.Get(t.Context()); err != nil || served.Rung != snapshot.RungLastGood || !served.Stale {
 			t.Errorf("served %+v, %v; want the last good one", served, err)
@@ -586,7 +586,7 @@ func TestRunEndsWithAHangingSource(t *testing.T) {
 	})
 }
 
-func TestNewWarmerTellsAllThatIsWrong(t *testing.T) {
+func TestNewWarmerNamesAllThatIsWrong(t *testing.T) {
 	source := snapshottest.NewSource(nil)
 	_, err := snapshot.NewWarmer(snapshot.NewCache(snapshot.CacheOptions{}), []snapshot.Section{
 		{Collect: source.Collect}, {Name: "a"}, {Name: "b", Collect: source.Collect}, {Name: "b", Collect: source.Collect, Deadline: -1},
@@ -619,7 +619,7 @@ func TestStragglersSharePublishes(t *testing.T) {
 		}
 		cache, warmer := newWarmer(t, snapshot.CacheOptions{}, snapshot.WarmerOptions{Budget: -1}, sections...)
 		run(t, warmer)
-		pass(1700 * time.Millisecond) // patience ends at 0.5 s, the last is in at 1.425 s
+		pass(1700 * time.Millisecond) // delay ends at 0.5 s, the last is in at 1.425 s
 		if n := warmer.Stats().Publishes; n < 4 || n > 5 {
 			t.Errorf("%d publishes, want one each 250 ms", n)
 		}

@@ -164,7 +164,7 @@ func TestHealthOfAFleetThatNobodyRuns(t *testing.T) {
 		}
 		fine := func(context.Context) document.Component { return document.Component{Status: "ok"} }
 		loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
-		panel, err := snapshot.Open(t.Context(), snapshot.Options{Patience: time.Minute, Sections: unhurried(Deps{
+		panel, err := snapshot.Open(t.Context(), snapshot.Options{PublishDelay: time.Minute, Sections: unhurried(Deps{
 			Jobs: service, Fleet: func() Fleet { return loaded }, DataDir: t.TempDir(), Version: "test", StartedAt: time.Now(),
 			Database: fine, Cache: fine, Warmer: fine,
 		})})

@@ -60,7 +60,7 @@ func collect(t *testing.T, deps Deps) map[string]any {
 	deps.Database, deps.Cache, deps.Warmer = fine, fine, fine
 	deps.StartedAt, deps.DataDir = time.Now(), t.TempDir()
 	sections := unhurried(deps)
-	panel, err := snapshot.Open(t.Context(), snapshot.Options{Sections: sections, Process: nasty(64), Patience: time.Minute})
+	panel, err := snapshot.Open(t.Context(), snapshot.Options{Sections: sections, Process: nasty(64), PublishDelay: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func newBed(t *testing.T, database *db.DB) *bed {
 	}
 	fine := func(context.Context) document.Component { return document.Component{Status: "ok"} }
 	loaded := Fleet{Fleet: fleet, LoadedAt: time.Now()}
-	b.panel, err = snapshot.Open(t.Context(), snapshot.Options{Patience: time.Minute, Sections: unhurried(Deps{
+	b.panel, err = snapshot.Open(t.Context(), snapshot.Options{PublishDelay: time.Minute, Sections: unhurried(Deps{
 		Jobs: b.service, Fleet: func() Fleet { return loaded }, DataDir: dataDir, Version: "test", StartedAt: time.Now(),
 		Database: fine, Cache: fine, Warmer: fine,
 	})})

@@ -68,11 +68,11 @@ func BenchmarkStore(b *testing.B) {
 	b.ReportMetric(float64(toast)/1024, "toast-KB")
 }
 
-func BenchmarkStoreUntilHeard(b *testing.B) {
+func BenchmarkStoreUntilDelivered(b *testing.B) {
 	config := configOf(b, dbtest.PostgresURL(b))
 	conn, other, next := open(b, config, "a"), open(b, config, "b"), documents(b)
-	heard := make(chan int, 1)
-	hear(b, other, link.Listener{OnDocument: func(doc []byte) { heard <- len(doc) }})
+	received := make(chan int, 1)
+	receive(b, other, link.Listener{OnDocument: func(doc []byte) { received <- len(doc) }})
 	for b.Loop() {
 		b.StopTimer()
 		s := next()
@@ -81,10 +81,10 @@ func BenchmarkStoreUntilHeard(b *testing.B) {
 			b.Fatal(err)
 		}
 		select {
-		case <-heard:
+		case <-received:
 		case <-b.Context().Done():
 		case <-time.After(10 * time.Second):
-			b.Fatalf("revision %d was not heard: %+v, %+v", s.Revision, conn.Stats(), other.Stats())
+			b.Fatalf("revision %d was not received: %+v, %+v", s.Revision, conn.Stats(), other.Stats())
 		}
 	}
 }
@@ -113,8 +113,8 @@ func BenchmarkCampaign(b *testing.B) {
 	}
 }
 
-// hear listens until the test ends, and returns when nothing is missed any more.
-func hear(tb testing.TB, conn *pglink.Link, to link.Listener) {
+// receive listens until the test ends, and returns when nothing is missed any more.
+func receive(tb testing.TB, conn *pglink.Link, to link.Listener) {
 	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)

@@ -13,15 +13,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// hostPatience is how long one host may take, so that there is time for the next one.
-const hostPatience = 1500 * time.Millisecond
+// hostTimeout is how long one host may take, so that there is time for the next one.
+const hostTimeout = 1500 * time.Millisecond
 
 // configure makes the configuration of the link's connections. The server ends a statement that waits for a lock before
 // we give it up, so that the connection stays; and one that we have given up.
 func configure(given *pgx.ConnConfig, d *dialer, timeout time.Duration) *pgx.ConnConfig {
 	config := given.Copy()
 	config.DialFunc = d.dial
-	config.ConnectTimeout = hostPatience
+	config.ConnectTimeout = hostTimeout
 	config.Tracer, config.OnNotification = nil, nil
 	config.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool { return !endsConnection(err) }
 	params := config.RuntimeParams

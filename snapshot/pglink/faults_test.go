@@ -253,7 +253,7 @@ func TestLinkOutlivesFaults(t *testing.T) {
 	}
 }
 
-// suffers checks that calls are bounded and end at once after the first few, and that they tell what is wrong.
+// suffers checks that calls are bounded and end at once after the first few, and that they say what is wrong.
 func suffers(t *testing.T, f fault, conn *pglink.Link, next func() link.Document) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -289,7 +289,7 @@ func suffers(t *testing.T, f fault, conn *pglink.Link, next func() link.Document
 		t.Errorf("%d of 160 calls were slow in %v: the link does not fail fast", slow, took)
 	}
 	if stats := conn.Stats(); f.says != "" && (stats.Errors == 0 || !strings.Contains(stats.Error, f.says)) {
-		t.Errorf("the statistics tell %+v", stats)
+		t.Errorf("the statistics say %+v", stats)
 	}
 }
 
@@ -307,7 +307,7 @@ func works(t *testing.T, a, b *pglink.Link, ear *ear, next func() link.Document)
 			return conn.Resign(ctx)
 		})
 	}
-	eventually(t, "what one stores and tells the other hears and can load", func() error {
+	eventually(t, "what one stores, or notifies of, the other receives and can load", func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		s := next()
@@ -335,17 +335,17 @@ func works(t *testing.T, a, b *pglink.Link, ear *ear, next func() link.Document)
 
 // An ear listens on a link until the test's end, anew after a pause when that ends.
 type ear struct {
-	mu    sync.Mutex
-	docs  map[string]bool
-	told  map[string]bool
-	news  chan struct{}
-	ready int
-	last  error
+	mu       sync.Mutex
+	docs     map[string]bool
+	notified map[string]bool
+	news     chan struct{}
+	ready    int
+	last     error
 }
 
 func listenOn(t *testing.T, conn *pglink.Link) *ear {
 	t.Helper()
-	e := &ear{docs: map[string]bool{}, told: map[string]bool{}, news: make(chan struct{}, 1)}
+	e := &ear{docs: map[string]bool{}, notified: map[string]bool{}, news: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -354,7 +354,7 @@ func listenOn(t *testing.T, conn *pglink.Link) *ear {
 				OnReady:    func() { e.note(func() { e.ready++ }) },
 				OnDocument: func(doc []byte) { e.note(func() { e.docs[string(doc)] = true }) },
 				OnNotify: func(sections []string) {
-					e.note(func() { e.told[strings.Join(sections, ",")] = true })
+					e.note(func() { e.notified[strings.Join(sections, ",")] = true })
 				},
 			})
 			e.note(func() { e.last = err })
@@ -381,19 +381,19 @@ func (e *ear) note(what func()) {
 	}
 }
 
-// await waits until a document and its revision, as a section's name, were heard.
+// await waits until a document and its revision, as a section's name, were received.
 func (e *ear) await(ctx context.Context, s link.Document) error {
 	for {
 		e.mu.Lock()
-		heard, told, last := e.docs[string(s.JSON)], e.told[fmt.Sprint(s.Revision)], e.last
+		received, notified, last := e.docs[string(s.JSON)], e.notified[fmt.Sprint(s.Revision)], e.last
 		e.mu.Unlock()
-		if heard && told {
+		if received && notified {
 			return nil
 		}
 		select {
 		case <-e.news:
 		case <-ctx.Done():
-			return fmt.Errorf("revision %d: heard %v, told %v; listening: %w", s.Revision, heard, told, errors.Join(last, ctx.Err()))
+			return fmt.Errorf("revision %d: received %v, notified %v; listening: %w", s.Revision, received, notified, errors.Join(last, ctx.Err()))
 		}
 	}
 }

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// pingEvery and pingPatience bound how long a connection that is dead or hung is listened to.
-	pingEvery    = time.Second
-	pingPatience = 2 * time.Second
+	// pingEvery and pingTimeout bound how long a connection that is dead or hung is listened to.
+	pingEvery   = time.Second
+	pingTimeout = 2 * time.Second
 
 	// channelSQL is where the news of one document of one schema travel; $1 is the document's name.
 	channelSQL = `'snapshot_' || md5(coalesce(current_schema(), '') || '/' || $1::text)`
@@ -89,7 +89,7 @@ func (l *Link) listen(ctx context.Context, to link.Listener) error {
 
 // subscribe makes a connection that receives what is sent from now on.
 func (l *Link) subscribe(ctx context.Context) (*pgx.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectPatience)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	conn, err := l.dialer.connect(ctx, l.config)
 	if err != nil {
@@ -115,7 +115,7 @@ func (l *Link) wait(ctx context.Context, conn *pgx.Conn) (*pgconn.Notification, 
 	if err == nil || ctx.Err() != nil || quiet.Err() == nil {
 		return note, err
 	}
-	ctx, cancel = context.WithTimeout(ctx, pingPatience)
+	ctx, cancel = context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	return nil, conn.Ping(ctx)
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/agentos/agentos/test/servers"
 )
 
-func TestOwnNewsAreNotHeard(t *testing.T) {
+func TestOwnNewsAreNotDelivered(t *testing.T) {
 	config := configOf(t, dbtest.PostgresURL(t))
 	a, b, next := open(t, config, "a"), open(t, config, "b"), documents(t)
-	heard := make(chan string, 10)
-	hear(t, a, link.Listener{
-		OnDocument: func([]byte) { heard <- "a document" },
-		OnNotify:   func(sections []string) { heard <- strings.Join(sections, ",") },
+	received := make(chan string, 10)
+	receive(t, a, link.Listener{
+		OnDocument: func([]byte) { received <- "a document" },
+		OnNotify:   func(sections []string) { received <- strings.Join(sections, ",") },
 	})
 	if err := a.Store(t.Context(), next()); err != nil {
 		t.Fatal(err)
@@ -30,21 +30,21 @@ func TestOwnNewsAreNotHeard(t *testing.T) {
 	if err := b.Notify(t.Context(), []string{"other"}); err != nil {
 		t.Fatal(err)
 	}
-	if first := <-heard; first != "other" { // messages keep their order
-		t.Errorf("heard %q", first)
+	if first := <-received; first != "other" { // messages keep their order
+		t.Errorf("received %q", first)
 	}
 }
 
 func TestTooManySectionsAreAll(t *testing.T) {
 	config := configOf(t, dbtest.PostgresURL(t))
 	a, b := open(t, config, "a"), open(t, config, "b")
-	heard := make(chan []string, 1)
-	hear(t, a, link.Listener{OnNotify: func(sections []string) { heard <- sections }})
+	received := make(chan []string, 1)
+	receive(t, a, link.Listener{OnNotify: func(sections []string) { received <- sections }})
 	if err := b.Notify(t.Context(), slices.Repeat([]string{"section"}, 2000)); err != nil {
 		t.Fatal(err)
 	}
-	if sections := <-heard; len(sections) != 0 {
-		t.Errorf("told %d sections, want none, which is all", len(sections))
+	if sections := <-received; len(sections) != 0 {
+		t.Errorf("notified %d sections, want none, which is all", len(sections))
 	}
 }
 
@@ -52,8 +52,8 @@ func TestTooManySectionsAreAll(t *testing.T) {
 func TestForeignMessagesAreDropped(t *testing.T) {
 	config := configOf(t, dbtest.PostgresURL(t))
 	a, b, next := open(t, config, "a"), open(t, config, "b"), documents(t)
-	heard := make(chan []byte, 1)
-	hear(t, a, link.Listener{OnDocument: func(doc []byte) { heard <- doc }})
+	received := make(chan []byte, 1)
+	receive(t, a, link.Listener{OnDocument: func(doc []byte) { received <- doc }})
 	for _, message := range []string{"", " ", "x", "x stored", "x stored y", "x stored -1", "x stored 9223372036854775807", "x asked"} {
 		run(t, config, `select pg_notify('snapshot_' || md5(current_schema() || '/snapshot'), $1)`, message)
 	}
@@ -61,12 +61,12 @@ func TestForeignMessagesAreDropped(t *testing.T) {
 	if err := b.Store(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if doc := <-heard; string(doc) != string(s.JSON) {
-		t.Errorf("heard %.40q", doc)
+	if doc := <-received; string(doc) != string(s.JSON) {
+		t.Errorf("received %.40q", doc)
 	}
 }
 
-// Two programs share a database, each with a schema of its own: neither hears the other's news.
+// Two programs share a database, each with a schema of its own: neither receives the other's news.
 func TestSchemasAreApart(t *testing.T) {
 	config := configOf(t, dbtest.PostgresURL(t))
 	run(t, config, `create schema other`)
@@ -74,10 +74,10 @@ func TestSchemasAreApart(t *testing.T) {
 	other := config.Copy()
 	other.RuntimeParams["search_path"] = "other"
 	a, b, next := open(t, config, "a"), open(t, other, "b"), documents(t)
-	heard := make(chan string, 10)
-	hear(t, a, link.Listener{
-		OnDocument: func([]byte) { heard <- "a document" },
-		OnNotify:   func(sections []string) { heard <- strings.Join(sections, ",") },
+	received := make(chan string, 10)
+	receive(t, a, link.Listener{
+		OnDocument: func([]byte) { received <- "a document" },
+		OnNotify:   func(sections []string) { received <- strings.Join(sections, ",") },
 	})
 	if _, err := a.Campaign(t.Context(), 1); err != nil {
 		t.Fatal(err)
@@ -94,8 +94,8 @@ func TestSchemasAreApart(t *testing.T) {
 	if err := open(t, config, "c").Notify(t.Context(), []string{"same"}); err != nil {
 		t.Fatal(err)
 	}
-	if first := <-heard; first != "same" {
-		t.Errorf("heard %q", first)
+	if first := <-received; first != "same" {
+		t.Errorf("received %q", first)
 	}
 }
 

@@ -11,12 +11,12 @@ const (
 	// connections is how many calls are under way at the same time.
 	connections = 2
 
-	// connectPatience is how long a connection may take to be made. A call does not wait for it that long: on a slow way
+	// connectTimeout is how long a connection may take to be made. A call does not wait for it that long: on a slow way
 	// the next one has it.
-	connectPatience = 3 * time.Second
+	connectTimeout = 3 * time.Second
 
-	// endPatience is how long a connection whose statement was given up may take to end.
-	endPatience = time.Second
+	// endTimeout is how long a connection whose statement was given up may take to end.
+	endTimeout = time.Second
 )
 
 // pooled is a connection that calls take turns with.
@@ -63,7 +63,7 @@ func (p *pool) get(ctx context.Context) (*pooled, error) {
 
 // connect makes an idle connection.
 func (p *pool) connect() error {
-	ctx, cancel := context.WithTimeout(p.link.ctx, connectPatience)
+	ctx, cancel := context.WithTimeout(p.link.ctx, connectTimeout)
 	defer cancel()
 	conn, err := p.link.dialer.connect(ctx, p.link.config)
 	if err != nil {
@@ -97,15 +97,15 @@ func (p *pool) close() {
 	}
 }
 
-// discard ends a connection without waiting for it. A server that hangs does not hold it up for more than endPatience,
+// discard ends a connection without waiting for it. A server that hangs does not hold it up for more than endTimeout,
 // nor the end of the link at all. It is called while running counts the caller, or by Close alone.
 func (l *Link) discard(conn *pgx.Conn) {
 	l.running.Go(func() {
 		wire := conn.PgConn()
-		limit := time.NewTimer(endPatience)
+		limit := time.NewTimer(endTimeout)
 		defer limit.Stop()
 		if !conn.IsClosed() {
-			ctx, cancel := context.WithTimeout(context.Background(), endPatience)
+			ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 			defer cancel()
 			_ = conn.Close(ctx) // says good-bye, and that cannot fail in a way that matters
 		}

@@ -22,10 +22,10 @@ func BenchmarkStoreToListener(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ready, heard, ended := make(chan struct{}), make(chan []byte, 1), make(chan struct{})
+	ready, received, ended := make(chan struct{}), make(chan []byte, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = to.Listen(b.Context(), link.Listener{OnReady: func() { close(ready) }, OnDocument: func(doc []byte) { heard <- doc }})
+		_ = to.Listen(b.Context(), link.Listener{OnReady: func() { close(ready) }, OnDocument: func(doc []byte) { received <- doc }})
 	}()
 	defer func() {
 		to.Close()
@@ -43,7 +43,7 @@ func BenchmarkStoreToListener(b *testing.B) {
 			b.Fatal(err)
 		}
 		storing += time.Since(began)
-		if got := <-heard; len(got) != len(doc.JSON) {
+		if got := <-received; len(got) != len(doc.JSON) {
 			b.Fatalf("%d bytes arrived, %d were stored", len(got), len(doc.JSON))
 		}
 	}

@@ -71,7 +71,7 @@ func TestKeysMayHoldAnything(t *testing.T) {
 		"deep": {"SET", "", strings.Repeat("[", 50_000)}, "huge": {"SET", "", strings.Repeat("x", 10<<20)},
 	}
 	a, b := open(t, redis.URL(), redislink.Options{Holder: "a"}), open(t, redis.URL(), redislink.Options{Holder: "b"})
-	h := hear(t, b)
+	h := receive(t, b)
 	for name, plant := range plants {
 		do(t, redis, "FLUSHALL")
 		for _, k := range []string{key, lastGood, lease} {
@@ -128,7 +128,7 @@ func TestGarbageBesideADocumentHidesNothing(t *testing.T) {
 func TestMessagesMayBeAnything(t *testing.T) {
 	redis := servers.StartRedis(t)
 	a, b := open(t, redis.URL(), redislink.Options{}), open(t, redis.URL(), redislink.Options{})
-	h := hear(t, b)
+	h := receive(t, b)
 	doc := document(t, "real")
 	for _, message := range []string{"", "x", "-1", "18446744073709551615", "99999999999999999999", "9007199254740993"} {
 		do(t, redis, "PUBLISH", key+":revisions", message)
@@ -140,10 +140,10 @@ func TestMessagesMayBeAnything(t *testing.T) {
 	select {
 	case got := <-h.docs:
 		if string(got) != string(doc.JSON) {
-			t.Errorf("heard %.60q, want the document", got)
+			t.Errorf("received %.60q, want the document", got)
 		}
 	case <-time.After(recovery):
-		t.Error("the document was not heard")
+		t.Error("the document was not received")
 	}
 }
 
@@ -151,7 +151,7 @@ func TestMessagesMayBeAnything(t *testing.T) {
 func TestFlushIsNoFault(t *testing.T) {
 	redis := servers.StartRedis(t)
 	a, b := open(t, redis.URL(), redislink.Options{Holder: "a"}), open(t, redis.URL(), redislink.Options{Holder: "b"})
-	h := hear(t, b)
+	h := receive(t, b)
 	awaitExchange(t, h, a, a)
 	was, err := a.Campaign(t.Context(), 1)
 	if err != nil {

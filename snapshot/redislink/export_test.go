@@ -18,7 +18,7 @@ func (l *Link) Target() string { return l.target.String() }
 type Stats struct {
 	Open        bool   // the breaker is open: calls fail at once until one of them, tried every second, succeeds
 	Errors      uint64 // calls that the server did not answer or refused, since Open
-	Connects    uint64 // connections made since Open: a steady growth tells of connections that break
+	Connects    uint64 // connections made since Open: a steady growth means connections that break
 	Connections int    // connections that are open now
 	Error       string // what is wrong now, as the last call found it; empty = nothing known
 }

@@ -46,7 +46,7 @@ func calling(t *testing.T, links ...*redislink.Link) (stop func()) {
 func TestSentinelFailover(t *testing.T) {
 	s := servers.StartSentinel(t, servers.RedisPassword("p@ss"))
 	a, b := open(t, s.URL(), redislink.Options{Holder: "a"}), open(t, s.URL(), redislink.Options{Holder: "b"})
-	h := hear(t, b)
+	h := receive(t, b)
 	awaitExchange(t, h, a, a, b)
 	old, err := s.Primary()
 	if err != nil {
@@ -108,7 +108,7 @@ func mustCampaign(t *testing.T, conn *redislink.Link) link.Grant {
 func TestSentinelsAreNotNeededMeanwhile(t *testing.T) {
 	s := servers.StartSentinel(t)
 	a, b := open(t, s.URL(), redislink.Options{Holder: "a"}), open(t, s.URL(), redislink.Options{Holder: "b"})
-	h := hear(t, b)
+	h := receive(t, b)
 	awaitExchange(t, h, a, a, b)
 	for _, sentinel := range s.Sentinels {
 		sentinel.Kill()
@@ -138,7 +138,7 @@ func TestClusterNodeIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := open(t, c.URL(), redislink.Options{Holder: "a"}), open(t, c.URL(), redislink.Options{Holder: "b"})
-	h := hear(t, b)
+	h := receive(t, b)
 	awaitExchange(t, h, a, a, b)
 	stop := calling(t, a, b)
 	owner.Kill()
@@ -168,7 +168,7 @@ func TestClusterWithoutReplicaFailsFast(t *testing.T) {
 				t.Fatal(err)
 			}
 			a, b := open(t, cluster.URL(), redislink.Options{Holder: "a"}), open(t, cluster.URL(), redislink.Options{Holder: "b"})
-			h := hear(t, b)
+			h := receive(t, b)
 			awaitExchange(t, h, a, a, b)
 			if err := c.break_(owner); err != nil {
 				t.Fatal(err)

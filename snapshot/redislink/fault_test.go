@@ -137,7 +137,7 @@ func TestLinkSurvives(t *testing.T) {
 				url = redis.URL()
 			}
 			a, b := open(t, url, redislink.Options{Holder: "a"}), open(t, url, redislink.Options{Holder: "b"})
-			h := hear(t, b)
+			h := receive(t, b)
 			awaitExchange(t, h, a, a, b)
 			before, err := clients(redis)
 			if err != nil {
@@ -149,7 +149,7 @@ func TestLinkSurvives(t *testing.T) {
 			suffer(t, f, a, 3*time.Second)
 			during := a.Stats()
 			if during.Errors == began.Errors || during.Error == "" && !f.reads { // else the last call may have worked
-				t.Errorf("the statistics tell nothing: %+v", during)
+				t.Errorf("the statistics say nothing: %+v", during)
 			}
 			if made := during.Connects - began.Connects; made > 20 || during.Connections > before {
 				t.Errorf("%d connections were made meanwhile, %d are open", made, during.Connections)

@@ -104,7 +104,7 @@ func TestFleetsKeepApart(t *testing.T) {
 		t.Errorf("load: %v", err)
 	}
 	if err := second.conn.Notify(t.Context(), nil); !errors.Is(err, link.ErrForeign) {
-		t.Errorf("tell: %v", err)
+		t.Errorf("notify: %v", err)
 	}
 	apart, _ := join(t, url, "third", "host-c:3", "third:"+key)
 	eventually(t, recovery, "a fleet with keys of its own shares them", func() error { return errors.Join(stored("third:"+key, "third"), apart.shows("third")) })

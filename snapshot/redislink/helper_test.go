@@ -82,14 +82,14 @@ func revision(doc []byte) uint64 {
 	return head.Meta.Revision
 }
 
-// hearing is what one process hears that listens whenever it can.
+// hearing is what one process receives that listens whenever it can.
 type hearing struct {
 	ready chan struct{} // once for each time that listening began
 	docs  chan []byte
 }
 
-// hear listens until the test's end, and begins anew after a pause as the callers of a link do.
-func hear(t *testing.T, conn *redislink.Link) *hearing {
+// receive listens until the test's end, and begins anew after a pause as the callers of a link do.
+func receive(t *testing.T, conn *redislink.Link) *hearing {
 	t.Helper()
 	h := &hearing{ready: make(chan struct{}, 1000), docs: make(chan []byte, 1000)}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -119,20 +119,20 @@ func hear(t *testing.T, conn *redislink.Link) *hearing {
 	return h
 }
 
-// awaitExchange waits until from stores, h hears of it, and the lease can be had by one of the links.
+// awaitExchange waits until from stores, h receives it, and the lease can be had by one of the links.
 func awaitExchange(t *testing.T, h *hearing, from *redislink.Link, candidates ...*redislink.Link) {
 	t.Helper()
-	eventually(t, recovery, "a document is stored and heard, and the lease works", func() error {
+	eventually(t, recovery, "a document is stored and received, and the lease works", func() error {
 		doc := document(t, "x")
 		if err := from.Store(t.Context(), doc); err != nil {
 			return err
 		}
-		for heard := uint64(0); heard < doc.Revision; {
+		for received := uint64(0); received < doc.Revision; {
 			select {
 			case got := <-h.docs:
-				heard = revision(got)
+				received = revision(got)
 			case <-time.After(500 * time.Millisecond):
-				return fmt.Errorf("%d was not heard", doc.Revision)
+				return fmt.Errorf("%d was not received", doc.Revision)
 			}
 		}
 		if got, err := from.Load(t.Context()); err != nil || string(got) != string(doc.JSON) {

@@ -54,14 +54,14 @@ func TestOpenNeedsNoServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn := open(t, redis.URLAt(proxy.Addr), redislink.Options{})
-	awaitExchange(t, hear(t, open(t, redis.URL(), redislink.Options{})), conn, conn)
+	awaitExchange(t, receive(t, open(t, redis.URL(), redislink.Options{})), conn, conn)
 }
 
 // TestHungServerPilesNothingUp has hundreds of callers at a server that does not answer.
 func TestHungServerPilesNothingUp(t *testing.T) {
 	redis := servers.StartRedis(t)
 	a, b := open(t, redis.URL(), redislink.Options{}), open(t, redis.URL(), redislink.Options{})
-	awaitExchange(t, hear(t, b), a, a)
+	awaitExchange(t, receive(t, b), a, a)
 	goroutines := runtime.NumGoroutine()
 	redis.Pause()
 	var running sync.WaitGroup
@@ -106,7 +106,7 @@ func TestHungServerPilesNothingUp(t *testing.T) {
 func TestCloseDoesNotWaitForTheServer(t *testing.T) {
 	redis := servers.StartRedis(t)
 	conn := open(t, redis.URL(), redislink.Options{})
-	hear(t, conn)
+	receive(t, conn)
 	redis.Pause()
 	defer redis.Resume()
 	ended := make(chan error, 1)

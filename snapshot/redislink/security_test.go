@@ -16,7 +16,7 @@ import (
 func exchange(t *testing.T, url string) {
 	t.Helper()
 	a, b := open(t, url, redislink.Options{Holder: "a"}), open(t, url, redislink.Options{Holder: "b"})
-	awaitExchange(t, hear(t, b), a, a, b)
+	awaitExchange(t, receive(t, b), a, a, b)
 	if err := a.Notify(t.Context(), []string{"queue"}); err != nil {
 		t.Errorf("Tell() = %v", err)
 	}
@@ -27,8 +27,8 @@ func refused(t *testing.T, url string) string {
 	t.Helper()
 	conn := open(t, url, redislink.Options{})
 	err := conn.Store(t.Context(), document(t, "x"))
-	var told *redislink.Error
-	if !errors.As(err, &told) {
+	var failure *redislink.Error
+	if !errors.As(err, &failure) {
 		t.Fatalf("Store() = %v, want an *Error", err)
 	}
 	_, why, _ := strings.Cut(err.Error(), conn.Target())
@@ -91,13 +91,13 @@ func TestAdviceGivesTheRightsThatAreNeeded(t *testing.T) {
 	do(t, redis, "ACL", "SETUSER", "dashboard", "on", ">secret")
 	conn := "redis://dashboard:secret@" + redis.Addr
 	_, err := open(t, conn, redislink.Options{}).Load(t.Context())
-	var told *redislink.Error
-	if !errors.As(err, &told) {
+	var failure *redislink.Error
+	if !errors.As(err, &failure) {
 		t.Fatalf("Load() = %v, want an *Error", err)
 	}
-	_, rights, found := strings.Cut(told.Advice, "these rights: ")
+	_, rights, found := strings.Cut(failure.Advice, "these rights: ")
 	if !found {
-		t.Fatalf("%q gives no rights", told.Advice)
+		t.Fatalf("%q gives no rights", failure.Advice)
 	}
 	do(t, redis, append([]string{"ACL", "SETUSER", "dashboard"}, strings.Fields(rights)...)...)
 	exchange(t, conn)

@@ -73,7 +73,7 @@ func TestParseURLReadsTLS(t *testing.T) {
 // secret stands where a password is meant, in each URL below.
 const secret = "hunter2-and-more"
 
-func TestParseURLTellsWhatToWrite(t *testing.T) {
+func TestParseURLSaysWhatToWrite(t *testing.T) {
 	folder := t.TempDir()
 	empty := filepath.Join(folder, "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {

@@ -50,8 +50,8 @@ func TestTier(t *testing.T, open func(t *testing.T) Tier) {
 	}
 }
 
-// patience is far more than any call of a tier may take.
-const patience = 10 * time.Second
+// callTimeout is far more than any call of a tier may take.
+const callTimeout = 10 * time.Second
 
 func hasName(t *testing.T, tier Tier) {
 	name := tier.Name()
@@ -139,7 +139,7 @@ func honoursContext(t *testing.T, tier Tier) {
 	if _, err := tier.Load(ended); err == nil || errors.Is(err, link.ErrNotFound) {
 		t.Errorf("Load() = %v after the context's end; want the context's error", err)
 	}
-	if took := time.Since(began); took > patience {
+	if took := time.Since(began); took > callTimeout {
 		t.Errorf("giving up took %v", took)
 	}
 	wantLoad(t, tier, old.JSON)
@@ -152,7 +152,7 @@ func isAtomic(t *testing.T, tier Tier) {
 		versions = append(versions, next(strings.Repeat(fmt.Sprint(i%4), 1<<(4*(i%4)))))
 	}
 	mustStore(t, tier, versions[0])
-	ctx, stop := context.WithTimeout(t.Context(), patience)
+	ctx, stop := context.WithTimeout(t.Context(), callTimeout)
 	defer stop()
 	var writing sync.WaitGroup
 	written := make(chan struct{})

@@ -84,7 +84,7 @@ func (l *linkTest) open(holder string) link.Link {
 // campaign is one attempt. Any error but a *HeldError fails the test.
 func (l *linkTest) campaign(conn link.Link, rank int) (grant link.Grant, holder string) {
 	l.Helper()
-	ctx, cancel := context.WithTimeout(l.Context(), patience)
+	ctx, cancel := context.WithTimeout(l.Context(), callTimeout)
 	defer cancel()
 	grant, err := conn.Campaign(ctx, rank)
 	var held *link.HeldError
@@ -335,7 +335,7 @@ func (l *linkTest) listen(conn link.Link) (h *received, stop context.CancelFunc)
 		cancel()
 		select {
 		case <-done:
-		case <-time.After(patience):
+		case <-time.After(callTimeout):
 			l.Error("Listen did not end with its context")
 		}
 	})
@@ -372,7 +372,7 @@ func (l *linkTest) delivers() {
 	inB, _ := l.listen(b)
 	inC, _ := l.listen(c)
 	for _, h := range []*received{inB, inC} {
-		l.eventually(patience, "a listener is ready", h.isReady)
+		l.eventually(callTimeout, "a listener is ready", h.isReady)
 	}
 	for _, text := range []string{"one", strings.Repeat("x", link.DefaultMaxBytes-1000), "three <b> ü \u2028"} {
 		doc := next(text)
@@ -398,7 +398,7 @@ func (l *linkTest) delivers() {
 
 func (l *linkTest) endsListening() {
 	h, stop := l.listen(l.open("a"))
-	l.eventually(patience, "the listener is ready", h.isReady)
+	l.eventually(callTimeout, "the listener is ready", h.isReady)
 	stop()
 	l.wantEnd(h, soon)
 }
@@ -470,9 +470,9 @@ func (l *linkTest) survivesCut() {
 	next := series(l)
 	mustStore(l.T, a, next("before"))
 	h, _ := l.listen(b)
-	l.eventually(patience, "the listener is ready", h.isReady)
+	l.eventually(callTimeout, "the listener is ready", h.isReady)
 	l.server.Cut()
-	l.wantEnd(h, patience)
+	l.wantEnd(h, callTimeout)
 	for range 3 {
 		l.wantFailure(a, next("meanwhile"))
 	}
@@ -507,7 +507,7 @@ func (l *linkTest) survivesHang() {
 	mustStore(l.T, a, next("before"))
 	l.mustHave(a, 1)
 	h, stop := l.listen(b)
-	l.eventually(patience, "the listener is ready", h.isReady)
+	l.eventually(callTimeout, "the listener is ready", h.isReady)
 	l.server.Hang()
 	for range 3 {
 		l.wantFailure(a, next("meanwhile"))
@@ -548,7 +548,7 @@ func (l *linkTest) overwritesGarbage() {
 		strings.Replace(string(first.JSON), `"revision":`, `"revision":9`, 1), // of a time that has not come
 	} {
 		l.server.Plant([]byte(garbage))
-		ctx, cancel := context.WithTimeout(l.Context(), patience)
+		ctx, cancel := context.WithTimeout(l.Context(), callTimeout)
 		_, _ = a.Load(ctx) // an error or the garbage: either will do, a panic will not
 		cancel()
 		s := next("good")
@@ -563,11 +563,11 @@ func (l *linkTest) overwritesGarbage() {
 func (l *linkTest) closes() {
 	a, b := l.open("a"), l.open("b")
 	h, _ := l.listen(a)
-	l.eventually(patience, "the listener is ready", h.isReady)
+	l.eventually(callTimeout, "the listener is ready", h.isReady)
 	l.mustHave(b, 1)
 	a.Close()
-	l.wantEnd(h, patience)
-	ctx, cancel := context.WithTimeout(l.Context(), patience)
+	l.wantEnd(h, callTimeout)
+	ctx, cancel := context.WithTimeout(l.Context(), callTimeout)
 	defer cancel()
 	if err := a.Store(ctx, New(l, "x")); err == nil || ctx.Err() != nil {
 		l.Errorf("Store() = %v after Close", err)
