@@ -40,7 +40,7 @@ func TestKindsOfLongAgoStayKnown(t *testing.T) {
 		if len(since) != 2 || time.Unix(since[1], 0).Before(now.Add(-4*time.Hour)) || !time.Unix(since[0], 0).Before(now.Add(-6*24*time.Hour)) {
 			t.Errorf("the sums were read since %v", since)
 		}
-		agents, err := s.Agents(t.Context())
+		agents, err := firstOf(t, s.Agents)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,14 +57,14 @@ func TestKindsOfLongAgoStayKnown(t *testing.T) {
 func TestKindsAreThereOnceAJobHasEnded(t *testing.T) {
 	eachSite(t, func(t *testing.T, site *site) {
 		s := site.begun(t, nil)
-		if stats, err := s.Agents(t.Context()); err != nil || len(stats) > 0 { // which is remembered for a while
+		if stats, err := firstOf(t, s.Agents); err != nil || len(stats) > 0 { // which is remembered for a while
 			t.Fatalf("%+v, %v", stats, err)
 		}
 		site.insert(t, done("just", "discarded", time.Now().Add(-time.Second), "no"))
 		if err := s.step(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		stats, err := s.Agents(t.Context())
+		stats, err := firstOf(t, s.Agents)
 		if err != nil || stats["just"] == nil || stats["just"].LastOutcome != "failed" || s.Fleet().Agent("just") == nil {
 			t.Errorf("%+v, %v", stats, err)
 		}

@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -215,7 +216,7 @@ func sections(t *testing.T, s *Service) {
 		"agents":   func() (any, error) { return s.Agents(ctx) },
 		"progress": func() (any, error) { return fmt.Sprint(s.Progress()), s.Trouble() },
 	} {
-		value, err := ask()
+		value, err := firstOf(t, func(context.Context) (any, error) { return ask() })
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -2,6 +2,7 @@ package attach
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,6 +19,16 @@ func ownServer(t *testing.T) (*site, *servers.Postgres) {
 		t.Fatal(err)
 	}
 	return postgresSite(t, server.URL("app"), 0), server
+}
+
+// firstOf asks until there is an answer: on a busy machine the first one comes after who asked for it has left.
+func firstOf[T any](t *testing.T, ask func(context.Context) (T, error)) (value T, err error) {
+	t.Helper()
+	until(t, "there is a first answer", func() bool {
+		value, err = ask(t.Context())
+		return err == nil || !strings.Contains(err.Error(), "the first answer takes long")
+	})
+	return value, err
 }
 
 func until(t *testing.T, what string, met func() bool) {
@@ -102,7 +113,7 @@ func TestReadsAReplica(t *testing.T) {
 		filled(t, s)
 		return okOfDay(t, s) == 6
 	})
-	if _, err := s.Agents(t.Context()); err != nil {
+	if _, err := firstOf(t, s.Agents); err != nil {
 		t.Error(err)
 	}
 }

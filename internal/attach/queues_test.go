@@ -14,11 +14,11 @@ func TestPendingJobsAreCounted(t *testing.T) {
 		}
 		site.insert(t, job{kind: "gate", queue: "held", state: "available"})
 		s := site.begun(t, nil)
-		queues, err := s.Queues(t.Context())
+		queues, err := firstOf(t, s.Queues)
 		if err != nil || len(queues) != 1 || queues[0].Parked != 20 || queues[0].Pending != 1 {
 			t.Errorf("queues: %+v, %v", queues, err)
 		}
-		agents, err := s.Agents(t.Context())
+		agents, err := firstOf(t, s.Agents)
 		if err != nil || agents["gate"] == nil || agents["gate"].Parked != 20 || agents["gate"].Waiting != 1 {
 			t.Errorf("agents: %+v, %v", agents["gate"], err)
 		}

@@ -76,7 +76,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if got := len(s.Fleet().Agents); got != 2 || s.Kinds() != 2 {
 			t.Errorf("there are %d agents of %d kinds", got, s.Kinds())
 		}
-		queues, err := s.Queues(ctx)
+		queues, err := firstOf(t, s.Queues)
 		if err != nil || len(queues) != 2 {
 			t.Fatalf("queues: %v, %v", queues, err)
 		}
@@ -108,7 +108,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if n := slices.IndexFunc(failures, func(f engine.Failure) bool { return f.Outcome == "lost" }); n < 0 {
 			t.Errorf("no failure is of a lost attempt: %+v", failures)
 		}
-		today, err := s.Today(ctx)
+		today, err := firstOf(t, s.Today)
 		if now.Sub(agent.StartOfDay(now)) > 3*time.Minute && (err != nil || today.Total != 21 || today.Completed != 6 || today.Partial) {
 			t.Errorf("today: %+v, %v", today, err)
 		}
@@ -280,7 +280,7 @@ func TestOldSchemas(t *testing.T) {
 			if err != nil || agents["mail"].LastDay.OK != 5 {
 				t.Errorf("agents: %+v, %v", agents, err)
 			}
-			if _, err := s.Queues(t.Context()); err != nil {
+			if _, err := firstOf(t, s.Queues); err != nil {
 				t.Error(err)
 			}
 		})
@@ -304,7 +304,7 @@ func TestTellsWhatIsMissing(t *testing.T) {
 	if _, err := s.Failures(t.Context(), 5); err == nil || !strings.Contains(err.Error(), "create it") {
 		t.Errorf("failures without their index: %v", err)
 	}
-	if _, err := s.Queues(t.Context()); err != nil {
+	if _, err := firstOf(t, s.Queues); err != nil {
 		t.Errorf("the queues need another index: %v", err)
 	}
 	empty := dbtest.EmptyPostgresURL(t)
@@ -362,7 +362,7 @@ func TestActions(t *testing.T) {
 		if err := a.PauseQueue(ctx, "default"); err != nil {
 			t.Errorf("pause: %v", err)
 		}
-		queues, err := s.Queues(ctx)
+		queues, err := firstOf(t, s.Queues)
 		if err != nil || queues[0].PausedAt == nil {
 			t.Errorf("the paused queue: %+v, %v", queues, err)
 		}
