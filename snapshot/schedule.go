@@ -181,8 +181,9 @@ func (w *warmer) affordable(s *section, now time.Time) bool {
 	return s.catchUp && !s.due.After(now) || !s.turn().After(now)
 }
 
-// catchUpPause is the least time between two tries of failed sections ahead of their turns.
-const catchUpPause = 20 * time.Second
+// catchUpPause is the least time between two tries of failed sections ahead of their turns, for a database that comes and goes. It is
+// short, since each section pays for its own: it is not tried ahead again before it has waited for the last time.
+const catchUpPause = 3 * time.Second
 
 // scheduleCatchUp makes all sections due that have failed, now that one which had failed works again: what they waited for seems to be
 // back, and a costly one would show its failure for long. Each is tried ahead of its turn, and then waits for the one after.
