@@ -88,7 +88,7 @@ func (d *decoder) jsonScalar(n, node *yaml.Node) (any, bool) {
 	return nil, false
 }
 
-// isNumber tells whether a text is a number in JSON.
+// isNumber reports whether a text is a number in JSON.
 func isNumber(text string) bool {
 	return text != "" && (text[0] == '-' || text[0] >= '0' && text[0] <= '9') && json.Valid([]byte(text))
 }

@@ -48,7 +48,7 @@ func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 	return argv
 }
 
-// script tells whether argv is an interpreter and the path of a script.
+// script reports whether argv is an interpreter and the path of a script.
 func script(argv []string) bool {
 	if len(argv) < 2 || !slices.Contains(interpreters, filepath.Base(argv[0])) {
 		return false
@@ -57,7 +57,7 @@ func script(argv []string) bool {
 	return !strings.HasPrefix(path, "-") && (strings.Contains(path, "/") || filepath.Ext(path) != "")
 }
 
-// checkScript tells why an interpreter could not run a script: "sh: 0: cannot open" in an attempt's log would be the
+// checkScript returns why an interpreter could not run a script: "sh: 0: cannot open" in an attempt's log would be the
 // poorer report.
 func checkScript(path string) error {
 	info, err := os.Stat(path)
@@ -73,7 +73,7 @@ func checkScript(path string) error {
 	return nil
 }
 
-// isPackage tells a directory that an interpreter can run.
+// isPackage reports whether a directory is one that an interpreter can run.
 func isPackage(dir string) bool {
 	for _, name := range []string{"__main__.py", "index.js", "package.json"} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {

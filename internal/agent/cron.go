@@ -52,7 +52,7 @@ func parseFields(text string) (f fields5, err error) {
 
 func isAny(word string) bool { return word == "*" || word == "?" || word == "*/1" }
 
-// possible tells whether one of the months has one of the days.
+// possible reports whether one of the months has one of the days.
 func (f *fields5) possible() bool {
 	first := bits.TrailingZeros64(f.day)
 	for month := 1; month <= 12; month++ {
@@ -175,10 +175,10 @@ func (c *cronField) value(text string) (int, error) {
 	return value, nil
 }
 
-// everyHour tells whether the schedule follows the clock through gaps and folds.
+// everyHour reports whether the schedule follows the clock through gaps and folds.
 func (f *fields5) everyHour() bool { return f.hour == 1<<24-1 }
 
-// onDay tells whether a day is one of the schedule's. When both kinds of day are named, either will do.
+// onDay reports whether a day is one of the schedule's. When both kinds of day are named, either will do.
 func (f *fields5) onDay(d date) bool {
 	if f.month>>d.month&1 == 0 {
 		return false

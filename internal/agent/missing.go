@@ -29,7 +29,7 @@ func placesOf(agent *yaml.Node, set fields) places {
 	return places{command: at("command"), dir: at("dir"), env: at("env"), passEnv: at("pass_env")}
 }
 
-// Missing tells what of an agent is not on this host, and so why it cannot run here: its program, its script, its working
+// Missing returns what of an agent is not on this host, and so why it cannot run here: its program, its script, its working
 // directory. Nil means that nothing is. Another host may have it all, so this is asked by whoever is to run the agent.
 func (s *Spec) Missing() error {
 	command, dir := s.missing()
@@ -47,7 +47,7 @@ func (s *Spec) missing() (command, dir error) {
 	return command, s.CheckDir()
 }
 
-// Missing tells what of the fleet is not on this host, all of it, with the lines of its file. The error is nil or a [Faults].
+// Missing returns what of the fleet is not on this host, all of it, with the lines of its file. The error is nil or a [Faults].
 func (f *Fleet) Missing() error {
 	var faults Faults
 	for _, s := range f.Agents {
@@ -73,7 +73,7 @@ var shells = []string{"sh", "bash", "dash", "zsh", "ksh", "ash", "busybox"}
 var variableForm = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*\}`)
 
 // Notes are what in the file is probably not meant as it is written, for the host that asks: a variable to pass on that is
-// not set where the agent runs, and ${VAR} where nothing replaces it. The fleet runs all the same. Here tells which agents
+// not set where the agent runs, and ${VAR} where nothing replaces it. The fleet runs all the same. Here reports which agents
 // run on this host.
 func (f *Fleet) Notes(here func(agent string) bool) []string {
 	var notes Faults

@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// diagnosis finds, among the lines of an attempt as they come, the one that tells why it failed: not the last frame of a
+// diagnosis finds, among the lines of an attempt as they come, the one that says why it failed: not the last frame of a
 // stack, not the advice after it. It keeps a few lines, however many there are.
 //
-// A telling line is one of level error, or one by which a language's runtime reports what ended the program. The last
-// telling line wins if it is among the last messages, stacks not counted; else the last line does that is no advice.
+// A line with a reason is one of level error, or one by which a language's runtime reports what ended the program. The last
+// such line wins if it is among the last messages, stacks not counted; else the last line does that is no advice.
 type diagnosis struct {
-	telling string
-	header  bool   // telling begins a stack or the like
-	cause   string // what the runtime says was behind it
-	since   int    // messages after it
-	other   string // the last message that tells nothing by itself
-	advice  string // the last message that would only be shown if there were no other
-	npm     string // what npm says about a program that it ran
+	reason string
+	header bool   // reason begins a stack or the like
+	cause  string // what the runtime says was behind it
+	since  int    // messages after it
+	other  string // the last message that is no reason by itself
+	advice string // the last message that would only be shown if there were no other
+	npm    string // what npm says about a program that it ran
 
 	state state
 }
@@ -66,7 +66,7 @@ var crashes = []string{
 	"terminate called ", "libc++abi: ", "Error in ", "Error: ", "lua: ", "lua5", "luajit: ", "ERROR: LoadError: ", "Exception in thread ", "Unhandled exception. ", "Uncaught ",
 }
 
-// advices are printed beside a failure and tell nothing of it.
+// advices are printed beside a failure and say nothing of it.
 var advices = []string{
 	"Node.js v", "Bun v", "(Use `node --trace", "note: run with", "note: Some details", "note: the panic", "thread caused non-unwinding", "thread panicked while",
 	"fatal runtime error: ", "Execution halted", "error Command failed with exit code", "info Visit https", "node:internal", "Require stack:", "- /",
@@ -82,7 +82,7 @@ func (r *diagnosis) add(l Line) {
 	if l.structured {
 		r.state = plain
 		if l.Level == "error" {
-			r.tell(l.Msg, false)
+			r.found(l.Msg, false)
 		} else {
 			r.pass(l.Msg)
 		}
@@ -113,14 +113,14 @@ func (r *diagnosis) addText(text, level string) {
 	switch m := matchIf(strings.Contains(head, "aused by: ") || strings.Contains(head, "rapped by: ") || indented, causeForm, head); {
 	case m != nil && r.header:
 		r.cause = causeForm.ReplaceAllString(text, "$1$2$3")
-	case text == "Caused by:" && r.telling != "":
+	case text == "Caused by:" && r.reason != "":
 		r.state = inCauses
 	case indented && atFrame.MatchString(head):
 		switch {
-		case r.telling != "" && (r.since == 0 || r.header && r.since < 5):
+		case r.reason != "" && (r.since == 0 || r.header && r.since < 5):
 			r.header = true
 		case r.other != "": // what stands above the first frame
-			r.tell(r.other, true)
+			r.found(r.other, true)
 		}
 		r.since = min(r.since, 4)
 	case strings.HasPrefix(text, "Traceback (most recent call last)"), strings.HasPrefix(text, "Exception Group Traceback"), indented && pythonFrame.MatchString(head):
@@ -131,25 +131,25 @@ func (r *diagnosis) addText(text, level string) {
 	case strings.HasPrefix(text, "thread '") && rustForm.MatchString(text):
 		r.panicked(rustForm.FindStringSubmatch(text)[1])
 	case indented && r.header && whatForm.MatchString(text):
-		r.telling += ": " + whatForm.FindStringSubmatch(text)[1]
+		r.reason += ": " + whatForm.FindStringSubmatch(text)[1]
 	case advises(head, indented):
 		r.advice = text
 	case strings.HasPrefix(text, "npm ") && npmForm.MatchString(text):
 		r.npmSays(text)
 	case beginsWith(text, crashes), text == "Error", namesException(head) && exceptionForm.MatchString(head),
 		(strings.Contains(head, ":in ") || strings.Contains(head, ".rb:")) && rubyError.MatchString(head):
-		r.tell(strings.TrimSpace(text), true)
+		r.found(strings.TrimSpace(text), true)
 		if strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") || strings.HasPrefix(text, "\tpanic: ") {
 			r.state = inGo
 		}
 	case level == "error":
-		r.tell(text, false)
+		r.found(text, false)
 	default:
 		r.pass(text)
 	}
 }
 
-// advises tells whether a line is printed beside a failure and tells nothing of it.
+// advises reports whether a line is printed beside a failure and says nothing of it.
 func advises(text string, indented bool) bool {
 	return beginsWith(text, advices) ||
 		(indented || strings.IndexByte("em{}", text[0]) >= 0) && adviceForm.MatchString(text)
@@ -186,7 +186,7 @@ func (r *diagnosis) follow(text string) bool {
 			return true
 		}
 		if r.state == inPython {
-			r.tell(text, true)
+			r.found(text, true)
 		}
 		r.state = plain
 		return true
@@ -202,7 +202,7 @@ func (r *diagnosis) follow(text string) bool {
 			return true
 		}
 	case wantRust:
-		r.telling += " " + strings.TrimSpace(text)
+		r.reason += " " + strings.TrimSpace(text)
 		r.state = inRust
 		return true
 	case inCauses:
@@ -226,7 +226,7 @@ func (r *diagnosis) panicked(at string) {
 		r.state = wantRust
 	}
 	next := r.state
-	r.tell("panicked at "+at, true)
+	r.found("panicked at "+at, true)
 	r.state = next
 }
 
@@ -237,11 +237,11 @@ func (r *diagnosis) npmSays(text string) {
 	}
 }
 
-func (r *diagnosis) tell(text string, header bool) {
+func (r *diagnosis) found(text string, header bool) {
 	if m := rejectForm.FindStringSubmatch(text); m != nil {
 		text = "UnhandledPromiseRejection: " + m[1]
 	}
-	*r = diagnosis{telling: text, header: header, other: r.other, advice: r.advice, npm: r.npm}
+	*r = diagnosis{reason: text, header: header, other: r.other, advice: r.advice, npm: r.npm}
 }
 
 func (r *diagnosis) pass(text string) {
@@ -252,11 +252,11 @@ func (r *diagnosis) pass(text string) {
 // text is the reason; empty when the program said nothing.
 func (r *diagnosis) text() string {
 	switch {
-	case r.telling != "" && r.since < lastLines:
-		if r.cause != "" && !strings.Contains(r.telling, r.cause) {
-			return clipLine(r.telling + " (caused by: " + r.cause + ")")
+	case r.reason != "" && r.since < lastLines:
+		if r.cause != "" && !strings.Contains(r.reason, r.cause) {
+			return clipLine(r.reason + " (caused by: " + r.cause + ")")
 		}
-		return r.telling
+		return r.reason
 	case r.npm != "":
 		return r.npm
 	case r.other != "":

@@ -68,7 +68,7 @@ var lacks = []error{
 	syscall.EMFILE, syscall.ENFILE, syscall.ETOOMANYREFS, syscall.ENOMEM, syscall.EAGAIN, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO,
 }
 
-// blame tells an error of the host from one of the agent.
+// blame marks an error of the host, as opposed to one of the agent.
 func blame(err error) error {
 	for _, lack := range lacks {
 		if errors.Is(err, lack) {
@@ -104,7 +104,7 @@ func startFailure(errno syscall.Errno, s *agent.Spec) error {
 type ExitError struct {
 	Code   int    // -1 when a signal ended it
 	Signal string // for example "SIGSEGV"; empty when it exited
-	Tail   string // the most telling of its last log lines; may be empty
+	Tail   string // the one of its last log lines that says why; may be empty
 }
 
 func (e *ExitError) Error() string {

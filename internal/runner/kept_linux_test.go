@@ -103,7 +103,7 @@ func (u *unprivileged) kept(t *testing.T, stop bool) int {
 	return pid
 }
 
-// locked tells whether anything still holds the lock.
+// locked reports whether anything still holds the lock.
 func (u *unprivileged) locked(t *testing.T) bool {
 	t.Helper()
 	file, err := os.Open(u.lock)

@@ -120,7 +120,7 @@ var (
 	cutLevel = regexp.MustCompile(`"(?:level|severity|levelname|log\.level|lvl)"\s*:\s*"([A-Za-z]+)"`)
 )
 
-// asksForWork tells whether a line that cannot be read as an object would ask for work if it could. Program text, such as
+// asksForWork reports whether a line that cannot be read as an object would ask for work if it could. Program text, such as
 // a stack quotes it, does not.
 func asksForWork(text string) bool {
 	if !namesWork(text) {
@@ -142,7 +142,7 @@ func namesWork(text string) bool {
 	return strings.Contains(text, "enqueue") || strings.Contains(text, "Enqueue") || strings.Contains(text, "ENQUEUE")
 }
 
-// quoting tells whether what follows the text is a quotation or an argument in it.
+// quoting reports whether what follows the text is a quotation or an argument in it.
 func quoting(before string) bool {
 	before = strings.TrimRight(before, " \t")
 	return before != "" && strings.ContainsAny(before[len(before)-1:], "\"'`\\(=,+")
@@ -176,7 +176,7 @@ func objectAt(text string) (int, bool) {
 	return 0, false
 }
 
-// isProtocol tells whether a state of a line that is about to be overwritten is more than text.
+// isProtocol reports whether a state of a line that is about to be overwritten is more than text.
 func isProtocol(text string) bool {
 	text = strings.TrimSpace(text)
 	if asksForWork(text) {

@@ -14,7 +14,7 @@ import (
 
 const (
 	orphansEvery = 20 * time.Millisecond
-	orphansAfter = 500 * time.Millisecond // what lives then is told of
+	orphansAfter = 500 * time.Millisecond // what lives then is reported
 )
 
 // adoptOrphans makes this process the parent of what a supervisor leaves behind that was killed itself: it is then still to be
@@ -27,7 +27,7 @@ var adoptOrphans = sync.OnceFunc(func() {
 // the program's group, and others that descend from this process with the attempt's ids in their first environment: it
 // cannot know one that began a session of its own with another environment.
 func (p *process) endOrphans() {
-	began, told := time.Now(), false
+	began, reported := time.Now(), false
 	for {
 		orphans := p.orphans()
 		if len(orphans) == 0 {
@@ -43,15 +43,15 @@ func (p *process) endOrphans() {
 		wait := orphansEvery
 		if time.Since(began) > orphansAfter {
 			wait = orphansAfter
-			if !told {
-				told = true
-				p.tellKept(orphans[0], syscall.Kill(orphans[0], 0) == syscall.EPERM)
+			if !reported {
+				reported = true
+				p.logKept(orphans[0], syscall.Kill(orphans[0], 0) == syscall.EPERM)
 			}
 		}
 		select {
 		case <-time.After(wait):
 		case <-p.attempt.Leave:
-			if told {
+			if reported {
 				p.left = true
 				return
 			}
@@ -98,7 +98,7 @@ func (p *process) orphans() []int {
 	return found
 }
 
-// marks tells whether a process was given the attempt's ids.
+// marks reports whether a process was given the attempt's ids.
 func (p *process) marks(pid int) bool {
 	environ, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {

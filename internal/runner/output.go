@@ -124,7 +124,7 @@ func (s *scanner) reset() {
 	}
 }
 
-// showLive tells the state of a progress bar whose line has not ended.
+// showLive shows the state of a progress bar whose line has not ended.
 func (s *scanner) showLive() {
 	if !s.bar {
 		return

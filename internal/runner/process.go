@@ -207,7 +207,7 @@ func (p *process) await(ctx context.Context) (end supervisor.Report, done bool) 
 				end, p.result.Ended = r, time.Now()
 			case r.Step == supervisor.Kept: // the supervisor waits, and so do we: nothing else of the job may begin beside it
 				kept, hung, leave = true, nil, p.attempt.Leave
-				p.tellKept(r.PID, r.Errno == int(syscall.EPERM))
+				p.logKept(r.PID, r.Errno == int(syscall.EPERM))
 			case r.Step == supervisor.Swept:
 				return end, true
 			}
@@ -234,8 +234,8 @@ func (p *process) await(ctx context.Context) (end supervisor.Report, done bool) 
 	}
 }
 
-// tellKept puts into the log that a process of the attempt could not be ended.
-func (p *process) tellKept(pid int, otherUser bool) {
+// logKept puts into the log that a process of the attempt could not be ended.
+func (p *process) logKept(pid int, otherUser bool) {
 	why := "could not be ended"
 	if otherUser {
 		why = "runs as another user and could not be ended"

@@ -54,7 +54,7 @@ func clipTo(s string, total int) string {
 	return strings.ToValidUTF8(s[:min(len(s), maxLine)], "") + fmt.Sprintf(" … [cut, %d bytes in all]", total)
 }
 
-// fromUTF16 decodes a line of UTF-16, which is told by its zero bytes. It was cut at the byte of its newline, of which
+// fromUTF16 decodes a line of UTF-16, which its zero bytes show. It was cut at the byte of its newline, of which
 // the zero byte is left: before the next line, or at the end of this one.
 func fromUTF16(raw []byte) []byte {
 	if bytes.IndexByte(raw, 0) < 0 {
