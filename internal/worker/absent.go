@@ -48,11 +48,13 @@ func (s *Service) absent() map[string]string {
 }
 
 // lookForAbsent keeps what this worker runs equal to what it can run.
-func (s *Service) lookForAbsent() { s.every(absentLook, s.refit) }
+func (s *Service) lookForAbsent(ctx context.Context) {
+	every(ctx, absentLook, func() { s.refit(ctx) })
+}
 
 // refit starts a generation without the agents that cannot run here any more, or with those that can again. It leaves it to
 // the next time while the service begins, reloads or stops.
-func (s *Service) refit() {
+func (s *Service) refit(ctx context.Context) {
 	if !s.mu.TryLock() {
 		return
 	}
@@ -70,7 +72,7 @@ func (s *Service) refit() {
 	}
 	s.fleet.Store(&fleet)
 	s.logAbsent(before, found)
-	ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
+	ctx, cancel := context.WithTimeout(ctx, persistTimeout)
 	defer cancel()
 	s.health.report(beating, errors.Join(s.beat(ctx, s.beatState()), s.showAbsent(ctx)))
 	s.notify(engine.AgentsChanged)
@@ -114,7 +116,7 @@ func (e *absentError) Error() string {
 }
 
 // ifAbsent looks into why an attempt could not start. What has gone from this host is fetched no more.
-func (a *attempt) ifAbsent(err error) error {
+func (a *attempt) ifAbsent(ctx context.Context, err error) error {
 	var start *runner.StartError
 	if !errors.As(err, &start) || !a.service.ownRun {
 		return err
@@ -123,6 +125,6 @@ func (a *attempt) ifAbsent(err error) error {
 	if missing == nil {
 		return err
 	}
-	a.service.refit()
+	a.service.refit(context.WithoutCancel(ctx))
 	return &absentError{missing}
 }

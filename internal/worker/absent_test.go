@@ -36,7 +36,7 @@ func TestAnAgentWhoseProgramIsMissingWaits(t *testing.T) {
 		}
 
 		install()
-		s.refit()
+		s.refit(t.Context())
 		untilState(t, s, waiting.ID, "completed")
 		if stats, err = s.Agents(t.Context()); err != nil || stats["render"].Slots != 1 || stats["render"].Problem != "" {
 			t.Errorf("when it is there: %+v, %v", stats["render"], err)
@@ -52,7 +52,7 @@ func TestAnAgentWhoseProgramIsMissingWaits(t *testing.T) {
 			return err == nil && d.State == "available" && d.Attempt == 0
 		})
 		install()
-		s.refit()
+		s.refit(t.Context())
 		d := untilState(t, s, again.ID, "completed")
 		if d.Runs[0].Attempt != 1 || len(d.Errors) != 0 {
 			t.Errorf("it used up an attempt: %+v", d)
@@ -74,7 +74,7 @@ func TestAWorkerThatCanRunNothingWaits(t *testing.T) {
 		if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		s.refit()
+		s.refit(t.Context())
 		untilState(t, s, job.ID, "completed")
 		if err := s.Reload(t.Context(), fleetOf(t, agents()+"  later: {command: ["+program+"], dir: "+dir+"/gone}\n  other: {command: [sh, -c, 'true']}\n")); err != nil {
 			t.Fatal(err)

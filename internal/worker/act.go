@@ -66,9 +66,9 @@ func (s *Service) PauseQueue(ctx context.Context, name string) error {
 	return nil
 }
 
-// pausePatience is how long to wait for River's word that a queue of this process is paused. It comes after its next
+// pauseTimeout is how long to wait for River's word that a queue of this process is paused. It comes after its next
 // look for news, every 50 ms.
-const pausePatience = 500 * time.Millisecond
+const pauseTimeout = 500 * time.Millisecond
 
 // expectPause returns what waits until this process fetches nothing more from a queue, and what ends the watch.
 func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func()) {
@@ -81,7 +81,7 @@ func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func
 	}
 	events, stop := g.client.Subscribe(river.EventKindQueuePaused)
 	return func() {
-		timeout := time.After(pausePatience)
+		timeout := time.After(pauseTimeout)
 		for {
 			select {
 			case event := <-events:

@@ -17,9 +17,9 @@ import (
 
 const (
 	beatEvery = time.Second
-	// beatPatience is how long one heartbeat may take on Postgres: with a server that hangs, the next one gets a new
+	// beatTimeout is how long one heartbeat may take on Postgres: with a server that hangs, the next one gets a new
 	// connection.
-	beatPatience = 3 * time.Second
+	beatTimeout = 3 * time.Second
 	// doubtAfter is how long after its last heartbeat a worker believes without asking that its jobs are still its own. It
 	// must be shorter than silentFor by more than any statement takes.
 	doubtAfter = 5 * time.Second
@@ -36,11 +36,11 @@ type pulse struct {
 }
 
 // beats writes heartbeats as long as this worker lives. Nothing else is done here: whatever hangs, they must not.
-func (s *Service) beats() {
+func (s *Service) beats(ctx context.Context) {
 	defer s.pulse.disconnect()
-	s.every(beatEvery, func() {
+	every(ctx, beatEvery, func() {
 		ailed := s.WriteError() != nil
-		s.health.report(beating, s.beat(s.tending, s.beatState()))
+		s.health.report(beating, s.beat(ctx, s.beatState()))
 		if ailed && s.WriteError() == nil { // the database is back, and so is all that it knows
 			s.notify(engine.EverythingChanged)
 		}
@@ -61,7 +61,7 @@ func (s *Service) beat(ctx context.Context, state string) error {
 	began := time.Now()
 	patience := persistTimeout
 	if s.db.Kind == db.Postgres {
-		patience = beatPatience
+		patience = beatTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -122,8 +122,8 @@ func (p *pulse) silence() time.Duration {
 	return time.Since(p.last)
 }
 
-// lately tells whether the last heartbeat is so fresh that nobody can have held this worker for dead since.
-func (s *Service) lately() bool { return s.pulse.silence() < doubtAfter }
+// heartbeatFresh reports whether the last heartbeat is so fresh that nobody can have held this worker for dead since.
+func (s *Service) heartbeatFresh() bool { return s.pulse.silence() < doubtAfter }
 
 // exec returns how many rows there were.
 func (p *pulse) exec(ctx context.Context, d *db.DB, query string, args ...any) (int64, error) {
@@ -169,7 +169,7 @@ func (p *pulse) disconnect() {
 
 // beatIfLate beats when others may have held this worker for dead: nobody takes a job away from who has just beaten.
 func (s *Service) beatIfLate(ctx context.Context) error {
-	if s.db.Kind != db.Postgres || s.lately() {
+	if s.db.Kind != db.Postgres || s.heartbeatFresh() {
 		return nil
 	}
 	return s.beat(ctx, s.beatState())

@@ -20,11 +20,11 @@ const (
 	// cutGrace is how long the attempts then have between SIGTERM and SIGKILL.
 	cutGrace = time.Second
 	cutLook  = 250 * time.Millisecond
-	// cutPatience bounds CutOff.
-	cutPatience = time.Second
+	// cutTimeout bounds CutOff.
+	cutTimeout = time.Second
 )
 
-const _ = uint(river.SilentFor - cutAfter - cutLook - cutPatience - cutGrace) // negative does not compile
+const _ = uint(river.SilentFor - cutAfter - cutLook - cutTimeout - cutGrace) // negative does not compile
 
 // fenceFor is how long a worker may stand still before the supervisors end its attempts, up to a second later: others hold it
 // for dead after silentFor.
@@ -43,14 +43,14 @@ var errCutOff = errors.New("this worker was cut off from the database")
 
 // guard ends this worker's attempts when it cannot reach the database and others can: they are about to give its jobs to
 // somebody else. Attempts of agents that say `cut_off: continue` go on.
-func (s *Service) guard() {
+func (s *Service) guard(ctx context.Context) {
 	cut := false
-	s.every(cutLook, func() {
+	every(ctx, cutLook, func() {
 		if s.pulse.silence() < cutAfter {
 			cut = false
 			return
 		}
-		if cut || !s.askCutOff() {
+		if cut || !s.askCutOff(ctx) {
 			return
 		}
 		cut = true
@@ -65,11 +65,11 @@ func (s *Service) guard() {
 	})
 }
 
-func (s *Service) askCutOff() bool {
+func (s *Service) askCutOff(ctx context.Context) bool {
 	if s.cutOff == nil {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(s.tending, cutPatience)
+	ctx, cancel := context.WithTimeout(ctx, cutTimeout)
 	defer cancel()
 	return s.cutOff(ctx)
 }
@@ -79,7 +79,7 @@ func (s *Service) askCutOff() bool {
 func (a *attempt) requeueUnstarted() error {
 	s := a.service
 	state := riverdriver.JobSetStateInterrupted(a.job.ID, time.Now(), max(a.job.Attempt-1, 0), nil)
-	err := s.persist(s.life, "requeue a job", func(ctx context.Context) error {
+	err := s.persistUntilGone("requeue a job", func(ctx context.Context) error {
 		return s.db.InTx(ctx, func(tx *db.Tx) error {
 			if err := a.hold(ctx, tx); err != nil {
 				return err
@@ -90,7 +90,7 @@ func (a *attempt) requeueUnstarted() error {
 	switch {
 	case err == nil:
 		s.notify(engine.JobRequeued)
-	case errors.Is(err, river.ErrSuperseded), s.life.Err() != nil: // whoever finds this worker gone gives the job back
+	case errors.Is(err, river.ErrSuperseded), isClosed(s.gone): // whoever finds this worker gone gives the job back
 	default:
 		s.log.Warn("requeue failed; retrying within a minute", "job", a.job.ID, "error", err)
 	}

@@ -272,13 +272,13 @@ func (s *Service) wake(queue string) {
 
 // lookForJobs looks for jobs that nobody announced: inserted by other programs, due after a short wait, or beyond a limit before.
 // It asks for all queues at once, so that an idle fleet costs the same whatever its size.
-func (s *Service) lookForJobs() {
+func (s *Service) lookForJobs(loopCtx context.Context) {
 	look := -1
-	s.every(fetchPoll, func() {
+	every(loopCtx, fetchPoll, func() {
 		if look++; s.active.isDraining() {
 			return
 		}
-		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
+		ctx, cancel := context.WithTimeout(loopCtx, persistTimeout)
 		waiting, paused, err := s.waitingQueues(ctx)
 		cancel()
 		s.health.report("look for waiting jobs", err)

@@ -93,7 +93,7 @@ func (a *attempt) finish(ctx context.Context, result runner.Result, failure erro
 	case errors.Is(err, errRefused): // the jobs it asked for cannot be inserted
 		end.outcome = "failed"
 		err = a.conclude(end, nil, err)
-	case err != nil && !errors.Is(err, engineriver.ErrSuperseded) && a.service.life.Err() == nil: // the database refuses what it said
+	case err != nil && !errors.Is(err, engineriver.ErrSuperseded) && !isClosed(a.service.gone): // the database refuses what it said
 		err = a.conclude(&ending{outcome: "failed", ended: end.ended}, nil, unwritten(err))
 	}
 	switch {
@@ -103,7 +103,7 @@ func (a *attempt) finish(ctx context.Context, result runner.Result, failure erro
 		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
 		a.endSuperseded()
 		return settled{}
-	case a.service.life.Err() != nil: // nothing of it happened: the next worker finds this one gone and runs the job again
+	case isClosed(a.service.gone): // nothing of it happened: the next worker finds this one gone and runs the job again
 		return settled{}
 	}
 	return unwritten(err)
@@ -117,7 +117,7 @@ func unwritten(err error) *attemptError {
 // after they looked.
 func (a *attempt) endSuperseded() {
 	s := a.service
-	err := s.persist(s.life, "end a run that lost its job", func(ctx context.Context) error {
+	err := s.persistUntilGone("end a run that lost its job", func(ctx context.Context) error {
 		return s.db.InTx(ctx, func(tx *db.Tx) error {
 			_, err := s.endRuns(ctx, tx, lostWorker(s.id)+backText, `id = $1`, a.runID)
 			return err
@@ -151,7 +151,7 @@ func (a *attempt) conclude(end *ending, jobs []river.InsertManyParams, failure e
 		end.err = s.db.Clean(engine.Clip(a.clean(errorText(a.spec, end.outcome, failure)), engine.MaxErrorText))
 	}
 	end.pending = s.logs.Close(a.runID)
-	err := s.persist(s.life, "write the end of a run", func(ctx context.Context) error {
+	err := s.persistUntilGone("write the end of a run", func(ctx context.Context) error {
 		return s.db.InTx(ctx, func(tx *db.Tx) error {
 			if mine, err := a.mayEnd(ctx, tx); err != nil || !mine {
 				return err

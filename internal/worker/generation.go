@@ -76,8 +76,12 @@ func (g *generation) stop() {
 	if g.idle {
 		return
 	}
-	if g.client.Stop(g.service.patient) != nil {
-		_ = g.client.StopAndCancel(g.service.life) // its error is that of life
+	drainCtx, stopWaiting := contextUntil(g.service.hurried)
+	defer stopWaiting()
+	if g.client.Stop(drainCtx) != nil {
+		lifeCtx, cancel := contextUntil(g.service.gone)
+		defer cancel()
+		_ = g.client.StopAndCancel(lifeCtx) // its error is that of the context
 	}
 }
 

@@ -33,8 +33,8 @@ func (h *health) report(what string, err error) {
 	}
 }
 
-// beating is what report is told of the heartbeat.
-const beating = "tell that this worker lives"
+// beating is what report is called with for the heartbeat.
+const beating = "write the heartbeat"
 
 // WriteError tells why nothing can be written to the database: the error of this worker's last heartbeat. It is nil
 // when that was written, and for a service that does not work.

@@ -17,31 +17,31 @@ const relistenAfter = time.Second
 
 // listen passes on what River's clients announce: inserted jobs, whatever program they come from. Without it those would be
 // seen only when somebody looks.
-func (s *Service) listen() {
+func (s *Service) listen(ctx context.Context) {
 	for {
-		err := s.hear()
-		if s.tending.Err() != nil {
+		err := s.listenOnce(ctx)
+		if ctx.Err() != nil {
 			return
 		}
 		s.health.report("listen for inserted jobs", err)
 		select {
-		case <-s.tending.Done():
+		case <-ctx.Done():
 			return
 		case <-time.After(relistenAfter):
 		}
 	}
 }
 
-// hear listens on a connection of its own until that breaks.
-func (s *Service) hear() (err error) {
+// listenOnce listens on a connection of its own until that breaks.
+func (s *Service) listenOnce(ctx context.Context) (err error) {
 	listener := riverpgxv5.New(s.db.Pool).GetListener(&riverdriver.GetListenenerParams{})
-	connecting, cancel := context.WithTimeout(s.tending, persistTimeout)
+	connecting, cancel := context.WithTimeout(ctx, persistTimeout)
 	defer cancel()
 	if err := listener.Connect(connecting); err != nil {
 		return err
 	}
 	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(s.tending), time.Second)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		err = errors.Join(err, listener.Close(closing))
 	}()
@@ -51,7 +51,7 @@ func (s *Service) hear() (err error) {
 	s.health.report("listen for inserted jobs", nil)
 	for {
 		s.notify(engine.JobEnqueued) // also at first: something may have been missed
-		if _, err := listener.WaitForNotification(s.tending); err != nil {
+		if _, err := listener.WaitForNotification(ctx); err != nil {
 			return err
 		}
 	}

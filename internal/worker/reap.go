@@ -17,9 +17,9 @@ import (
 
 // This file is what happens on kill -9 of a worker, and whatever else takes one away: a crash, a power cut, a network that is gone.
 //
-//  1. Its attempts end. Each runs under a supervisor that holds a pipe to the worker and ends all processes of the attempt when the pipe
-//     breaks; a worker that is suspended instead is fenced: the supervisor ends the attempt when the worker is silent for too long
-//     (internal/agent). A worker that is cut off from the database ends its attempts itself (cutoff.go). All this is over before step 2.
+//  1. Its attempts end. Each runs under a supervisor that holds a socket to the worker and ends all processes of the attempt when it breaks; a
+//     worker that is suspended instead is fenced: the supervisor ends the attempt when the worker is silent for too long (internal/supervisor). A
+//     worker that is cut off from the database ends its attempts itself (cutoff.go). All this is over before step 3.
 //  2. Somebody notices. Every worker and server reads the heartbeats once a second (watch.go). A lock file on the same host, which the kernel
 //     releases with the last of the worker's processes, says so at once; without one a worker is dead after 10 s of silence that this process
 //     has watched.
@@ -46,12 +46,12 @@ const (
 	lostKept = 24 * time.Hour
 )
 
-// errAlive means that a worker held for dead was heard again, or was buried by another process.
+// errAlive means that a worker taken for dead was heard again, or was reclaimed by another process.
 var errAlive = errors.New("it is not as it was seen")
 
 // reap gives the jobs of dead workers back to the queue. Losing its worker does not use up an attempt.
 //
-// Every worker does this; a worker is buried once, in one transaction that begins by making sure that it was not heard
+// Every worker does this; a worker is reclaimed once, in one transaction that begins by making sure that it was not heard
 // meanwhile. Jobs of River clients that are not ours are left alone.
 func (s *Service) reap(ctx context.Context) error {
 	if err := s.look(ctx); err != nil {

@@ -13,22 +13,22 @@ const (
 )
 
 // runRollups sums up what ended: soon after an attempt of this process, and once a second for those of others.
-func (s *Service) runRollups() {
+func (s *Service) runRollups(loopCtx context.Context) {
 	ticker := time.NewTicker(rollupEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.tending.Done():
+		case <-loopCtx.Done():
 			return
 		case <-ticker.C:
 		case <-s.ended:
 			select {
-			case <-s.tending.Done():
+			case <-loopCtx.Done():
 				return
 			case <-time.After(rollupGather):
 			}
 		}
-		ctx, cancel := context.WithTimeout(s.tending, 3*persistTimeout)
+		ctx, cancel := context.WithTimeout(loopCtx, 3*persistTimeout)
 		s.health.report("sum up ended runs", s.addEnded(ctx, s.AddEnded))
 		cancel()
 	}

@@ -85,14 +85,15 @@ type Service struct {
 	done  atomic.Int64
 	ended chan struct{}
 
-	life    context.Context // of everything in the background; its end makes them give up
-	giveUp  context.CancelFunc
-	patient context.Context // ends when attempts may no longer end by themselves
-	hurry   context.CancelFunc
-	tending context.Context // of the loops
-	untend  context.CancelFunc
-	trying  context.Context // of the tries to begin
-	untry   context.CancelFunc
+	// Each is closed once, by the function beside it. When the first is, the others are too.
+	gone       <-chan struct{} // everything in the background gives up
+	giveUp     context.CancelFunc
+	hurried    <-chan struct{} // attempts may no longer end by themselves
+	hurry      context.CancelFunc
+	loopsOver  <-chan struct{} // the loops end
+	stopLoops  context.CancelFunc
+	startsOver <-chan struct{} // no more tries to begin
+	stopStarts context.CancelFunc
 
 	mu          sync.Mutex // guards what follows and serializes beginning, Reload and Stop
 	lock        *workerLock
@@ -142,10 +143,12 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	}
 	s.gate = newGate(opts.MaxProcesses, s.wake)
 	s.health.log = opts.Log
-	s.life, s.giveUp = context.WithCancel(context.WithoutCancel(ctx))
-	s.patient, s.hurry = context.WithCancel(s.life)
-	s.tending, s.untend = context.WithCancel(s.life)
-	s.trying, s.untry = context.WithCancel(s.life)
+	lifeCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	drainCtx, hurry := context.WithCancel(lifeCtx)
+	loopCtx, stopLoops := context.WithCancel(lifeCtx)
+	startCtx, stopStarts := context.WithCancel(lifeCtx)
+	s.gone, s.giveUp, s.hurried, s.hurry = lifeCtx.Done(), giveUp, drainCtx.Done(), hurry
+	s.loopsOver, s.stopLoops, s.startsOver, s.stopStarts = loopCtx.Done(), stopLoops, startCtx.Done(), stopStarts
 	s.fleet.Store(opts.Fleet)
 	s.logs = runlog.New(s.db, s.health.report, func(lines bool) {
 		if lines {
@@ -174,3 +177,29 @@ func (s *Service) Worker() string { return s.id }
 
 // NextRun returns when an agent is due by its schedule; nil when it has none, or before Start.
 func (s *Service) NextRun(agent string) *time.Time { return s.schedule.NextRun(agent) }
+
+// contextUntil returns a context that ends when a channel is closed.
+func contextUntil(closed <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if isClosed(closed) {
+		cancel()
+		return ctx, cancel
+	}
+	go func() { // until either
+		select {
+		case <-closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+func isClosed(channel <-chan struct{}) bool {
+	select {
+	case <-channel:
+		return true
+	default:
+		return false
+	}
+}

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	startPatience = 2 * time.Second  // of Start
-	beginPatience = 10 * time.Second // of one try
-	beginPause    = time.Second      // between two
+	startTimeout = 2 * time.Second  // of Start
+	beginTimeout = 10 * time.Second // of one try
+	beginPause   = time.Second      // between two
 )
 
 // Start begins to run attempts. First it gives the jobs of workers that died back to the queue. It goes on until Stop,
@@ -50,17 +50,17 @@ func (s *Service) Start(ctx context.Context) error {
 		return nil
 	}
 	s.state = stateStopped
-	signing, cancel := context.WithTimeout(s.life, time.Second)
+	signing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	_ = s.signOff(signing) // it may never have been known
-	s.untry()
+	s.stopStarts()
 	s.giveUp()
 	return errors.Join(err, s.lock.release())
 }
 
 // firstTry waits for the end of the first try, if that comes soon. That the database cannot be used is no error.
 func (s *Service) firstTry(ctx context.Context, first <-chan error) error {
-	patience := time.NewTimer(startPatience)
+	patience := time.NewTimer(startTimeout)
 	defer patience.Stop()
 	select {
 	case err := <-first:
@@ -76,12 +76,14 @@ func (s *Service) firstTry(ctx context.Context, first <-chan error) error {
 
 // tryToBegin goes on trying until it succeeds or the service stops.
 func (s *Service) tryToBegin(first chan<- error) {
+	startCtx, cancel := contextUntil(s.startsOver)
+	defer cancel()
 	for {
-		err := engine.WrapDB("prepare the database", s.ready(s.trying))
+		err := engine.WrapDB("prepare the database", s.ready(startCtx))
 		if err == nil {
-			err = s.begin(s.trying)
+			err = s.begin(startCtx)
 		}
-		if s.trying.Err() != nil {
+		if startCtx.Err() != nil {
 			return
 		}
 		s.health.report(beating, err)
@@ -93,7 +95,7 @@ func (s *Service) tryToBegin(first chan<- error) {
 			return
 		}
 		select {
-		case <-s.trying.Done():
+		case <-startCtx.Done():
 			return
 		case <-time.After(beginPause):
 		}
@@ -108,7 +110,7 @@ func (s *Service) begin(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(ctx, beginPatience)
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
 	fleet := s.Fleet()
 	var generation *generation
@@ -147,23 +149,30 @@ func (s *Service) begin(ctx context.Context) error {
 }
 
 func (s *Service) startLoops() {
-	s.loops.Go(s.upkeep)
-	s.loops.Go(func() { s.schedule.Run(s.tending, s.active.isDraining, s.health.report) })
-	s.loops.Go(s.runRollups)
-	s.loops.Go(func() {
-		s.every(runlog.SweepEvery, func() { s.health.report("delete old rows", s.sweeper.Sweep(s.tending)) })
+	loop := func(run func(context.Context)) {
+		s.loops.Go(func() {
+			ctx, cancel := contextUntil(s.loopsOver)
+			defer cancel()
+			run(ctx)
+		})
+	}
+	loop(s.upkeep)
+	loop(func(ctx context.Context) { s.schedule.Run(ctx, s.active.isDraining, s.health.report) })
+	loop(s.runRollups)
+	loop(func(ctx context.Context) {
+		every(ctx, runlog.SweepEvery, func() { s.health.report("delete old rows", s.sweeper.Sweep(ctx)) })
 	})
 	if s.db.Kind == db.Postgres {
-		s.loops.Go(s.listen)
+		loop(s.listen)
 	}
 	if s.id == "" {
 		return
 	}
-	s.loops.Go(func() { s.logs.Run(s.tending) })
-	s.loops.Go(s.beats)
-	s.loops.Go(s.lookForAbsent)
-	s.loops.Go(s.lookForJobs)
+	loop(s.logs.Run)
+	loop(s.beats)
+	loop(s.lookForAbsent)
+	loop(s.lookForJobs)
 	if s.db.Kind == db.Postgres {
-		s.loops.Go(s.guard)
+		loop(s.guard)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // Stop fetches no more jobs and lets the running attempts end until ctx is done; then it stops them, and their jobs go
 // back to the queue without having used up an attempt. It returns when nothing runs any more.
 func (s *Service) Stop(ctx context.Context) error {
-	s.untry()
+	s.stopStarts()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.state {
@@ -31,14 +31,14 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.active.drain()
 	var err error
 	if s.id != "" {
-		telling, cancel := context.WithTimeout(s.life, time.Second)
-		s.health.report("tell that this worker drains", s.beat(telling, "draining"))
+		beatCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		s.health.report("report that this worker drains", s.beat(beatCtx, "draining"))
 		cancel()
 		s.notify(engine.WorkerChanged)
 		err = s.stopGenerations(ctx)
 		s.runner.Close()
 	}
-	s.untend()
+	s.stopLoops()
 	s.loops.Wait()
 	s.wrapUp()
 	s.giveUp()
@@ -72,15 +72,15 @@ func (s *Service) stopGenerations(ctx context.Context) error {
 	select {
 	case <-stopped:
 		return nil
-	case <-time.After(s.killPatience()):
+	case <-time.After(s.killTimeout()):
 	}
 	s.giveUp() // ends what only waits for the database, too
 	<-stopped
 	return errors.New("the ends of some attempts could not be written: the next worker takes their jobs over")
 }
 
-// killPatience is how long attempts that were told to stop may take: their own grace, and the writing of their ends.
-func (s *Service) killPatience() time.Duration {
+// killTimeout is how long attempts that were told to stop may take: their own grace, and the writing of their ends.
+func (s *Service) killTimeout() time.Duration {
 	longest := agent.DefaultKillGrace
 	for _, spec := range s.Fleet().Agents {
 		longest = max(longest, spec.KillGrace)
@@ -90,10 +90,12 @@ func (s *Service) killPatience() time.Duration {
 
 // wrapUp writes what the loops had not yet: last log lines, the rollups, the end of this worker.
 func (s *Service) wrapUp() {
-	ctx, cancel := context.WithTimeout(s.life, 3*time.Second)
+	lifeCtx, stop := contextUntil(s.gone)
+	defer stop()
+	ctx, cancel := context.WithTimeout(lifeCtx, 3*time.Second)
 	defer cancel()
 	s.health.report("write the last log lines", s.logs.Flush(ctx))
 	s.health.report("sum up the last runs", s.addEnded(ctx, s.AddLast))
-	s.health.report("let the agents' file go", s.schedule.Release(ctx))
+	s.health.report("release the agents' file", s.schedule.Release(ctx))
 	s.health.report("sign off this worker", s.signOff(ctx))
 }

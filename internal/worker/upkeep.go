@@ -15,13 +15,13 @@ const lookEvery = time.Second
 // keepEvery is how often pauses are looked after.
 const keepEvery = 5 * time.Second
 
-// every does something at a pace until the service stops tending.
-func (s *Service) every(pace time.Duration, do func()) {
+// every does something at a pace until ctx ends.
+func every(ctx context.Context, pace time.Duration, do func()) {
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.tending.Done():
+		case <-ctx.Done():
 			return
 		case <-ticker.C:
 			do()
@@ -30,10 +30,10 @@ func (s *Service) every(pace time.Duration, do func()) {
 }
 
 // upkeep watches for jobs that were cancelled or given away elsewhere, and takes over those of dead workers.
-func (s *Service) upkeep() {
+func (s *Service) upkeep(loopCtx context.Context) {
 	kept := time.Now() // at the start
-	s.every(lookEvery, func() {
-		ctx, cancel := context.WithTimeout(s.tending, persistTimeout)
+	every(loopCtx, lookEvery, func() {
+		ctx, cancel := context.WithTimeout(loopCtx, persistTimeout)
 		s.health.report("look after the running jobs", s.checkHeld(ctx))
 		s.health.report("take over the jobs of dead workers", s.reap(ctx))
 		if time.Since(kept) >= keepEvery {

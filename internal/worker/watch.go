@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// lookPatience is how long reading the heartbeats may take, and blindFor how long ago the last look may be, for silence
+	// lookTimeout is how long reading the heartbeats may take, and blindFor how long ago the last look may be, for silence
 	// to count: while this process or the database stood still, nobody was heard.
-	lookPatience = 2 * time.Second
-	blindFor     = 5 * time.Second
+	lookTimeout = 2 * time.Second
+	blindFor    = 5 * time.Second
 )
 
 // watch is what this process has seen of the workers. It is used by one goroutine at a time.
@@ -57,7 +57,7 @@ func (s *Service) look(ctx context.Context) error {
 		w.looked, w.workers = time.Time{}, nil
 		return err
 	}
-	blind := ended.Sub(w.looked) > blindFor || ended.Sub(began) > lookPatience
+	blind := ended.Sub(w.looked) > blindFor || ended.Sub(began) > lookTimeout
 	for id, now := range seen {
 		now.since = ended
 		if before := w.workers[id]; before != nil && before.beat == now.beat && !blind {

@@ -66,7 +66,7 @@ func (w *worker) Work(ctx context.Context, job *river.Job[engineriver.Args]) err
 	if errors.Is(err, runner.ErrLeft) {
 		s.lock.keep.Store(true)
 	}
-	err = a.finish(ctx, result, a.ifAbsent(err))
+	err = a.finish(ctx, result, a.ifAbsent(ctx, err))
 	s.signalEnded()
 	s.notify(engine.JobEnded)
 	return err
@@ -139,7 +139,7 @@ func (a *attempt) run(ctx context.Context) (result runner.Result, err error) {
 	return s.run(ctx, runner.Attempt{
 		Spec: a.spec, JobID: a.job.ID, RunID: a.runID, Number: a.job.Attempt, MaxAttempts: a.job.MaxAttempts,
 		Args: a.job.Args.Raw(), WorkDir: filepath.Join(s.dataDir, "work", a.spec.Name), FleetEnv: s.fleetEnv(),
-		Fence: s.fence(), Hold: s.lock.file, Leave: s.life.Done(),
+		Fence: s.fence(), Hold: s.lock.file, Leave: s.gone,
 		TempDir: filepath.Join(tempDir(s.dataDir, s.id), strconv.FormatInt(a.runID, 10)),
 		OnLine: func(line runner.Line) {
 			line.Msg = a.said.Line(line.Msg)
@@ -197,7 +197,14 @@ func (s *Service) persist(ctx context.Context, what string, write func(context.C
 	}
 }
 
-// signalEnded tells the rollups that there is something new.
+// persistUntilGone is persist for what is to be written whatever becomes of the attempt.
+func (s *Service) persistUntilGone(what string, write func(context.Context) error) error {
+	ctx, cancel := contextUntil(s.gone)
+	defer cancel()
+	return s.persist(ctx, what, write)
+}
+
+// signalEnded notifies the rollups that there is something new.
 func (s *Service) signalEnded() {
 	select {
 	case s.ended <- struct{}{}:
