@@ -61,7 +61,7 @@ func (s *Service) PauseQueue(ctx context.Context, name string) error {
 	})); err != nil {
 		return err
 	}
-	s.gate.shut(name)
+	s.gate.Shut(name)
 	wait()
 	return nil
 }
@@ -103,7 +103,7 @@ func (s *Service) ResumeQueue(ctx context.Context, name string) error {
 		return s.actor.NotePause(ctx, tx, name, engineriver.Serves(s.Fleet(), name), false)
 	})
 	if err == nil {
-		s.gate.open(name)
+		s.gate.Open(name)
 	}
 	return s.turned(name, err)
 }

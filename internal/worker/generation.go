@@ -10,6 +10,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/fetch"
 )
 
 const (
@@ -27,12 +28,12 @@ type generation struct {
 	number  int
 	client  engineriver.Client
 	idle    bool // no agent can run here: River starts no client that has nothing to do
-	pilot   *pilot
+	pilot   *fetch.Pilot
 	serves  map[string]bool // its queues
 }
 
 func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, error) {
-	g := &generation{service: s, fleet: fleet, number: number, pilot: &pilot{service: s}, serves: map[string]bool{}}
+	g := &generation{service: s, fleet: fleet, number: number, pilot: s.fetcher.NewPilot(), serves: map[string]bool{}}
 	workers := river.NewWorkers()
 	part := s.mine(fleet)
 	for _, spec := range part.Agents {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/agentos/agentos/internal/fetch"
 	"github.com/agentos/agentos/internal/runner"
 )
 
@@ -15,12 +16,12 @@ const starting = "start attempts on this host"
 func (s *Service) judgeHost(result runner.Result, failure error) time.Duration {
 	if host := new(runner.HostError); errors.As(failure, &host) {
 		s.health.report(starting, host.Err)
-		s.gate.rest()
-		return restFirst
+		s.gate.Rest()
+		return fetch.RestFirst
 	}
 	if !result.Started.IsZero() {
 		s.health.report(starting, nil)
-		s.gate.started()
+		s.gate.Started()
 	}
 	return 0
 }

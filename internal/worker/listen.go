@@ -10,10 +10,8 @@ import (
 
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/fetch"
 )
-
-// relistenAfter is how long to wait before a broken connection is replaced.
-const relistenAfter = time.Second
 
 // listen passes on what River's clients announce: inserted jobs, whatever program they come from. Without it those would be
 // seen only when somebody looks.
@@ -27,7 +25,7 @@ func (s *Service) listen(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(relistenAfter):
+		case <-time.After(fetch.RelistenAfter):
 		}
 	}
 }

@@ -1,21 +1,18 @@
 package worker
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
-	"github.com/riverqueue/river/rivertype"
-
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/fetch"
 )
 
 // A job whose worker died may be what killed it. How many workers died while they ran a job is kept with the job, in its
@@ -23,11 +20,8 @@ import (
 // longer each time, and runs beside no other such job of its worker, so that one bad job does not bring down the reputation of
 // others. At the agent's max_losses it is discarded.
 const (
-	suspectFrom = 2                // losses
-	lossFirst   = 10 * time.Second // the wait after the second; each further one is twice as long
-	lossMost    = 10 * time.Minute
-	// suspectLater is when a job is looked at again that may not run beside another.
-	suspectLater = 3 * time.Second
+	lossFirst = 10 * time.Second // the wait after the second; each further one is twice as long
+	lossMost  = 10 * time.Minute
 )
 
 // fate is what became of a job whose worker died.
@@ -62,7 +56,7 @@ func (s *Service) lose(ctx context.Context, tx *db.Tx, j river.Running) (fate, e
 	}
 	f, wait := fate{}, lossDelay(losses)
 	f.moved, err = s.actor.RequeueLost(ctx, tx, j, losses, wait)
-	if losses >= suspectFrom {
+	if losses >= fetch.SuspectFrom {
 		f.text = fmt.Sprintf("%s, %s while it ran this job%s and waits %s", lostWorker(j.Worker), ordinal(losses), backText, wait.Round(time.Second))
 	}
 	return f, err
@@ -71,22 +65,11 @@ func (s *Service) lose(ctx context.Context, tx *db.Tx, j river.Running) (fate, e
 // lossDelay is how long a job waits that has lost so many workers. It is spread widely: jobs that were lost together are not to
 // run together again.
 func lossDelay(losses int) time.Duration {
-	if losses < suspectFrom {
+	if losses < fetch.SuspectFrom {
 		return 0
 	}
-	wait := min(lossFirst<<min(losses-suspectFrom, 16), lossMost)
+	wait := min(lossFirst<<min(losses-fetch.SuspectFrom, 16), lossMost)
 	return wait/2 + rand.N(wait)
-}
-
-// isSuspect tells whether a job has lost several workers.
-func isSuspect(job *rivertype.JobRow) bool {
-	if !bytes.Contains(job.Metadata, []byte(river.LossesKey)) {
-		return false
-	}
-	var kept struct {
-		Losses int `json:"agentos_losses"`
-	}
-	return json.Unmarshal(job.Metadata, &kept) == nil && kept.Losses >= suspectFrom
 }
 
 // ordinal writes which one it is: the 2nd.

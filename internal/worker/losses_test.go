@@ -1,13 +1,9 @@
 package worker
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
@@ -148,23 +144,6 @@ func TestTheWaitAfterALossGrowsAndSpreads(t *testing.T) {
 	for n, want := range map[int]string{1: "the 1st", 2: "the 2nd", 3: "the 3rd", 4: "the 4th", 11: "the 11th", 112: "the 112th", 22: "the 22nd"} {
 		if got := ordinal(n); got != want {
 			t.Errorf("%d: %s", n, got)
-		}
-	}
-}
-
-func TestSuspectsAreKnownByTheirMetadata(t *testing.T) {
-	for losses, want := range map[int]bool{0: false, 1: false, suspectFrom: true, 9: true} {
-		metadata, err := json.Marshal(map[string]any{river.LossesKey: losses})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := isSuspect(&rivertype.JobRow{Metadata: metadata}); got != want {
-			t.Errorf("%s: %v", metadata, got)
-		}
-	}
-	for _, other := range []string{``, `{}`, `[]`, `{"agentos_losses":"x"}`, fmt.Sprintf(`{"x":%q}`, river.LossesKey)} {
-		if isSuspect(&rivertype.JobRow{Metadata: []byte(other)}) {
-			t.Errorf("%s is one", other)
 		}
 	}
 }

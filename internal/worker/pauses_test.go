@@ -6,6 +6,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/fetch"
 )
 
 // cleanQueue does what River's cleaner does after a day without a client that works the queue.
@@ -94,11 +95,7 @@ func TestPausesOfOtherProgramsAreKeptAndEnded(t *testing.T) {
 		if err := s.actor.KeepPauses(t.Context(), s.log); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "it holds, though nobody announced it", func() bool {
-			p := s.gate.ask("left", []string{"left"}, 1)
-			s.gate.settle(p, nil, nil)
-			return p.most == 0
-		})
+		until(t, "it holds, though nobody announced it", func() bool { return s.gate.IsPaused("left") })
 		cleanQueue(t, s, "left")
 		if err := s.actor.KeepPauses(t.Context(), s.log); err != nil {
 			t.Fatal(err)
@@ -154,13 +151,13 @@ func TestPausesDuringAnOutageAreNotMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	resumed := enqueue(t, operator, "right")
-	until(t, "the worker knows", func() bool { worker.gate.mu.Lock(); defer worker.gate.mu.Unlock(); return worker.gate.paused["right"] })
+	until(t, "the worker knows", func() bool { return worker.gate.IsPaused("right") })
 
 	proxy.Cut()
 	ails := func() bool {
 		worker.health.mu.Lock()
 		defer worker.health.mu.Unlock()
-		return worker.health.ailing[listening] != nil
+		return worker.health.ailing[fetch.Listening] != nil
 	}
 	until(t, "the worker hears nothing", ails)
 	if err := operator.ResumeQueue(t.Context(), "right"); err != nil {

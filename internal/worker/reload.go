@@ -55,9 +55,9 @@ func (s *Service) nextGeneration(fleet *agent.Fleet) error {
 	if err != nil {
 		return err
 	}
-	s.gate.setLimits(s.mine(fleet))
+	s.gate.SetLimits(s.mine(fleet))
 	if err := next.start(); err != nil {
-		s.gate.setLimits(s.mine(current.fleet))
+		s.gate.SetLimits(s.mine(current.fleet))
 		return err
 	}
 	s.generations.Go(current.stop)
@@ -79,8 +79,8 @@ func (s *Service) slots(fleet *agent.Fleet) int {
 	for _, q := range fleet.Queues {
 		slots += q.Concurrency
 	}
-	if s.gate.most > 0 {
-		slots = min(slots, s.gate.most)
+	if s.maxProcesses > 0 {
+		slots = min(slots, s.maxProcesses)
 	}
 	return slots
 }

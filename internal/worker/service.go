@@ -11,6 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/fetch"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/rollup"
 	"github.com/agentos/agentos/internal/runlog"
@@ -51,26 +52,27 @@ type Options struct {
 type Service struct {
 	*river.Reader
 
-	db      *db.DB
-	redact  *redact.Rules
-	dataDir string
-	version string
-	log     *slog.Logger
-	notify  func(engine.Event)
-	only    []string // as in Options.Agents
-	noWork  bool
-	ready   func(context.Context) error
-	cutOff  func(context.Context) bool
-	run     func(context.Context, runner.Attempt) (runner.Result, error)
-	ownRun  bool // run is runner's
-	runner  *runner.Runner
+	db           *db.DB
+	redact       *redact.Rules
+	dataDir      string
+	version      string
+	log          *slog.Logger
+	notify       func(engine.Event)
+	only         []string // as in Options.Agents
+	noWork       bool
+	maxProcesses int // zero: no bound
+	ready        func(context.Context) error
+	cutOff       func(context.Context) bool
+	run          func(context.Context, runner.Attempt) (runner.Result, error)
+	ownRun       bool // run is runner's
+	runner       *runner.Runner
 
 	queue    river.Client // inserts and acts; runs nothing
 	actor    *river.Actor
 	fleet    atomic.Pointer[agent.Fleet]
 	current  atomic.Pointer[generation] // nil until attempts can run
-	gate     *gate
-	missed   atomic.Bool // River may have missed what was announced, see pauses.go
+	gate     *fetch.Gate
+	fetcher  *fetch.Fetcher
 	active   *activeSet
 	logs     *runlog.Book
 	sweeper  *runlog.Sweeper
@@ -135,13 +137,13 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	}
 	s := &Service{
 		db: opts.DB, redact: opts.Redact, dataDir: opts.DataDir, version: opts.Version, log: opts.Log,
-		notify: opts.OnEvent, only: opts.Agents, noWork: opts.NoWork, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun, runner: attempts,
+		notify: opts.OnEvent, only: opts.Agents, noWork: opts.NoWork, maxProcesses: opts.MaxProcesses, ready: opts.Ready, cutOff: opts.CutOff, run: opts.Run, ownRun: ownRun, runner: attempts,
 		active: newActiveSet(), watch: watch{orphans: map[int64]*orphan{}}, ended: make(chan struct{}, 1),
 	}
 	if !opts.NoWork && (opts.Agents == nil || len(opts.Agents) > 0) {
 		s.id = newWorkerID()
 	}
-	s.gate = newGate(opts.MaxProcesses, s.wake)
+	s.gate = fetch.NewGate(opts.MaxProcesses, s.wake)
 	s.health.log = opts.Log
 	lifeCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	drainCtx, hurry := context.WithCancel(lifeCtx)
@@ -165,6 +167,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 		return nil, err
 	}
 	s.actor, s.queue = actor, actor.Client()
+	s.fetcher = fetch.NewFetcher(s.db, s.actor, s.gate, s.health.report)
 	s.schedule = schedule.NewKeeper(s.db, s.queue, newWorkerID(), s.log, func() { s.notify(engine.JobEnqueued) })
 	return s, nil
 }

@@ -136,7 +136,7 @@ func (s *Service) begin(ctx context.Context) error {
 		return engine.WrapDB("keep the pauses of queues", err)
 	}
 	if generation != nil {
-		s.gate.setLimits(s.mine(fleet))
+		s.gate.SetLimits(s.mine(fleet))
 		if err := generation.start(); err != nil {
 			return engine.WrapDB("start the job queue", err)
 		}

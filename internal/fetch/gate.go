@@ -1,4 +1,4 @@
-package worker
+package fetch
 
 import (
 	"maps"
@@ -11,11 +11,11 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 )
 
-// gate holds this process to its limits when it fetches jobs, over all queues and generations of the fleet: an agent to its
+// Gate holds this process to its limits when it fetches jobs, over all queues and generations of the fleet: an agent to its
 // concurrency, and all of them together to Options.MaxProcesses. What is above a limit stays in its queue, where other
 // agents' jobs pass it and other workers find it. A slot is taken by a job, not counted: River reports the end of each that it
 // was given.
-type gate struct {
+type Gate struct {
 	wake func(queue string) // fetch from it again; called without the lock
 
 	mu       sync.Mutex
@@ -40,12 +40,12 @@ type lane struct {
 	blocked  []string // queues that this limit kept from jobs
 }
 
-func newGate(most int, wake func(queue string)) *gate {
-	return &gate{most: most, wake: wake, lanes: map[string]*lane{}, taken: map[*rivertype.JobRow]string{}}
+func NewGate(most int, wake func(queue string)) *Gate {
+	return &Gate{most: most, wake: wake, lanes: map[string]*lane{}, taken: map[*rivertype.JobRow]string{}}
 }
 
-// setLimits changes the limits of a fleet's agents. Attempts under way keep their slots.
-func (g *gate) setLimits(fleet *agent.Fleet) {
+// SetLimits changes the limits of a fleet's agents. Attempts under way keep their slots.
+func (g *Gate) SetLimits(fleet *agent.Fleet) {
 	g.mu.Lock()
 	var woken []string
 	for _, spec := range fleet.Agents {
@@ -58,7 +58,7 @@ func (g *gate) setLimits(fleet *agent.Fleet) {
 	g.wakeAll(woken)
 }
 
-func (g *gate) lane(name string) *lane {
+func (g *Gate) lane(name string) *lane {
 	if g.lanes[name] == nil {
 		g.lanes[name] = &lane{limit: 1}
 	}
@@ -76,7 +76,7 @@ type permit struct {
 }
 
 // ask reserves slots for a fetch from a queue. The caller returns them by settle.
-func (g *gate) ask(queue string, kinds []string, want int) permit {
+func (g *Gate) ask(queue string, kinds []string, want int) permit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p := permit{queue: queue, most: want, tight: map[string]int{}}
@@ -111,8 +111,8 @@ func (g *gate) ask(queue string, kinds []string, want int) permit {
 	return p
 }
 
-// setPaused says which queues are paused.
-func (g *gate) setPaused(queues []string) {
+// SetPaused says which queues are paused.
+func (g *Gate) SetPaused(queues []string) {
 	paused := map[string]bool{}
 	for _, queue := range queues {
 		paused[queue] = true
@@ -122,8 +122,15 @@ func (g *gate) setPaused(queues []string) {
 	g.paused = paused
 }
 
-// shut pauses a queue.
-func (g *gate) shut(queue string) {
+// IsPaused reports whether nothing is fetched from a queue because it is paused.
+func (g *Gate) IsPaused(queue string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused[queue]
+}
+
+// Shut pauses a queue.
+func (g *Gate) Shut(queue string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.paused == nil {
@@ -132,16 +139,16 @@ func (g *gate) shut(queue string) {
 	g.paused[queue] = true
 }
 
-// open ends the pause of a queue.
-func (g *gate) open(queue string) {
+// Open ends the pause of a queue.
+func (g *Gate) Open(queue string) {
 	g.mu.Lock()
 	delete(g.paused, queue)
 	g.mu.Unlock()
 	g.wake(queue)
 }
 
-// rooms tells of each queue whether one of the agents whose jobs go there has a free slot.
-func (g *gate) rooms() map[string]bool {
+// Rooms tells of each queue whether one of the agents whose jobs go there has a free slot.
+func (g *Gate) Rooms() map[string]bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	rooms := map[string]bool{}
@@ -152,7 +159,7 @@ func (g *gate) rooms() map[string]bool {
 }
 
 // claim reserves slots of one agent, at most n, and returns how many. The caller returns them by settle.
-func (g *gate) claim(kind string, n int) int {
+func (g *Gate) claim(kind string, n int) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.lane(kind)
@@ -162,7 +169,7 @@ func (g *gate) claim(kind string, n int) int {
 }
 
 // denied notes that a limit kept jobs of an agent in a queue.
-func (g *gate) denied(kind, queue string) {
+func (g *Gate) denied(kind, queue string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.lane(kind)
@@ -171,7 +178,7 @@ func (g *gate) denied(kind, queue string) {
 
 // settle ends a fetch: the jobs take their slots, and what was reserved beyond is free again. It returns those that have
 // none, because two queues were asked for jobs of one agent at the same moment, and suspects that may not run beside another.
-func (g *gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow) (kept, surplus, suspects []*rivertype.JobRow) {
+func (g *Gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow) (kept, surplus, suspects []*rivertype.JobRow) {
 	g.mu.Lock()
 	g.reserved -= p.most
 	for kind, n := range claimed {
@@ -184,7 +191,7 @@ func (g *gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow
 			l.blocked = with(l.blocked, p.queue)
 			continue
 		}
-		if isSuspect(job) {
+		if IsSuspect(job) {
 			if g.suspect != nil {
 				suspects = append(suspects, job)
 				continue
@@ -205,7 +212,7 @@ func (g *gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow
 }
 
 // release ends a job's hold of its slot.
-func (g *gate) release(job *rivertype.JobRow) {
+func (g *Gate) release(job *rivertype.JobRow) {
 	g.mu.Lock()
 	kind, held := g.taken[job]
 	if !held {
@@ -226,7 +233,7 @@ func (g *gate) release(job *rivertype.JobRow) {
 }
 
 // next takes the queue that has waited longest for any slot, if there is one.
-func (g *gate) next() []string {
+func (g *Gate) next() []string {
 	if len(g.blocked) == 0 || g.most > 0 && len(g.taken)+g.reserved >= g.most {
 		return nil
 	}
@@ -235,40 +242,40 @@ func (g *gate) next() []string {
 	return next
 }
 
-func (g *gate) wakeAll(queues []string) {
+func (g *Gate) wakeAll(queues []string) {
 	for _, queue := range queues {
 		g.wake(queue)
 	}
 }
 
 const (
-	restFirst = time.Second // after this host could not start a program; each further time twice as long
+	RestFirst = time.Second // after this host could not start a program; each further time twice as long
 	restMost  = 30 * time.Second
 )
 
-// rest fetches nothing for a while, because this host lacks what attempts need.
-func (g *gate) rest() time.Duration {
+// Rest fetches nothing for a while, because this host lacks what attempts need.
+func (g *Gate) Rest() time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
 	if now.Before(g.restTill) { // the same trouble
 		return g.restTill.Sub(now)
 	}
-	wait := min(restFirst<<min(g.failures, 10), restMost)
+	wait := min(RestFirst<<min(g.failures, 10), restMost)
 	g.failures++
 	g.restTill = now.Add(wait)
 	return wait
 }
 
-// started notes that this host could start a program.
-func (g *gate) started() {
+// Started notes that this host could start a program.
+func (g *Gate) Started() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.failures = 0
 }
 
-// held returns how many slots are taken, by agent.
-func (g *gate) held() map[string]int {
+// Held returns how many slots are taken, by agent.
+func (g *Gate) Held() map[string]int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	held := map[string]int{}
@@ -283,4 +290,10 @@ func with(list []string, item string) []string {
 		return list
 	}
 	return append(list, item)
+}
+
+func (g *Gate) fleetLimit(kind string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lane(kind).fleet
 }

@@ -1,4 +1,4 @@
-package worker
+package fetch
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
@@ -14,60 +15,91 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river"
 )
 
-// pilot stands between River and its driver where River fetches jobs, see docs/decisions/0105-fetching.md: it holds a fetch
+// Pilot stands between River and its driver where River fetches jobs, see docs/decisions/0105-fetching.md: it holds a fetch
 // to the gate's limits, and tells River which queues to look at, so that River need not ask each of them all the time.
-type pilot struct {
+type Pilot struct {
 	riverpilot.StandardPilot
-	service *Service
-	wakes   wakes
+	*Fetcher
+	wakes wakes
 }
 
+// Fetcher is what all versions of a process's fleet have in common when they fetch.
+type Fetcher struct {
+	db     *db.DB
+	actor  *river.Actor
+	gate   *Gate
+	report func(what string, err error)
+	missed atomic.Bool // River may have missed what was announced
+}
+
+// NewFetcher makes a fetcher that keeps to a gate, and reports what came of each kind of work.
+func NewFetcher(d *db.DB, actor *river.Actor, g *Gate, report func(what string, err error)) *Fetcher {
+	return &Fetcher{db: d, actor: actor, gate: g, report: report}
+}
+
+// NewPilot makes the pilot of a version of the fleet.
+func (f *Fetcher) NewPilot() *Pilot { return &Pilot{Fetcher: f} }
+
+// lookForPauses makes River's client look again which of its queues are paused: it may have missed what was announced.
+func (f *Fetcher) lookForPauses() { f.missed.Store(true) }
+
+// Missed reports whether River may have missed what was announced, once.
+func (f *Fetcher) Missed() bool { return f.missed.Swap(false) }
+
+// Wake lets River look at a queue.
+func (p *Pilot) Wake(queue string) { p.wakes.add(queue) }
+
+// Control informs River that a queue, or "*" for all, is paused or resumed.
+func (p *Pilot) Control(action, queue string) { p.wakes.control(action, queue) }
+
 // Listener puts our wakes among the notifications of the database.
-func (p *pilot) Listener(driver riverdriver.Listener) riverdriver.Listener {
-	s := p.service
+func (p *Pilot) Listener(driver riverdriver.Listener) riverdriver.Listener {
 	return &listener{
-		Listener: driver, wakes: &p.wakes, reconnect: s.lookForPauses,
-		log: func(err error) { s.health.report(listening, db.Explain(err)) },
+		Listener: driver, wakes: &p.wakes, reconnect: p.lookForPauses,
+		log: func(err error) { p.report(Listening, db.Explain(err)) },
 	}
 }
 
 // ProducerInit gives River what it tells of the end of each job that it was given.
-func (p *pilot) ProducerInit(ctx context.Context, exec riverdriver.Executor, params *riverpilot.ProducerInitParams) (int64, riverpilot.ProducerState, error) {
+func (p *Pilot) ProducerInit(ctx context.Context, exec riverdriver.Executor, params *riverpilot.ProducerInitParams) (int64, riverpilot.ProducerState, error) {
 	id, _, err := p.StandardPilot.ProducerInit(ctx, exec, params)
-	return id, producerState{p.service.gate}, err
+	return id, producerState{p.gate}, err
 }
 
-type producerState struct{ gate *gate }
+type producerState struct{ gate *Gate }
 
 func (s producerState) JobFinish(job *rivertype.JobRow) { s.gate.release(job) }
 
 // JobGetAvailable fetches jobs of a queue for this process, as far as its limits allow.
-func (p *pilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
-	s := p.service
-	permit := s.gate.ask(params.Queue, params.Kind, params.MaxToLock)
+func (p *Pilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, state riverpilot.ProducerState, params *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
+	permit := p.gate.ask(params.Queue, params.Kind, params.MaxToLock)
 	if permit.most == 0 {
 		return &riverdriver.JobGetAvailableResult{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, persistTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	f := &fetch{pilot: p, exec: exec, state: state, params: *params, permit: permit, claimed: map[string]int{}, looked: map[string]bool{}}
+	f := &fetch{Pilot: p, exec: exec, state: state, params: *params, permit: permit, claimed: map[string]int{}, looked: map[string]bool{}}
 	err := f.run(ctx)
-	kept, surplus, suspects := s.gate.settle(permit, f.claimed, f.result.Jobs)
+	kept, surplus, suspects := p.gate.settle(permit, f.claimed, f.result.Jobs)
 	f.result.Jobs = kept
-	s.putBack(ctx, surplus, params.ClientID, 0)
-	s.putBack(ctx, suspects, params.ClientID, suspectLater)
+	p.putBack(ctx, surplus, params.ClientID, 0)
+	p.putBack(ctx, suspects, params.ClientID, suspectLater)
 	if err != nil && len(kept) > 0 { // what was fetched before the failure is run
-		s.health.report("fetch jobs", err)
+		p.report("fetch jobs", err)
 		err = nil
 	}
 	return &f.result, err
 }
 
+// fetchTimeout bounds one fetch.
+const fetchTimeout = 10 * time.Second
+
 // fetch is one fetch from a queue.
 type fetch struct {
-	*pilot
+	*Pilot
 	exec    riverdriver.Executor
 	state   riverpilot.ProducerState
 	params  riverdriver.JobGetAvailableParams
@@ -92,10 +124,10 @@ func (f *fetch) run(ctx context.Context) error {
 			rest += shares[kind]
 			continue
 		}
-		n := f.service.gate.claim(kind, shares[kind])
+		n := f.gate.claim(kind, shares[kind])
 		f.claimed[kind] = n
 		if n < shares[kind] {
-			f.service.gate.denied(kind, f.params.Queue)
+			f.gate.denied(kind, f.params.Queue)
 		}
 		errs = append(errs, f.takeOf(ctx, kind, n))
 	}
@@ -126,15 +158,14 @@ func (f *fetch) add(result *riverdriver.JobGetAvailableResult) {
 
 // takeOf fetches n jobs of one agent, fewer when the whole fleet may run no more of it.
 func (f *fetch) takeOf(ctx context.Context, kind string, n int) error {
-	limit := f.service.gate.fleetLimit(kind)
+	limit := f.gate.fleetLimit(kind)
 	if limit == 0 || n == 0 {
 		return f.take(ctx, []string{kind}, n)
 	}
-	s := f.service
 	var result *riverdriver.JobGetAvailableResult
-	err := s.db.InTx(ctx, func(tx *db.Tx) error {
+	err := f.db.InTx(ctx, func(tx *db.Tx) error {
 		result = nil
-		alone, err := s.db.TryLock(ctx, tx, "limit of "+kind)
+		alone, err := f.db.TryLock(ctx, tx, "limit of "+kind)
 		if err != nil || !alone { // another worker is at it
 			return err
 		}
@@ -144,7 +175,7 @@ func (f *fetch) takeOf(ctx context.Context, kind string, n int) error {
 		}
 		params := f.params
 		params.Kind, params.MaxToLock = []string{kind}, min(n, limit-running)
-		result, err = s.queue.FetchTx(ctx, tx, &params)
+		result, err = f.actor.Client().FetchTx(ctx, tx, &params)
 		return err
 	})
 	if err != nil {
@@ -154,7 +185,7 @@ func (f *fetch) takeOf(ctx context.Context, kind string, n int) error {
 		f.add(result)
 	}
 	if result == nil || len(result.Jobs) < n {
-		s.gate.denied(kind, f.params.Queue)
+		f.gate.denied(kind, f.params.Queue)
 	}
 	return nil
 }
@@ -187,7 +218,7 @@ func (f *fetch) shares(ctx context.Context) (map[string]int, error) {
 		for _, kind := range next {
 			if limit, tight := f.permit.tight[kind]; tight && shares[kind] == limit {
 				full[kind], passed = limit, true
-				f.service.gate.denied(kind, f.params.Queue)
+				f.gate.denied(kind, f.params.Queue)
 				continue
 			}
 			shares[kind]++
@@ -202,11 +233,11 @@ func (f *fetch) shares(ctx context.Context) (map[string]int, error) {
 // could run. How many these are is settled when they are fetched.
 func (f *fetch) lookAtFleet(ctx context.Context, kinds []string) error {
 	for _, kind := range kinds {
-		limit := f.service.gate.fleetLimit(kind)
+		limit := f.gate.fleetLimit(kind)
 		if limit == 0 || f.looked[kind] {
 			continue
 		}
-		running, err := runningOf(ctx, f.service.db.Read, kind)
+		running, err := runningOf(ctx, f.db.Read, kind)
 		if err != nil {
 			return err
 		}
@@ -226,10 +257,9 @@ func runningOf(ctx context.Context, q interface {
 
 // peek returns the agents of the first jobs of a queue.
 func (f *fetch) peek(ctx context.Context, kinds []string, n int) ([]string, error) {
-	s := f.service
-	args := []any{f.params.Queue, s.db.Stamp(time.Now()), n}
+	args := []any{f.params.Queue, f.db.Stamp(time.Now()), n}
 	which := "kind = any($4)"
-	if s.db.Kind == db.Postgres {
+	if f.db.Kind == db.Postgres {
 		args = append(args, kinds)
 	} else {
 		text, err := json.Marshal(kinds)
@@ -239,71 +269,28 @@ func (f *fetch) peek(ctx context.Context, kinds []string, n int) ([]string, erro
 		which = "kind in (select value from json_each($4))"
 		args = append(args, string(text))
 	}
-	rows, err := s.db.Read.QueryContext(ctx, `select kind from river_job where state = 'available' and queue = $1
+	rows, err := f.db.Read.QueryContext(ctx, `select kind from river_job where state = 'available' and queue = $1
 		and scheduled_at <= $2 and `+which+` order by priority, scheduled_at, id limit $3`, args...)
 	return db.Collect(rows, err, func(rows *sql.Rows) (kind string, err error) { return kind, rows.Scan(&kind) })
 }
 
 // putBack returns jobs that were fetched beyond a limit to their places, or to later ones. One that cannot be put back is an
 // orphan, see reap.go.
-func (s *Service) putBack(ctx context.Context, jobs []*rivertype.JobRow, client string, later time.Duration) {
+func (f *Fetcher) putBack(ctx context.Context, jobs []*rivertype.JobRow, client string, later time.Duration) {
 	for _, job := range jobs {
 		at := job.ScheduledAt
 		if later > 0 {
 			at = time.Now().Add(later)
 		}
-		err := s.actor.PutBack(ctx, job, client, at)
-		s.health.report("put a job back", err)
+		err := f.actor.PutBack(ctx, job, client, at)
+		f.report("put a job back", err)
 	}
 }
 
-func (g *gate) fleetLimit(kind string) int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.lane(kind).fleet
-}
-
-// wake lets River look at a queue again, in the generation that fetches.
-func (s *Service) wake(queue string) {
-	if g := s.current.Load(); g != nil {
-		g.pilot.wakes.add(queue)
-	}
-}
-
-// lookForJobs looks for jobs that nobody announced: inserted by other programs, due after a short wait, or beyond a limit before.
-// It asks for all queues at once, so that an idle fleet costs the same whatever its size.
-func (s *Service) lookForJobs(loopCtx context.Context) {
-	look := -1
-	every(loopCtx, fetchPoll, func() {
-		if look++; s.active.isDraining() {
-			return
-		}
-		ctx, cancel := context.WithTimeout(loopCtx, persistTimeout)
-		waiting, paused, err := s.waitingQueues(ctx)
-		cancel()
-		s.health.report("look for waiting jobs", err)
-		if err != nil {
-			return
-		}
-		s.gate.setPaused(paused)
-		g := s.current.Load()
-		if s.missed.Swap(false) {
-			g.tellPauses(paused)
-		}
-		rooms := s.gate.rooms()
-		for _, queue := range waiting {
-			room, known := rooms[queue]
-			if g.serves[queue] && (room || !known || look%fullLook == 0) {
-				g.pilot.wakes.add(queue)
-			}
-		}
-	})
-}
-
-// waitingQueues returns the queues with waiting jobs that are not paused, by one step down River's index for each, and those that
+// WaitingQueues returns the queues with waiting jobs that are not paused, by one step down River's index for each, and those that
 // are paused.
-func (s *Service) waitingQueues(ctx context.Context) (waiting, paused []string, err error) {
-	rows, err := s.db.Read.QueryContext(ctx, `with recursive waiting(queue) as (
+func (f *Fetcher) WaitingQueues(ctx context.Context) (waiting, paused []string, err error) {
+	rows, err := f.db.Read.QueryContext(ctx, `with recursive waiting(queue) as (
 			select (select queue from river_job where state = 'available' order by queue limit 1)
 			union all
 			select (select j.queue from river_job j where j.state = 'available' and j.queue > waiting.queue order by j.queue limit 1)
@@ -323,9 +310,3 @@ func (s *Service) waitingQueues(ctx context.Context) (waiting, paused []string, 
 	})
 	return waiting, paused, err
 }
-
-// fullLook is every how many looks a queue is woken whose own agents have no free slot: others' jobs may be in it.
-const fullLook = 10
-
-// ownPoll is how often River looks at a queue by itself, which lookForJobs does for it.
-const ownPoll = time.Hour

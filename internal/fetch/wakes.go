@@ -1,4 +1,4 @@
-package worker
+package fetch
 
 import (
 	"context"
@@ -81,8 +81,11 @@ type listener struct {
 	tried  time.Time
 }
 
-// listening is what health is told of a listener.
-const listening = "listen for news of the queue"
+// RelistenAfter is how long to wait before a broken connection is replaced.
+const RelistenAfter = time.Second
+
+// Listening is what health is told of a listener.
+const Listening = "listen for news of the queue"
 
 // reconnectTimeout bounds a try to connect again, which holds up our wakes.
 const reconnectTimeout = 2 * time.Second
@@ -149,7 +152,7 @@ func (l *listener) judge(ctx context.Context, err error) {
 
 // mend connects again, not more often than once a second.
 func (l *listener) mend(ctx context.Context) {
-	if time.Since(l.tried) < relistenAfter {
+	if time.Since(l.tried) < RelistenAfter {
 		return
 	}
 	l.tried = time.Now()
@@ -197,7 +200,7 @@ func (l *listener) wait(ctx context.Context) *riverdriver.Notification {
 	if !l.up {
 		select {
 		case <-waiting.Done():
-		case <-time.After(relistenAfter):
+		case <-time.After(RelistenAfter):
 		}
 		return nil
 	}
@@ -209,17 +212,4 @@ func (l *listener) wait(ctx context.Context) *riverdriver.Notification {
 		l.judge(ctx, err)
 	}
 	return nil
-}
-
-// lookForPauses makes River's client look again which of its queues are paused: it may have missed what was announced.
-func (s *Service) lookForPauses() { s.missed.Store(true) }
-
-// tellPauses tells River's client which queues are paused, after a gap. The gate keeps them closed meanwhile.
-func (g *generation) tellPauses(paused []string) {
-	g.pilot.wakes.control("resume", "*")
-	for _, queue := range paused {
-		if g.serves[queue] {
-			g.pilot.wakes.control("pause", queue)
-		}
-	}
 }
