@@ -15,7 +15,7 @@ test(
     const begin = Date.now()
     const page = await visitor.open('/', { viewport: { width: 1440, height: 900 } })
     const agents = card(page, 'Agents')
-    await agents.getByText('11 of 11 active').waitFor()
+    await agents.getByText('11 agents, none paused').waitFor()
     expect(await agents.locator('tbody').getByRole('row').count()).toBe(11)
 
     await eventually(async () => {
@@ -27,7 +27,7 @@ test(
       `eight agents of the demo had ended runs ${((Date.now() - begin) / 1000).toFixed(1)} s after the page was opened`,
     )
 
-    const log = page.getByRole('log', { name: 'Newest log lines' })
+    const log = page.getByRole('log', { name: 'Latest log lines' })
     const before = await log.innerText()
     await expect.poll(() => log.innerText(), { timeout: 30_000 }).not.toBe(before)
     expect(await page.locator('body').innerText()).not.toMatch(nonsense)

@@ -163,7 +163,7 @@ describe('actions', () => {
     const mended = join(gate.folder, 'mended')
     const { id } = await server.api().enqueue('broken', { mended })
     const page = await visitor.open(`/jobs/${id}`)
-    await stateOf(page, 'discarded').waitFor()
+    await stateOf(page, 'gave up').waitFor()
     await card(page, 'Attempts').getByText('exit 7').waitFor()
     await page.getByRole('log').getByText('cannot open the pod bay doors').waitFor()
 

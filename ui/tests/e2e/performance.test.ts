@@ -189,7 +189,7 @@ test('the first load is small, asks the API for nothing, and nothing on it moves
   const { bytes, calls } = await measureLoad(page)
   await page.goto('/', { waitUntil: 'load' })
   await agentRow(page, 'solo').waitFor()
-  await page.getByRole('log', { name: 'Newest log lines' }).waitFor() // below the first screen, made after it
+  await page.getByRole('log', { name: 'Latest log lines' }).waitFor() // below the first screen, made after it
   await eventually(() => expect(calls).toContain('/api/admin/stream'))
   const total = bytes.Document! + bytes.Stylesheet! + bytes.Script!
   const shifts = await page.evaluate(async () => {
@@ -215,7 +215,7 @@ test('nothing moves on a page that arrives in pieces', async ({ server, visitor,
   await page.addInitScript(watchShifts)
   await page.route('**/api/**', () => {})
   await page.goto('/')
-  await page.getByRole('log', { name: 'Newest log lines' }).waitFor()
+  await page.getByRole('log', { name: 'Latest log lines' }).waitFor()
   const [loading] = await page.evaluate(
     () => performance.getEntriesByType('navigation') as PerformanceNavigationTiming[],
   )
