@@ -40,6 +40,7 @@ type lane struct {
 	blocked  []string // queues that this limit kept from jobs
 }
 
+// NewGate makes a gate for so many attempts of all agents together; zero: no bound. Wake is called when a queue may be fetched from again.
 func NewGate(most int, wake func(queue string)) *Gate {
 	return &Gate{most: most, wake: wake, lanes: map[string]*lane{}, taken: map[*rivertype.JobRow]string{}}
 }
@@ -249,7 +250,8 @@ func (g *Gate) wakeAll(queues []string) {
 }
 
 const (
-	RestFirst = time.Second // after this host could not start a program; each further time twice as long
+	// RestFirst is how long nothing is fetched after this host could not start a program; each further time it is twice as long.
+	RestFirst = time.Second
 	restMost  = 30 * time.Second
 )
 

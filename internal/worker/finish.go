@@ -93,7 +93,10 @@ func (a *attempt) finish(ctx context.Context, result runner.Result, failure erro
 	case errors.Is(err, errRefused): // the jobs it asked for cannot be inserted
 		end.outcome = "failed"
 		err = a.conclude(end, nil, err)
-	case err != nil && !errors.Is(err, engineriver.ErrSuperseded) && !isClosed(a.service.gone): // the database refuses what it said
+	case err == nil, errors.Is(err, engineriver.ErrSuperseded), isClosed(a.service.gone):
+	case end.outcome == "lost": // River's statement cannot read what stands in the job's row
+		err = a.requeue(lostText(failure) + backText)
+	default: // the database refuses what it said
 		err = a.conclude(&ending{outcome: "failed", ended: end.ended}, nil, unwritten(err))
 	}
 	switch {
@@ -107,6 +110,29 @@ func (a *attempt) finish(ctx context.Context, result runner.Result, failure erro
 		return settled{}
 	}
 	return unwritten(err)
+}
+
+// requeue ends an attempt that uses up none by statements of ours, which read nothing of the job.
+func (a *attempt) requeue(text string) error {
+	s, pending := a.service, a.service.logs.Close(a.runID)
+	return s.persistUntilGone("requeue a job", func(ctx context.Context) error {
+		return s.db.InTx(ctx, func(tx *db.Tx) error {
+			moved, err := s.actor.Requeue(ctx, tx, engineriver.Running{ID: a.job.ID, Attempt: a.job.Attempt, Queue: a.job.Queue, Client: a.client})
+			if err == nil && !moved {
+				err = engineriver.ErrSuperseded
+			}
+			if err != nil {
+				return err
+			}
+			if pending != nil {
+				if _, err := pending.Write(ctx, tx); err != nil {
+					return err
+				}
+			}
+			_, err = s.endRuns(ctx, tx, text, `id = $1`, a.runID)
+			return err
+		})
+	})
 }
 
 func unwritten(err error) *attemptError {
