@@ -622,3 +622,36 @@ func (b *Book) Here(run int64) bool {
 	defer b.mu.Unlock()
 	return b.runs[run] != nil
 }
+
+const (
+	// logsPoll is how often the lines of another process's run are looked for.
+	logsPoll = 200 * time.Millisecond
+	// logsCheck is for a run of this process, which reports by itself.
+	logsCheck = 2 * time.Second
+)
+
+// WaitRunLogs is read, which is Reader.RunLogs, that waits for a line or the end of the run, until ctx is done; then it returns no lines and no
+// error.
+func (b *Book) WaitRunLogs(ctx context.Context, read func(ctx context.Context, run, after int64, limit int) ([]engine.LogLine, bool, error), run, after int64, limit int) ([]engine.LogLine, bool, error) {
+	news, stop := b.Listen(run)
+	defer stop()
+	for {
+		lines, done, err := read(ctx, run, after, limit)
+		switch {
+		case ctx.Err() != nil:
+			return []engine.LogLine{}, false, nil
+		case err != nil || done || len(lines) > 0:
+			return lines, done, err
+		}
+		pause := logsPoll
+		if b.Here(run) {
+			pause = logsCheck
+		}
+		select {
+		case <-ctx.Done():
+			return []engine.LogLine{}, false, nil
+		case <-news:
+		case <-time.After(pause):
+		}
+	}
+}

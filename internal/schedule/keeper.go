@@ -14,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/jobspec"
 )
 
 const (
@@ -278,7 +279,7 @@ func (k *Keeper) InsertDue(ctx context.Context) (time.Duration, error) {
 // insertOne inserts the job of one agent, unless its last one still waits: a schedule does not pile up.
 func (k *Keeper) insertOne(ctx context.Context, p *plan, schedule *agent.Schedule, row scheduleRow, now time.Time) error {
 	spec := p.fleet.Agent(row.agent)
-	params, err := river.Params(p.fleet, engine.EnqueueParams{Agent: spec.Name, Args: spec.Args, Tags: []string{scheduleTag}})
+	params, err := jobspec.Params(p.fleet, engine.EnqueueParams{Agent: spec.Name, Args: spec.Args, Tags: []string{scheduleTag}})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/jobspec"
 )
 
 const (
@@ -257,7 +257,7 @@ func (k *Keeper) settleQueues(ctx context.Context, p *plan) error {
 		return err
 	}
 	p.settled = true
-	p.former = slices.DeleteFunc(p.former, func(f formerQueue) bool { return river.Serves(p.fleet, f.queue) })
+	p.former = slices.DeleteFunc(p.former, func(f formerQueue) bool { return jobspec.Serves(p.fleet, f.queue) })
 	return nil
 }
 
@@ -271,7 +271,7 @@ func (k *Keeper) readQueuesOfAgents(ctx context.Context, p *plan) (current map[s
 		if err = rows.Scan(&f.agent, &f.queue, &still); still {
 			current[f.agent] = f.queue
 		}
-		if spec := p.fleet.Agent(f.agent); spec != nil && spec.Queue != f.queue && (still || !river.Serves(p.fleet, f.queue)) {
+		if spec := p.fleet.Agent(f.agent); spec != nil && spec.Queue != f.queue && (still || !jobspec.Serves(p.fleet, f.queue)) {
 			former = append(former, f)
 		}
 		return f, err

@@ -11,7 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	engineriver "github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/jobspec"
 )
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
@@ -57,7 +57,7 @@ func (s *Service) PauseQueue(ctx context.Context, name string) error {
 	wait, stop := s.expectPause(ctx, name)
 	defer stop()
 	if err := s.turned(name, s.actor.PauseQueue(ctx, name, func(tx *db.Tx) error {
-		return s.actor.NotePause(ctx, tx, name, engineriver.Serves(s.Fleet(), name), true)
+		return s.actor.NotePause(ctx, tx, name, jobspec.Serves(s.Fleet(), name), true)
 	})); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ const pauseTimeout = 500 * time.Millisecond
 // expectPause returns what waits until this process fetches nothing more from a queue, and what ends the watch.
 func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func()) {
 	g := s.current.Load()
-	if g == nil || !engineriver.Serves(s.mine(g.fleet), name) {
+	if g == nil || !jobspec.Serves(s.mine(g.fleet), name) {
 		return func() {}, func() {}
 	}
 	if q, err := s.queue.QueueGet(ctx, name); err != nil || q.PausedAt != nil {
@@ -100,7 +100,7 @@ func (s *Service) expectPause(ctx context.Context, name string) (wait, stop func
 // ResumeQueue ends a pause.
 func (s *Service) ResumeQueue(ctx context.Context, name string) error {
 	err := s.actor.ResumeQueue(ctx, name, func(tx *db.Tx) error {
-		return s.actor.NotePause(ctx, tx, name, engineriver.Serves(s.Fleet(), name), false)
+		return s.actor.NotePause(ctx, tx, name, jobspec.Serves(s.Fleet(), name), false)
 	})
 	if err == nil {
 		s.gate.Open(name)
@@ -112,7 +112,7 @@ func (s *Service) ResumeQueue(ctx context.Context, name string) error {
 func (s *Service) turned(name string, err error) error {
 	switch {
 	case errors.Is(err, engine.ErrNotFound):
-		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(engineriver.QueueNames(s.Fleet()), ", "))
+		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q; there are: %s", name, strings.Join(jobspec.QueueNames(s.Fleet()), ", "))
 	case err == nil:
 		s.notify(engine.QueueChanged)
 	}
@@ -141,7 +141,7 @@ func (s *Service) ownQueue(name, what string) (string, error) {
 	fleet := s.Fleet()
 	spec := fleet.Agent(name)
 	if spec == nil {
-		return "", engineriver.UnknownAgent(fleet, name)
+		return "", jobspec.UnknownAgent(fleet, name)
 	}
 	for _, q := range fleet.Queues {
 		if q.Name == spec.Queue && len(q.Agents) > 1 {
@@ -170,5 +170,5 @@ func (s *Service) Enqueue(ctx context.Context, p engine.EnqueueParams) (engine.J
 }
 
 func (s *Service) paramsOf(p engine.EnqueueParams) (river.InsertManyParams, error) {
-	return engineriver.Params(s.Fleet(), p)
+	return jobspec.Params(s.Fleet(), p)
 }

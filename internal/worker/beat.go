@@ -12,7 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/jobspec"
 )
 
 const (
@@ -85,7 +85,7 @@ func (s *Service) beat(ctx context.Context, state string) error {
 func (s *Service) beatWhole(ctx context.Context, state string, whole *agent.Fleet) error {
 	fleet := s.mine(whole)
 	queues, agents := map[string]int{}, limitsOf(fleet)
-	for name, q := range river.QueuesOf(fleet) {
+	for name, q := range jobspec.QueuesOf(fleet) {
 		queues[name] = q.MaxWorkers
 	}
 	queuesJSON, err := json.Marshal(queues)

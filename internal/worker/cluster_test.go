@@ -52,12 +52,19 @@ func TestAClusterLosesNothing(t *testing.T) {
 	yaml := agents(sh("work", script, "concurrency: 4"), sh("flaky", script+`; test $AGENTOS_ATTEMPT = 2`, "concurrency: 2", "backoff: {initial: 10ms}"))
 	all := cluster(t, url, 3, Options{Fleet: fleetOf(t, yaml)})
 	doomed := startProcess(t, url, all[0].dataDir, yaml)
-	const n = 150
-	for i := range n {
+	const least = 150
+	n := 0
+	for i := range least {
 		enqueue(t, all[i%3], []string{"work", "work", "flaky"}[i%3])
-		if i == n/2 {
+		n++
+		if i == least/2 {
 			until(t, "the doomed one works", func() bool {
-				return one[int](t, all[0], `select count(*) from run where worker = $1 and outcome = 'running'`, doomed.id) > 0
+				if one[int](t, all[0], `select count(*) from run where worker = $1 and outcome = 'running'`, doomed.id) > 0 {
+					return true
+				}
+				enqueue(t, all[0], "work") // the others may have taken all there was
+				n++
+				return false
 			})
 			doomed.kill(t)
 		}

@@ -2,15 +2,21 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/engine"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/fetch"
+	"github.com/agentos/agentos/internal/jobspec"
+	"github.com/agentos/agentos/internal/riverlog"
 )
 
 const (
@@ -39,7 +45,7 @@ func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, err
 	for _, spec := range part.Agents {
 		river.AddWorkerArgs(workers, engineriver.NewArgs(spec.Name, nil), &worker{service: s, spec: spec, client: engineriver.ClientID(s.id, number)})
 	}
-	queues := engineriver.QueuesOf(part)
+	queues := jobspec.QueuesOf(part)
 	for name := range queues {
 		g.serves[name] = true
 	}
@@ -55,7 +61,7 @@ func newGeneration(s *Service, fleet *agent.Fleet, number int) (*generation, err
 		RetryPolicy:          g,
 		ErrorHandler:         g,
 		ReindexerIndexNames:  []string{},
-		Logger:               engineriver.NewLogger(s.log),
+		Logger:               riverlog.New(s.log),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the job queue for %s: %w", fleet.Path, err)
@@ -101,4 +107,72 @@ func limitsOf(fleet *agent.Fleet) map[string]int {
 		limits[spec.Name] = spec.Concurrency
 	}
 	return limits
+}
+
+// HandleError is called by River when an attempt failed. Those that never came to the agent's process, for example for
+// arguments that cannot be decoded, have no run yet and get one here.
+func (g *generation) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	var told *attemptError
+	if !errors.As(err, &told) {
+		g.service.health.report("write a run", g.service.recordUnstarted(ctx, job, err.Error()))
+	}
+	return nil
+}
+
+// HandlePanic is called by River when a worker panicked.
+func (g *generation) HandlePanic(ctx context.Context, job *rivertype.JobRow, panicked any, trace string) *river.ErrorHandlerResult {
+	g.service.log.Error("a worker panicked", "job", job.ID, "agent", job.Kind, "panic", panicked, "trace", trace)
+	g.service.health.report("write a run", g.service.recordUnstarted(ctx, job, "agentos itself failed; see its log"))
+	return nil
+}
+
+func (s *Service) recordUnstarted(ctx context.Context, job *rivertype.JobRow, text string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), persistTimeout)
+	defer cancel()
+	now := time.Now().UnixMilli()
+	text = engine.Clip(text, engine.MaxErrorText)
+	_, err := s.db.Write.ExecContext(ctx, `insert into run
+		(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms, error, fingerprint)
+		values ($1, $2, $3, $4, $5, $6, 'failed', $7, $8, $8, $9, 0, $10, $11)`,
+		job.ID, job.Attempt, job.MaxAttempts, job.Kind, job.Queue, s.id, job.ScheduledAt.UnixMilli(), now,
+		max(now-job.ScheduledAt.UnixMilli(), 0), text, engine.Fingerprint(job.Kind, text))
+	s.signalEnded()
+	s.notify(engine.JobEnded)
+	return err
+}
+
+// mine returns the part of a fleet that this worker runs: the agents of Options.Agents that can run here, and the queues
+// their jobs go to.
+func (s *Service) mine(fleet *agent.Fleet) *agent.Fleet {
+	absent := s.absent()
+	if s.only == nil && len(absent) == 0 {
+		return fleet
+	}
+	runs := func(name string) bool {
+		_, missing := absent[name]
+		return !missing && (s.only == nil || slices.Contains(s.only, name))
+	}
+	part := *fleet
+	part.Agents = slices.DeleteFunc(slices.Clone(fleet.Agents), func(spec *agent.Spec) bool { return !runs(spec.Name) })
+	part.Queues = slices.DeleteFunc(slices.Clone(fleet.Queues), func(q agent.QueueSpec) bool { return !slices.ContainsFunc(q.Agents, runs) })
+	return &part
+}
+
+// checkOnly tells which agents a worker is to run that its fleet does not have.
+func checkOnly(only []string, fleet *agent.Fleet) error {
+	var unknown []string
+	for _, name := range only {
+		if fleet.Agent(name) == nil {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	known := make([]string, 0, len(fleet.Agents))
+	for _, spec := range fleet.Agents {
+		known = append(known, spec.Name)
+	}
+	return engine.ErrorOf(engine.ErrInvalid, "this worker is to run agents that the fleet does not have: %s; there are: %s",
+		strings.Join(unknown, ", "), strings.Join(known, ", "))
 }

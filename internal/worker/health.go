@@ -5,6 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
+
+	"github.com/agentos/agentos/internal/fetch"
+	"github.com/agentos/agentos/internal/runner"
 )
 
 // health logs trouble of the background loops when it begins and when it is over, not each time.
@@ -42,4 +46,22 @@ func (s *Service) WriteError() error {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	return s.health.ailing[beating]
+}
+
+// starting is what health is told of this host's part in an attempt.
+const starting = "start attempts on this host"
+
+// judgeHost lets this worker rest when its host could not start an attempt, because the next one would fare no better, and returns how
+// long its job has to wait. Another worker may take it then.
+func (s *Service) judgeHost(result runner.Result, failure error) time.Duration {
+	if host := new(runner.HostError); errors.As(failure, &host) {
+		s.health.report(starting, host.Err)
+		s.gate.Rest()
+		return fetch.RestFirst
+	}
+	if !result.Started.IsZero() {
+		s.health.report(starting, nil)
+		s.gate.Started()
+	}
+	return 0
 }

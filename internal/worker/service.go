@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/fetch"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/riverlog"
 	"github.com/agentos/agentos/internal/rollup"
 	"github.com/agentos/agentos/internal/runlog"
 	"github.com/agentos/agentos/internal/runner"
@@ -162,7 +163,7 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	sums := rollup.New(s.db)
 	s.sweeper = runlog.NewSweeper(s.db, sums, newWorkerID(), opts.KeepLogs, opts.KeepRuns)
 	s.Reader = river.NewReader(s.db, s.redact, sums, s.Fleet, s.sweeper.LogsKept())
-	actor, err := river.NewActor(s.db, "", s.redact, river.NewLogger(s.log))
+	actor, err := river.NewActor(s.db, "", s.redact, riverlog.New(s.log))
 	if err != nil {
 		return nil, err
 	}
@@ -205,4 +206,10 @@ func isClosed(channel <-chan struct{}) bool {
 	default:
 		return false
 	}
+}
+
+// WaitRunLogs is RunLogs that waits for a line or the end of the run, until ctx is done; then it returns no lines and no
+// error.
+func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) ([]engine.LogLine, bool, error) {
+	return s.logs.WaitRunLogs(ctx, s.RunLogs, run, after, limit)
 }

@@ -13,12 +13,8 @@ import (
 	"github.com/riverqueue/river/rivershared/riverpilot"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 )
-
-// defaultSlots bounds River's "default" queue, where other River clients put jobs that name no queue.
-const defaultSlots = 32
 
 // Client is what we use of River's client, whose type depends on the database.
 type Client interface {
@@ -156,20 +152,6 @@ func (a Args) MarshalJSON() ([]byte, error) { return a.raw, nil }
 func (a *Args) UnmarshalJSON(b []byte) error {
 	a.raw = append(json.RawMessage(nil), b...)
 	return nil
-}
-
-// QueuesOf are the queues of a fleet, with River's own "default".
-func QueuesOf(fleet *agent.Fleet) map[string]river.QueueConfig {
-	queues := map[string]river.QueueConfig{}
-	total := 0
-	for _, spec := range fleet.Agents {
-		total += spec.Concurrency
-	}
-	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: max(1, min(total, defaultSlots))}
-	for _, q := range fleet.Queues {
-		queues[q.Name] = river.QueueConfig{MaxWorkers: q.Concurrency}
-	}
-	return queues
 }
 
 // Where River announces inserted jobs, and what it does to queues and jobs.

@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/riverqueue/river"
+
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
@@ -52,11 +54,7 @@ func enqueueWith(t testing.TB, s *Reader, p engine.EnqueueParams) engine.Job {
 	if err != nil {
 		t.Fatal(err)
 	}
-	params, err := Params(s.fleet(), p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	inserted, err := actor.Client().Insert(t.Context(), params.Args, params.InsertOpts)
+	inserted, err := actor.Client().Insert(t.Context(), NewArgs(p.Agent, p.Args), &river.InsertOpts{Queue: p.Agent})
 	if err != nil {
 		t.Fatal(err)
 	}

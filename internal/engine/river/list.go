@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/needle"
 )
 
 const (
@@ -51,7 +52,7 @@ func (t *Table) List(ctx context.Context, f engine.Filter) (engine.Page, error) 
 type walk struct {
 	table  *Table
 	filter engine.Filter
-	needle *needle           // nil: any text
+	needle *needle.Needle    // nil: any text
 	ended  bool              // by the end, not by the creation
 	below  int64             // ids to come are smaller, if by creation
 	lowest int64             // and at least this
@@ -65,7 +66,7 @@ type walk struct {
 }
 
 func (t *Table) walkOf(ctx context.Context, f engine.Filter) (*walk, error) {
-	w := &walk{table: t, filter: f, needle: newNeedle(f.Text), below: math.MaxInt64, until: math.MaxInt64, began: time.Now()}
+	w := &walk{table: t, filter: f, needle: needle.New(f.Text), below: math.MaxInt64, until: math.MaxInt64, began: time.Now()}
 	w.before = t.lastPlace()
 	w.page.Jobs, w.page.Order = []engine.Job{}, "created"
 	switch {

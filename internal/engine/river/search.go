@@ -3,13 +3,8 @@ package river
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"strconv"
-	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/agentos/agentos/internal/db"
 )
@@ -21,93 +16,6 @@ const (
 	// searchChunk bounds the arguments that one statement reads, in bytes.
 	searchChunk = 2 << 20
 )
-
-// needle is a text that is looked for: in what users see of a job, whatever its case, and whatever JSON makes of it.
-type needle struct {
-	text     string
-	folded   []string // with and without the space that pretty JSON has after a colon
-	escaped  bool     // it has what JSON writes as an escape
-	isNumber bool
-}
-
-func newNeedle(text string) *needle {
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return nil
-	}
-	n := &needle{text: text, folded: []string{fold(text)}, escaped: strings.Contains(text, `\`)}
-	if plain := strings.ReplaceAll(n.folded[0], `": `, `":`); plain != n.folded[0] {
-		n.folded = append(n.folded, plain)
-	}
-	_, err := strconv.ParseInt(text, 10, 64)
-	n.isNumber = err == nil
-	return n
-}
-
-// fold makes texts equal that differ in case, or in how their characters are composed.
-func fold(text string) string {
-	for i := range len(text) {
-		if text[i] >= utf8.RuneSelf {
-			return cases.Fold().String(norm.NFC.String(text))
-		}
-	}
-	return strings.ToLower(text)
-}
-
-func (n *needle) in(text string) bool {
-	text = fold(text)
-	for _, folded := range n.folded {
-		if strings.Contains(text, folded) {
-			return true
-		}
-	}
-	return false
-}
-
-// inJSON looks into a JSON text as it is meant, and into the text itself.
-func (n *needle) inJSON(text string) bool {
-	return n.in(decoded(text)) || n.escaped && n.in(text)
-}
-
-// decoded is a JSON text without white space and with its strings as they are meant: {"path":"C:\tmp"}.
-func decoded(text string) string {
-	if !strings.ContainsAny(text, "\\ \t\r\n") {
-		return text
-	}
-	var out strings.Builder
-	out.Grow(len(text))
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; c {
-		case ' ', '\t', '\r', '\n':
-		case '"':
-			end := i + 1
-			for end < len(text) && text[end] != '"' {
-				if text[end] == '\\' {
-					end++
-				}
-				end++
-			}
-			end = min(end, len(text)-1)
-			out.WriteByte('"')
-			out.WriteString(unescaped(text[i:end+1]) + `"`)
-			i = end
-		default:
-			out.WriteByte(c)
-		}
-	}
-	return out.String()
-}
-
-// unescaped is the meaning of a string of JSON in its quotes.
-func unescaped(quoted string) string {
-	if strings.Contains(quoted, `\`) {
-		var text string
-		if json.Unmarshal([]byte(quoted), &text) == nil {
-			return text
-		}
-	}
-	return strings.Trim(quoted, `"`)
-}
 
 // candidate is a job that may have the text.
 type candidate struct {
@@ -166,9 +74,9 @@ func (w *walk) searchChunk(ctx context.Context, chunk []candidate) (found map[in
 // by searching.
 func (w *walk) has(id int64, args, failure string) bool {
 	n, r := w.needle, w.table.redact
-	return n.isNumber && strconv.FormatInt(id, 10) == n.text ||
-		n.in(plainError(failure)) && n.in(r.Text(plainError(failure))) ||
-		n.inJSON(args) && n.inJSON(r.Beginning(args))
+	return n.IsNumber && strconv.FormatInt(id, 10) == n.Text ||
+		n.In(plainError(failure)) && n.In(r.Text(plainError(failure))) ||
+		n.InJSON(args) && n.InJSON(r.Beginning(args))
 }
 
 // candidates reads which jobs pass the filter but for the text, and how much of each is to be read.

@@ -18,7 +18,7 @@ import (
 
 // This file is where a running job changes its state, and where that is made safe. A job goes these ways:
 //
-//	enqueued                  available, or scheduled for later        River's insert (enqueue.go)
+//	enqueued                  available, or scheduled for later        River's insert (internal/jobspec)
 //	due                       scheduled, retryable -> available        River's scheduler, in the client that leads
 //	fetched                   available -> running                     River's fetch, within the worker's limits
 //	attempt ended             running -> completed, available or retryable (failed), scheduled (later), discarded (no attempt left),

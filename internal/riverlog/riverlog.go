@@ -1,4 +1,5 @@
-package river
+// Package riverlog lets River's own log through, thinned.
+package riverlog
 
 import (
 	"context"
@@ -10,8 +11,8 @@ import (
 // riverQuiet is how long River's same message is not logged again: it says so for each queue and each try.
 const riverQuiet = 30 * time.Second
 
-// NewLogger lets River's warnings and errors through, each message once in a while; the rest is for debugging.
-func NewLogger(log *slog.Logger) *slog.Logger {
+// New lets River's warnings and errors through, each message once in a while; the rest is for debugging.
+func New(log *slog.Logger) *slog.Logger {
 	return slog.New(&riverHandler{next: log.With("from", "river").Handler(), seen: &seen{at: map[string]time.Time{}}})
 }
 

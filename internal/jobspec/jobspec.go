@@ -1,4 +1,5 @@
-package river
+// Package jobspec says what a job must be to be enqueued, and makes what it does not say as its agent's entry has it.
+package jobspec
 
 import (
 	"cmp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/engine"
+	engineriver "github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/redact"
 )
 
@@ -57,7 +59,7 @@ func Params(fleet *agent.Fleet, p engine.EnqueueParams) (river.InsertManyParams,
 	if len(raw) == 0 {
 		raw = json.RawMessage(`{}`)
 	}
-	return river.InsertManyParams{Args: NewArgs(spec.Name, raw), InsertOpts: opts}, nil
+	return river.InsertManyParams{Args: engineriver.NewArgs(spec.Name, raw), InsertOpts: opts}, nil
 }
 
 func checkParams(fleet *agent.Fleet, p engine.EnqueueParams) error {
@@ -121,4 +123,21 @@ func QueueNames(fleet *agent.Fleet) []string {
 func Serves(fleet *agent.Fleet, queue string) bool {
 	_, known := QueuesOf(fleet)[queue]
 	return known
+}
+
+// defaultSlots bounds River's "default" queue, where other River clients put jobs that name no queue.
+const defaultSlots = 32
+
+// QueuesOf are the queues of a fleet, with River's own "default".
+func QueuesOf(fleet *agent.Fleet) map[string]river.QueueConfig {
+	queues := map[string]river.QueueConfig{}
+	total := 0
+	for _, spec := range fleet.Agents {
+		total += spec.Concurrency
+	}
+	queues[river.QueueDefault] = river.QueueConfig{MaxWorkers: max(1, min(total, defaultSlots))}
+	for _, q := range fleet.Queues {
+		queues[q.Name] = river.QueueConfig{MaxWorkers: q.Concurrency}
+	}
+	return queues
 }
