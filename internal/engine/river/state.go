@@ -129,7 +129,7 @@ func (a *Actor) Losses(ctx context.Context, tx *db.Tx, job engine.ID) (kind stri
 	return kind, losses, err
 }
 
-// ScheduleAbove: River's scheduler looks every five seconds. A job that is due sooner is available at once, for a time to
+// ScheduleAbove is how soon River's scheduler looks: every five seconds. A job that is due sooner is available at once, for a time to
 // come, and found by the queue's own looks.
 const ScheduleAbove = 5 * time.Second
 
