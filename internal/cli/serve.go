@@ -131,7 +131,11 @@ func serve(ctx context.Context, c *call, cfg *config.Config) (err error) {
 	})
 	if err := show.start(running, group); err != nil {
 		stop()
-		return errors.Join(err, group.Wait())
+		_ = web.Close() // else it serves on
+		if cause := group.Wait(); cause != nil {
+			return cause // something else has failed, and start was told to stop
+		}
+		return err
 	}
 
 	select {
