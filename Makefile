@@ -14,7 +14,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build the binary ./agentos
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/agentos/agentos/internal/cli.version=$(VERSION)" -o agentos .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X github.com/agentos/agentos/internal/app.version=$(VERSION)" -o agentos .
 
 .PHONY: demo
 demo: ## serve the example fleet

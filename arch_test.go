@@ -62,9 +62,13 @@ var mayImport = map[string][]string{
 	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup", "internal/runner"},
 	"internal/source":            {"snapshot", "internal/document", "internal/engine", "internal/agent"},
 	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/worker", "internal/agent", "internal/redact", "ui"},
+	"internal/app": {
+		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "ui", "internal/agent", "internal/auth", "internal/config",
+		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/redact", "internal/server", "internal/source", "internal/worker",
+	},
 	"internal/cli": {
-		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "examples", "ui", "internal/agent", "internal/auth", "internal/config",
-		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/redact", "internal/runner", "internal/server", "internal/source", "internal/worker",
+		"snapshot", "examples", "internal/agent", "internal/app", "internal/auth", "internal/config", "internal/db", "internal/document", "internal/engine",
+		"internal/runner", "internal/server", "internal/worker",
 	},
 	"test/deploy":      {},
 	"test/servers":     {},
@@ -100,7 +104,7 @@ var testsMayImport = map[string][]string{
 	"internal/attach": {"internal/db/dbtest", "test/servers"},
 	"internal/source": {"internal/attach", "internal/db", "internal/worker", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest", "internal/runner"},
 	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest", "internal/runner"},
-	"internal/cli":    {"internal/db/dbtest"},
+	"internal/app":    {"internal/db/dbtest"},
 	"test/deploy":     {"internal/config"},
 }
 

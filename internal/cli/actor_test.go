@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 )
@@ -50,7 +51,7 @@ func TestCommandsAreAuditedWithTheSystemsUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, database, err := openJobs(t.Context(), c, cfg, newLogger(c.stderr, &config.Config{LogLevel: "error"}))
+	_, database, err := app.OpenJobs(t.Context(), c.caller(), cfg, app.NewLogger(c.stderr, &config.Config{LogLevel: "error"}))
 	if err != nil {
 		t.Fatal(err)
 	}

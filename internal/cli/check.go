@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/config"
 )
 
@@ -25,41 +24,16 @@ func runCheck(_ context.Context, c *call, args []string) error {
 	if cfg != nil {
 		path = cfg.File
 	}
-	fleet, err := loadAgents(path)
+	fleet, err := app.LoadAgents(path)
 	if err == nil {
 		err = fleet.Missing() // on this host; a server or worker would run the others
 	}
 	if err := errors.Join(faults, err); err != nil {
-		return joinFaults(faults, err)
+		return app.JoinFaults(faults, err)
 	}
 	for _, note := range fleet.Notes(func(string) bool { return true }) {
 		fmt.Fprintf(c.stderr, "warning: %s\n", note)
 	}
-	fmt.Fprintf(c.stdout, "%s is fine: %s\n", path, describeFleet(fleet))
+	fmt.Fprintf(c.stdout, "%s is fine: %s\n", path, app.DescribeFleet(fleet))
 	return nil
-}
-
-// joinFaults tells the faults of the settings and of the agents together.
-func joinFaults(settings, agents error) error {
-	if settings == nil {
-		return agents
-	}
-	if agents == nil {
-		return settings
-	}
-	return config.Faults{settings.Error(), agents.Error()}
-}
-
-// namesShown is how many agents a line names.
-const namesShown = 20
-
-func describeFleet(f *agent.Fleet) string {
-	var names []string
-	for _, a := range f.Agents[:min(len(f.Agents), namesShown)] {
-		names = append(names, a.Name)
-	}
-	if more := len(f.Agents) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("and %d more", more))
-	}
-	return fmt.Sprintf("%d agents (%s)", len(f.Agents), strings.Join(names, ", "))
 }

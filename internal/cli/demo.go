@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/agentos/agentos/examples"
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/config"
 )
 
@@ -39,5 +40,5 @@ func runDemo(ctx context.Context, c *call, args []string) error {
 	}
 	cfg.File = filepath.Join(fleet, "agentos.yaml")
 	fmt.Fprintf(c.stdout, "The example fleet reads %s and writes only below %s.\n", path, cfg.Data)
-	return serve(ctx, c, cfg)
+	return app.Serve(ctx, cfg, c.stdout, c.stderr)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/engine"
@@ -39,7 +40,7 @@ func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	service, database, err := openJobs(ctx, c, cfg, newLogger(c.stderr, cfg))
+	service, database, err := app.OpenJobs(ctx, c.caller(), cfg, app.NewLogger(c.stderr, cfg))
 	if err != nil {
 		return err
 	}

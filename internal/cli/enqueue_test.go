@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/engine"
 )
@@ -24,7 +25,7 @@ func TestWaitEndsWhenNobodyRunsTheJob(t *testing.T) {
 	if err := runMigrate(t.Context(), c, nil); err != nil {
 		t.Fatal(err)
 	}
-	service, database, err := openJobs(t.Context(), c, cfg, newLogger(c.stderr, &config.Config{LogLevel: "error"}))
+	service, database, err := app.OpenJobs(t.Context(), c.caller(), cfg, app.NewLogger(c.stderr, &config.Config{LogLevel: "error"}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package cli is the command line: one file a command, and serve.go, the wiring of the whole.
+// Package cli is the command line: one file a command. Flags in, package app called, exit status out.
 package cli
 
 import (

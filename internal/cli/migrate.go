@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
 )
@@ -24,8 +26,8 @@ func runMigrate(ctx context.Context, c *call, args []string) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(c.stderr, cfg)
-	if err := makeDataFolder(cfg, log); err != nil {
+	log := app.NewLogger(c.stderr, cfg)
+	if err := app.MakeDataFolder(cfg, log); err != nil {
 		return err
 	}
 	database, err := db.Open(ctx, cfg.DatabaseURL(), log)
@@ -33,11 +35,11 @@ func runMigrate(ctx context.Context, c *call, args []string) error {
 		return err
 	}
 	if err := database.Migrate(ctx); err != nil {
-		return fmt.Errorf("migrate %s: %w", database.URL, closing(database, err))
+		return fmt.Errorf("migrate %s: %w", database.URL, errors.Join(err, database.Close()))
 	}
 	if *compact {
 		if _, err := database.Compact(ctx, true); err != nil {
-			return fmt.Errorf("compact %s: %w", database.URL, closing(database, err))
+			return fmt.Errorf("compact %s: %w", database.URL, errors.Join(err, database.Close()))
 		}
 	}
 	fmt.Fprintf(c.stdout, "%s is up to date\n", database.URL)

@@ -2,19 +2,17 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
 
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/document"
-	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -35,7 +33,7 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	doc, served, err := readStatus(ctx, c, cfg)
+	doc, served, err := app.Status(ctx, c.caller(), cfg, c.stderr)
 	if err != nil {
 		return err
 	}
@@ -44,64 +42,6 @@ func runStatus(ctx context.Context, c *call, args []string) (err error) {
 		return err
 	}
 	return writeStatus(c.stdout, doc, served)
-}
-
-func readStatus(ctx context.Context, c *call, cfg *config.Config) (*snapshot.Snapshot, snapshot.Served, error) {
-	log := newLogger(c.stderr, cfg)
-	id, unknown := fleetNow(ctx, cfg, log)
-	fleet := func() string { return id }
-	links, err := openLinks(ctx, cfg, fleet)
-	if err != nil {
-		return nil, snapshot.Served{}, err
-	}
-	defer links.close()
-	panel, err := openPanel(ctx, cfg, log, links, fleet, nil) // which refuses, and logs, documents of another fleet
-	if err != nil {
-		return nil, snapshot.Served{}, err
-	}
-	defer closePanel(ctx, panel)
-	stored := panel.Current()
-	if stored != nil && unknown != nil && stored.Fleet != "" {
-		fmt.Fprintf(c.stderr, "agentos status: this is of the fleet %s, published by %s; whether that is the fleet of these settings is not known: %v\n",
-			stored.Fleet, stored.Publisher, unknown)
-	}
-	if stored == nil || time.Since(stored.At) > freshFor(cfg) {
-		doc, served, err := collectStatus(ctx, c, cfg, log, links, fleet)
-		if err == nil || stored == nil {
-			return doc, served, err
-		}
-		fmt.Fprintf(c.stderr, "agentos status: this is the last that is known: %v\n", err)
-	}
-	return panel.Get(ctx)
-}
-
-// collectStatus collects the document from the database, because no server on this data folder keeps it fresh.
-func collectStatus(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger, links links, fleet func() string,
-) (doc *snapshot.Snapshot, served snapshot.Served, err error) {
-	service, database, err := openJobs(ctx, c, cfg, log)
-	if err != nil {
-		return nil, served, err
-	}
-	defer func() { err = errors.Join(err, database.Close()) }()
-	agents := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
-	show := &shown{jobs: service, agents: func() source.Fleet { return agents }, writeError: service.WriteError}
-	var panel *snapshot.Panel
-	from := collectedFrom{cfg: cfg, log: log, database: database, show: show, clock: newWallClock(log), startedAt: time.Now()}
-	if panel, err = openPanel(ctx, cfg, log, links, fleet, from.sections(func() *snapshot.Panel { return panel })); err != nil {
-		return nil, served, err
-	}
-	defer closePanel(ctx, panel)
-	if err := panel.Refresh(ctx); err != nil {
-		return nil, served, err
-	}
-	return panel.Get(ctx)
-}
-
-// closePanel leaves nothing half written; that nothing was kept is no fault of what is shown.
-func closePanel(ctx context.Context, panel *snapshot.Panel) {
-	ctx, cancel := context.WithTimeout(ctx, databasePatience)
-	defer cancel()
-	_ = panel.Close(ctx)
 }
 
 func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) error {

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/config"
-	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/test/servers"
 )
 
@@ -23,6 +23,21 @@ func aDocument(fleet string) string {
 		`"stale":false,"interval_ms":5000,"fresh_ms":15000,"sections":{}}}`, at, now.UnixMilli(), fleet, at)
 }
 
+// snapshotFile is where a server keeps its last document, in its data folder.
+const snapshotFile = "snapshot.json"
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+}
+
 // What status shows is of this fleet: the document of another one, in a shared Redis or a copied data folder, is refused, and
 // when it cannot be known whose it is, that is said.
 func TestStatusKnowsItsFleet(t *testing.T) {
@@ -32,12 +47,10 @@ func TestStatusKnowsItsFleet(t *testing.T) {
 			dir := t.TempDir()
 			data := filepath.Join(dir, "data")
 			write(t, filepath.Join(dir, "agentos.yaml"), "agents: {greet: {command: [echo, hello]}}")
-			cfg := &config.Config{Data: data}
 			env := map[string]string{"AGENTOS_DATA": data, "AGENTOS_CONFIG": filepath.Join(dir, "agentos.yaml")}
 			if kind == "postgres" {
 				must(t, postgres.CreateDatabase("status", ""))
-				cfg.Database = postgres.URL("status")
-				env["AGENTOS_DATABASE_URL"] = cfg.Database
+				env["AGENTOS_DATABASE_URL"] = postgres.URL("status")
 			}
 			run := func(run string, args ...string) (stdout, stderr string) {
 				t.Helper()
@@ -51,14 +64,15 @@ func TestStatusKnowsItsFleet(t *testing.T) {
 				return out.String(), err.String()
 			}
 			run("migrate")
-			ours := func() string {
-				database, err := db.OpenExisting(t.Context(), cfg.DatabaseURL(), nil)
-				must(t, err)
-				defer database.Close()
-				id, err := askFleet(t.Context(), database)
-				must(t, err)
-				return id
-			}()
+			collected, _ := run("status", "--json")
+			var now struct {
+				Meta struct{ Fleet string }
+			}
+			must(t, json.Unmarshal([]byte(collected), &now))
+			ours := now.Meta.Fleet
+			if ours == "" {
+				t.Fatalf("the document has no fleet: %s", collected)
+			}
 			put := func(fleet string) {
 				t.Helper()
 				_, err := redis.Do("SET", "admin:dashboard:v4", aDocument(fleet))
@@ -110,7 +124,7 @@ func TestStatusKnowsItsFleet(t *testing.T) {
 			}
 			if kind == "postgres" {
 				must(t, os.RemoveAll(filepath.Join(data, snapshotFile)))
-				write(t, credentialsFile(&config.Config{Data: data, Database: cfg.Database}), `{"fleet":"`+ours+`","credentials":[]}`)
+				write(t, filepath.Join(data, "credentials.json"), `{"fleet":"`+ours+`","credentials":[]}`)
 				c := &call{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, getenv: func(name string) string { return env[name] }}
 				if err := runStatus(t.Context(), c, inRedis); err == nil || !strings.Contains(fmt.Sprint(c.stderr), "another fleet") {
 					t.Errorf("a server's memory: %v\n%s%s", err, c.stdout, c.stderr)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/agentos/agentos/internal/app"
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/config"
 )
@@ -90,8 +91,8 @@ func manage(ctx context.Context, c *call, set *flag.FlagSet, args []string,
 	if err != nil {
 		return err
 	}
-	log := newLogger(c.stderr, cfg)
-	database, err := openExisting(ctx, c, cfg, log)
+	log := app.NewLogger(c.stderr, cfg)
+	database, err := app.OpenExisting(ctx, c.caller(), cfg, log)
 	if err != nil {
 		return err
 	}

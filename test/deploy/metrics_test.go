@@ -17,7 +17,7 @@ func exported(t *testing.T) map[string][]string {
 	t.Helper()
 	all := map[string][]string{"up": nil}
 	described := regexp.MustCompile(`describe\("([a-z_]+)", "[^"]*"((?:, "[a-z_]+")*)\)`)
-	for _, d := range described.FindAllStringSubmatch(read(t, "internal/cli/metrics.go"), -1) {
+	for _, d := range described.FindAllStringSubmatch(read(t, "internal/app/metrics.go"), -1) {
 		var labels []string
 		for _, label := range strings.Split(d[2], ",")[1:] {
 			labels = append(labels, strings.Trim(label, ` "`))
@@ -25,7 +25,7 @@ func exported(t *testing.T) map[string][]string {
 		all["agentos_"+d[1]] = labels
 	}
 	if len(all) < 20 {
-		t.Fatalf("only %d metrics were found in internal/cli/metrics.go", len(all))
+		t.Fatalf("only %d metrics were found in internal/app/metrics.go", len(all))
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"cmp"
@@ -62,7 +62,7 @@ func loadFleet(cfg *config.Config, log *slog.Logger) (*fleetKeeper, error) {
 	}
 	k := &fleetKeeper{path: path, cfg: cfg, log: log, runs: runs, every: lookAtFile, absent: absentFor}
 	k.seen = k.content()
-	fleet, err := loadAgents(path)
+	fleet, err := LoadAgents(path)
 	if err != nil {
 		return nil, err
 	}
@@ -211,10 +211,10 @@ func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 	next := k.Fleet()
 	next.Problems = nil
 	k.seen = k.content()
-	fleet, err := loadAgents(k.path)
+	fleet, err := LoadAgents(k.path)
 	settings, faults := k.cfg.Reload(k.path)
 	if faults != nil {
-		err = joinFaults(faults, err)
+		err = JoinFaults(faults, err)
 	}
 	if err == nil && fleet.Hash != next.Hash {
 		if err = service.Reload(ctx, fleet); err == nil {

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"context"
@@ -11,14 +11,14 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// databasePatience is shorter than the deadline of the section that shows it: a database that hangs must not hide how the
+// databaseTimeout is shorter than the deadline of the section that shows it: a database that hangs must not hide how the
 // rest of the system is.
-const databasePatience = time.Second
+const databaseTimeout = time.Second
 
 // databaseHealth is down when the database cannot be read or hangs, and degraded when it cannot be written: the disk is full, or
 // another process holds its lock.
 func databaseHealth(ctx context.Context, database *db.DB, writeError func() error) document.Component {
-	ctx, cancel := context.WithTimeoutCause(ctx, databasePatience, fmt.Errorf("no answer within %v", databasePatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, databaseTimeout, fmt.Errorf("no answer within %v", databaseTimeout))
 	defer cancel()
 	begin := time.Now()
 	if err := database.Ping(ctx); err != nil {

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"context"
@@ -80,7 +80,7 @@ func fleetOf(ctx context.Context, database *schema) func() string {
 }
 
 func askFleet(ctx context.Context, database *db.DB) (id string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, databasePatience)
+	ctx, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	err = database.Read.QueryRowContext(ctx, `select id from fleet_identity where one = 1`).Scan(&id)
 	return id, err
@@ -89,7 +89,7 @@ func askFleet(ctx context.Context, database *db.DB) (id string, err error) {
 // fleetNow reads which fleet this is for a command that reads what there is: from the database or, while that does not answer,
 // from what a server on this data folder remembers of it. An error says that neither has it.
 func fleetNow(ctx context.Context, cfg *config.Config, log *slog.Logger) (string, error) {
-	opening, cancel := context.WithTimeout(ctx, databasePatience)
+	opening, cancel := context.WithTimeout(ctx, databaseTimeout)
 	defer cancel()
 	database, err := db.OpenExisting(opening, cfg.DatabaseURL(), log)
 	if err == nil {

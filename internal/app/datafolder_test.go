@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ func TestDataFolderThatOthersCanChangeIsTold(t *testing.T) {
 			}
 		}
 		var out bytes.Buffer
-		if err := makeDataFolder(&config.Config{Data: folder}, slog.New(slog.NewTextHandler(&out, nil))); err != nil {
+		if err := MakeDataFolder(&config.Config{Data: folder}, slog.New(slog.NewTextHandler(&out, nil))); err != nil {
 			t.Fatal(err)
 		}
 		if text := out.String(); (text == "") != (c.want == "") || !strings.Contains(text, c.want) || c.want != "" && !strings.Contains(text, "chmod 700") {
@@ -48,7 +48,7 @@ func TestDataFolderThatOthersCanChangeIsTold(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "agentos.db"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := makeDataFolder(&config.Config{Data: folder}, slog.New(slog.NewTextHandler(&out, nil))); err != nil || !strings.Contains(out.String(), "chmod 600") {
+	if err := MakeDataFolder(&config.Config{Data: folder}, slog.New(slog.NewTextHandler(&out, nil))); err != nil || !strings.Contains(out.String(), "chmod 600") {
 		t.Errorf("a database that everybody reads: %q, %v", out.String(), err)
 	}
 }

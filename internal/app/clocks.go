@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"cmp"
@@ -26,7 +26,7 @@ type clocks struct {
 
 // clocksTimeout is shorter than what the section that asks has left when the database did not answer before: a database that hangs
 // must not hide that it does.
-const clocksTimeout = databasePatience / 2
+const clocksTimeout = databaseTimeout / 2
 
 // clocksNamed is how many are named before the rest is counted.
 const clocksNamed = 3

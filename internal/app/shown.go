@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper 
 		drain:    func() error { return drain(service, cfg.Drain) },
 		attempts: service.Slots,
 		close:    func() error { return nil },
-		title:    describeFleet(keeper.Fleet().Fleet),
+		title:    DescribeFleet(keeper.Fleet().Fleet),
 	}, nil
 }
 
@@ -133,7 +133,7 @@ func describeAttached(service *attach.Service, url string, actions bool) *docume
 	if a.Missing == nil {
 		a.Missing = []string{}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), databasePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), databaseTimeout)
 	defer cancel()
 	if standing, err := service.Standing(ctx); err == nil && standing.Replica {
 		behind := math.Round(standing.Behind(time.Now()).Seconds()*10) / 10
@@ -157,7 +157,7 @@ func known(at time.Time) *time.Time {
 
 // attachedHealth is down when the attached database cannot be read.
 func attachedHealth(service *attach.Service, foreign *db.DB) document.Component {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), databasePatience, fmt.Errorf("no answer within %v", databasePatience))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), databaseTimeout, fmt.Errorf("no answer within %v", databaseTimeout))
 	defer cancel()
 	began := time.Now()
 	if err := service.Ready(ctx); err != nil {

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"github.com/agentos/agentos/internal/config"
 )
 
-// makeDataFolder makes the data folder, for this user alone. One that others can change is used, because volumes of containers
+// MakeDataFolder makes the data folder, for this user alone. One that others can change is used, because volumes of containers
 // often are so, but not in silence: who can change it can put other data in its place.
-func makeDataFolder(cfg *config.Config, log *slog.Logger) error {
+func MakeDataFolder(cfg *config.Config, log *slog.Logger) error {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"io"
@@ -7,8 +7,8 @@ import (
 	"github.com/agentos/agentos/internal/config"
 )
 
-// newLogger writes to w as the settings say; they are validated.
-func newLogger(w io.Writer, cfg *config.Config) *slog.Logger {
+// NewLogger writes to w as the settings say; they are validated.
+func NewLogger(w io.Writer, cfg *config.Config) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.LogLevel)) // validated by config
 	options := &slog.HandlerOptions{Level: level}

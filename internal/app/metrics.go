@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"context"
@@ -254,7 +254,7 @@ func byState[S ~string](out chan<- prometheus.Metric, desc *prometheus.Desc, sta
 }
 
 func (m *metrics) databaseUp() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), databasePatience)
+	ctx, cancel := context.WithTimeout(context.Background(), databaseTimeout)
 	defer cancel()
 	return m.database.Ping(ctx) == nil
 }

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"context"
@@ -17,47 +17,12 @@ import (
 	"github.com/agentos/agentos/internal/worker"
 )
 
-// settingsOf parses the flags of a command that works on the data folder, and gives its other arguments.
-func settingsOf(c *call, name string, args []string, flags ...string) (*config.Config, []string, error) {
-	set := newFlags(c, name)
-	loader := config.Register(set, flags...)
-	rest, err := parse(set, args)
-	if err != nil {
-		return nil, nil, err
-	}
-	cfg, err := loader.Load(c.getenv, nil)
-	return cfg, rest, err
-}
-
-// What agents are told of their fleet, see docs/agents.md.
-const (
-	fleetData     = "AGENTOS_FLEET_DATA"
-	fleetDatabase = "AGENTOS_FLEET_DATABASE"
-)
-
-// clientEnv is the environment of commands that reach a fleet. In that of an agent, AGENTOS_DATA still names the agent's own
-// folder, as it did before AGENTOS_AGENT_DATA: there the fleet's own data and database are meant.
-func clientEnv(getenv func(string) string) func(string) string {
-	own := getenv("AGENTOS_AGENT_DATA")
-	if own == "" {
-		return getenv
-	}
-	return func(name string) string {
-		value := getenv(name)
-		switch {
-		case name == "AGENTOS_DATA" && value == own:
-			return getenv(fleetData)
-		case name == "AGENTOS_DATABASE_URL" && value == "" && getenv(fleetDatabase) != "postgres":
-			return getenv(fleetDatabase)
-		}
-		return value
-	}
-}
-
-// openExisting opens the database of the settings for a command beside a server. It makes none: a folder that was mistyped, or another
+// OpenExisting opens the database of the settings for a command beside a server. It makes none: a folder that was mistyped, or another
 // than the server's, would get one of its own, where nothing ever runs.
-func openExisting(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
-	if inAgent := c.getenv(fleetDatabase) == "postgres"; inAgent && cfg.Database == "" {
+//
+// By a job of a fleet on Postgres the address has to be given: agents are not told it.
+func OpenExisting(ctx context.Context, by Caller, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
+	if by.InPostgresFleet && cfg.Database == "" {
 		return nil, config.Faults{"this fleet's jobs are in Postgres, and its address is not given to agents: to add work from an agent " +
 			`write a line such as {"enqueue": {"agent": "hash", "args": {}}} to standard error; ` +
 			"what must call agentos needs AGENTOS_DATABASE_URL under pass_env"}
@@ -76,6 +41,11 @@ func openExisting(ctx context.Context, c *call, cfg *config.Config, log *slog.Lo
 	return database, nil
 }
 
+// Caller is who runs a command beside a server.
+type Caller struct {
+	InPostgresFleet bool // it is a job of a fleet whose database is Postgres
+}
+
 // schema is a database whose tables are brought up to date as soon as it answers.
 type schema struct {
 	*db.DB
@@ -85,14 +55,14 @@ type schema struct {
 	once sync.Once
 }
 
-// firstPatience is how long a start waits for a Postgres server that does not answer before it goes on without: viewers
+// firstTimeout is how long a start waits for a Postgres server that does not answer before it goes on without: viewers
 // are to be served what there is.
-const firstPatience = time.Second
+const firstTimeout = time.Second
 
 // prepareDatabase opens the database of the settings for a process that starts without it too: while a Postgres server
 // does not answer, migrate is to be called again. A SQLite file must be usable.
 func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*schema, error) {
-	if err := makeDataFolder(cfg, log); err != nil {
+	if err := MakeDataFolder(cfg, log); err != nil {
 		return nil, err
 	}
 	database, err := db.Prepare(ctx, cfg.DatabaseURL(), log)
@@ -100,7 +70,7 @@ func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 		return nil, err
 	}
 	s := &schema{DB: database, log: log, life: ctx, done: make(chan struct{})}
-	first, cancel := context.WithTimeout(ctx, firstPatience)
+	first, cancel := context.WithTimeout(ctx, firstTimeout)
 	defer cancel()
 	err = s.migrate(first)
 	switch {
@@ -150,8 +120,8 @@ func (s *schema) compact() {
 // closing closes what cannot be used and gives back the reason.
 func closing(database *db.DB, reason error) error { return errors.Join(reason, database.Close()) }
 
-// loadAgents reads the fleet's file. That there is none is wrong usage, and says where it was looked for.
-func loadAgents(path string) (*agent.Fleet, error) {
+// LoadAgents reads the fleet's file. That there is none is wrong usage, and says where it was looked for.
+func LoadAgents(path string) (*agent.Fleet, error) {
 	fleet, err := agent.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if abs, err := filepath.Abs(path); err == nil {
@@ -162,18 +132,18 @@ func loadAgents(path string) (*agent.Fleet, error) {
 	return fleet, err
 }
 
-// openJobs gives a job service that inserts and reads but runs nothing, for commands beside a server.
-func openJobs(ctx context.Context, c *call, cfg *config.Config, log *slog.Logger) (*worker.Service, *db.DB, error) {
-	fleet, err := loadAgents(cfg.File)
+// OpenJobs gives a job service that inserts and reads but runs nothing, for commands beside a server.
+func OpenJobs(ctx context.Context, by Caller, cfg *config.Config, log *slog.Logger) (*worker.Service, *db.DB, error) {
+	fleet, err := LoadAgents(cfg.File)
 	if err != nil {
 		return nil, nil, err
 	}
-	database, err := openExisting(ctx, c, cfg, log)
+	database, err := OpenExisting(ctx, by, cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
 	service, err := worker.New(ctx, worker.Options{
-		DB: database, Fleet: fleet, DataDir: cfg.Data, Version: versionText(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), NoWork: true,
+		DB: database, Fleet: fleet, DataDir: cfg.Data, Version: Version(), Log: log, Redact: redact.New(cfg.Redact), KeepLogs: int64(cfg.KeepLogs), KeepRuns: int64(cfg.KeepRuns), NoWork: true,
 	})
 	if err != nil {
 		return nil, nil, closing(database, err)

@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"context"
@@ -51,7 +51,7 @@ func (f collectedFrom) sections(panel func() *snapshot.Panel) []snapshot.Section
 	compared := &clocks{read: f.show.clocks, log: f.log}
 	return source.All(source.Deps{
 		Jobs: f.show.jobs, Fleet: f.show.agents, Attached: f.show.attached, DataAt: f.show.dataAt, DataDir: f.cfg.Data,
-		Version: versionText(), StartedAt: f.startedAt,
+		Version: Version(), StartedAt: f.startedAt,
 		Database: func(ctx context.Context) document.Component {
 			return databaseHealth(ctx, f.database, f.show.writeError)
 		},
