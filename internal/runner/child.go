@@ -34,9 +34,17 @@ func startChild(argv []string, onEnd func(*child)) (*child, error) {
 		return nil, fmt.Errorf("make a socket: %w", err)
 	}
 	defer theirs.Close()
+	// It reads no input and writes no output. /dev/null, which it would have for these, is not in every container.
+	input, output, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make a pipe: %w", err), ours.Close())
+	}
+	defer input.Close()
+	defer output.Close()
 	c := &child{socket: ours, reports: make(chan supervisor.Report, 4), ended: make(chan struct{})}
 	c.cmd = exec.Command(argv[0], slices.Concat(argv[1:], supervisor.Args())...)
 	c.cmd.Env = supervisor.Environ()
+	c.cmd.Stdin, c.cmd.Stdout = input, output
 	c.cmd.Stderr = &c.stderr // it says nothing unless it crashes
 	c.cmd.ExtraFiles = []*os.File{theirs}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal, so that Ctrl-C reaches only the host
