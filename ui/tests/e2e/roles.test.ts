@@ -64,7 +64,7 @@ test('an admin makes a user, who signs in, and a token, which works until it is 
   await user.getByLabel('Name').fill('mira')
   await user.getByLabel('Password').fill(password)
   await user.getByRole('button', { name: 'Create' }).click()
-  await page.getByRole('row').filter({ hasText: 'mira' }).waitFor()
+  await page.getByRole('row', { name: /^mira / }).waitFor()
   expect(await sessionApi(server.url, await signIn(server.url, 'mira')).get('/api/me')).toMatchObject({
     role: 'viewer',
   })
@@ -78,7 +78,7 @@ test('an admin makes a user, who signs in, and a token, which works until it is 
     fetch(`${server.url}/api/me`, { headers: { Authorization: `Bearer ${secret}` } }).then((r) => r.status)
   expect(await status()).toBe(200)
   await token.getByRole('button', { name: 'Done' }).click()
-  await page.getByRole('row').filter({ hasText: 'ci' }).getByRole('button', { name: 'Revoke' }).click()
+  await page.getByRole('row', { name: /^ci / }).getByRole('button', { name: 'Revoke' }).click()
   await page.getByRole('dialog', { name: 'Revoke ci?' }).getByRole('button', { name: 'Revoke' }).click()
   await expect.poll(status).toBe(401)
 })
