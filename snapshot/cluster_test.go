@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ type process struct {
 	log     *logBook
 	cancel  context.CancelFunc
 	ended   chan error
-	running bool
+	running atomic.Bool
 
 	mu   sync.Mutex
 	seen []sighting
@@ -91,7 +92,7 @@ func (c *cluster) prepare(name string, tiers ...snapshot.Tier) *process {
 func (p *process) run() {
 	var ctx context.Context
 	ctx, p.cancel = context.WithCancel(context.Background())
-	p.running = true
+	p.running.Store(true)
 	watched := make(chan struct{})
 	go func() { p.ended <- p.group.Run(ctx) }()
 	go func() {
@@ -128,8 +129,8 @@ func (p *process) stop() time.Duration {
 	p.t.Helper()
 	began := time.Now()
 	p.cancel()
-	if p.running {
-		p.running = false
+	if p.running.Load() {
+		p.running.Store(false)
 		if err := <-p.ended; err != nil {
 			p.t.Errorf("%s: Run() = %v", p.name, err)
 		}
@@ -185,7 +186,7 @@ func (p *process) publishers(since time.Time) string {
 
 func (c *cluster) in(role string) (found []*process) {
 	for _, p := range c.processes {
-		if p.running && p.role() == role {
+		if p.running.Load() && p.role() == role {
 			found = append(found, p)
 		}
 	}
@@ -208,7 +209,7 @@ func (c *cluster) leader() *process {
 		c.t.Fatalf("the leaders are %q, want one: %s", names(leaders), c.roles())
 	}
 	for _, p := range c.processes {
-		if stats := p.group.Stats(); p.running && stats.Leader != leaders[0].name {
+		if stats := p.group.Stats(); p.running.Load() && stats.Leader != leaders[0].name {
 			c.t.Errorf("%s takes %q for the leader, want %q", p.name, stats.Leader, leaders[0].name)
 		}
 	}
@@ -218,7 +219,7 @@ func (c *cluster) leader() *process {
 func (c *cluster) roles() string {
 	var list []string
 	for _, p := range c.processes {
-		if p.running {
+		if p.running.Load() {
 			list = append(list, fmt.Sprintf("%s is %s (%s)", p.name, p.role(), cmp.Or(p.group.Stats().Leader, "?")))
 		}
 	}
@@ -227,7 +228,7 @@ func (c *cluster) roles() string {
 
 // others returns the running processes but this one.
 func (c *cluster) others(than *process) []*process {
-	return slices.DeleteFunc(slices.Clone(c.processes), func(p *process) bool { return p == than || !p.running })
+	return slices.DeleteFunc(slices.Clone(c.processes), func(p *process) bool { return p == than || !p.running.Load() })
 }
 
 // until lets time pass till a condition holds, and returns how long it took.
@@ -250,7 +251,7 @@ func (c *cluster) united() bool {
 		return false
 	}
 	for _, p := range c.processes {
-		if stats := p.group.Stats(); p.running && stats.Leader != leaders[0].name {
+		if stats := p.group.Stats(); p.running.Load() && stats.Leader != leaders[0].name {
 			return false
 		}
 	}
@@ -284,7 +285,7 @@ func (c *cluster) wantSpread(leader *process, nudge func(...string)) {
 	leader.source.Return(json.RawMessage(value))
 	nudge("a")
 	c.until(300*time.Millisecond, "all show what has changed", func() bool {
-		return !slices.ContainsFunc(c.processes, func(p *process) bool { return p.running && p.shows() != value })
+		return !slices.ContainsFunc(c.processes, func(p *process) bool { return p.running.Load() && p.shows() != value })
 	})
 }
 
@@ -292,7 +293,7 @@ func (c *cluster) wantSpread(leader *process, nudge func(...string)) {
 func (c *cluster) wantFresh() {
 	c.t.Helper()
 	for _, p := range c.processes {
-		if !p.running {
+		if !p.running.Load() {
 			continue
 		}
 		_, served, err := p.cache.Get(c.t.Context())

@@ -528,5 +528,5 @@ func clusterTrouble(t *testing.T, random *rand.Rand) {
 	if c.terms() != n {
 		t.Error("the lead has changed although all is well")
 	}
-	c.processes = slices.DeleteFunc(c.processes, func(p *process) bool { return !p.running })
+	c.processes = slices.DeleteFunc(c.processes, func(p *process) bool { return !p.running.Load() })
 }
