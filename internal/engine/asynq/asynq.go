@@ -120,6 +120,11 @@ func (e *Engine) do(ctx context.Context, commands []rueidis.Completed) []rueidis
 	return all
 }
 
+// workersOf is the key of what a server does, by that of its entry.
+func workersOf(server string) string {
+	return strings.Replace(server, "asynq:servers:", "asynq:workers:", 1)
+}
+
 func key(queue, part string) string { return "asynq:{" + queue + "}:" + part }
 
 // split takes an id apart. Names of queues may hold slashes; asynq's ids of tasks may, too, if the program chose them: the first

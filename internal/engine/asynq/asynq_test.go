@@ -456,3 +456,24 @@ func TestASnapshotCostsTheSameAtAnySize(t *testing.T) {
 
 // readCommands are those that only the adapter gives while servers of asynq are idle on other queues.
 var readCommands = map[string]bool{"smembers": true, "llen": true, "zcard": true, "mget": true, "lrange": true, "hmget": true, "hvals": true}
+
+// A page walks a bounded number of queues: where most are empty it may be short, and the next one goes on.
+func TestAListOfManyEmptyQueuesGoesOn(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t)
+	f.add(t, adapter.Waiting, "zulu", "import")
+	for i := range maxWalked + 20 {
+		must(t, f.do("SADD", allQueues, fmt.Sprintf("empty-%04d", i)))
+	}
+	e := f.open(t)
+	pages := 0
+	var found []adapter.Job
+	for cursor := adapter.Cursor(""); pages == 0 || cursor != ""; pages++ {
+		page, err := e.List(t.Context(), adapter.Filter{State: adapter.Waiting}, cursor, 10)
+		must(t, err)
+		found, cursor = append(found, page.Jobs...), page.Next
+	}
+	if len(found) != 1 || found[0].Queue != "zulu" || pages != 2 {
+		t.Errorf("%d pages have %+v", pages, found)
+	}
+}

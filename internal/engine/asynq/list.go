@@ -21,6 +21,7 @@ const (
 	maxPreview = 120
 	maxError   = 200
 	maxText    = 64 << 10
+	maxWalked  = 500 // queues that are walked for one page
 
 	// fewTasks is how many tasks are read at once: each comes with its whole payload.
 	fewTasks = 16
@@ -56,10 +57,18 @@ func (e *Engine) List(ctx context.Context, f adapter.Filter, after adapter.Curso
 	if err != nil {
 		return adapter.Page{}, err
 	}
+	started, err := e.startedIn(ctx, f.State)
+	if err != nil {
+		return adapter.Page{}, err
+	}
 	page := adapter.Page{Jobs: []adapter.Job{}}
-	for _, queue := range queues {
+	for i, queue := range queues {
 		if queue != at.Queue {
 			at = place{State: f.State, Queue: queue}
+		}
+		if i == maxWalked { // most of many queues may be empty: the next page goes on
+			page.Next = encode(at)
+			return page, nil
 		}
 		groups, err := e.groupsFrom(ctx, at)
 		if err != nil {
@@ -69,7 +78,7 @@ func (e *Engine) List(ctx context.Context, f adapter.Filter, after adapter.Curso
 			if group != at.Group {
 				at = place{State: f.State, Queue: queue, Group: group}
 			}
-			if at, err = e.fill(ctx, &page, at, limit); err != nil {
+			if at, err = e.fill(ctx, &page, at, limit, started); err != nil {
 				return adapter.Page{}, err
 			}
 			if len(page.Jobs) == limit {
@@ -82,13 +91,13 @@ func (e *Engine) List(ctx context.Context, f adapter.Filter, after adapter.Curso
 }
 
 // fill adds the tasks of one list of asynq to a page until it is full, and returns the place after them.
-func (e *Engine) fill(ctx context.Context, page *adapter.Page, at place, limit int) (place, error) {
+func (e *Engine) fill(ctx context.Context, page *adapter.Page, at place, limit int, started map[adapter.ID]work) (place, error) {
 	for len(page.Jobs) < limit {
 		tasks, next, err := e.walk(ctx, at, limit-len(page.Jobs))
 		if err != nil || len(tasks) == 0 {
 			return at, err
 		}
-		jobs, err := e.read(ctx, at.Queue, at.State, tasks)
+		jobs, err := e.read(ctx, at.Queue, tasks, started)
 		if err != nil {
 			return at, err
 		}
@@ -254,12 +263,8 @@ func (e *Engine) rangeOf(part part, at place, down bool, skip, count int64) ruei
 }
 
 // read reads tasks as lists show them. One that is gone since is left out.
-func (e *Engine) read(ctx context.Context, queue string, state adapter.State, tasks []listed) ([]adapter.Job, error) {
+func (e *Engine) read(ctx context.Context, queue string, tasks []listed, started map[adapter.ID]work) ([]adapter.Job, error) {
 	jobs := make([]adapter.Job, 0, len(tasks))
-	started, err := e.startedIn(ctx, state)
-	if err != nil {
-		return nil, err
-	}
 	for few := range slices.Chunk(tasks, fewTasks) {
 		commands := make([]rueidis.Completed, len(few))
 		for i, one := range few {
@@ -299,7 +304,7 @@ func (e *Engine) startedIn(ctx context.Context, state adapter.State) (map[adapte
 	}
 	commands := make([]rueidis.Completed, len(alive))
 	for i, one := range alive {
-		commands[i] = e.client.B().Hvals().Key(strings.Replace(one, "asynq:servers:", "asynq:workers:", 1)).Build()
+		commands[i] = e.client.B().Hvals().Key(workersOf(one)).Build()
 	}
 	for _, answer := range e.do(ctx, commands) {
 		doing, err := answer.AsStrSlice()

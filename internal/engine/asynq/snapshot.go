@@ -277,7 +277,7 @@ func (e *Engine) readServers(ctx context.Context, s *adapter.Snapshot, budget ad
 	var commands []rueidis.Completed
 	for _, one := range alive {
 		commands = append(commands, e.client.B().Get().Key(one.Member).Build(),
-			e.client.B().Hvals().Key(strings.Replace(one.Member, "asynq:servers:", "asynq:workers:", 1)).Build())
+			e.client.B().Hvals().Key(workersOf(one.Member)).Build())
 	}
 	answers := e.do(ctx, commands)
 	for i, one := range alive {
