@@ -162,8 +162,8 @@ func linkHealth(link snapshot.LinkStats, failing string) document.Component {
 	return document.Component{Status: document.ComponentOK, Detail: "connected"}
 }
 
-// cutOffPatience bounds the question whether others reach the database.
-const cutOffPatience = time.Second
+// cutOffTimeout bounds the question whether others reach the database.
+const cutOffTimeout = time.Second
 
 // cutOff reports whether other processes reach the database, which this one does not: then they will give its jobs to
 // somebody else. Redis knows: a fresh document there says how the database is. Who reaches neither is cut off. Whatever else
@@ -173,7 +173,7 @@ func (l links) cutOff(fresh time.Duration, fleet func() string) func(ctx context
 		return nil
 	}
 	return func(ctx context.Context) bool {
-		ctx, cancel := context.WithTimeout(ctx, cutOffPatience)
+		ctx, cancel := context.WithTimeout(ctx, cutOffTimeout)
 		defer cancel()
 		text, err := l[0].Load(ctx)
 		if err != nil {

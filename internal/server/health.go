@@ -35,7 +35,7 @@ func (s *server) livez(c *call) {
 func (s *server) readyz(c *call) {
 	body := readiness{Status: "ready", Reasons: []string{}}
 	unready := func(reason string) { body.Status, body.Reasons = "unready", append(body.Reasons, reason) }
-	if doc, served, err := s.currentDocument(c.request.Context(), readyPatience); err == nil {
+	if doc, served, err := s.currentDocument(c.request.Context(), readyTimeout); err == nil {
 		body.Revision, body.AgeS, body.Stale = doc.Revision, roundSeconds(served.Age), served.Stale
 	} else {
 		unready("there is no document to show yet")
@@ -61,7 +61,7 @@ func (s *server) readyz(c *call) {
 }
 
 const (
-	readyPatience = 100 * time.Millisecond // of a probe, for what it asks
+	readyTimeout  = 100 * time.Millisecond // of a probe, for what it asks
 	readyDeadline = time.Second            // of what it asks
 	readyEvery    = time.Second            // is asked at most once in
 )
@@ -81,13 +81,13 @@ type inquiry struct {
 	err   error
 }
 
-// ready tells whether the dependency answers, and waits for the answer for readyPatience at most.
+// ready tells whether the dependency answers, and waits for the answer for readyTimeout at most.
 func (d *dependency) ready() bool {
 	if d.ask == nil {
 		return true
 	}
 	i := d.inquire(time.Now())
-	timer := time.NewTimer(readyPatience)
+	timer := time.NewTimer(readyTimeout)
 	defer timer.Stop()
 	select {
 	case <-i.done:

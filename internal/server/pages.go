@@ -88,15 +88,15 @@ type bootServed struct {
 	Stale bool    `json:"stale"`
 }
 
-// pagePatience is for a server that has nothing at all to show.
-const pagePatience = time.Second
+// pageTimeout is for a server that has nothing at all to show.
+const pageTimeout = time.Second
 
 // page serves the dashboard's page with the document inside, so that it is complete before its first request.
 func page(s *server, r route) http.Handler {
 	return s.wrap(s.restrict(r.role, func(c *call) {
 		b := boot{Me: me{Name: c.principal.Name, Role: c.principal.Role}, Fleet: s.Fleet != nil, Acts: s.Actions != nil, Version: s.Version, Base: s.BasePath,
 			Now: time.Now().UTC().Truncate(time.Millisecond)}
-		doc, served, err := s.currentDocument(c.request.Context(), pagePatience)
+		doc, served, err := s.currentDocument(c.request.Context(), pageTimeout)
 		if err == nil {
 			b.Served = &bootServed{Rung: served.Rung, AgeS: roundSeconds(served.Age), Stale: served.Stale}
 		}

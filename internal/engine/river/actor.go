@@ -105,15 +105,15 @@ func (a *Actor) Delete(ctx context.Context, id int64, also func(*db.Tx) error) e
 
 // PauseQueue lets no further job of a queue begin, and does what comes first in the same transaction; nil: nothing.
 func (a *Actor) PauseQueue(ctx context.Context, name string, first func(*db.Tx) error) error {
-	return a.turnQueue(ctx, name, "pause", first, a.queue.QueuePauseTx)
+	return a.setQueuePaused(ctx, name, "pause", first, a.queue.QueuePauseTx)
 }
 
 // ResumeQueue ends a pause, as PauseQueue begins one.
 func (a *Actor) ResumeQueue(ctx context.Context, name string, first func(*db.Tx) error) error {
-	return a.turnQueue(ctx, name, "resume", first, a.queue.QueueResumeTx)
+	return a.setQueuePaused(ctx, name, "resume", first, a.queue.QueueResumeTx)
 }
 
-func (a *Actor) turnQueue(ctx context.Context, name, what string, first func(*db.Tx) error, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
+func (a *Actor) setQueuePaused(ctx context.Context, name, what string, first func(*db.Tx) error, turn func(context.Context, *db.Tx, string, *river.QueuePauseOpts) error) error {
 	if name == "*" { // River takes it for all queues
 		return engine.ErrorOf(engine.ErrNotFound, "there is no queue %q", name)
 	}
