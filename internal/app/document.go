@@ -50,7 +50,7 @@ type collectedFrom struct {
 func (f collectedFrom) sections(panel func() *snapshot.Panel) []snapshot.Section {
 	compared := &clocks{read: f.show.clocks, log: f.log}
 	return source.All(source.Deps{
-		Jobs: f.show.jobs, Fleet: f.show.agents, Attached: f.show.attached, DataAt: f.show.dataAt, DataDir: f.cfg.Data,
+		Jobs: f.show.jobs, Fleet: f.show.agents, Engine: f.show.engine, Attached: f.show.attached, DataAt: f.show.dataAt, DataDir: f.cfg.Data,
 		Version: Version(), StartedAt: f.startedAt,
 		Database: func(ctx context.Context) document.Component {
 			return databaseHealth(ctx, f.database, f.show.writeError)

@@ -35,6 +35,8 @@ type System struct {
 	Components map[string]Component `json:"components"`
 	// Another program's River database; null: the jobs are our own.
 	Attached *Attached `json:"attached" schema:"optional"`
+	// What runs the jobs.
+	Engine Engine `json:"engine" schema:"optional"`
 }
 
 // SystemStatus is the worst that any condition calls for.

@@ -28,6 +28,9 @@ type Deps struct {
 	Version   string
 	StartedAt time.Time
 
+	// Engine returns what runs the jobs, and what it cannot report. Nil: River, of which everything is known.
+	Engine func() document.Engine
+
 	// Attached returns the state of the other program's database that is shown; nil when the jobs are our own.
 	Attached func() *document.Attached
 

@@ -157,6 +157,10 @@ func fixedDeps(t *testing.T, full bool) Deps {
 		}
 		d.Cache = func(context.Context) document.Component { return filled[document.Component](true) }
 		d.Attached = func() *document.Attached { return filled[*document.Attached](true) }
+		d.Engine = func() document.Engine {
+			version := "1.2"
+			return document.Engine{Name: "river", Version: &version, Missing: map[document.Capability]document.Missing{"slots": {Answer: document.AnswerNo, Why: "Nobody knows."}}}
+		}
 		d.Links = func() map[string]document.Component {
 			return map[string]document.Component{"redis": {Status: "down", Detail: "gone"}}
 		}

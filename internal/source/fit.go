@@ -14,12 +14,12 @@ import (
 // What each section may take of the document, so that all of them fit whatever the fleet's size: see
 // docs/decisions/0120-bounded-sections.md. Lists are filled row by row until their bytes are used up.
 const (
-	systemBytes    = 10 << 10
+	systemBytes    = 12 << 10
 	workersBytes   = 14 << 10
 	queueBytes     = 14 << 10
 	jobsBytes      = 30 << 10
 	agentsBytes    = 28 << 10
-	analyticsBytes = 14 << 10 // 156 buckets of four numbers, and two windows: it has no lists and no texts
+	analyticsBytes = 12 << 10 // 156 buckets of four numbers, and two windows: it has no lists and no texts
 	logsBytes      = 14 << 10
 )
 
@@ -203,6 +203,12 @@ func clipSystem(v *document.System) {
 		parts[name] = h
 	}
 	v.Components = parts
+	missing := make(map[document.Capability]document.Missing, len(v.Engine.Missing))
+	for what, m := range v.Engine.Missing {
+		m.Why = clip(m.Why, 160)
+		missing[what] = m
+	}
+	v.Engine.Missing = missing
 	if v.Attached != nil {
 		a := *v.Attached
 		a.Database, a.Schema, a.Error = clip(a.Database, 300), clip(a.Schema, 100), clipPtr(a.Error, 400)

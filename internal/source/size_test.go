@@ -264,6 +264,17 @@ func (r reader) begin(t *testing.T, kinds int) {
 func attachedDeps(service *attach.Service) Deps {
 	return Deps{
 		Jobs: service, Fleet: func() Fleet { return Fleet{Fleet: service.Fleet()} },
+		Engine: func() document.Engine {
+			e := document.Engine{Name: "some", Missing: map[document.Capability]document.Missing{}}
+			for _, what := range []document.Capability{
+				document.CapabilityEnqueuedAt, document.CapabilityCancelled, document.CapabilityAttempts, document.CapabilityLogs, document.CapabilityProgress,
+				document.CapabilityUsage, document.CapabilityPriorities, document.CapabilityKinds, document.CapabilityVersions, document.CapabilityDurations,
+				document.CapabilityEvents, document.CapabilityListByKind, document.CapabilityListAll, document.CapabilityListByTime, document.CapabilitySearch,
+			} {
+				e.Missing[what] = document.Missing{Answer: document.AnswerNeedsSetting, Why: nasty(1000)}
+			}
+			return e
+		},
 		Attached: func() *document.Attached {
 			text := nasty(5000)
 			return &document.Attached{Database: nasty(1000), Missing: slices.Repeat([]string{nasty(1000)}, 100), Error: &text, Kinds: service.Kinds()}

@@ -69,6 +69,10 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 	if s.deps.Attached != nil {
 		v.Attached = s.deps.Attached()
 	}
+	v.Engine = document.Engine{Name: "river", Missing: map[document.Capability]document.Missing{}}
+	if s.deps.Engine != nil {
+		v.Engine = s.deps.Engine()
+	}
 	if s.deps.Links != nil {
 		maps.Copy(v.Components, s.deps.Links())
 	}

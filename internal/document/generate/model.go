@@ -38,6 +38,7 @@ type typ struct {
 	kind kind
 	ref  string // of kindRef
 	of   *typ   // of kindList and kindMap
+	key  string // of kindMap: the enum that its keys are of; empty: they are any text
 	null bool   // it may be null
 }
 
@@ -188,7 +189,8 @@ func (m *model) typeOf(expr ast.Expr) (typ, error) {
 		return typ{kind: kindList, of: &t}, err
 	case *ast.MapType:
 		t, err := m.typeOf(e.Value)
-		return typ{kind: kindMap, of: &t}, err
+		key, _ := m.typeOf(e.Key)
+		return typ{kind: kindMap, of: &t, key: key.ref}, err
 	}
 	return typ{}, fmt.Errorf("the type %T has no form in the document", expr)
 }
@@ -212,13 +214,14 @@ func (m *model) walk(name string) error {
 		}
 	}
 	for _, f := range o.fields {
-		t := &f.typ
-		for t.of != nil {
-			t = t.of
-		}
-		if t.kind == kindRef {
-			if err := m.walk(t.ref); err != nil {
-				return err
+		for t := &f.typ; t != nil; t = t.of {
+			for _, name := range []string{t.key, t.ref} {
+				if name == "" {
+					continue
+				}
+				if err := m.walk(name); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -74,6 +74,9 @@ func (t typ) schema() *jsonschema.Schema {
 		s.Items = t.of.schema()
 	case kindMap:
 		s.AdditionalProperties = t.of.schema()
+		if t.key != "" {
+			s.PropertyNames = &jsonschema.Schema{Ref: "#/$defs/" + t.key}
+		}
 	}
 	if t.null && s.Type != "" {
 		s.Type, s.Types = "", []string{s.Type, "null"}

@@ -79,6 +79,9 @@ func (t typ) typescript() string {
 		text = t.of.typescript() + "[]"
 	case kindMap:
 		text = "Keyed<" + t.of.typescript() + ">"
+		if t.key != "" {
+			text = "Partial<Record<" + t.key + ", " + t.of.typescript() + ">>"
+		}
 	}
 	if t.null {
 		return "Maybe<" + text + ">"

@@ -7,7 +7,7 @@ import type { Connection, Link, Patch, Receiver } from './connection'
 import { moment } from './format'
 import { mergePatch } from './merge'
 import { Skew } from './skew'
-import type { Attached, Boot, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
+import type { Attached, Boot, Capability, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
 
 /** How a section stands: what its card must say. */
 export interface SectionHealth {
@@ -154,6 +154,12 @@ export class Live implements Receiver {
   /** Another program's River database, if that is what is shown. */
   get attached(): Maybe<Attached> {
     return this.doc?.dashboard.system?.attached
+  }
+
+  /** Whether the engine cannot report something at all: then the page has no room for it. What needs a setting may be there. */
+  lacks(capability: Capability): boolean {
+    const missing = this.doc?.dashboard.system?.engine?.missing[capability]
+    return missing !== undefined && missing.answer !== 'needs_setting'
   }
 
   /** The sections that are older than promised, and when the oldest of them was collected; others may be fresh. */

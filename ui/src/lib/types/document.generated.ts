@@ -70,6 +70,8 @@ export interface System {
   components: Keyed<Component>
   /** Another program's River database; null: the jobs are our own. */
   attached?: Maybe<Attached>
+  /** What runs the jobs. */
+  engine?: Engine
 }
 
 /** SystemStatus is the worst that any condition calls for. */
@@ -177,13 +179,107 @@ export interface History {
   percent: number
 }
 
+/** Engine is what runs the jobs, and what it cannot report. */
+export interface Engine {
+  /** Such as river or asynq. */
+  name: string
+  /** Null: the engine does not record it. */
+  version?: Maybe<string>
+  /** What cannot be shown, by capability. A capability that is not here is there. */
+  missing: Partial<Record<Capability, Missing>>
+}
+
+/**
+ * Capability is something that an engine may be able to report.
+ * oldest_waiting: since when the oldest waiting job waits.
+ * running: which jobs run.
+ * started_at: since when a job runs, and where.
+ * enqueued_at: when a job was enqueued.
+ * scheduled: jobs that are due later.
+ * retries: jobs that failed and are tried again.
+ * discarded: jobs that failed for good.
+ * cancelled: jobs that somebody cancelled.
+ * finished: jobs that ended well.
+ * errors: what went wrong.
+ * results: what a job returned.
+ * attempts: each attempt at a job by itself.
+ * logs: what a job logged.
+ * progress: how far a running job is.
+ * usage: tokens and costs.
+ * priorities: the priority of a job.
+ * kinds: which kinds of jobs there are, and how each stands.
+ * workers: which processes run jobs.
+ * heartbeat: when a worker was last alive.
+ * slots: how many jobs a worker runs at once.
+ * worker_totals: how many jobs a worker has ended.
+ * versions: which version of the program a worker runs.
+ * schedules: periodic entries.
+ * pauses: which queues are paused.
+ * totals: the engine's own counters of what ended.
+ * durations: how long jobs ran and waited.
+ * events: what happened, job by job.
+ * list_by_kind: lists of one kind.
+ * list_all: one list over all states.
+ * list_by_time: lists of what was created, or ended, within a range of time.
+ * search: lists of what has a text in it.
+ */
+export const capabilities = [
+  'oldest_waiting',
+  'running',
+  'started_at',
+  'enqueued_at',
+  'scheduled',
+  'retries',
+  'discarded',
+  'cancelled',
+  'finished',
+  'errors',
+  'results',
+  'attempts',
+  'logs',
+  'progress',
+  'usage',
+  'priorities',
+  'kinds',
+  'workers',
+  'heartbeat',
+  'slots',
+  'worker_totals',
+  'versions',
+  'schedules',
+  'pauses',
+  'totals',
+  'durations',
+  'events',
+  'list_by_kind',
+  'list_all',
+  'list_by_time',
+  'search',
+] as const
+export type Capability = (typeof capabilities)[number]
+
+/** Missing says why an engine cannot report something. */
+export interface Missing {
+  answer: Answer
+  /** One sentence to act on. */
+  why: string
+}
+
+/**
+ * Answer says what a capability lacks.
+ * needs_setting: the engine can be set up for it.
+ * needs_grant: the credential that reads it may not.
+ */
+export const answers = ['no', 'needs_setting', 'needs_grant'] as const
+export type Answer = (typeof answers)[number]
+
 /** Workers is the section `workers`. The figures count all of them. */
 export interface Workers {
   /** Lost ones too, for as long as they are listed. */
   total: number
   active: number
   /** How many are in each state, listed or not. */
-  states?: Keyed<number>
+  states?: Partial<Record<WorkerState, number>>
   hosts?: number
   /** Attempts that the active ones may run at once. */
   slots: number
@@ -196,6 +292,15 @@ export interface Workers {
   /** By id. */
   items: Keyed<Worker>
 }
+
+/**
+ * WorkerState is what a worker does.
+ * draining: it ends what it runs and starts nothing.
+ * lost: it sends no heartbeat any more.
+ * quiet: it runs nothing, ended nothing lately, and sends no heartbeat that would say more.
+ */
+export const workerStates = ['active', 'draining', 'lost', 'quiet'] as const
+export type WorkerState = (typeof workerStates)[number]
 
 /** Worker is one process that runs attempts. */
 export interface Worker {
@@ -226,15 +331,6 @@ export interface Worker {
   /** Which queues it serves, at most 20; null: all. */
   queues?: Maybe<string[]>
 }
-
-/**
- * WorkerState is what a worker does.
- * draining: it ends what it runs and starts nothing.
- * lost: it sends no heartbeat any more.
- * quiet: it runs nothing, ended nothing lately, and sends no heartbeat that would say more.
- */
-export const workerStates = ['active', 'draining', 'lost', 'quiet'] as const
-export type WorkerState = (typeof workerStates)[number]
 
 /** Queue is the section `queue`: the sums of all queues, and each of them. */
 export interface Queue {
@@ -418,13 +514,20 @@ export interface Agents {
   active_agents: number
   paused_agents: number
   /** How many are in each state, listed or not. */
-  states?: Keyed<number>
+  states?: Partial<Record<AgentState, number>>
   /** How many of them are listed: the most important. */
   listed?: number
   config: Config
   /** By name. */
   items: Keyed<Agent>
 }
+
+/**
+ * AgentState is what an agent does.
+ * offline: no live worker serves it.
+ */
+export const agentStates = ['running', 'waiting', 'idle', 'paused', 'failing', 'offline'] as const
+export type AgentState = (typeof agentStates)[number]
 
 /** Config is the agents' file: which one is in force, and what is wrong with a newer one. */
 export interface Config {
@@ -486,13 +589,6 @@ export interface Agent {
   /** When waiting jobs were counted, if less often than the rest; null: with the rest. */
   counted_at?: Maybe<string>
 }
-
-/**
- * AgentState is what an agent does.
- * offline: no live worker serves it.
- */
-export const agentStates = ['running', 'waiting', 'idle', 'paused', 'failing', 'offline'] as const
-export type AgentState = (typeof agentStates)[number]
 
 /** AgentError is the error of an agent's last failed attempt. */
 export interface AgentError {
