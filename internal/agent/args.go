@@ -19,7 +19,7 @@ func (d *decoder) args(n *yaml.Node) json.RawMessage {
 		return none
 	}
 	if node := resolve(n); node.Kind != yaml.MappingNode {
-		d.fault(n, "args must be a mapping and is %s: write args: {path: .}", describe(node))
+		d.errorf(n, "args must be a mapping and is %s: write args: {path: .}", describe(node))
 		return none
 	}
 	value, ok := d.jsonValue(n)
@@ -28,7 +28,7 @@ func (d *decoder) args(n *yaml.Node) json.RawMessage {
 	}
 	data, err := json.Marshal(value)
 	if err != nil || len(data) > maxArgsSize {
-		d.fault(n, "args must fit in %d KiB of JSON", maxArgsSize>>10)
+		d.errorf(n, "args must fit in %d KiB of JSON", maxArgsSize>>10)
 		return none
 	}
 	return data
@@ -84,7 +84,7 @@ func (d *decoder) jsonScalar(n, node *yaml.Node) (any, bool) {
 			return f, true
 		}
 	}
-	d.fault(n, "args cannot hold %s, which JSON does not know: write it in quotes", describe(node))
+	d.errorf(n, "args cannot hold %s, which JSON does not know: write it in quotes", describe(node))
 	return nil, false
 }
 

@@ -20,7 +20,7 @@ var interpreters = []string{"sh", "bash", "dash", "zsh", "ksh", "python", "pytho
 // command reads an agent's argv. Whether it can be started is for the host to see that is to run it, see Missing.
 func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 	if n == nil {
-		d.fault(at, "agent %s has no command: write %s", s.Name, commandExample)
+		d.errorf(at, "agent %s has no command: write %s", s.Name, commandExample)
 		return nil
 	}
 	if node := resolve(n); node.Kind == yaml.ScalarNode && !isNull(node) {
@@ -28,7 +28,7 @@ func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 		if strings.ContainsAny(node.Value, "|&;<>()$`\\\"'*?[]#~{},") || len(words) > 60 { // only a shell can read it
 			words = "sh, -c, COMMAND LINE IN QUOTES"
 		}
-		d.fault(n, "command must be a list, one item a word, and is %s: write command: [%s]", describe(node), words)
+		d.errorf(n, "command must be a list, one item a word, and is %s: write command: [%s]", describe(node), words)
 		return nil
 	}
 	argv, ok := d.texts(n, "command", commandExample)
@@ -36,7 +36,7 @@ func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 		return nil
 	}
 	if len(argv) == 0 || argv[0] == "" {
-		d.fault(n, "command is empty: write %s", commandExample)
+		d.errorf(n, "command is empty: write %s", commandExample)
 		return nil
 	}
 	if strings.Contains(argv[0], "/") {

@@ -17,21 +17,21 @@ const (
 	maxDepth = 64
 )
 
-// decoder walks the nodes of one file and notes every fault it meets; after a fault it goes on with a zero value.
+// decoder walks the nodes of one file and notes every error; after one it goes on with a zero value.
 type decoder struct {
 	file, dir string
-	faults    Faults
+	errs      ValidationErrors
 	budget    int // of nodes still to be visited
 	depth     int
 	places    map[string]places // by agent
 }
 
-func (d *decoder) fault(n *yaml.Node, format string, args ...any) {
-	d.faults = append(d.faults, Fault{File: d.file, Line: max(n.Line, 1), Col: max(n.Column, 1), Text: fmt.Sprintf(format, args...)})
+func (d *decoder) errorf(n *yaml.Node, format string, args ...any) {
+	d.errs = append(d.errs, ValidationError{File: d.file, Line: max(n.Line, 1), Col: max(n.Column, 1), Text: fmt.Sprintf(format, args...)})
 }
 
-func (d *decoder) faultAt(line int, format string, args ...any) {
-	d.fault(&yaml.Node{Line: line}, format, args...)
+func (d *decoder) errorAtLine(line int, format string, args ...any) {
+	d.errorf(&yaml.Node{Line: line}, format, args...)
 }
 
 // enter counts a visit to a node and follows an alias to what it names. Not ok means: too much or too deep, stop here.
@@ -39,13 +39,13 @@ func (d *decoder) faultAt(line int, format string, args ...any) {
 func (d *decoder) enter(n *yaml.Node) (node *yaml.Node, ok bool) {
 	if d.budget <= 0 {
 		if d.budget == 0 {
-			d.fault(n, "the file describes more than %d values once its anchors are expanded: use fewer anchors", maxNodes)
+			d.errorf(n, "the file describes more than %d values once its anchors are expanded: use fewer anchors", maxNodes)
 		}
 		d.budget = -1
 		return n, false
 	}
 	if d.depth >= maxDepth {
-		d.fault(n, "nested deeper than %d levels, or an anchor that contains itself", maxDepth)
+		d.errorf(n, "nested deeper than %d levels, or an anchor that contains itself", maxDepth)
 		return n, false
 	}
 	d.budget--
@@ -87,7 +87,7 @@ func (d *decoder) mapping(n *yaml.Node, what, example string, known []string) (f
 	}
 	defer d.leave()
 	if node.Kind != yaml.MappingNode {
-		d.fault(n, "%s must be a mapping and is %s: write %s", what, describe(node), example)
+		d.errorf(n, "%s must be a mapping and is %s: write %s", what, describe(node), example)
 		return nil, false
 	}
 	var own, merged fields
@@ -99,10 +99,10 @@ func (d *decoder) mapping(n *yaml.Node, what, example string, known []string) (f
 			merged = append(merged, d.merge(value, what)...)
 			continue
 		case key.Kind != yaml.ScalarNode || isNull(key):
-			d.fault(key, "a key of %s must be plain text and is %s", what, describe(resolve(key)))
+			d.errorf(key, "a key of %s must be plain text and is %s", what, describe(resolve(key)))
 			continue
 		case seen[key.Value] > 0:
-			d.fault(key, "%s is given twice in %s, first on line %d: keep one", key.Value, what, seen[key.Value])
+			d.errorf(key, "%s is given twice in %s, first on line %d: keep one", key.Value, what, seen[key.Value])
 			continue
 		}
 		seen[key.Value] = max(key.Line, 1)
@@ -148,9 +148,9 @@ func (d *decoder) onlyKnown(fs fields, what string, known []string) fields {
 			return true
 		}
 		if near := nearest(f.key.Value, known); near != "" {
-			d.fault(f.key, "unknown key %q in %s: did you mean %s?", clip(f.key.Value), what, near)
+			d.errorf(f.key, "unknown key %q in %s: did you mean %s?", clip(f.key.Value), what, near)
 		} else {
-			d.fault(f.key, "unknown key %q in %s: there are %s", clip(f.key.Value), what, strings.Join(known, ", "))
+			d.errorf(f.key, "unknown key %q in %s: there are %s", clip(f.key.Value), what, strings.Join(known, ", "))
 		}
 		return true
 	})
@@ -164,11 +164,11 @@ func (d *decoder) text(n *yaml.Node, what, example string) (string, bool) {
 	}
 	defer d.leave()
 	if node.Kind != yaml.ScalarNode || isNull(node) || !slices.Contains(textTags, node.ShortTag()) {
-		d.fault(n, "%s must be text and is %s: write %s", what, describe(node), example)
+		d.errorf(n, "%s must be text and is %s: write %s", what, describe(node), example)
 		return "", false
 	}
 	if strings.ContainsRune(node.Value, 0) {
-		d.fault(n, "%s contains a NUL character, which no program can receive", what)
+		d.errorf(n, "%s contains a NUL character, which no program can receive", what)
 		return "", false
 	}
 	return node.Value, true
@@ -184,7 +184,7 @@ func (d *decoder) texts(n *yaml.Node, what, example string) ([]string, bool) {
 	}
 	defer d.leave()
 	if node.Kind != yaml.SequenceNode {
-		d.fault(n, "%s must be a list and is %s: write %s", what, describe(node), example)
+		d.errorf(n, "%s must be a list and is %s: write %s", what, describe(node), example)
 		return nil, false
 	}
 	all := make([]string, 0, len(node.Content))
@@ -204,7 +204,7 @@ func (d *decoder) number(n *yaml.Node, what string, high, instead int) int {
 	node := resolve(n)
 	value, err := strconv.Atoi(node.Value)
 	if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!int" || err != nil || value < 1 || value > high {
-		d.fault(n, "%s must be a whole number from 1 to %d and is %s: write %s: %d", what, high, describe(node), what, instead)
+		d.errorf(n, "%s must be a whole number from 1 to %d and is %s: write %s: %d", what, high, describe(node), what, instead)
 		return instead
 	}
 	return value
@@ -219,7 +219,7 @@ func (d *decoder) factor(n *yaml.Node, what string, low, high, instead float64) 
 	value, err := strconv.ParseFloat(node.Value, 64)
 	isNumber := node.ShortTag() == "!!int" || node.ShortTag() == "!!float"
 	if node.Kind != yaml.ScalarNode || !isNumber || err != nil || math.IsNaN(value) || value < low || value > high {
-		d.fault(n, "%s must be a number from %v to %v and is %s: write %s: %v", what, low, high, describe(node), what, instead)
+		d.errorf(n, "%s must be a number from %v to %v and is %s: write %s: %v", what, low, high, describe(node), what, instead)
 		return instead
 	}
 	return value
@@ -238,10 +238,10 @@ func (d *decoder) duration(n *yaml.Node, what string, low, high, instead time.Du
 		if _, err := strconv.ParseFloat(node.Value, 64); err == nil && len(node.Value) < 10 {
 			hint = node.Value + "s"
 		}
-		d.fault(n, "%s must be a duration with a unit (ms, s, m, h) and is %s: write %s: %s", what, describe(node), what, hint)
+		d.errorf(n, "%s must be a duration with a unit (ms, s, m, h) and is %s: write %s: %s", what, describe(node), what, hint)
 		return instead
 	case value < low || value > high:
-		d.fault(n, "%s must be from %s to %s and is %s: write %s: %s", what, short(low), short(high), describe(node), what, short(instead))
+		d.errorf(n, "%s must be from %s to %s and is %s: write %s: %s", what, short(low), short(high), describe(node), what, short(instead))
 		return instead
 	}
 	return value
@@ -261,7 +261,7 @@ func short(d time.Duration) string {
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// describe says what a node is, for a fault.
+// describe says what a node is, for an error.
 func describe(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
@@ -278,7 +278,7 @@ func describe(n *yaml.Node) string {
 	return clip(n.Value)
 }
 
-// clip shortens what a fault quotes from the file.
+// clip shortens what an error quotes from the file.
 func clip(s string) string {
 	const most = 60
 	if len(s) <= most {

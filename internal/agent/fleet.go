@@ -50,13 +50,13 @@ func (d *decoder) fleet(root *yaml.Node) *Fleet {
 	shared := d.sharedQueues(top.get("queues"))
 	agents := top.get("agents")
 	if agents == nil {
-		d.fault(root, "there are no agents: write agents: and below it at least one agent")
+		d.errorf(root, "there are no agents: write agents: and below it at least one agent")
 		return nil
 	}
-	before := len(d.faults)
+	before := len(d.errs)
 	entries, _ := d.mapping(agents, "agents", "agents: {hash: {command: [sh, hash.sh]}}", nil)
-	if len(entries) == 0 && len(d.faults) == before {
-		d.fault(agents, "there are no agents: write at least one below agents:")
+	if len(entries) == 0 && len(d.errs) == before {
+		d.errorf(agents, "there are no agents: write at least one below agents:")
 	}
 	own := map[string]bool{}
 	for _, e := range entries {
@@ -81,13 +81,13 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 	for _, e := range entries {
 		name := e.key.Value
 		if !GoodName(name) {
-			d.fault(e.key, "%q cannot be a queue's name: %s", clip(name), nameRule)
+			d.errorf(e.key, "%q cannot be a queue's name: %s", clip(name), nameRule)
 			continue
 		}
-		before := len(d.faults)
+		before := len(d.errs)
 		set, _ := d.mapping(e.value, "queue "+name, name+": {concurrency: 4}", queueKeys)
-		if len(d.faults) == before && set.get("concurrency") == nil {
-			d.fault(e.key, "queue %s has no concurrency: write %s: {concurrency: 4}", name, name)
+		if len(d.errs) == before && set.get("concurrency") == nil {
+			d.errorf(e.key, "queue %s has no concurrency: write %s: {concurrency: 4}", name, name)
 		}
 		queues = append(queues, QueueSpec{Name: name, Concurrency: d.number(set.get("concurrency"), "concurrency", maxConcurrency, 1)})
 	}
@@ -98,7 +98,7 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 func (d *decoder) agent(e field, shared []QueueSpec, own map[string]bool) *Spec {
 	name := e.key.Value
 	if !GoodName(name) {
-		d.fault(e.key, "%q cannot be an agent's name: %s", clip(name), nameRule)
+		d.errorf(e.key, "%q cannot be an agent's name: %s", clip(name), nameRule)
 		return nil
 	}
 	set, ok := d.mapping(e.value, "agent "+name, name+": {"+commandExample+"}", agentKeys)
@@ -140,7 +140,7 @@ func (d *decoder) description(n *yaml.Node) string {
 	}
 	text, _ := d.text(n, "description", "description: Hashes one file")
 	if len(text) > maxDescription {
-		d.fault(n, "description is longer than %d bytes: keep to what fits in a line or two", maxDescription)
+		d.errorf(n, "description is longer than %d bytes: keep to what fits in a line or two", maxDescription)
 	}
 	return strings.TrimSpace(text)
 }
@@ -156,13 +156,13 @@ func (d *decoder) queue(name string, set fields, shared []QueueSpec, own map[str
 	switch {
 	case at >= 0:
 		return queue, d.number(limit, "concurrency", shared[at].Concurrency, shared[at].Concurrency)
-	case queue == name || queue == "": // empty: a fault already
+	case queue == name || queue == "": // empty: an error already
 	case own[queue]:
-		d.fault(n, "the queue %s is agent %s's own: to share it write queues: {%s: {concurrency: 4}}", queue, queue, queue)
+		d.errorf(n, "the queue %s is agent %s's own: to share it write queues: {%s: {concurrency: 4}}", queue, queue, queue)
 	case !GoodName(queue):
-		d.fault(n, "%q cannot be a queue's name: %s", clip(queue), nameRule)
+		d.errorf(n, "%q cannot be a queue's name: %s", clip(queue), nameRule)
 	default:
-		d.fault(n, "the queue %s has no settings: write queues: {%s: {concurrency: 4}} at the end of the file%s", queue, queue, didYouMean(queue, shared))
+		d.errorf(n, "the queue %s has no settings: write queues: {%s: {concurrency: 4}} at the end of the file%s", queue, queue, didYouMean(queue, shared))
 	}
 	return queue, d.number(limit, "concurrency", maxConcurrency, 1)
 }
@@ -210,7 +210,7 @@ func (d *decoder) backoff(n *yaml.Node) Backoff {
 	b.Max = d.duration(set.get("max"), "max", time.Millisecond, 30*MaxTimeout, max(b.Max, b.Initial))
 	b.Jitter = d.factor(set.get("jitter"), "jitter", 0, 1, b.Jitter)
 	if b.Max < b.Initial {
-		d.fault(n, "backoff: max (%s) is shorter than initial (%s): swap them", short(b.Max), short(b.Initial))
+		d.errorf(n, "backoff: max (%s) is shorter than initial (%s): swap them", short(b.Max), short(b.Initial))
 	}
 	return b
 }
@@ -226,7 +226,7 @@ func choice[T ~string](d *decoder, n *yaml.Node, what string, usual, other T) T 
 	case given == usual || given == other:
 		return given
 	default:
-		d.fault(n, "%s is %q: write %s: %s, or %s: %s", what, clip(text), what, usual, what, other)
+		d.errorf(n, "%s is %q: write %s: %s, or %s: %s", what, clip(text), what, usual, what, other)
 	}
 	return usual
 }
@@ -246,7 +246,7 @@ func (d *decoder) exits(set fields) (later, never []int) {
 		case set.get("exit_later") == nil:
 			later = slices.DeleteFunc(slices.Clone(later), this)
 		default:
-			d.fault(set.get("exit_never"), "the exit status %d is in exit_later and in exit_never: keep one", status)
+			d.errorf(set.get("exit_never"), "the exit status %d is in exit_later and in exit_never: keep one", status)
 		}
 	}
 	return later, never
@@ -262,7 +262,7 @@ func (d *decoder) statuses(n *yaml.Node, what string, otherwise []int) []int {
 	for _, text := range texts {
 		status, err := strconv.Atoi(text)
 		if err != nil || status < 1 || status > 255 {
-			d.fault(n, "%s lists exit statuses from 1 to 255, and %q is none: write %s: [%d]", what, clip(text), what, otherwise[0])
+			d.errorf(n, "%s lists exit statuses from 1 to 255, and %q is none: write %s: [%d]", what, clip(text), what, otherwise[0])
 			continue
 		}
 		list = append(list, status)
@@ -297,9 +297,9 @@ func (d *decoder) passEnv(n *yaml.Node) []string {
 func (d *decoder) envName(n *yaml.Node, name string) {
 	switch {
 	case reservedEnv(name):
-		d.fault(n, "the variable %s is set by agentos itself: choose another name", name)
+		d.errorf(n, "the variable %s is set by agentos itself: choose another name", name)
 	case !envForm.MatchString(name):
-		d.fault(n, "%q cannot be the name of an environment variable: letters, digits and _", clip(name))
+		d.errorf(n, "%q cannot be the name of an environment variable: letters, digits and _", clip(name))
 	}
 }
 
@@ -312,7 +312,7 @@ func (d *decoder) schedule(n *yaml.Node) string {
 		return ""
 	}
 	if _, err := ParseSchedule(text); err != nil {
-		d.fault(n, "%s", err)
+		d.errorf(n, "%s", err)
 	}
 	return text
 }
@@ -341,7 +341,7 @@ func (d *decoder) spread(set fields) time.Duration {
 func (d *decoder) ofSchedule(set fields, key string) *yaml.Node {
 	n := set.get(key)
 	if n != nil && set.get("schedule") == nil {
-		d.fault(n, `%s is for agents with a schedule: write schedule: "@hourly" beside it, or leave it out`, key)
+		d.errorf(n, `%s is for agents with a schedule: write schedule: "@hourly" beside it, or leave it out`, key)
 		return nil
 	}
 	return n

@@ -21,7 +21,7 @@ import (
 // maxFileSize bounds agentos.yaml: a thousand agents need about 200 KiB.
 const maxFileSize = 1 << 20
 
-// Load reads agentos.yaml. The error is a [Faults] when the file was read and is not valid.
+// Load reads agentos.yaml. The error is a [ValidationErrors] when the file was read and is not valid.
 func Load(path string) (*Fleet, error) {
 	data, written, err := readFile(path)
 	if err != nil {
@@ -56,42 +56,42 @@ func readFile(path string) (data []byte, written time.Time, err error) {
 	return data, info.ModTime(), err
 }
 
-// Parse reads the text of an agentos.yaml. Name is what faults call the file; dir, an absolute path, is what relative
-// commands and working directories are relative to. The error is always a [Faults]: all that is wrong, at once.
+// Parse reads the text of an agentos.yaml. Name is what errors call the file; dir, an absolute path, is what relative
+// commands and working directories are relative to. The error is always a [ValidationErrors]: all that is wrong, at once.
 func Parse(name, dir string, data []byte) (*Fleet, error) {
 	d := &decoder{file: name, dir: dir, budget: maxNodes}
 	var fleet *Fleet
 	if root := d.document(data); root != nil {
 		fleet = d.fleet(root)
 	}
-	if err := d.faults.inOrder(); err != nil {
+	if err := d.errs.inOrder(); err != nil {
 		return nil, err
 	}
 	return fleet, nil
 }
 
-// document parses the one YAML document of the file; nil after a fault.
+// document parses the one YAML document of the file; nil after an error.
 func (d *decoder) document(data []byte) *yaml.Node {
 	if len(data) > maxFileSize {
-		d.faultAt(1, "the file is larger than 1 MiB: is it the right one?")
+		d.errorAtLine(1, "the file is larger than 1 MiB: is it the right one?")
 		return nil
 	}
 	docs := yaml.NewDecoder(bytes.NewReader(data))
 	first, err := nextDocument(docs)
 	if errors.Is(err, io.EOF) || err == nil && isNull(first.Content[0]) {
-		d.faultAt(1, "the file is empty: write agents: and below it at least one agent")
+		d.errorAtLine(1, "the file is empty: write agents: and below it at least one agent")
 		return nil
 	}
 	if err != nil {
-		d.faultAt(syntaxLine(err, data), "not valid YAML: %s", syntaxText(err))
+		d.errorAtLine(syntaxLine(err, data), "not valid YAML: %s", syntaxText(err))
 		return nil
 	}
 	switch second, err := nextDocument(docs); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		d.faultAt(syntaxLine(err, data), "not valid YAML: %s", syntaxText(err))
+		d.errorAtLine(syntaxLine(err, data), "not valid YAML: %s", syntaxText(err))
 	default:
-		d.fault(second, "a second document begins here: keep everything in one, without --- between")
+		d.errorf(second, "a second document begins here: keep everything in one, without --- between")
 	}
 	return first.Content[0]
 }

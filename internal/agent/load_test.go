@@ -107,7 +107,7 @@ agents:
 	}
 }
 
-// Each file has one fault; the text is all a user sees.
+// Each file has one error; its text is all a user sees.
 func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 	agent := func(settings string) string { return "agents:\n  one: {command: [sh], " + settings + "}" }
 	tests := []struct{ name, file, want string }{
@@ -217,12 +217,12 @@ func TestParseReportsAllFaultsAtOnce(t *testing.T) {
     timeout: 0
 queues: 1
 `))
-	var faults Faults
-	if !errors.As(err, &faults) {
+	var errs ValidationErrors
+	if !errors.As(err, &errs) {
 		t.Fatalf("%T: %v", err, err)
 	}
 	var lines []int
-	for _, f := range faults {
+	for _, f := range errs {
 		lines = append(lines, f.Line)
 	}
 	if diff := cmp.Diff([]int{2, 2, 2, 5, 6, 7}, lines); diff != "" {
@@ -237,9 +237,9 @@ func TestParseBoundsItsReport(t *testing.T) {
 		fmt.Fprintf(&file, "  A%d: {}\n", i)
 	}
 	_, err := Parse("f", folder(t), []byte(file.String()))
-	var faults Faults
-	if !errors.As(err, &faults) || len(faults) != maxFaults || faults[maxFaults-1].Text != "and 401 more faults" {
-		t.Errorf("%d faults, last %v", len(faults), faults[len(faults)-1])
+	var errs ValidationErrors
+	if !errors.As(err, &errs) || len(errs) != maxErrors || errs[maxErrors-1].Text != "and 401 more errors" {
+		t.Errorf("%d errors, last %v", len(errs), errs[len(errs)-1])
 	}
 }
 
@@ -317,13 +317,13 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("? [a]\n: &x [*x]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fleet, err := Parse("f", "/", data)
-		var faults Faults
-		if (fleet == nil) == (err == nil) || err != nil && !errors.As(err, &faults) {
+		var errs ValidationErrors
+		if (fleet == nil) == (err == nil) || err != nil && !errors.As(err, &errs) {
 			t.Fatalf("fleet %v, err %v", fleet, err)
 		}
-		for _, fault := range faults {
-			if fault.Line < 1 || fault.Text == "" || len(faults) > maxFaults {
-				t.Fatalf("%+v", fault)
+		for _, one := range errs {
+			if one.Line < 1 || one.Text == "" || len(errs) > maxErrors {
+				t.Fatalf("%+v", one)
 			}
 		}
 		if fleet == nil {

@@ -47,24 +47,24 @@ func (s *Spec) missing() (command, dir error) {
 	return command, s.CheckDir()
 }
 
-// Missing returns what of the fleet is not on this host, all of it, with the lines of its file. The error is nil or a [Faults].
+// Missing returns what of the fleet is not on this host, all of it, with the lines of its file. The error is nil or a [ValidationErrors].
 func (f *Fleet) Missing() error {
-	var faults Faults
+	var errs ValidationErrors
 	for _, s := range f.Agents {
 		command, dir := s.missing()
 		at := f.places[s.Name]
 		if command != nil {
-			faults = append(faults, f.fault(at.command, "command of %s: %s", s.Name, command))
+			errs = append(errs, f.errorf(at.command, "command of %s: %s", s.Name, command))
 		}
 		if dir != nil {
-			faults = append(faults, f.fault(at.dir, "dir: %s", dir))
+			errs = append(errs, f.errorf(at.dir, "dir: %s", dir))
 		}
 	}
-	return faults.inOrder()
+	return errs.inOrder()
 }
 
-func (f *Fleet) fault(at place, format string, args ...any) Fault {
-	return Fault{File: f.Path, Line: max(at.line, 1), Col: max(at.col, 1), Text: fmt.Sprintf(format, args...)}
+func (f *Fleet) errorf(at place, format string, args ...any) ValidationError {
+	return ValidationError{File: f.Path, Line: max(at.line, 1), Col: max(at.col, 1), Text: fmt.Sprintf(format, args...)}
 }
 
 // shells replace ${VAR} in what follows -c; nothing else does.
@@ -76,17 +76,17 @@ var variableForm = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*\}`)
 // not set where the agent runs, and ${VAR} where nothing replaces it. The fleet runs all the same. Here reports which agents
 // run on this host.
 func (f *Fleet) Notes(here func(agent string) bool) []string {
-	var notes Faults
+	var notes ValidationErrors
 	for _, s := range f.Agents {
 		at := f.places[s.Name]
 		for _, name := range s.PassEnv {
 			if _, set := os.LookupEnv(name); !set && here(s.Name) {
-				notes = append(notes, f.fault(at.passEnv, "pass_env of %s: %s is not set in agentos's own environment, so the agent does not get it", s.Name, name))
+				notes = append(notes, f.errorf(at.passEnv, "pass_env of %s: %s is not set in agentos's own environment, so the agent does not get it", s.Name, name))
 			}
 		}
 		literal := func(at place, where, text string) {
 			if found := variableForm.FindString(text); found != "" {
-				notes = append(notes, f.fault(at, "%s of %s: %s is passed on as it is, nothing replaces it: name the variable in pass_env, or run the command by a shell: [sh, -c, COMMAND LINE IN QUOTES]", where, s.Name, found))
+				notes = append(notes, f.errorf(at, "%s of %s: %s is passed on as it is, nothing replaces it: name the variable in pass_env, or run the command by a shell: [sh, -c, COMMAND LINE IN QUOTES]", where, s.Name, found))
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(s.Env)) {
@@ -99,7 +99,7 @@ func (f *Fleet) Notes(here func(agent string) bool) []string {
 		}
 		literal(at.dir, "dir", s.Dir)
 	}
-	var ordered Faults
+	var ordered ValidationErrors
 	if !errors.As(notes.inOrder(), &ordered) {
 		return nil
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What is not on this host is no fault of the file: another host may have it. Whoever is to run the agent asks.
-func TestMissingTellsWhatThisHostLacks(t *testing.T) {
+// What this host lacks is no error of the file: another host may have it. Whoever runs the agent asks.
+func TestMissingReportsWhatThisHostLacks(t *testing.T) {
 	agent := func(settings string) string { return "agents:\n  one: {command: [sh], " + settings + "}" }
 	tests := []struct{ name, file, want string }{
 		{"not in PATH", "agents: {one: {command: [no-such-program]}}", `1: command of one: there is no program "no-such-program" in PATH: install it, or write its path: file does not exist`},
@@ -32,8 +32,8 @@ func TestMissingTellsWhatThisHostLacks(t *testing.T) {
 				t.Fatalf("it is not loaded: %v", err)
 			}
 			err = f.Missing()
-			var faults Faults
-			if !errors.As(err, &faults) {
+			var errs ValidationErrors
+			if !errors.As(err, &errs) {
 				t.Fatalf("%T: %v", err, err)
 			}
 			if diff := cmp.Diff("f.yaml:"+tt.want, strings.ReplaceAll(err.Error(), dir, "DIR")); diff != "" {
@@ -67,7 +67,7 @@ queues:
 	}
 }
 
-func TestNotesTellWhatIsProbablyNotMeant(t *testing.T) {
+func TestNotesNameWhatIsProbablyNotMeant(t *testing.T) {
 	t.Setenv("AGENT_TEST_SET", "")
 	f, err := Parse("f.yaml", folder(t), []byte(`agents:
   one:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestParseScheduleTellsWhenToRun(t *testing.T) {
+func TestParseScheduleSaysWhenToRun(t *testing.T) {
 	from := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for text, want := range map[string]time.Duration{
 		"@every 20s":             20 * time.Second,

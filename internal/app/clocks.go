@@ -15,13 +15,13 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// clocks tells of clocks that differ from the database's, by which all ages are reckoned.
+// clocks reports clocks that differ from the database's, by which all ages are reckoned.
 type clocks struct {
 	read func(context.Context) (off map[string]time.Duration, here time.Duration, err error)
 	log  *slog.Logger
 
-	mu   sync.Mutex // guards told
-	told string
+	mu     sync.Mutex // guards logged
+	logged string
 }
 
 // clocksTimeout is shorter than what the section that asks has left when the database did not answer before: a database that hangs
@@ -69,13 +69,13 @@ func (c *clocks) Health() (document.Component, bool) {
 	text := describeClocks(off, here)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if (text == "") != (c.told == "") {
+	if (text == "") != (c.logged == "") {
 		if text != "" {
 			c.log.Warn("clocks differ", "detail", text)
 		} else {
 			c.log.Info("the clocks agree again")
 		}
 	}
-	c.told = text
+	c.logged = text
 	return document.Component{Status: document.ComponentDegraded, Detail: text}, text != ""
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestClocksThatDifferAreTold(t *testing.T) {
+func TestClocksThatDifferAreReported(t *testing.T) {
 	off, here := map[string]time.Duration{}, time.Duration(0)
 	var log strings.Builder
 	c := &clocks{log: slog.New(slog.NewTextHandler(&log, nil)), read: func(context.Context) (map[string]time.Duration, time.Duration, error) {

@@ -11,7 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/config"
 )
 
-func TestDataFolderThatOthersCanChangeIsTold(t *testing.T) {
+func TestDataFolderThatOthersCanChangeIsReported(t *testing.T) {
 	for _, c := range []struct {
 		mode os.FileMode
 		want string

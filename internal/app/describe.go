@@ -23,13 +23,13 @@ func DescribeFleet(f *agent.Fleet) string {
 	return fmt.Sprintf("%d agents (%s)", len(f.Agents), strings.Join(names, ", "))
 }
 
-// JoinFaults returns the faults of the settings and of the agents together.
-func JoinFaults(settings, agents error) error {
+// JoinErrors returns the errors of the settings and of the agents together.
+func JoinErrors(settings, agents error) error {
 	if settings == nil {
 		return agents
 	}
 	if agents == nil {
 		return settings
 	}
-	return config.Faults{settings.Error(), agents.Error()}
+	return config.ValidationErrors{settings.Error(), agents.Error()}
 }

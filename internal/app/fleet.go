@@ -30,12 +30,12 @@ const (
 	lookAtFile = 2 * time.Second // how often the file is compared with what was read
 	readAnyway = 5               // how many looks by the file's marks alone come before one at its content
 	absentFor  = 10 * time.Second
-	// settle is how long a file must rest before it is read: an editor writes in several steps.
-	settle = 200 * time.Millisecond
+	// debounce is how long a file must not change before it is read: an editor writes in several steps.
+	debounce = 200 * time.Millisecond
 )
 
 // fleetKeeper keeps the fleet equal to its file: it reads the file again on SIGHUP and when it changes. A bad file
-// leaves the fleet before in force and its faults on screen.
+// leaves the fleet before in force and its errors on screen.
 type fleetKeeper struct {
 	path    string // absolute, so that a folder that is put in the place of another is the one that counts
 	cfg     *config.Config
@@ -73,7 +73,7 @@ func loadFleet(cfg *config.Config, log *slog.Logger) (*fleetKeeper, error) {
 // maxNotes bounds what is shown of the notes on a file, each of which is cut to a few hundred bytes.
 const maxNotes = 10
 
-// notesOf tells what is to be noted about a fleet and the settings beside it, and logs what was not before: what is probably not meant so,
+// notesOf returns the notes on a fleet and the settings beside it, and logs the new ones: what is probably not meant so,
 // and what is read at the start alone.
 func (k *fleetKeeper) notesOf(fleet *agent.Fleet, settings *config.Config) []string {
 	var notes []string
@@ -96,7 +96,7 @@ func (k *fleetKeeper) notesOf(fleet *agent.Fleet, settings *config.Config) []str
 	return notes
 }
 
-// Fleet is the fleet in force, with the faults of a newer file.
+// Fleet is the fleet in force, with the errors of a newer file.
 func (k *fleetKeeper) Fleet() source.Fleet { return *k.current.Load() }
 
 // Run follows the file until the context ends. The folder is watched, not the file, because editors replace files. What that
@@ -112,10 +112,10 @@ func (k *fleetKeeper) Run(ctx context.Context, service *worker.Service, notify f
 	look := time.NewTicker(cmp.Or(k.every, lookAtFile))
 	defer look.Stop()
 
-	settled := time.NewTimer(settle)
-	settled.Stop()
+	unchanged := time.NewTimer(debounce)
+	unchanged.Stop()
 	asked, pending := false, false
-	rest := func(d time.Duration) { pending = true; settled.Reset(d) }
+	readAfter := func(d time.Duration) { pending = true; unchanged.Reset(d) }
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,18 +123,18 @@ func (k *fleetKeeper) Run(ctx context.Context, service *worker.Service, notify f
 		case event := <-changes.Events:
 			// Kubernetes swaps the folder ..data, in which the file is.
 			if name := filepath.Base(event.Name); name == filepath.Base(k.path) || name == "..data" {
-				rest(settle)
+				readAfter(debounce)
 			}
 		case err := <-changes.Errors:
 			k.log.Warn(unwatched, "error", err)
 		case <-look.C:
 			if !pending && k.changed() {
-				rest(settle)
+				readAfter(debounce)
 			}
 		case <-hangup:
 			asked = true
-			rest(0)
-		case <-settled.C:
+			readAfter(0)
+		case <-unchanged.C:
 			pending = false
 			if k.missing() && !asked {
 				continue // it may come back: the next look sees to it
@@ -214,7 +214,7 @@ func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 	fleet, err := LoadAgents(k.path)
 	settings, faults := k.cfg.Reload(k.path)
 	if faults != nil {
-		err = JoinFaults(faults, err)
+		err = JoinErrors(faults, err)
 	}
 	if err == nil && fleet.Hash != next.Hash {
 		if err = service.Reload(ctx, fleet); err == nil {
@@ -232,11 +232,11 @@ func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 }
 
 func problemsOf(err error) []string {
-	var settings config.Faults
+	var settings config.ValidationErrors
 	if errors.As(err, &settings) {
 		return settings
 	}
-	var faults agent.Faults
+	var faults agent.ValidationErrors
 	if !errors.As(err, &faults) {
 		return []string{err.Error()}
 	}

@@ -25,7 +25,7 @@ func databaseHealth(ctx context.Context, database *db.DB, writeError func() erro
 		return document.Component{Status: document.ComponentDown, Detail: err.Error()}
 	}
 	if err := writeError(); err != nil {
-		return document.Component{Status: document.ComponentDegraded, Detail: "nothing can be written: " + db.Explain(err).Error()}
+		return document.Component{Status: document.ComponentDegraded, Detail: "nothing can be written: " + db.Wrap(err).Error()}
 	}
 	took := float64(time.Since(begin).Microseconds()) / 1000
 	return document.Component{Status: document.ComponentOK, Detail: database.Describe(), TookMS: &took}
@@ -48,7 +48,7 @@ func cacheHealth(panel *snapshot.Panel, links links) document.Component {
 	return document.Component{Status: document.ComponentOK, Detail: "memory, " + strings.Join(names, ", ")}
 }
 
-// warmerHealth is degraded when sections fail or when no document could be published lately.
+// warmerHealth is degraded when sections fail or when no document could be published recently.
 func warmerHealth(panel *snapshot.Panel) document.Component {
 	stats := panel.Stats()
 	failing := 0

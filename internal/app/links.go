@@ -36,7 +36,7 @@ func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (li
 			Holder: processName(), Key: cfg.RedisPrefix + documentKey, Fleet: fleet,
 		})
 		if err != nil {
-			return nil, config.Faults{fmt.Sprintf("redis: %v", err)}
+			return nil, config.ValidationErrors{fmt.Sprintf("redis: %v", err)}
 		}
 		all = append(all, link)
 	}
@@ -44,7 +44,7 @@ func openLinks(ctx context.Context, cfg *config.Config, fleet func() string) (li
 		server, err := db.ConnConfig(cfg.Database)
 		if err != nil {
 			all.close()
-			return nil, config.Faults{fmt.Sprintf("database: %v", err)}
+			return nil, config.ValidationErrors{fmt.Sprintf("database: %v", err)}
 		}
 		all = append(all, pglink.Open(ctx, server, pglink.Options{Holder: processName(), Key: documentKey}))
 	}

@@ -20,16 +20,16 @@ import (
 // OpenExisting opens the database of the settings for a command beside a server. It makes none: a folder that was mistyped, or another
 // than the server's, would get one of its own, where nothing ever runs.
 //
-// By a job of a fleet on Postgres the address has to be given: agents are not told it.
+// By a job of a fleet on Postgres the address has to be given: agents do not know it.
 func OpenExisting(ctx context.Context, by Caller, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
 	if by.InPostgresFleet && cfg.Database == "" {
-		return nil, config.Faults{"this fleet's jobs are in Postgres, and its address is not given to agents: to add work from an agent " +
+		return nil, config.ValidationErrors{"this fleet's jobs are in Postgres, and its address is not given to agents: to add work from an agent " +
 			`write a line such as {"enqueue": {"agent": "hash", "args": {}}} to standard error; ` +
 			"what must call agentos needs AGENTOS_DATABASE_URL under pass_env"}
 	}
 	database, err := db.OpenExisting(ctx, cfg.DatabaseURL(), log)
 	if errors.Is(err, db.ErrNoDatabase) {
-		return nil, config.Faults{fmt.Sprintf("%v, so that nothing was done: name the server's data folder with --data or AGENTOS_DATA, "+
+		return nil, config.ValidationErrors{fmt.Sprintf("%v, so that nothing was done: name the server's data folder with --data or AGENTOS_DATA, "+
 			"or its database with --database or AGENTOS_DATABASE_URL; `agentos serve`, `work` and `migrate` make a new one", err)}
 	}
 	if err != nil {
@@ -46,7 +46,7 @@ type Caller struct {
 	InPostgresFleet bool // it is a job of a fleet whose database is Postgres
 }
 
-// schema is a database whose tables are brought up to date as soon as it answers.
+// schema is a database whose tables are migrated as soon as it answers.
 type schema struct {
 	*db.DB
 	log  *slog.Logger
@@ -94,7 +94,7 @@ func (s *schema) migrate(ctx context.Context) error {
 	if s.Kind == db.Postgres {
 		var one int
 		if err := s.Read.QueryRowContext(ctx, `select 1`).Scan(&one); err != nil {
-			return db.Explain(err)
+			return db.Wrap(err)
 		}
 	}
 	if err := s.Migrate(s.life); err != nil {
@@ -127,7 +127,7 @@ func LoadAgents(path string) (*agent.Fleet, error) {
 		if abs, err := filepath.Abs(path); err == nil {
 			path = abs
 		}
-		return nil, config.Faults{fmt.Sprintf("there is no agents' file at %s: run this in the folder of agentos.yaml, or name it with --config or AGENTOS_CONFIG", path)}
+		return nil, config.ValidationErrors{fmt.Sprintf("there is no agents' file at %s: run this in the folder of agentos.yaml, or name it with --config or AGENTOS_CONFIG", path)}
 	}
 	return fleet, err
 }

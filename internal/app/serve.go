@@ -126,7 +126,7 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 		stop()
 		_ = web.Close() // else it serves on
 		if cause := group.Wait(); cause != nil {
-			return cause // something else has failed, and start was told to stop
+			return cause // something else has failed and ended the context of start
 		}
 		return err
 	}
@@ -169,7 +169,7 @@ func firstAdmin(ctx context.Context, out io.Writer, cfg *config.Config, accounts
 	}
 	var weak *auth.InvalidError
 	if errors.As(err, &weak) {
-		return config.Faults{"AGENTOS_ADMIN_PASSWORD: " + weak.Text}
+		return config.ValidationErrors{"AGENTOS_ADMIN_PASSWORD: " + weak.Text}
 	}
 	if err != nil {
 		return fmt.Errorf("make the first account: %w", err)

@@ -70,13 +70,13 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 	}
 	foreign, err := db.Attach(reads, cfg.AttachSchema, log)
 	if err != nil {
-		return nil, config.Faults{fmt.Sprintf("attach: %v", err)}
+		return nil, config.ValidationErrors{fmt.Sprintf("attach: %v", err)}
 	}
 	closeAll := foreign.Close
 	var primary *db.DB
 	if cfg.AttachReplica != "" {
 		if primary, err = db.Attach(cfg.Attach, cfg.AttachSchema, log); err != nil {
-			return nil, config.Faults{fmt.Sprintf("attach: %v", errors.Join(err, foreign.Close()))}
+			return nil, config.ValidationErrors{fmt.Sprintf("attach: %v", errors.Join(err, foreign.Close()))}
 		}
 		closeAll = func() error { return errors.Join(foreign.Close(), primary.Close()) }
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // Status finds the document as the dashboard does: the one that a running server keeps fresh in a file or behind a link, else what the
-// database says now. What is doubtful about it is said on warn.
+// database says now. What is not certain about it is said on warn.
 func Status(ctx context.Context, by Caller, cfg *config.Config, warn io.Writer) (*snapshot.Snapshot, snapshot.Served, error) {
 	log := NewLogger(warn, cfg)
 	id, unknown := fleetNow(ctx, cfg, log)

@@ -2,7 +2,7 @@ package app
 
 import "runtime/debug"
 
-// version is the release, set by the linker; a build from source tells its commit.
+// version is the release, set by the linker; a build from source has its commit.
 var version = "dev"
 
 // Version is what this program calls itself.

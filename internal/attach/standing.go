@@ -164,7 +164,7 @@ func (s *Service) readPrimary(ctx context.Context) (position, error) {
 	p := position{at: time.Now()}
 	var text string
 	if err := s.primary.Read.QueryRowContext(ctx, `select pg_current_wal_lsn()::text`).Scan(&text); err != nil {
-		return p, db.Explain(err)
+		return p, db.Wrap(err)
 	}
 	var err error
 	p.lsn, err = lsnOf(text)

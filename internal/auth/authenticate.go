@@ -17,7 +17,7 @@ const CookiePrefix = "agentos_session_"
 // so that no neighbour host can plant one.
 type cookieNames struct{ plain, secure string }
 
-// fleetOfCookie is how much of the fleet's id a name has: enough to tell the fleets on one host apart.
+// fleetOfCookie is how much of the fleet's id a name has: enough to distinguish the fleets on one host.
 const fleetOfCookie = 8
 
 func cookieNamesOf(fleet string) *cookieNames {
@@ -28,7 +28,7 @@ func cookieNamesOf(fleet string) *cookieNames {
 // missesPerSecond bounds how many unknown credentials a second are looked up in the database.
 const missesPerSecond = 20
 
-// Authenticate tells who makes the request: by its Authorization header when it has one, else by its session cookie.
+// Authenticate returns who makes the request: by its Authorization header when it has one, else by its session cookie.
 //
 // A known credential costs one hash and one map read. An unknown one is looked up in the database, at most
 // missesPerSecond of them a second; none while the database does not answer Run, so that nobody waits for it. Errors:

@@ -47,16 +47,16 @@ func (e *InvalidError) Error() string { return e.Text }
 // that is missing, has no kind.
 func unavailable(did string, err error) error {
 	if !db.Temporary(err) && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%s: %w", did, db.Explain(err))
+		return fmt.Errorf("%s: %w", did, db.Wrap(err))
 	}
-	return fmt.Errorf("%w: %s: %w", ErrUnavailable, did, db.Explain(err))
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, did, db.Wrap(err))
 }
 
 func conflict(text string) error {
 	return fmt.Errorf("%w: %s", ErrConflict, text)
 }
 
-// isKind tells whether err already says what callers act on.
+// isKind reports whether err already says what callers act on.
 func isKind(err error) bool {
 	var invalid *InvalidError
 	var limited *RateLimitedError

@@ -78,7 +78,7 @@ func (h *hasher) acquire(ctx context.Context) error {
 }
 
 // release collects what the hash used before the next one takes as much: otherwise a few hashes' worth of memory would pile up
-// until the collector runs by itself.
+// until the next garbage collection.
 func (h *hasher) release() {
 	if h.params.Memory >= collectedKiB {
 		runtime.GC()
@@ -114,7 +114,7 @@ var common = sync.OnceValue(func() map[string]bool {
 	return words
 })
 
-// isCommon tells whether a password is a common word, or a name, dressed with digits and signs, or has hardly any
+// isCommon reports whether a password is a common word, or a name, dressed with digits and signs, or has hardly any
 // characters of its own.
 func isCommon(name, password string) bool {
 	lower := strings.ToLower(password)
@@ -152,7 +152,7 @@ func plainWord(text string) string {
 	}, text)
 }
 
-// fewDifferent tells whether a text has at most three different characters.
+// fewDifferent reports whether a text has at most three different characters.
 func fewDifferent(text string) bool {
 	seen := map[rune]bool{}
 	for _, r := range text {
@@ -167,7 +167,7 @@ var runs = []string{
 	"1q2w3e4r5t6y7u8i9o0p", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik", "q1w2e3r4t5y6u7i8o9p0", "qazwsxedcrfvtgbyhnujmikolp",
 }
 
-// isRun tells whether a text goes along one of the runs, forwards or backwards.
+// isRun reports whether a text goes along one of the runs, forwards or backwards.
 func isRun(text string) bool {
 	back := []rune(text)
 	slices.Reverse(back)
@@ -179,7 +179,7 @@ func isRun(text string) bool {
 	return false
 }
 
-// isRepeated tells whether a text is one piece of at most half its length, again and again.
+// isRepeated reports whether a text is one piece of at most half its length, again and again.
 func isRepeated(text string) bool {
 	for n := 1; n <= len(text)/2 && n < minPassword; n++ {
 		if strings.HasPrefix(strings.Repeat(text[:n], len(text)/n+1), text) {

@@ -50,7 +50,7 @@ func (p *Principal) Hold(most int) (release func()) {
 	}
 }
 
-// valid tells whether p may still be used at now, as far as this process knows.
+// valid reports whether p may still be used at now, as far as this process knows.
 func (p *Principal) valid(now time.Time) bool {
 	if !p.ExpiresAt.IsZero() && !now.Before(p.ExpiresAt) {
 		return false
@@ -73,7 +73,7 @@ func (p *Principal) prefix() string {
 	return tokenPrefix
 }
 
-// same tells whether a row just read describes the principal that is already known.
+// same reports whether a row just read describes the principal that is already known.
 func (p *Principal) same(other *Principal) bool {
 	return p.ID == other.ID && p.Name == other.Name && p.Role == other.Role && p.User == other.User && p.Kind == other.Kind &&
 		p.ExpiresAt.Equal(other.ExpiresAt)

@@ -66,8 +66,8 @@ func TestPrincipalEndsWithItsRights(t *testing.T) {
 	}
 }
 
-// Other tabs hear of the end and ask for a page at once: the session they come with must be over by then.
-func TestLogoutIsToldWhenItIsDone(t *testing.T) {
+// Other tabs learn of the end and ask for a page at once: the session they come with must be over by then.
+func TestLogoutIsAnnouncedWhenItIsDone(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := open(t, d, Options{})
 		addUser(t, s, "ada", RoleAdmin)
@@ -88,7 +88,7 @@ func TestLogoutIsToldWhenItIsDone(t *testing.T) {
 			t.Errorf("the session was dropped, and let in again or not: %v", err)
 		}
 		if !alive(p) {
-			t.Error("the end was told before the session had ended")
+			t.Error("the end was announced before the session had ended")
 		}
 		if err := held.Rollback(); err != nil {
 			t.Fatal(err)

@@ -55,7 +55,7 @@ func TestStartWithoutDatabaseLetsInWhomItKnew(t *testing.T) {
 	})
 }
 
-// Whoever sees that the credentials are loaded is told of a stranger that it is one, even while the file is still written.
+// Once the credentials are loaded an unknown one is refused as such, even while the file is still written.
 func TestLoadedMeansThatTheDatabaseAnswers(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		maker := open(t, d.DB, Options{})
@@ -104,7 +104,7 @@ func TestFileOfCredentials(t *testing.T) {
 	})
 }
 
-// However many ask, nobody waits for a database that did not answer a moment ago, and nobody is told to ask less often.
+// However many ask, nobody waits for a database that did not answer a moment ago, and nobody is asked to slow down.
 func TestUnknownCredentialsDoNotWaitForADeadDatabase(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		maker := open(t, d.DB, Options{})

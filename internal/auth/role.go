@@ -20,7 +20,7 @@ func ParseRole(text string) (Role, error) {
 	return "", &InvalidError{Text: fmt.Sprintf("unknown role %q: use viewer, operator or admin", text)}
 }
 
-// Allows tells whether r includes what need may do. An unknown role allows nothing and is allowed by nothing.
+// Allows reports whether r includes what need may do. An unknown role allows nothing and is allowed by nothing.
 func (r Role) Allows(need Role) bool {
 	return need.rank() > 0 && r.rank() >= need.rank()
 }

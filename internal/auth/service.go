@@ -78,7 +78,7 @@ type Service struct {
 	known atomic.Pointer[knownSet] // never nil; what it points to is never changed
 	down  atomic.Bool              // the database did not answer the last time Open or Run asked it
 
-	fleet   atomic.Pointer[string]      // its id; nil until the database or Options.File told it
+	fleet   atomic.Pointer[string]      // its id; nil until read from the database or Options.File
 	cookies atomic.Pointer[cookieNames] // never nil
 
 	loading  chan struct{} // held while reading rows that will be published; see refresh.go
@@ -125,7 +125,7 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 	return s, nil
 }
 
-// Fleet returns which fleet this is, the same for all its processes; empty until the database or the remembered file told it.
+// Fleet returns which fleet this is, the same for all its processes; empty until it is read from the database or the remembered file.
 func (s *Service) Fleet() string {
 	if id := s.fleet.Load(); id != nil {
 		return *id
@@ -139,9 +139,9 @@ func (s *Service) setFleet(id string) {
 	s.cookies.Store(cookieNamesOf(id))
 }
 
-// Loaded tells whether the live credentials were read from the database since Open.
+// Loaded reports whether the live credentials were read from the database since Open.
 func (s *Service) Loaded() bool { return s.known.Load().change >= 0 }
 
-// Admits tells whether this service can let in whom it should: it has read the live credentials, or knows some of them from
+// Admits reports whether this service can let in whom it should: it has read the live credentials, or knows some of them from
 // elsewhere. Before, all it can do while the database does not answer is to turn everybody away.
 func (s *Service) Admits() bool { return s.Loaded() || len(s.known.Load().principals) > 0 }

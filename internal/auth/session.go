@@ -81,7 +81,7 @@ func (s *Service) anyUser(ctx context.Context) error {
 	return nil
 }
 
-// failedLogin tells the log of operators and the audit log. It keeps names that do not look like one out of both: people type
+// failedLogin writes to the log and to the audit log. It keeps names that do not look like one out of both: people type
 // passwords into the wrong field. The line in the log is for programs such as fail2ban too: SECURITY.md has its form.
 func (s *Service) failedLogin(ctx context.Context, action, name, remote string, reason error) {
 	if checkName(name) != nil {
@@ -135,7 +135,7 @@ func (s *Service) beginSession(ctx context.Context, name, hash, remote string) (
 }
 
 // Logout ends the session that token belongs to, at once in this process. With the database down it returns
-// ErrUnavailable, and the session may come back with the database: tell the user to try again.
+// ErrUnavailable, and the session may come back with the database: ask the user to try again.
 func (s *Service) Logout(ctx context.Context, token string) error {
 	if !wellFormed(token, sessionPrefix) {
 		return ErrNoCredential
@@ -145,7 +145,7 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 	if p, ok := s.known.Load().principals[key]; ok {
 		entry.Target = p.Name
 	}
-	// Not before the row is gone: who was told of the end, as other tabs are, would be let in again by it.
+	// Not before the row is gone: a client that learns of the end early, as other tabs do, would be let in again by it.
 	defer s.drop(key)
 	return s.change(ctx, entry, func(tx *db.Tx) error {
 		_, err := tx.ExecContext(ctx, `delete from auth_session where hash = $1`, key.String())

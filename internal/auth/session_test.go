@@ -16,7 +16,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-func TestLoginTellsNothingAboutUsers(t *testing.T) {
+func TestLoginRevealsNothingAboutUsers(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := open(t, d, Options{HashMemoryKiB: 8 << 10})
 		addUser(t, s, "ada", RoleViewer)
@@ -32,7 +32,7 @@ func TestLoginTellsNothingAboutUsers(t *testing.T) {
 			}
 		}
 		if known, unknown := best["ada"], best["nobody"]; unknown < known/2 || known < unknown/2 {
-			t.Errorf("known user %s, unknown user %s: the difference tells them apart", known, unknown)
+			t.Errorf("known user %s, unknown user %s: the difference gives them away", known, unknown)
 		}
 	})
 }

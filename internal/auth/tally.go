@@ -25,7 +25,7 @@ const (
 	othersName = "(others)"
 )
 
-// class tells which share of the log an entry belongs to.
+// class is which share of the log an entry belongs to.
 func (e Entry) class() string {
 	switch kind, _, _ := strings.Cut(e.Action, "."); {
 	case kind != "login" && kind != "logout" && kind != "user" && kind != "token" && kind != "access":
@@ -77,7 +77,7 @@ type sum struct {
 
 func newTally() *tally { return &tally{keys: make(map[tallyKey]*tallied)} }
 
-// own tells whether the entry gets a row of its own. If not, it is to be added.
+// own reports whether the entry gets a row of its own. If not, it is to be added.
 func (t *tally) own(e Entry) bool {
 	burst, every := e.allowance()
 	if burst == 0 {

@@ -57,7 +57,7 @@ func (s *Service) upkeep(ctx context.Context) error {
 	return nil
 }
 
-// purge deletes some of what is over, and tells whether there may be more.
+// purge deletes some of what has expired, and reports whether there may be more.
 func (s *Service) purge(ctx context.Context, tx *db.Tx, now time.Time, surplus map[string]int64) (more bool, err error) {
 	remove := func(query string, args ...any) {
 		if err != nil {

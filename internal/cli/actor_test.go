@@ -68,7 +68,7 @@ func TestCommandsAreAuditedWithTheSystemsUser(t *testing.T) {
 	for _, e := range list {
 		got = append(got, e.Action+" "+e.Target+" "+e.Outcome)
 		if e.Actor != me.Username || e.Kind != auth.KindLocal || e.Remote != "cli on "+host {
-			t.Errorf("it is not told who ran it: %+v", e)
+			t.Errorf("it does not say who ran it: %+v", e)
 		}
 	}
 	want := []string{"job.enqueue job 1 of greet ok", "token.create ci refused", "token.create ci ok", "user.create ada ok"}

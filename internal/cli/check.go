@@ -29,7 +29,7 @@ func runCheck(_ context.Context, c *call, args []string) error {
 		err = fleet.Missing() // on this host; a server or worker would run the others
 	}
 	if err := errors.Join(faults, err); err != nil {
-		return app.JoinFaults(faults, err)
+		return app.JoinErrors(faults, err)
 	}
 	for _, note := range fleet.Notes(func(string) bool { return true }) {
 		fmt.Fprintf(c.stderr, "warning: %s\n", note)

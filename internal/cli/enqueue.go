@@ -61,7 +61,7 @@ func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 		fmt.Fprintf(c.stderr, "agentos enqueue: job %d is enqueued, but the audit log does not say so: %v\n", job.ID, err)
 	}
 	if *wait {
-		return (&follower{call: c, service: service, patience: workerPatience}).follow(ctx, job.ID)
+		return (&follower{call: c, service: service, timeout: workerTimeout}).follow(ctx, job.ID)
 	}
 	fmt.Fprintln(c.stdout, job.ID)
 	if why, err := unserved(ctx, service, job); err == nil && why != "" {
@@ -70,7 +70,7 @@ func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 	return nil
 }
 
-// maxArgsRead is more than a job may have, so that what is too long is told as such.
+// maxArgsRead is more than a job may have, so that what is too long is reported as such.
 const maxArgsRead = 2 << 20
 
 // readArgs gives the JSON object of --args, of a file or of standard input.
@@ -116,7 +116,7 @@ func notInTheFile(ctx context.Context, service *worker.Service, cfg *config.Conf
 	return fmt.Errorf("%w (in %s)", err, cfg.File)
 }
 
-// unserved tells why no live worker would run a job; "" when one would.
+// unserved returns why no live worker would run a job; "" when one would.
 func unserved(ctx context.Context, service *worker.Service, job engine.Job) (string, error) {
 	runs, serves, err := service.Served(ctx, job.Agent, job.Queue)
 	switch {
@@ -128,21 +128,21 @@ func unserved(ctx context.Context, service *worker.Service, job engine.Job) (str
 	return fmt.Sprintf("no live worker runs the agent %s", job.Agent), nil
 }
 
-// workerPatience is how long enqueue --wait waits for a worker that would run its job: one may be starting.
-const workerPatience = 20 * time.Second
+// workerTimeout is how long enqueue --wait waits for a worker that would run its job: one may be starting.
+const workerTimeout = 20 * time.Second
 
 // follower waits for the end of a job.
 type follower struct {
 	*call
-	service  *worker.Service
-	patience time.Duration // with no worker that would run it
+	service *worker.Service
+	timeout time.Duration // with no worker that would run it
 
 	looked   time.Time // when workers were last looked for
 	unserved time.Time // since when there is none; zero when there is one
-	paused   bool      // it was told that the queue is paused
+	paused   bool      // it was reported that the queue is paused
 }
 
-// look tells on standard error why a job that is due waits, and fails when no worker has been there for too long.
+// look reports on standard error why a job that is due waits, and fails when no worker has been there for too long.
 func (f *follower) look(ctx context.Context, job engine.Job) error {
 	due := job.State == "available" || job.State == "retryable" && time.Now().After(job.ScheduledAt.Time)
 	if !due || time.Since(f.looked) < time.Second {
@@ -161,8 +161,8 @@ func (f *follower) look(ctx context.Context, job engine.Job) error {
 		f.unserved = time.Now()
 		fmt.Fprintf(f.stderr, "agentos enqueue: job %d waits, because %s\n", job.ID, why)
 	}
-	if time.Since(f.unserved) >= f.patience {
-		return fmt.Errorf("job %d stays in the queue: %s, for %s now: start `agentos serve` or `agentos work` with it", job.ID, why, f.patience)
+	if time.Since(f.unserved) >= f.timeout {
+		return fmt.Errorf("job %d stays in the queue: %s, for %s now: start `agentos serve` or `agentos work` with it", job.ID, why, f.timeout)
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (f *follower) lookAtQueue(ctx context.Context, job engine.Job) error {
 }
 
 // follow prints the log lines of a job to standard error as they come and its result to standard output. Its error
-// tells how the job failed.
+// says how the job failed.
 func (f *follower) follow(ctx context.Context, id int64) error {
 	const poll = 200 * time.Millisecond
 	c, service := f.call, f.service

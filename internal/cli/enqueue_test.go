@@ -34,12 +34,12 @@ func TestWaitEndsWhenNobodyRunsTheJob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = (&follower{call: c, service: service, patience: time.Millisecond}).follow(t.Context(), job.ID)
+	err = (&follower{call: c, service: service, timeout: time.Millisecond}).follow(t.Context(), job.ID)
 	if err == nil || !strings.Contains(err.Error(), "job 1 stays in the queue: no live worker runs the agent greet") {
 		t.Errorf("error %v", err)
 	}
 	if !strings.Contains(stderr.String(), "job 1 waits, because no live worker runs the agent greet") {
-		t.Errorf("it was not told at once: %s", stderr.String())
+		t.Errorf("it was not reported at once: %s", stderr.String())
 	}
 	if d, err := service.Get(t.Context(), job.ID); err != nil || d.State != "available" {
 		t.Errorf("the job: %+v, %v", d.Job, err)

@@ -85,8 +85,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 func exitStatus(cmd command, err error, stderr io.Writer) int {
 	var usage *usageError
-	var settings config.Faults
-	var agents agent.Faults
+	var settings config.ValidationErrors
+	var agents agent.ValidationErrors
 	switch {
 	case err == nil:
 		return exitOK

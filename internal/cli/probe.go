@@ -14,8 +14,8 @@ import (
 	"github.com/agentos/agentos/internal/config"
 )
 
-// probePatience is shorter than the timeout that container engines give a health check.
-const probePatience = 3 * time.Second
+// probeTimeout is shorter than the timeout that container engines give a health check.
+const probeTimeout = 3 * time.Second
 
 // runHealth asks the server that these settings describe whether it lives: the health check of images that hold no
 // other program. It touches neither the data folder nor the database.
@@ -43,13 +43,13 @@ func runHealth(ctx context.Context, c *call, args []string) error {
 
 // probe succeeds when the address answers 200, and prints what it answers.
 func probe(ctx context.Context, out io.Writer, address string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, probePatience, fmt.Errorf("no answer within %v", probePatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, probeTimeout, fmt.Errorf("no answer within %v", probeTimeout))
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", address, err)
 	}
-	// The certificate names the outside; this asks on the inside, tells no secret and believes nothing but the status.
+	// The certificate names the outside; this asks on the inside, sends no secret and trusts nothing but the status.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
 	answer, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {

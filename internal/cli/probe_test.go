@@ -20,7 +20,7 @@ func health(t *testing.T, listen string, args ...string) (status int, stdout, st
 	return exitStatus(command{name: "health"}, err, &errs), out.String(), errs.String()
 }
 
-func TestHealthTellsWhetherTheServerLives(t *testing.T) {
+func TestHealthReportsWhetherTheServerLives(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/readyz" {
 			w.WriteHeader(http.StatusServiceUnavailable)

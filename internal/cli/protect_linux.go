@@ -15,7 +15,7 @@ func conceal(secrets []string) {
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 }
 
-// The first fields of /proc/self/stat that tell where the kernel put arguments and environment, counted from 1.
+// The first fields of /proc/self/stat that hold where the kernel put arguments and environment, counted from 1.
 var blocks = map[string]int{"arg": 48, "env": 50}
 
 // rewrite changes the arguments or the environment as the kernel put them there, which is what /proc shows of them. Go works on

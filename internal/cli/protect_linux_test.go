@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// An agent runs as the same user as the server. What it can read of the server tells none of the server's secrets, and it cannot
+// An agent runs as the same user as the server. What it can read of the server reveals none of its secrets, and it cannot
 // read its memory at all. Both run as nobody where this test is root, because root reads everything.
 func TestAgentsCannotReadTheServer(t *testing.T) {
 	folder := t.TempDir()

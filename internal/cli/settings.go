@@ -17,7 +17,7 @@ func settingsOf(c *call, name string, args []string, flags ...string) (*config.C
 	return cfg, rest, err
 }
 
-// What agents are told of their fleet, see docs/agents.md.
+// What agents know of their fleet, see docs/agents.md.
 const (
 	fleetData     = "AGENTOS_FLEET_DATA"
 	fleetDatabase = "AGENTOS_FLEET_DATABASE"

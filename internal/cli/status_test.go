@@ -110,7 +110,7 @@ func TestStatusKnowsItsFleet(t *testing.T) {
 				}
 			}
 
-			// Without the database a server's memory of it tells, or nothing does.
+			// Without the database a server's memory of it counts, or nothing does.
 			put("production")
 			must(t, os.RemoveAll(filepath.Join(data, snapshotFile)))
 			if kind == "postgres" {

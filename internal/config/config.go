@@ -1,5 +1,5 @@
 // Package config holds the settings of a process: defaults, then the `server` part of agentos.yaml, then the
-// environment, then flags, each stronger than the one before; checked together, so that all faults are told at once.
+// environment, then flags, each stronger than the one before; checked together, so that all errors are reported at once.
 package config
 
 import (
@@ -79,7 +79,7 @@ type Config struct {
 	// How often every section is collected.
 	Interval time.Duration `yaml:"interval" env:"AGENTOS_INTERVAL" flag:"interval" default:"5s" usage:"how often the dashboard's data is collected"`
 
-	// How long attempts that are under way may go on after the process was told to stop; then they are
+	// How long attempts that are under way may go on after the process was asked to stop; then they are
 	// ended and go back to the queue.
 	Drain time.Duration `yaml:"drain" env:"AGENTOS_DRAIN" flag:"drain" default:"8s" usage:"time for running attempts to end at shutdown"`
 
@@ -103,10 +103,10 @@ type Config struct {
 	again func(path string) (*Config, error) // see Reload
 }
 
-// Faults are all the things wrong with a configuration.
-type Faults []string
+// ValidationErrors are all the things wrong with a configuration, one a line.
+type ValidationErrors []string
 
-func (f Faults) Error() string { return strings.Join(f, "\n") }
+func (errs ValidationErrors) Error() string { return strings.Join(errs, "\n") }
 
 // DatabaseURL is the database to open: the one given, or SQLite in the data folder. Validate has made Data absolute.
 func (c *Config) DatabaseURL() string {
@@ -119,72 +119,72 @@ func (c *Config) DatabaseURL() string {
 // TLS reports whether the server speaks TLS itself.
 func (c *Config) TLS() bool { return c.TLSCert != "" }
 
-// Validate checks the settings together and makes Data absolute. Its error is Faults.
+// Validate checks the settings together and makes Data absolute. Its error is ValidationErrors.
 func (c *Config) Validate() error {
-	var faults Faults
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
+	var errs ValidationErrors
+	invalid := func(format string, args ...any) { errs = append(errs, fmt.Sprintf(format, args...)) }
 
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		fault("tls_cert and tls_key go together: give both or none")
+		invalid("tls_cert and tls_key go together: give both or none")
 	}
 	loopback, err := isLoopback(c.Listen)
 	switch {
 	case err != nil:
-		fault("listen: %q is not an address: write HOST:PORT, such as 127.0.0.1:8321", c.Listen)
+		invalid("listen: %q is not an address: write HOST:PORT, such as 127.0.0.1:8321", c.Listen)
 	case !loopback && !c.TLS() && !c.Insecure:
-		fault("listen: %s can be reached from other machines, and passwords would travel in clear: "+
+		invalid("listen: %s can be reached from other machines, and passwords would travel in clear: "+
 			"give --tls-cert and --tls-key, or --insecure behind a proxy that ends TLS", c.Listen)
 	}
 	if c.Database != "" && !hasScheme(c.Database, "sqlite", "postgres", "postgresql") {
-		fault("database: %q is not supported: write sqlite:///absolute/path/agentos.db or postgres://user:password@host:5432/name", redact(c.Database))
+		invalid("database: %q is not supported: write sqlite:///absolute/path/agentos.db or postgres://user:password@host:5432/name", redact(c.Database))
 	}
 	if c.Redis != "" && !hasScheme(c.Redis, "redis", "rediss", "valkey", "valkeys", "redis-sentinel", "redis-cluster", "redis+unix") {
-		fault("redis: %q is not supported: write redis://host:6379, rediss:// for TLS, "+
+		invalid("redis: %q is not supported: write redis://host:6379, rediss:// for TLS, "+
 			"redis-sentinel://host:26379,host:26379/0?master=NAME or redis-cluster://host:6379,host:6379", redact(c.Redis))
 	}
 	c.BasePath = strings.TrimRight(c.BasePath, "/")
 	if c.BasePath != "" && (!basePath.MatchString(c.BasePath) || path.Clean(c.BasePath) != c.BasePath) {
-		fault("base_path: %q is not a path: write one such as /ops/agentos, of letters, digits and -._~", c.BasePath)
+		invalid("base_path: %q is not a path: write one such as /ops/agentos, of letters, digits and -._~", c.BasePath)
 	}
 	if len(c.RedisPrefix) > 64 || strings.ContainsFunc(c.RedisPrefix, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`{}*?[]\\,"'`, r) }) {
-		fault("redis_prefix: %q cannot begin a key: write up to 64 letters, digits and : . - _ /, such as staging:", c.RedisPrefix)
+		invalid("redis_prefix: %q cannot begin a key: write up to 64 letters, digits and : . - _ /, such as staging:", c.RedisPrefix)
 	}
-	c.checkAttach(fault)
+	c.checkAttach(invalid)
 	if _, err := c.AgentNames(); err != nil {
-		fault("agents: %v", err)
+		invalid("agents: %v", err)
 	}
 	if c.MaxProcesses < 0 || c.MaxProcesses > 100_000 {
-		fault("max_processes: %d is out of range: write a number up to 100000, or 0 for no bound", c.MaxProcesses)
+		invalid("max_processes: %d is out of range: write a number up to 100000, or 0 for no bound", c.MaxProcesses)
 	}
 	if c.Interval < 500*time.Millisecond || c.Interval > time.Minute {
-		fault("interval: %v is out of range: write a duration between 500ms and 1m, such as 5s", c.Interval)
+		invalid("interval: %v is out of range: write a duration between 500ms and 1m, such as 5s", c.Interval)
 	}
 	if c.Drain < 0 || c.Drain > time.Hour {
-		fault("drain: %v is out of range: write a duration between 0s and 1h, such as 8s", c.Drain)
+		invalid("drain: %v is out of range: write a duration between 0s and 1h, such as 8s", c.Drain)
 	}
 	if c.MaxStreams < 1 || c.MaxStreams > 1_000_000 {
-		fault("max_streams: %d is out of range: write a number between 1 and 1000000, such as 100", c.MaxStreams)
+		invalid("max_streams: %d is out of range: write a number between 1 and 1000000, such as 100", c.MaxStreams)
 	}
 	if !oneOf(c.LogLevel, "debug", "info", "warn", "error") {
-		fault("log_level: %q is unknown: write debug, info, warn or error", c.LogLevel)
+		invalid("log_level: %q is unknown: write debug, info, warn or error", c.LogLevel)
 	}
 	for name, size := range map[string]Size{"keep_logs": c.KeepLogs, "keep_runs": c.KeepRuns} {
 		if size < minKept {
-			fault("%s: %d bytes are too few: write at least 10MB", name, size)
+			invalid("%s: %d bytes are too few: write at least 10MB", name, size)
 		}
 	}
 	if !oneOf(c.LogFormat, "text", "json") {
-		fault("log_format: %q is unknown: write text or json", c.LogFormat)
+		invalid("log_format: %q is unknown: write text or json", c.LogFormat)
 	}
 	if c.Data == "" {
-		fault("data: no folder is named: write one, such as agentos-data")
+		invalid("data: no folder is named: write one, such as agentos-data")
 	} else if abs, err := filepath.Abs(c.Data); err != nil {
-		fault("data: %v", err)
+		invalid("data: %v", err)
 	} else {
 		c.Data = abs
 	}
-	if faults != nil {
-		return faults
+	if errs != nil {
+		return errs
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ func parseSize(text string) (Size, error) {
 	return 0, fmt.Errorf("%q is not a size: write a number with its unit, such as 512MB or 4GB", text)
 }
 
-// isLoopback tells whether only this machine can reach the address. "localhost" counts: it is resolved by us alone.
+// isLoopback reports whether only this machine can reach the address. "localhost" counts: it is resolved by us alone.
 func isLoopback(listen string) (bool, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil || port == "" {
@@ -291,27 +291,27 @@ var passwords = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)passw(?:or)?d\s*=\s*('[^']*'|[^&\s]*)`),
 }
 
-// isKeywordValue tells libpq's other form, "host=… password=…", which is none of ours.
+// isKeywordValue reports whether it is libpq's other form, "host=… password=…", which we do not support.
 func isKeywordValue(raw string) bool {
 	return !strings.Contains(raw, "://") && keywordValue.MatchString(raw)
 }
 
 var keywordValue = regexp.MustCompile(`(?i)(?:^|\s)(?:host|hostaddr|port|user|password|dbname|sslmode|service)\s*=`)
 
-// checkAttach tells what is wrong with the attached database's settings.
-func (c *Config) checkAttach(fault func(format string, args ...any)) {
+// checkAttach reports what is wrong with the attached database's settings.
+func (c *Config) checkAttach(invalid func(format string, args ...any)) {
 	postgres := hasScheme(c.Attach, "postgres", "postgresql")
 	switch {
 	case c.Attach == "" && (c.AttachSchema != "" || c.AttachReplica != "" || c.AttachActions):
-		fault("attach: attach_schema, attach_replica and attach_actions are for an attached database: name it with --attach")
+		invalid("attach: attach_schema, attach_replica and attach_actions are for an attached database: name it with --attach")
 	case c.Attach == "":
 	case isKeywordValue(c.Attach):
-		fault("attach: keywords and values are not supported: write them as postgres://user:password@host:5432/name")
+		invalid("attach: keywords and values are not supported: write them as postgres://user:password@host:5432/name")
 	case strings.Contains(c.Attach, "://") && !postgres && !hasScheme(c.Attach, "sqlite"):
-		fault("attach: %q is not supported: write postgres://user:password@host:5432/name or the path of a SQLite file", redact(c.Attach))
+		invalid("attach: %q is not supported: write postgres://user:password@host:5432/name or the path of a SQLite file", redact(c.Attach))
 	case !postgres && (c.AttachSchema != "" || c.AttachReplica != ""):
-		fault("attach: attach_schema and attach_replica are for Postgres")
+		invalid("attach: attach_schema and attach_replica are for Postgres")
 	case c.AttachReplica != "" && !hasScheme(c.AttachReplica, "postgres", "postgresql"):
-		fault("attach_replica: %q is not supported: write postgres://user:password@host:5432/name", redact(c.AttachReplica))
+		invalid("attach_replica: %q is not supported: write postgres://user:password@host:5432/name", redact(c.AttachReplica))
 	}
 }

@@ -57,12 +57,12 @@ func TestFlagBeatsEnvironmentBeatsFileBeatsDefault(t *testing.T) {
 	}
 }
 
-func TestAllFaultsAreToldAtOnce(t *testing.T) {
+func TestAllErrorsAreReportedAtOnce(t *testing.T) {
 	yaml := "server:\n  lisen: x\n  interval: fast\n  log_format: [a]\n  tls_cert: only.pem\n"
 	_, err := load(t, yaml, map[string]string{"AGENTOS_LOG_LEVEL": "loud"}, "--database", "mysql://u:secret@h/db")
-	var faults Faults
-	if !errors.As(err, &faults) {
-		t.Fatalf("error is %v, want Faults", err)
+	var errs ValidationErrors
+	if !errors.As(err, &errs) {
+		t.Fatalf("error is %v, want ValidationErrors", err)
 	}
 	for _, want := range []string{
 		":2: server.lisen: unknown setting",
@@ -73,7 +73,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 		"database: \"mysql://u:xxxxx@h/db\" is not supported",
 	} {
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("no fault says %q in:\n%v", want, err)
+			t.Errorf("no error says %q in:\n%v", want, err)
 		}
 	}
 	if strings.Contains(err.Error(), "secret") {
@@ -132,13 +132,13 @@ func TestDatabaseAndRedisAreChosenByTheirURLs(t *testing.T) {
 		t.Errorf("unexpected: %+v", c)
 	}
 	_, err = load(t, "agents: {}\n", nil, "--database", "mysql://root:hush@db/x", "--redis", "localhost:6379")
-	var faults Faults
-	if !errors.As(err, &faults) || len(faults) != 2 {
-		t.Fatalf("want two faults, got %v", err)
+	var errs ValidationErrors
+	if !errors.As(err, &errs) || len(errs) != 2 {
+		t.Fatalf("want two errors, got %v", err)
 	}
 	for i, want := range []string{"postgres://user:password@host:5432/name", "redis://host:6379"} {
-		if !strings.Contains(faults[i], want) || strings.Contains(faults[i], "hush") {
-			t.Errorf("fault %q does not say %q, or tells the password", faults[i], want)
+		if !strings.Contains(errs[i], want) || strings.Contains(errs[i], "hush") {
+			t.Errorf("error %q does not say %q, or shows the password", errs[i], want)
 		}
 	}
 }

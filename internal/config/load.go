@@ -43,8 +43,8 @@ func Register(set *flag.FlagSet, only ...string) *Loader {
 	return l
 }
 
-// Load gives the settings, validated. The error is Faults. Defaults given here stand in for those of the tags, by
-// flag name. A missing file is no fault here: whoever needs its agents says so.
+// Load gives the settings, validated. The error is ValidationErrors. Defaults given here stand in for those of the tags, by
+// flag name. A missing file is no error here: whoever needs its agents says so.
 func (l *Loader) Load(getenv func(string) string, defaults map[string]string) (*Config, error) {
 	return l.load("", remember(getenv), defaults)
 }
@@ -60,7 +60,7 @@ func remember(getenv func(string) string) func(string) string {
 	return func(name string) string { return values[name] }
 }
 
-// Reload reads the settings anew, by the same flags and environment, with the file at a path. The error is Faults.
+// Reload reads the settings anew, by the same flags and environment, with the file at a path. The error is ValidationErrors.
 func (c *Config) Reload(path string) (*Config, error) {
 	if c.again == nil { // not made by Load
 		return c, nil
@@ -86,14 +86,14 @@ func (l *Loader) load(path string, getenv func(string) string, defaults map[stri
 	given := map[string]bool{}
 	l.set.Visit(func(f *flag.Flag) { given[f.Name] = true })
 
-	var faults Faults
+	var errs ValidationErrors
 	c := &Config{again: func(path string) (*Config, error) { return l.load(path, getenv, defaults) }}
 	apply := func(field reflect.StructField, text, from string) {
 		if err := assign(c, field, text); err != nil {
-			faults = append(faults, fmt.Sprintf("%s: %v", from, err))
+			errs = append(errs, fmt.Sprintf("%s: %v", from, err))
 		}
 	}
-	// The file's path is needed before the file: a first pass without YAML settles it.
+	// The file's path is needed before the file: a first pass without YAML finds it.
 	fromFile := map[string]located{}
 	for pass := range 2 {
 		for field := range fields() {
@@ -111,13 +111,13 @@ func (l *Loader) load(path string, getenv func(string) string, defaults map[stri
 			case env != "" && getenv(env) != "":
 				apply(field, getenv(env), env)
 				if name := fileVariable(field, getenv); name != "" {
-					faults = append(faults, fmt.Sprintf("%s and %s are both given: keep one", env, name))
+					errs = append(errs, fmt.Sprintf("%s and %s are both given: keep one", env, name))
 				}
 			case fileVariable(field, getenv) != "":
 				name := fileVariable(field, getenv)
 				text, err := readSecret(getenv(name))
 				if err != nil {
-					faults = append(faults, fmt.Sprintf("%s: %v", name, err))
+					errs = append(errs, fmt.Sprintf("%s: %v", name, err))
 				}
 				apply(field, text, name)
 			case key != "" && isInFile:
@@ -130,18 +130,18 @@ func (l *Loader) load(path string, getenv func(string) string, defaults map[stri
 		}
 		if pass == 0 {
 			c.File = cmp.Or(path, c.File)
-			var fileFaults Faults
-			fromFile, fileFaults = readFile(c.File)
-			faults = append(faults, fileFaults...)
+			var fileErrs ValidationErrors
+			fromFile, fileErrs = readFile(c.File)
+			errs = append(errs, fileErrs...)
 		}
 	}
 	if err := c.Validate(); err != nil {
-		var more Faults
+		var more ValidationErrors
 		errors.As(err, &more)
-		faults = append(faults, more...)
+		errs = append(errs, more...)
 	}
-	if faults != nil {
-		return nil, faults
+	if errs != nil {
+		return nil, errs
 	}
 	return c, nil
 }
@@ -206,13 +206,13 @@ type located struct{ text, at string }
 
 // readFile gives the scalar settings under `server:`. A file that is not there or not YAML gives nothing: the fleet's
 // loader reports these, with more to say.
-func readFile(path string) (map[string]located, Faults) {
+func readFile(path string) (map[string]located, ValidationErrors) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, Faults{fmt.Sprintf("%s: cannot be read: %v", path, err)}
+		return nil, ValidationErrors{fmt.Sprintf("%s: cannot be read: %v", path, err)}
 	}
 	var doc yaml.Node
 	_ = yaml.NewDecoder(bytes.NewReader(data)).Decode(&doc) // leaves doc empty when the file is not YAML
@@ -221,12 +221,12 @@ func readFile(path string) (map[string]located, Faults) {
 		return nil, nil
 	}
 	if server.Kind != yaml.MappingNode {
-		return nil, Faults{fmt.Sprintf("%s:%d: server: write settings under it, such as `listen: 127.0.0.1:8321`", path, server.Line)}
+		return nil, ValidationErrors{fmt.Sprintf("%s:%d: server: write settings under it, such as `listen: 127.0.0.1:8321`", path, server.Line)}
 	}
 	return settings(path, server)
 }
 
-func settings(path string, server *yaml.Node) (map[string]located, Faults) {
+func settings(path string, server *yaml.Node) (map[string]located, ValidationErrors) {
 	known, lists := map[string]bool{}, map[string]bool{}
 	var names []string
 	for field := range fields() {
@@ -236,7 +236,7 @@ func settings(path string, server *yaml.Node) (map[string]located, Faults) {
 			names = append(names, key)
 		}
 	}
-	var faults Faults
+	var errs ValidationErrors
 	values := map[string]located{}
 	for i := 0; i+1 < len(server.Content); i += 2 {
 		key, value := server.Content[i], server.Content[i+1]
@@ -244,18 +244,18 @@ func settings(path string, server *yaml.Node) (map[string]located, Faults) {
 		switch _, twice := values[key.Value]; {
 		case strings.HasPrefix(key.Value, "x-"): // the file's own
 		case !known[key.Value]:
-			faults = append(faults, fmt.Sprintf("%s: unknown setting: the settings are %s", at, strings.Join(names, ", ")))
+			errs = append(errs, fmt.Sprintf("%s: unknown setting: the settings are %s", at, strings.Join(names, ", ")))
 		case twice:
-			faults = append(faults, fmt.Sprintf("%s: given twice: keep one", at))
+			errs = append(errs, fmt.Sprintf("%s: given twice: keep one", at))
 		case lists[key.Value] && value.Kind == yaml.SequenceNode:
 			values[key.Value] = located{strings.Join(scalars(value), ","), at}
 		case value.Kind != yaml.ScalarNode:
-			faults = append(faults, fmt.Sprintf("%s: write a single value", at))
+			errs = append(errs, fmt.Sprintf("%s: write a single value", at))
 		default:
 			values[key.Value] = located{value.Value, at}
 		}
 	}
-	return values, faults
+	return values, errs
 }
 
 // scalars are the plain values of a list.

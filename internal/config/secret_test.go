@@ -46,9 +46,9 @@ func TestSecretsInFiles(t *testing.T) {
 		"large":      {map[string]string{"AGENTOS_ADMIN_PASSWORD_FILE": file("large", strings.Repeat("hush", 20_000))}, "more than 65536 bytes"},
 	} {
 		_, err := load(t, "agents: {}\n", c.env)
-		var faults Faults
-		if !errors.As(err, &faults) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hush") {
-			t.Errorf("%s: %v, want a fault that says %q", what, err, c.want)
+		var errs ValidationErrors
+		if !errors.As(err, &errs) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%s: %v, want an error that says %q", what, err, c.want)
 		}
 	}
 }

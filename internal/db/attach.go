@@ -72,7 +72,7 @@ func attachPostgres(rawURL, schema string, log *slog.Logger, writing bool) (*DB,
 	if writing {
 		config.MaxConns, config.MinConns = actors, 0
 	}
-	config.ConnConfig.Tracer = &tracer{observer: &d.observer, patience: attachedDeadline}
+	config.ConnConfig.Tracer = &tracer{observer: &d.observer, timeout: attachedDeadline}
 	config.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool {
 		return !isFatal(err) && (!writing || err.Code != readOnlyTransaction)
 	}
@@ -130,12 +130,12 @@ func attachedDSN(path string) string {
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() + "?" + strings.Join(params, "&")
 }
 
-// pingAttached tells whether River's tables can be read.
+// pingAttached reports whether River's tables can be read.
 func (d *DB) pingAttached(ctx context.Context) error {
 	var one int
 	err := d.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job limit 1) one`).Scan(&one)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.name(), Explain(withCause(ctx, err)))
+		return fmt.Errorf("%s: %w", d.name(), Wrap(withCause(ctx, err)))
 	}
 	return nil
 }

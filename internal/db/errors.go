@@ -21,8 +21,8 @@ var explanations = map[int]string{
 	sqlite3.SQLITE_PROTOCOL: "another process holds the database's locks",
 }
 
-// Explain puts in front of an error of the database what it means for an operator, once. Other errors pass unchanged.
-func Explain(err error) error {
+// Wrap puts in front of an error of the database what it means for an operator, once. Other errors pass unchanged.
+func Wrap(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -36,7 +36,7 @@ func Explain(err error) error {
 	return fmt.Errorf("%s: %w", text, err)
 }
 
-// Temporary tells whether the same statement may succeed later without anybody changing it: the file is gone or
+// Temporary reports whether the same statement may succeed later without anybody changing it: the file is gone or
 // unreadable, the disk is full, another process holds the lock, the server is down or does not answer.
 func Temporary(err error) bool {
 	var opening *openError
@@ -57,7 +57,7 @@ func Temporary(err error) bool {
 	return true
 }
 
-// damaged tells whether an error may lie in what the connection remembers of its file.
+// damaged reports whether an error may lie in what the connection remembers of its file.
 func damaged(err error) bool {
 	switch primaryCode(err) {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY:
@@ -75,7 +75,7 @@ func primaryCode(err error) int {
 	return 0
 }
 
-// isFileError tells whether the operating system refused the file before SQLite saw it.
+// isFileError reports whether the operating system refused the file before SQLite saw it.
 func isFileError(err error) bool {
 	var refused *fileError
 	return errors.As(err, &refused)

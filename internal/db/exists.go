@@ -33,7 +33,7 @@ func OpenExisting(ctx context.Context, rawURL string, log *slog.Logger) (*DB, er
 		err = fmt.Errorf("%w in %s", ErrNoDatabase, d.name())
 	}
 	if err != nil {
-		return nil, errors.Join(Explain(err), d.Close())
+		return nil, errors.Join(Wrap(err), d.Close())
 	}
 	return d, nil
 }

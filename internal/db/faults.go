@@ -17,11 +17,11 @@ import (
 
 const readOnlyTransaction = "25006"
 
-// codes are Postgres's error codes, or their classes, in words that tell an operator what to do.
+// codes are Postgres's error codes, or their classes, with what an operator should do.
 var codes = map[string]string{
 	"08":    "the connection to the database broke",
 	"25006": "Postgres takes no writes: it is a standby, or failing over",
-	"25P03": "Postgres ended a transaction that stood still for too long",
+	"25P03": "Postgres ended a transaction that was idle for too long",
 	"28":    "Postgres refuses the user: check name and password in the database URL, and pg_hba.conf",
 	"3D000": "the database does not exist: create it, or correct its name in the database URL",
 	"3F000": "the schema does not exist: create it, or correct search_path in the database URL",
@@ -57,9 +57,9 @@ func explanationOfCode(code string) string {
 
 // explainPostgres is empty for an error that says nothing about Postgres.
 func explainPostgres(err error) string {
-	var told *pgconn.PgError
-	if errors.As(err, &told) {
-		return explanationOfCode(told.Code)
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return explanationOfCode(pgErr.Code)
 	}
 	var connect *pgconn.ConnectError
 	connecting := errors.As(err, &connect)
@@ -83,19 +83,19 @@ func explainPostgres(err error) string {
 	return ""
 }
 
-// temporaryPostgres tells whether the statement itself is not to blame.
+// temporaryPostgres reports whether the statement itself is not to blame.
 func temporaryPostgres(err error) bool {
-	var told *pgconn.PgError
+	var pgErr *pgconn.PgError
 	var connect *pgconn.ConnectError
 	switch {
 	case errors.As(err, &connect), errors.Is(err, errReadOnly):
 		return true // no statement was judged
-	case errors.As(err, &told):
-		switch told.Code {
+	case errors.As(err, &pgErr):
+		switch pgErr.Code {
 		case "40001", "40P01", "55P03", "25P03", readOnlyTransaction:
 			return true
 		}
-		switch told.Code[:min(2, len(told.Code))] {
+		switch pgErr.Code[:min(2, len(pgErr.Code))] {
 		case "08", "53", "57", "58":
 			return true
 		}
@@ -110,12 +110,12 @@ func isTimeout(err error) bool {
 		errors.As(err, &network) && network.Timeout()
 }
 
-// isDisagreement tells whether the server was there, and TLS failed by what one of the two sides wants.
+// isDisagreement reports whether the server was there, and TLS failed by what one of the two sides wants.
 func isDisagreement(err error) bool {
 	return strings.Contains(err.Error(), "tls error") && !isTimeout(err) && !isBroken(err)
 }
 
-// isBroken tells whether a connection was lost under a statement.
+// isBroken reports whether a connection was lost under a statement.
 func isBroken(err error) bool {
 	var op *net.OpError
 	return errors.Is(err, errBroken) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
@@ -123,7 +123,7 @@ func isBroken(err error) bool {
 		pgconn.SafeToRetry(err)
 }
 
-// isFatal tells whether the server ends the connection with the error.
+// isFatal reports whether the server ends the connection with the error.
 func isFatal(err *pgconn.PgError) bool {
 	severity := cmp.Or(err.SeverityUnlocalized, err.Severity)
 	return severity == "FATAL" || severity == "PANIC"
@@ -140,37 +140,37 @@ func (e *openError) Unwrap() error { return e.cause }
 
 // temporary is false for what only somebody who changes a setting can mend.
 func (e *openError) temporary() bool {
-	var told *pgconn.PgError
-	if errors.As(e.cause, &told) {
+	var pgErr *pgconn.PgError
+	if errors.As(e.cause, &pgErr) {
 		return !Refused(e.cause)
 	}
 	var name *net.DNSError
 	return !isDisagreement(e.cause) && (!errors.As(e.cause, &name) || !name.IsNotFound)
 }
 
-// ReadOnly tells whether Postgres refused to write because it is a standby.
+// ReadOnly reports whether Postgres refused to write because it is a standby.
 func ReadOnly(err error) bool {
-	var told *pgconn.PgError
-	return errors.As(err, &told) && told.Code == readOnlyTransaction
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == readOnlyTransaction
 }
 
-// Refused tells whether Postgres is there and will not have whoever connects, for a reason that trying again does not mend:
+// Refused reports whether Postgres is there and will not have whoever connects, for a reason that trying again does not mend:
 // a wrong password, a database that does not exist.
 func Refused(err error) bool {
-	var told *pgconn.PgError
-	if !errors.As(err, &told) {
+	var pgErr *pgconn.PgError
+	if !errors.As(err, &pgErr) {
 		return false
 	}
-	switch told.Code[:min(2, len(told.Code))] {
+	switch pgErr.Code[:min(2, len(pgErr.Code))] {
 	case "28", "3D", "3F", "42":
 		return true
 	}
 	return false
 }
 
-// Unstorable tells whether a database refused a value for what it is: a number or a time beyond its types, a text that it
+// Unstorable reports whether a database refused a value for what it is: a number or a time beyond its types, a text that it
 // cannot hold.
 func Unstorable(err error) bool {
-	var told *pgconn.PgError
-	return errors.As(err, &told) && strings.HasPrefix(told.Code, "22")
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && strings.HasPrefix(pgErr.Code, "22")
 }

@@ -152,7 +152,7 @@ func (f *file) admitted() (int, error) {
 }
 
 // changeLogs sets the write-ahead log of the file that was there before aside, because SQLite would apply it to the new
-// one, and brings back the log of a file that came back: it may hold all that was written lately.
+// one, and restores the log of a file that came back: it may hold every recent write.
 func (f *file) changeLogs(now os.FileInfo) error {
 	if f.foreign { // its owner's business
 		return nil
@@ -186,7 +186,7 @@ func (f *file) leave(epoch int) {
 	}
 }
 
-// current tells whether connections of that epoch may go on.
+// current reports whether connections of that epoch may go on.
 func (f *file) current(epoch int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -212,7 +212,7 @@ func unreached(err error) error {
 	return &fileError{"the database file cannot be reached", err}
 }
 
-// access tells why this process may not read and write the file.
+// access returns why this process may not read and write the file.
 func access(path string) error {
 	if err := unix.Access(path, unix.R_OK|unix.W_OK); err != nil {
 		return &fileError{fmt.Sprintf("the database file %s cannot be read and written", path), err}
@@ -220,7 +220,7 @@ func access(path string) error {
 	return nil
 }
 
-// readable tells why this process may not read the file.
+// readable returns why this process may not read the file.
 func readable(path string) error {
 	if err := unix.Access(path, unix.R_OK); err != nil {
 		return &fileError{fmt.Sprintf("the database file %s cannot be read", path), err}

@@ -94,7 +94,7 @@ func TestDeletedWhileATransactionIsOpen(t *testing.T) {
 	works(t, d, "mine")
 }
 
-// A write that follows a read which told that the file is gone is not taken by the connection that is still open.
+// After a read has found the file gone, the connection that is still open takes no write.
 func TestGoneForAllOnceOneKnows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agentos.db")
 	d := marked(t, path, "mine")

@@ -14,7 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-// The test binary also is the process that may not read a file, see TestOpenTellsWhatIsWrong.
+// The test binary also is the process that may not read a file, see TestOpenSaysWhatIsWrong.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "open" {
 		d, err := db.Open(context.Background(), "sqlite://"+os.Args[2], nil)

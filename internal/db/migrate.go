@@ -18,7 +18,7 @@ var migrationFiles embed.FS
 // riverVersion is the version of River's tables in the River release this binary is built with, on both databases.
 const riverVersion = 8
 
-// foreign tells that River's tables are there without ours.
+// foreign is the error when River's tables are there without ours.
 const foreign = "the database has half of the tables expected: it belongs to another program; give AgentOS a database or a schema of its own"
 
 // migration is one step of our schema. A step only ever adds to it, so that programs of the step before go on working; one
@@ -60,7 +60,7 @@ func (d *DB) Migrate(ctx context.Context) error {
 	}
 	done, err := d.upToDate(ctx, d.Read, steps)
 	if done || err != nil && (d.Kind == SQLite || Temporary(err)) {
-		return Explain(err)
+		return Wrap(err)
 	}
 	// On Postgres another process may be half way through: what it leaves is judged again once it is done.
 	if d.Kind == Postgres {
@@ -69,12 +69,12 @@ func (d *DB) Migrate(ctx context.Context) error {
 		err = d.migrateSQLite(ctx, steps)
 	}
 	if err != nil {
-		return fmt.Errorf("migrate: %w", Explain(err))
+		return fmt.Errorf("migrate: %w", Wrap(err))
 	}
 	return nil
 }
 
-// upToDate tells whether there is nothing to do. A schema that this binary cannot work on is an error.
+// upToDate reports whether there is nothing to do. A schema that this binary cannot work on is an error.
 func (d *DB) upToDate(ctx context.Context, q querier, steps []migration) (bool, error) {
 	found, err := d.schema(ctx, q)
 	if err != nil {

@@ -83,7 +83,7 @@ func (s *server) migrationPool(ctx context.Context) (*pgxpool.Pool, error) {
 	config := s.config.Copy()
 	config.MaxConns = 3
 	tracer := *config.ConnConfig.Tracer.(*tracer)
-	tracer.patience = migrationDeadline
+	tracer.timeout = migrationDeadline
 	config.ConnConfig.Tracer = &tracer
 	config.ConnConfig.RuntimeParams["statement_timeout"] = "0"
 	config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "60000"

@@ -147,7 +147,7 @@ func TestMigrateKeepsSchemasApart(t *testing.T) {
 	}
 }
 
-func TestMigrateTellsThatAnotherProcessHoldsItUp(t *testing.T) {
+func TestMigrateReportsThatAnotherProcessHoldsItUp(t *testing.T) {
 	url := dbtest.EmptyPostgresURL(t)
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-// Tokens from before tokens had owners: what can be told of who made them is kept to.
+// Tokens from before tokens had owners get the owner that can be inferred.
 func TestStepBindsTokensToTheirMakers(t *testing.T) {
 	eachEmpty(t, func(t *testing.T, url string) {
 		d := dbtest.OpenURL(t, url)

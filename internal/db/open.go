@@ -77,7 +77,7 @@ func (d *DB) Close() error {
 	return err
 }
 
-// Ping tells whether the database can be worked with.
+// Ping reports whether the database can be worked with.
 //
 // SQLite: whether the file is there, is the one that was opened, can be opened anew, and holds our tables. Open
 // connections alone do not show that: they go on working on a file that was deleted. Postgres: whether it answers, takes

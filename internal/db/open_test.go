@@ -27,7 +27,7 @@ func TestOpenMakesAFileForItsOwnerAlone(t *testing.T) {
 	}
 }
 
-func TestOpenTellsWhatIsWrong(t *testing.T) {
+func TestOpenSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	garbage := filepath.Join(dir, "garbage.db")
 	if err := os.WriteFile(garbage, []byte(strings.Repeat("this is a letter, not a database. ", 200)), 0o600); err != nil {
@@ -56,8 +56,8 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A process that may not read the file is told so. Root may read everything, so it takes another user.
-func TestOpenTellsThatTheFileIsUnreadable(t *testing.T) {
+// A process that may not read the file gets an error that says so. Root may read everything, so it takes another user.
+func TestOpenSaysThatTheFileIsUnreadable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agentos.db")
 	openMigrated(t, path).Close()
 	if err := os.Chmod(path, 0); err != nil {
@@ -85,7 +85,7 @@ func TestOpenTellsThatTheFileIsUnreadable(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if !strings.Contains(string(out), "cannot be read and written: permission denied") {
-		t.Errorf("told %q", out)
+		t.Errorf("it says %q", out)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestStatementsCountsBothPools(t *testing.T) {
 	})
 }
 
-func TestExplainTellsThatTheDiskIsFull(t *testing.T) {
+func TestWrapNamesAFullDisk(t *testing.T) {
 	d := openMigrated(t, filepath.Join(t.TempDir(), "agentos.db"))
 	exec(t, d, `pragma max_page_count = 1`) // no page more than there are
 	var err error
@@ -134,8 +134,8 @@ func TestExplainTellsThatTheDiskIsFull(t *testing.T) {
 			break
 		}
 	}
-	if err == nil || !strings.HasPrefix(db.Explain(err).Error(), "the disk is full") || !db.Temporary(err) {
-		t.Errorf("explained as %v, temporary %v", db.Explain(err), db.Temporary(err))
+	if err == nil || !strings.HasPrefix(db.Wrap(err).Error(), "the disk is full") || !db.Temporary(err) {
+		t.Errorf("wrapped as %v, temporary %v", db.Wrap(err), db.Temporary(err))
 	}
 }
 

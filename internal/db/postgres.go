@@ -57,7 +57,7 @@ func openPostgres(ctx context.Context, rawURL string, log *slog.Logger) (*DB, er
 	defer cancel()
 	for _, pool := range []*pgxpool.Pool{d.Pool, d.server.reader} {
 		if err := pool.Ping(ctx); err != nil {
-			err = Explain(withCause(ctx, err))
+			err = Wrap(withCause(ctx, err))
 			return nil, errors.Join(&openError{url: d.URL, cause: err}, d.Close())
 		}
 	}
@@ -78,7 +78,7 @@ func preparePostgres(rawURL string, log *slog.Logger) (*DB, error) {
 
 func (d *DB) connectPools(config *pgxpool.Config) (err error) {
 	s := d.server
-	config.ConnConfig.Tracer = &tracer{observer: &d.observer, patience: writeDeadline}
+	config.ConnConfig.Tracer = &tracer{observer: &d.observer, timeout: writeDeadline}
 	config.AfterConnect = s.connected
 	// A server that has become a standby refuses writes until the connection is made anew, which finds the new primary
 	// where the URL names several hosts.
@@ -87,7 +87,7 @@ func (d *DB) connectPools(config *pgxpool.Config) (err error) {
 	}
 	reading := config.Copy()
 	reading.MaxConns = readers
-	reading.ConnConfig.Tracer = &tracer{observer: &d.observer, patience: readDeadline}
+	reading.ConnConfig.Tracer = &tracer{observer: &d.observer, timeout: readDeadline}
 	reading.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool { return !isFatal(err) }
 	setDefaults(reading.ConnConfig.RuntimeParams, map[string]string{
 		"statement_timeout": strconv.FormatInt(readDeadline.Milliseconds(), 10),
@@ -130,18 +130,18 @@ func postgresConfig(rawURL string) (*pgxpool.Config, error) {
 	if config.MaxConns < fewestWriters {
 		return nil, fmt.Errorf("database URL: pool_max_conns=%d is too few: give at least %d", config.MaxConns, fewestWriters)
 	}
-	config.PingTimeout = cmp.Or(config.PingTimeout, endPatience)
+	config.PingTimeout = cmp.Or(config.PingTimeout, endTimeout)
 	config.MaxConnIdleTime = min(config.MaxConnIdleTime, idleConnection)
 	config.MaxConnLifetime = min(config.MaxConnLifetime, connectionLife)
 	config.MaxConnLifetimeJitter = cmp.Or(config.MaxConnLifetimeJitter, config.MaxConnLifetime/10)
 	config.HealthCheckPeriod = min(config.HealthCheckPeriod, idleConnection/4)
-	config.BeforeClose = func(conn *pgx.Conn) { linkOf(conn.PgConn()).endSoon() }
+	config.BeforeClose = func(conn *pgx.Conn) { boundedOf(conn.PgConn()).endSoon() }
 	conn := config.ConnConfig
-	conn.ConnectTimeout = cmp.Or(conn.ConnectTimeout, endPatience)
+	conn.ConnectTimeout = cmp.Or(conn.ConnectTimeout, endTimeout)
 	conn.DialFunc, conn.LookupFunc = dial, lookup
 	// Here and not at each pool: whoever connects by this configuration gets a connection that lasts.
 	conn.AfterConnect = func(_ context.Context, made *pgconn.PgConn) error {
-		linkOf(made).establish()
+		boundedOf(made).establish()
 		return nil
 	}
 	if schema, given := conn.RuntimeParams["schema"]; given {
@@ -248,7 +248,7 @@ func (d *DB) pingPostgres(ctx context.Context) error {
 		(select coalesce(max(version), 0) from agentos_migration)`).Scan(&readOnly, &version)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w", d.server.where(), Explain(withCause(ctx, err)))
+		return fmt.Errorf("%s: %w", d.server.where(), Wrap(withCause(ctx, err)))
 	case readOnly:
 		d.server.pool.Reset()
 		return fmt.Errorf("%s: %w", d.server.where(), errReadOnly)

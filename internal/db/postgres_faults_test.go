@@ -38,14 +38,14 @@ func (s *faultSite) exec(t *testing.T, statements ...string) {
 
 const endOthers = `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'agentos'`
 
-// Each fault is told in words that help, as one that may be gone at the next try; nothing waits longer than it may; and
+// Each fault is reported in words that help, and as temporary; nothing waits longer than it may; and
 // afterwards all works as before.
 func TestPostgresFaults(t *testing.T) {
 	s := newFaultSite(t)
 	for _, f := range []struct {
 		name string
 		says string // of a write; "" = it may work at once
-		// reads tells that readers are not affected.
+		// reads: readers are not affected.
 		reads  bool
 		breaks func(t *testing.T) (mend func())
 	}{
@@ -101,10 +101,10 @@ func TestPostgresFaults(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(f.name, " ", "-"), func(t *testing.T) {
 			mend := f.breaks(t)
-			s.Reopen() // what was open when it broke tells only that it broke
-			patience := time.Second
+			s.Reopen() // connections that were open only report that they broke
+			timeout := time.Second
 			if f.name == "locked" {
-				patience = 7 * time.Second // the server gives up after 5
+				timeout = 7 * time.Second // the server gives up after 5
 			}
 			mended := false
 			defer func() {
@@ -113,11 +113,11 @@ func TestPostgresFaults(t *testing.T) {
 				}
 			}()
 			if f.says != "" {
-				s.wantTold(t, "write", f.says, patience, func(ctx context.Context) error {
+				s.wantReported(t, "write", f.says, timeout, func(ctx context.Context) error {
 					_, err := s.Write.ExecContext(ctx, insertSchedule, f.name)
 					return err
 				})
-				s.wantTold(t, "transaction", f.says, patience, func(ctx context.Context) error {
+				s.wantReported(t, "transaction", f.says, timeout, func(ctx context.Context) error {
 					tx, err := s.Begin(ctx)
 					if err != nil {
 						return err
@@ -127,11 +127,11 @@ func TestPostgresFaults(t *testing.T) {
 					return err
 				})
 				if f.name != "locked" {
-					s.wantTold(t, "ping", f.says, patience, s.Ping)
+					s.wantReported(t, "ping", f.says, timeout, s.Ping)
 				}
 			}
 			if f.says != "" && !f.reads {
-				s.wantTold(t, "read", f.says, patience, func(ctx context.Context) error {
+				s.wantReported(t, "read", f.says, timeout, func(ctx context.Context) error {
 					var n int
 					return s.Read.QueryRowContext(ctx, `select count(*) from schedule`).Scan(&n)
 				})
@@ -143,18 +143,18 @@ func TestPostgresFaults(t *testing.T) {
 	}
 }
 
-// wantTold checks an attempt that has this long.
-func (s *faultSite) wantTold(t *testing.T, what, want string, patience time.Duration, attempt func(ctx context.Context) error) {
+// wantReported checks an attempt that has this long.
+func (s *faultSite) wantReported(t *testing.T, what, want string, timeout time.Duration, attempt func(ctx context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	began := time.Now()
 	err := attempt(ctx)
-	if took := time.Since(began); took > patience+4*time.Second {
-		t.Errorf("%s: took %v, and had %v", what, took, patience)
+	if took := time.Since(began); took > timeout+4*time.Second {
+		t.Errorf("%s: took %v, and had %v", what, took, timeout)
 	}
-	if err == nil || !strings.Contains(db.Explain(err).Error(), want) || !db.Temporary(err) {
-		t.Errorf("%s: %v, temporary %v; want %q", what, db.Explain(err), db.Temporary(err), want)
+	if err == nil || !strings.Contains(db.Wrap(err).Error(), want) || !db.Temporary(err) {
+		t.Errorf("%s: %v, temporary %v; want %q", what, db.Wrap(err), db.Temporary(err), want)
 	}
 }
 

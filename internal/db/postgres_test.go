@@ -18,7 +18,7 @@ import (
 	"github.com/agentos/agentos/test/servers"
 )
 
-func TestOpenTellsWhatIsWrongWithPostgres(t *testing.T) {
+func TestOpenSaysWhatIsWrongWithPostgres(t *testing.T) {
 	server := servers.StartPostgres(t)
 	// Any password is right for the users there are; this one needs its own.
 	err := server.Exec(t.Context(), "postgres", `create role strict login password 'right'`)
@@ -68,7 +68,7 @@ func TestOpenTellsWhatIsWrongWithPostgres(t *testing.T) {
 			if strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("error shows the password: %v", err)
 			}
-			if again := db.Explain(err); strings.Count(again.Error(), c.want) != strings.Count(err.Error(), c.want) {
+			if again := db.Wrap(err); strings.Count(again.Error(), c.want) != strings.Count(err.Error(), c.want) {
 				t.Errorf("explained twice: %v", again)
 			}
 			if took := time.Since(began); took > 8*time.Second {
@@ -137,12 +137,12 @@ func TestStatementsWithoutDeadlineEnd(t *testing.T) {
 	if took := time.Since(began); err == nil || !db.Temporary(err) || took > 10*time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}
-	if text := db.Explain(err).Error(); !strings.Contains(text, "the database does not answer") {
+	if text := db.Wrap(err).Error(); !strings.Contains(text, "the database does not answer") {
 		t.Errorf("explained as %s", text)
 	}
 }
 
-// River's statements go through the same tracer; it tells each of them apart.
+// River's statements go through the same tracer; it sees each of them.
 func TestEveryFormOfStatementIsBoundAndSeen(t *testing.T) {
 	d := dbtest.Postgres(t)
 	var mu sync.Mutex

@@ -16,7 +16,7 @@ import (
 // Collect reads all rows.
 func Collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) ([]T, error) {
 	if err != nil {
-		return nil, Explain(err)
+		return nil, Wrap(err)
 	}
 	defer rows.Close()
 	all := []T{}
@@ -27,7 +27,7 @@ func Collect[T any](rows *sql.Rows, err error, scan func(*sql.Rows) (T, error)) 
 		}
 		all = append(all, one)
 	}
-	return all, Explain(rows.Err())
+	return all, Wrap(rows.Err())
 }
 
 // ScanID scans rows of one number, for Collect.

@@ -32,7 +32,7 @@ func (d *DB) Shrink(ctx context.Context) error {
 			_, pages, free, err = d.pages(ctx)
 		}
 		if err != nil || free >= before {
-			return Explain(err)
+			return Wrap(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -49,7 +49,7 @@ const incremental = 2
 func (d *DB) pages(ctx context.Context) (mode, pages, free int64, err error) {
 	for pragma, into := range map[string]*int64{"auto_vacuum": &mode, "page_count": &pages, "freelist_count": &free} {
 		if err := d.Read.QueryRowContext(ctx, `pragma `+pragma).Scan(into); err != nil {
-			return 0, 0, 0, Explain(err)
+			return 0, 0, 0, Wrap(err)
 		}
 	}
 	return mode, pages, free, nil
@@ -57,7 +57,7 @@ func (d *DB) pages(ctx context.Context) (mode, pages, free int64, err error) {
 
 // Compact copies a SQLite file that was made without the ability to shrink, so that it is as small as what it holds, and shrinks from
 // then on. Nobody can write meanwhile, and the disk must have room for the copy: so it is done for files with little in them, unless
-// whatever says that the size does not matter. It tells whether the file is compact now; on Postgres there is nothing to do.
+// whatever says that the size does not matter. done reports whether the file is compact now; on Postgres there is nothing to do.
 func (d *DB) Compact(ctx context.Context, whatever bool) (done bool, err error) {
 	if d.Kind != SQLite {
 		return true, nil
@@ -71,7 +71,7 @@ func (d *DB) Compact(ctx context.Context, whatever bool) (done bool, err error) 
 	}
 	for _, statement := range []string{`pragma auto_vacuum = incremental`, `vacuum`, `pragma wal_checkpoint(truncate)`} {
 		if _, err := d.Write.ExecContext(ctx, statement); err != nil {
-			return false, Explain(err)
+			return false, Wrap(err)
 		}
 	}
 	d.Reopen() // open connections remember what the file could not do

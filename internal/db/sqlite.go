@@ -32,7 +32,7 @@ func openSQLite(ctx context.Context, rawURL string, log *slog.Logger) (*DB, erro
 	d.Read.SetMaxOpenConns(readers)
 	d.keepIdle()
 	if err := d.tryWriter(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", path, Explain(err)), d.Close())
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, Wrap(err)), d.Close())
 	}
 	return d, nil
 }
@@ -58,7 +58,7 @@ func (d *DB) pingSQLite(ctx context.Context) error {
 func (d *DB) readVersion(ctx context.Context) error {
 	var version int
 	if err := d.Read.QueryRowContext(ctx, `select coalesce(max(version), 0) from agentos_migration`).Scan(&version); err != nil {
-		return fmt.Errorf("read %s: %w", d.Path, Explain(err))
+		return fmt.Errorf("read %s: %w", d.Path, Wrap(err))
 	}
 	return nil
 }

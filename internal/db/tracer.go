@@ -13,7 +13,7 @@ import (
 // server's own timeouts do not help against a server that hangs.
 type tracer struct {
 	observer *observer
-	patience time.Duration
+	timeout  time.Duration
 }
 
 type cancelKey struct{}
@@ -22,7 +22,7 @@ func (t *tracer) bound(ctx context.Context) context.Context {
 	if _, has := ctx.Deadline(); has {
 		return ctx
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.patience)
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	return context.WithValue(ctx, cancelKey{}, cancel)
 }
 

@@ -137,7 +137,7 @@ func (t *Tx) usable(ctx context.Context) error {
 	return ctx.Err() // the driver would give up the connection for it
 }
 
-// judge notes that database/sql has given the connection back, and tells why in words of ours.
+// judge notes that database/sql has dropped the connection, and returns the reason as an error of ours.
 func (t *Tx) judge(ctx context.Context, err error) error {
 	if !errors.Is(err, driver.ErrBadConn) {
 		return err

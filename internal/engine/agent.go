@@ -24,7 +24,7 @@ func (a *AgentStats) State(paused bool) string {
 	}
 }
 
-// Failing tells whether the attempt that ended last failed.
+// Failing reports whether the attempt that ended last failed.
 func (a *AgentStats) Failing() bool {
 	return a.LastOutcome == "failed" || a.LastOutcome == "timeout" || a.LastOutcome == "lost"
 }

@@ -68,7 +68,7 @@ func WrapDB(what string, err error) error {
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("%s: %w", what, err)
 	case db.Temporary(err):
-		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, db.Explain(err))
+		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, db.Wrap(err))
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // Pilot stands between River and its driver where River fetches jobs, see docs/decisions/0105-fetching.md: it holds a fetch
-// to the gate's limits, and tells River which queues to look at, so that River need not ask each of them all the time.
+// to the gate's limits, and wakes River for the queues to look at, so that River need not ask each of them all the time.
 type Pilot struct {
 	riverpilot.StandardPilot
 	*Fetcher
@@ -59,11 +59,11 @@ func (p *Pilot) Control(action, queue string) { p.wakes.control(action, queue) }
 func (p *Pilot) Listener(driver riverdriver.Listener) riverdriver.Listener {
 	return &listener{
 		Listener: driver, wakes: &p.wakes, reconnect: p.lookForPauses,
-		log: func(err error) { p.report(Listening, db.Explain(err)) },
+		log: func(err error) { p.report(Listening, db.Wrap(err)) },
 	}
 }
 
-// ProducerInit gives River what it tells of the end of each job that it was given.
+// ProducerInit gives River the producer state that it calls at the end of each job.
 func (p *Pilot) ProducerInit(ctx context.Context, exec riverdriver.Executor, params *riverpilot.ProducerInitParams) (int64, riverpilot.ProducerState, error) {
 	id, _, err := p.StandardPilot.ProducerInit(ctx, exec, params)
 	return id, producerState{p.gate}, err
@@ -83,7 +83,7 @@ func (p *Pilot) JobGetAvailable(ctx context.Context, exec riverdriver.Executor, 
 	defer cancel()
 	f := &fetch{Pilot: p, exec: exec, state: state, params: *params, permit: permit, claimed: map[string]int{}, looked: map[string]bool{}}
 	err := f.run(ctx)
-	kept, surplus, suspects := p.gate.settle(permit, f.claimed, f.result.Jobs)
+	kept, surplus, suspects := p.gate.endFetch(permit, f.claimed, f.result.Jobs)
 	f.result.Jobs = kept
 	p.putBack(ctx, surplus, params.ClientID, 0)
 	p.putBack(ctx, suspects, params.ClientID, suspectLater)
@@ -165,8 +165,8 @@ func (f *fetch) takeOf(ctx context.Context, kind string, n int) error {
 	var result *riverdriver.JobGetAvailableResult
 	err := f.db.InTx(ctx, func(tx *db.Tx) error {
 		result = nil
-		alone, err := f.db.TryLock(ctx, tx, "limit of "+kind)
-		if err != nil || !alone { // another worker is at it
+		locked, err := f.db.TryLock(ctx, tx, "limit of "+kind)
+		if err != nil || !locked { // another worker is at it
 			return err
 		}
 		running, err := runningOf(ctx, tx, kind)
@@ -230,7 +230,7 @@ func (f *fetch) shares(ctx context.Context) (map[string]int, error) {
 }
 
 // lookAtFleet lowers the shares of agents that the whole fleet may run less of, so that their jobs do not stand for others' that
-// could run. How many these are is settled when they are fetched.
+// could run. How many these are is decided when they are fetched.
 func (f *fetch) lookAtFleet(ctx context.Context, kinds []string) error {
 	for _, kind := range kinds {
 		limit := f.gate.fleetLimit(kind)

@@ -25,7 +25,7 @@ type Gate struct {
 	reserved int                          // of fetches under way
 	suspect  *rivertype.JobRow            // the one in hand that has lost several workers, see losses.go
 	blocked  []string                     // queues that all slots together kept from jobs, the longest waiting first
-	paused   map[string]bool              // queues of which nothing is fetched, whether River was told or not
+	paused   map[string]bool              // queues of which nothing is fetched, whether River knows or not
 	restTill time.Time                    // nothing is fetched before
 	failures int                          // of this host, in a row
 }
@@ -76,7 +76,7 @@ type permit struct {
 	total bool           // most is less than was asked for
 }
 
-// ask reserves slots for a fetch from a queue. The caller returns them by settle.
+// ask reserves slots for a fetch from a queue. The caller returns them by endFetch.
 func (g *Gate) ask(queue string, kinds []string, want int) permit {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -148,7 +148,7 @@ func (g *Gate) Open(queue string) {
 	g.wake(queue)
 }
 
-// Rooms tells of each queue whether one of the agents whose jobs go there has a free slot.
+// Rooms reports for each queue whether one of the agents whose jobs go there has a free slot.
 func (g *Gate) Rooms() map[string]bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -159,7 +159,7 @@ func (g *Gate) Rooms() map[string]bool {
 	return rooms
 }
 
-// claim reserves slots of one agent, at most n, and returns how many. The caller returns them by settle.
+// claim reserves slots of one agent, at most n, and returns how many. The caller returns them by endFetch.
 func (g *Gate) claim(kind string, n int) int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -177,9 +177,9 @@ func (g *Gate) denied(kind, queue string) {
 	l.blocked = with(l.blocked, queue)
 }
 
-// settle ends a fetch: the jobs take their slots, and what was reserved beyond is free again. It returns those that have
+// endFetch ends a fetch: the jobs take their slots, and what was reserved beyond is free again. It returns those that have
 // none, because two queues were asked for jobs of one agent at the same moment, and suspects that may not run beside another.
-func (g *Gate) settle(p permit, claimed map[string]int, jobs []*rivertype.JobRow) (kept, surplus, suspects []*rivertype.JobRow) {
+func (g *Gate) endFetch(p permit, claimed map[string]int, jobs []*rivertype.JobRow) (kept, surplus, suspects []*rivertype.JobRow) {
 	g.mu.Lock()
 	g.reserved -= p.most
 	for kind, n := range claimed {

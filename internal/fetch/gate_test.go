@@ -51,7 +51,7 @@ func TestTheGateWakesWhatALimitKeptBack(t *testing.T) {
 		if p.most == 0 {
 			return nil
 		}
-		kept, surplus, suspects := g.settle(p, nil, jobs)
+		kept, surplus, suspects := g.endFetch(p, nil, jobs)
 		if len(surplus)+len(suspects) != 0 {
 			t.Errorf("surplus %v", surplus)
 		}

@@ -17,7 +17,7 @@ const (
 	suspectLater = 3 * time.Second
 )
 
-// IsSuspect tells whether a job has lost several workers.
+// IsSuspect reports whether a job has lost several workers.
 func IsSuspect(job *rivertype.JobRow) bool {
 	if !bytes.Contains(job.Metadata, []byte(river.LossesKey)) {
 		return false

@@ -22,7 +22,7 @@ type wakes struct {
 // add lets River look at a queue.
 func (w *wakes) add(queue string) { w.send(river.InsertTopic, river.InsertPayload(queue)) }
 
-// control tells River that a queue, or "*" for all, is paused or resumed.
+// control notifies River that a queue, or "*" for all, is paused or resumed.
 func (w *wakes) control(action, queue string) {
 	w.send(river.ControlTopic, river.ControlPayload(action, queue))
 }
@@ -67,12 +67,12 @@ func (w *wakes) begin(cancel func()) (end func()) {
 	}
 }
 
-// listener hears the notifications of the database and our wakes. River takes it for always connected: what breaks is mended here,
+// listener receives the notifications of the database and our wakes. River takes it for always connected: what breaks is mended here,
 // within a second or so of the database's return, where River would wait longer each time, and our wakes come meanwhile too.
 type listener struct {
 	riverdriver.Listener
 	wakes     *wakes
-	log       func(error) // told of trouble, and nil of its end
+	log       func(error) // called with trouble, and with nil at its end
 	reconnect func()      // called after a gap, in which something may have been missed
 
 	mu     sync.Mutex
@@ -84,7 +84,7 @@ type listener struct {
 // RelistenAfter is how long to wait before a broken connection is replaced.
 const RelistenAfter = time.Second
 
-// Listening is what health is told of a listener.
+// Listening is the listener's name in the worker's health.
 const Listening = "listen for news of the queue"
 
 // reconnectTimeout bounds a try to connect again, which holds up our wakes.
@@ -183,8 +183,8 @@ func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notifi
 		if woken := l.wakes.take(); woken != nil {
 			return woken, nil
 		}
-		if heard := l.wait(ctx); heard != nil {
-			return heard, nil
+		if received := l.wait(ctx); received != nil {
+			return received, nil
 		}
 	}
 }
@@ -204,9 +204,9 @@ func (l *listener) wait(ctx context.Context) *riverdriver.Notification {
 		}
 		return nil
 	}
-	heard, err := l.Listener.WaitForNotification(waiting)
+	received, err := l.Listener.WaitForNotification(waiting)
 	if err == nil {
-		return heard
+		return received
 	}
 	if waiting.Err() == nil || !errors.Is(err, context.Canceled) {
 		l.judge(ctx, err)

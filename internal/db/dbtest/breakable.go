@@ -61,7 +61,7 @@ func (b *Breakable) Hang() { b.proxy.Hang() }
 // connection breaks when their COMMIT is under way, which then goes on for a while.
 //
 // On SQLite it does nothing: there the process that commits is the one that writes the file, and after an error nothing was done.
-func (b *Breakable) LoseCommits(table string, times int, goesOn time.Duration) {
+func (b *Breakable) LoseCommits(table string, times int, lasts time.Duration) {
 	b.t.Helper()
 	if b.proxy == nil {
 		return
@@ -87,7 +87,7 @@ func (b *Breakable) LoseCommits(table string, times int, goesOn time.Duration) {
 		end $$;
 		drop trigger if exists lose_commit on %[1]s;
 		create constraint trigger lose_commit after insert or update on %[1]s deferrable initially deferred
-			for each row execute function lose_commit()`, table, mark, max(goesOn, 20*time.Millisecond).Milliseconds()))
+			for each row execute function lose_commit()`, table, mark, max(lasts, 20*time.Millisecond).Milliseconds()))
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -187,7 +187,7 @@ func (a *Actor) announce(ctx context.Context, tx *db.Tx, queue string) error {
 	return a.queue.NotifyTx(ctx, tx, InsertTopic, []string{InsertPayload(queue)})
 }
 
-// isUniqueConflict tells whether the database refused a second job of one unique key.
+// isUniqueConflict reports whether the database refused a second job of one unique key.
 func isUniqueConflict(err error) bool {
 	var postgres *pgconn.PgError
 	if errors.As(err, &postgres) {
@@ -197,7 +197,7 @@ func isUniqueConflict(err error) bool {
 	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 }
 
-// isUnreadable tells whether River's client or the database failed at what stands in the row: a time without end, metadata that
+// isUnreadable reports whether River's client or the database failed at what stands in the row: a time without end, metadata that
 // is no object.
 func isUnreadable(err error) bool {
 	var postgres *pgconn.PgError

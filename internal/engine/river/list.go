@@ -198,7 +198,7 @@ func (w *walk) most() int {
 	return scanMost
 }
 
-// timeIsUp tells whether the search is to end for this page.
+// timeIsUp reports whether the search is to end for this page.
 func (w *walk) timeIsUp() bool {
 	bound := w.table.lookFor << (2 * w.depth)
 	w.page.SearchBounded = time.Since(w.began) > bound

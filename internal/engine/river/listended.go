@@ -56,7 +56,7 @@ func (p place) stamp(d *db.DB) any {
 	return d.Stamp(p.at)
 }
 
-// sameTime tells whether jobs ended together.
+// sameTime reports whether jobs ended together.
 func (p place) sameTime(other place) bool { return p.at.Equal(other.at) && p.text == other.text }
 
 // compare orders places as the list does.

@@ -102,7 +102,7 @@ func (t *Table) queues(ctx context.Context, which string) (map[string]*engine.Ti
 	return paused, err
 }
 
-// Served tells whether some live worker runs an agent, and whether one serves a queue.
+// Served reports whether some live worker runs an agent, and whether one serves a queue.
 func (rd *Reader) Served(ctx context.Context, agent, queue string) (runs, serves bool, err error) {
 	agents, err := rd.offered(ctx, "agents")
 	if err != nil {

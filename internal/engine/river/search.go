@@ -70,7 +70,7 @@ func (w *walk) searchChunk(ctx context.Context, chunk []candidate) (found map[in
 	return found, err
 }
 
-// has tells whether what users may see of a job has the text. What the database has may be a secret, which must not be found out
+// has reports whether what users may see of a job has the text. What the database has may be a secret, which must not be found out
 // by searching.
 func (w *walk) has(id int64, args, failure string) bool {
 	n, r := w.needle, w.table.redact

@@ -171,7 +171,7 @@ func (a *Actor) move(ctx context.Context, tx *db.Tx, j Running, change string, a
 	return true, a.announce(ctx, tx, j.Queue)
 }
 
-// noted tells whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt
+// noted reports whether a note of a cancellation is about the attempt under way. River keeps that of an earlier attempt
 // when a cancelled job is retried.
 func noted(note sql.NullString, attempted engine.Time) bool {
 	if !note.Valid {

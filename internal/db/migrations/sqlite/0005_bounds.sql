@@ -1,5 +1,5 @@
 -- compatible_to: 3
--- Bounds on what grows, and what the tables before could not tell. Times are unix milliseconds.
+-- Bounds on what grows, and what the tables before did not record. Times are unix milliseconds.
 
 -- Who this fleet is, whatever its address: all its servers and workers share it, and no other fleet has it.
 create table fleet_identity (
@@ -46,7 +46,7 @@ update audit set class = 'account' where outcome = 'ok' and
 create index audit_class on audit (class, id);
 -- Why a worker cannot run agents of the fleet, by agent: a JSON object.
 alter table worker add column absent text not null default '{}';
--- Lines of a log that are not kept, told by a line in their place; and the first line that a run wrote, which may be deleted by now.
+-- How many lines of a log were dropped, for the line in their place; and the first line that a run wrote, which may be deleted by now.
 alter table run_log add column left_lines bigint;
 alter table run_log add column left_bytes bigint;
 alter table run add column first_log bigint;
