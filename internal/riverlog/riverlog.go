@@ -26,7 +26,7 @@ type seen struct {
 	at map[string]time.Time
 }
 
-// first tells whether the message was not logged lately. River's messages are constants, so the map stays small.
+// first reports whether the message was not logged recently. River's messages are constants, so the map stays small.
 func (s *seen) first(msg string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

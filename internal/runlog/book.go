@@ -40,7 +40,7 @@ var defaultLogLimits = logLimits{headLines: 2_000, headBytes: 1 << 20, lines: 10
 
 // Book gathers what the attempts of this process say and writes it in one transaction ten times a second.
 //
-// Of a run that says more than it may keep, the beginning and the end stay, and a line of its own tells how much is missing between
+// Of a run that says more than it may keep, the beginning and the end stay, and a line of its own says how much is missing between
 // them. Nothing else is lost while the database can be written: when too much waits for it, add waits, and with it the agent's pipe.
 // While the database cannot be written, agents go on, and the oldest lines that find no room are left out in the same way.
 type Book struct {
@@ -56,7 +56,7 @@ type Book struct {
 	failing bool       // the last write failed
 	closed  bool       // nothing writes any more
 	next    int64      // the run to begin the next write with
-	settled *sync.Cond // of mu: a write has ended, or closed
+	ended   *sync.Cond // of mu: a write has ended, or closed
 
 	waitMu  sync.Mutex
 	waiters map[int64]map[chan struct{}]struct{}
@@ -75,16 +75,16 @@ type Pending struct {
 	written    rows
 	left       size // left out, between head and tail
 	lost       bool // some of these because the database could not be written
-	leftNews   bool // the row that tells so is to be written anew
+	gapStale   bool // the row that says so is to be written anew
 
-	progress *float64
-	message  string
-	usage    runner.Usage // of the whole run
-	changed  bool         // progress, message or usage
-	underWay *Pending     // the part that is being written, or in doubt
-	doubt    bool         // the write of that part failed: it is to be written again as it is, or may be written after all
-	leaveOut bool         // of that part: its lines of the tail are too much already
-	again    bool         // this is a part that was in doubt
+	progress    *float64
+	message     string
+	usage       runner.Usage // of the whole run
+	changed     bool         // progress, message or usage
+	underWay    *Pending     // the part that is being written, or unconfirmed
+	unconfirmed bool         // the write of that part failed: it is to be written again as it is, or may be written after all
+	leaveOut    bool         // of that part: its lines of the tail are too much already
+	again       bool         // this is a part that was unconfirmed
 }
 
 type logged struct {
@@ -119,7 +119,7 @@ func New(d *db.DB, report func(what string, err error), flushed func(lines bool)
 		db: d, report: report, flushed: flushed,
 		limits: defaultLogLimits, dirty: make(chan struct{}, 1), runs: map[int64]*Pending{}, waiters: map[int64]map[chan struct{}]struct{}{},
 	}
-	b.settled = sync.NewCond(&b.mu)
+	b.ended = sync.NewCond(&b.mu)
 	return b
 }
 
@@ -143,7 +143,7 @@ func (b *Book) Add(run int64, line runner.Line) {
 	b.mu.Lock()
 	for b.waiting >= b.limits.waiting && !b.failing && !b.closed {
 		b.stir()
-		b.settled.Wait()
+		b.ended.Wait()
 	}
 	if r := b.runs[run]; r != nil {
 		b.waiting += r.add(line, b.waiting >= b.limits.waiting)
@@ -209,7 +209,7 @@ func (r *Pending) dropOldest(noRoom bool) (bytes int) {
 	if underWay && (noRoom || len(written) == 0) {
 		r.leaveOut = true
 		gone.add(sizeOf(r.underWay.tail))
-		if r.doubt {
+		if r.unconfirmed {
 			bytes += r.forget()
 		}
 	}
@@ -221,11 +221,11 @@ func (r *Pending) dropOldest(noRoom bool) (bytes int) {
 	}
 	r.tailSize.sub(gone)
 	r.left.add(gone)
-	r.leftNews = true
+	r.gapStale = true
 	return bytes
 }
 
-// forget drops the lines of a part in doubt that are left out, and returns how many bytes of these waited.
+// forget drops the lines of an unconfirmed part that are left out, and returns how many bytes of these waited.
 func (r *Pending) forget() (bytes int) {
 	bytes = sizeOf(r.underWay.tail).bytes
 	r.underWay.tail = nil
@@ -240,7 +240,7 @@ func sizeOf(lines []logged) (all size) {
 }
 
 func (r *Pending) hasNews() bool {
-	return len(r.head)+len(r.tail) > 0 || r.changed || r.leftNews || r.doubt
+	return len(r.head)+len(r.tail) > 0 || r.changed || r.gapStale || r.unconfirmed
 }
 
 // waits is how many bytes wait to be written.
@@ -260,12 +260,12 @@ func (b *Book) Close(run int64) *Pending {
 	if r == nil {
 		return nil
 	}
-	for r.underWay != nil && !r.doubt {
-		b.settled.Wait()
+	for r.underWay != nil && !r.unconfirmed {
+		b.ended.Wait()
 	}
 	delete(b.runs, run)
 	b.waiting -= r.waits()
-	b.settled.Broadcast()
+	b.ended.Broadcast()
 	return r
 }
 
@@ -311,7 +311,7 @@ func (b *Book) Run(ctx context.Context) {
 	}
 }
 
-// muchWaits tells whether a write is worth it at once.
+// muchWaits reports whether a write is worth it at once.
 func (b *Book) muchWaits() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -323,7 +323,7 @@ func (b *Book) stopWaiting() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
-	b.settled.Broadcast()
+	b.ended.Broadcast()
 }
 
 // Flush writes what waits, as much as fits into one transaction.
@@ -341,7 +341,7 @@ func (b *Book) Flush(ctx context.Context) error {
 		}
 		return nil
 	})
-	b.settle(batch, written, err)
+	b.finishWrite(batch, written, err)
 	if more {
 		b.stir()
 	}
@@ -359,7 +359,7 @@ func (b *Book) Flush(ctx context.Context) error {
 	return nil
 }
 
-// take moves what is new out of the book, up to what one transaction may write; more tells that there is more.
+// take moves what is new out of the book, up to what one transaction may write; more: there is more.
 func (b *Book) take() (batch []*Pending, more bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -383,10 +383,10 @@ func (b *Book) take() (batch []*Pending, more bool) {
 	return batch, more
 }
 
-// part takes what is to be written next: the part in doubt, before anything that came since.
+// part takes what is to be written next: the unconfirmed part, before anything that came since.
 func (r *Pending) part() *Pending {
-	if r.doubt {
-		r.doubt = false
+	if r.unconfirmed {
+		r.unconfirmed = false
 		return r.underWay
 	}
 	part := *r
@@ -394,7 +394,7 @@ func (r *Pending) part() *Pending {
 	part.head, r.head = split(r.head, &room)
 	part.tail, r.tail = split(r.tail, &room)
 	headWaits := len(r.head) > 0 // then there is no room for the tail either, and the gap between them waits too
-	part.leftNews, r.leftNews = r.leftNews && !headWaits, r.leftNews && headWaits
+	part.gapStale, r.gapStale = r.gapStale && !headWaits, r.gapStale && headWaits
 	r.changed, r.underWay, r.leaveOut = false, &part, false
 	return &part
 }
@@ -408,17 +408,17 @@ func split(lines []logged, room *size) (first, rest []logged) {
 	return lines[:n:n], lines[n:]
 }
 
-// settle is the end of a write. What a write that failed was to write stays as it is and is written first the next time, which looks
-// whether it is there: when the connection breaks during the commit, nobody can tell.
-func (b *Book) settle(batch []*Pending, written []rows, err error) {
+// finishWrite is the end of a write. What a write that failed was to write stays as it is and is written first the next time, which looks
+// whether it is there: when the connection breaks during the commit, nobody knows.
+func (b *Book) finishWrite(batch []*Pending, written []rows, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	defer b.settled.Broadcast()
+	defer b.ended.Broadcast()
 	b.failing = err != nil
 	for i, part := range batch {
 		r := b.runs[part.runID]
 		if err != nil {
-			r.doubt, part.again = true, true
+			r.unconfirmed, part.again = true, true
 			if r.leaveOut {
 				b.waiting -= r.forget()
 			}
@@ -441,13 +441,13 @@ func (r *Pending) wrote(part *Pending, now rows) {
 	r.written = now
 	r.written.tail = slices.DeleteFunc(now.tail, func(s segment) bool { return s.last <= deleteTo })
 	r.written.deleteTo = deleteTo
-	r.underWay, r.doubt, r.leaveOut = nil, false, false
+	r.underWay, r.unconfirmed, r.leaveOut = nil, false, false
 }
 
 // Write puts the lines and the latest state into the database, and returns what of the run is there then. It changes nothing else,
 // and what a try before has written after all it does not write again: it may be tried again.
 func (r *Pending) Write(ctx context.Context, tx *db.Tx) (rows, error) {
-	if r.doubt {
+	if r.unconfirmed {
 		now, err := r.underWay.Write(ctx, tx)
 		if err != nil {
 			return now, err
@@ -470,7 +470,7 @@ func (r *Pending) Write(ctx context.Context, tx *db.Tx) (rows, error) {
 	if len(head) > 0 {
 		now.head = now.last
 	}
-	if r.leftNews && !found {
+	if r.gapStale && !found {
 		if gap, err = r.writeGap(ctx, tx, now.head); err != nil {
 			return now, err
 		}
@@ -556,7 +556,7 @@ func (r *Pending) insertChunk(ctx context.Context, tx *db.Tx, lines []logged) (i
 	return db.Collect(rows, err, db.ScanID)
 }
 
-// writeGap deletes the lines that are too much, and puts one in their place that tells how many are missing, whose id it returns. If
+// writeGap deletes the lines that are too much, and puts one in their place that says how many are missing, whose id it returns. If
 // older lines of the tail are left, that is the id of the last that was deleted, else one of its own: so those who follow the log see it.
 func (r *Pending) writeGap(ctx context.Context, tx *db.Tx, head int64) (id int64, err error) {
 	args := []any{r.runID, r.jobID, r.agent, time.Now().UnixMilli(), r.gapText(), r.left.lines, r.leftBytes()}
@@ -585,7 +585,7 @@ func (r *Pending) gapText() string {
 		r.limits.headLines, r.limits.lines, engine.SizeText(int64(r.limits.bytes)))
 }
 
-// Wake tells those who wait for lines of a run.
+// Wake wakes those who wait for lines of a run.
 func (b *Book) Wake(run int64) {
 	b.waitMu.Lock()
 	defer b.waitMu.Unlock()
@@ -616,7 +616,7 @@ func (b *Book) Listen(run int64) (<-chan struct{}, func()) {
 	}
 }
 
-// Here tells whether the run is of this process.
+// Here reports whether the run is of this process.
 func (b *Book) Here(run int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

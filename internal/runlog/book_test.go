@@ -159,7 +159,7 @@ func slow(t testing.TB, s *fixture, meanwhile func()) {
 	}
 }
 
-// inOrder checks the log of run 1, whose lines are numbers from 1; all tells that the last one said is to be there.
+// inOrder checks the log of run 1, whose lines are numbers from 1; with all, the last one said must be there.
 func inOrder(t testing.TB, s *fixture, said int, all bool) {
 	t.Helper()
 	var lines []engine.LogLine
@@ -193,7 +193,7 @@ func inOrder(t testing.TB, s *fixture, said int, all bool) {
 	}
 }
 
-// While the database can be written agents wait for room; while it cannot, they go on, and what is missing is told.
+// While the database can be written agents wait for room; while it cannot, they go on, and what is missing is reported.
 func TestLinesWaitForTheDatabase(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		s := newFixture(t, d.DB, 0, 0)
@@ -259,22 +259,22 @@ func TestALogIsWrittenOnceThoughAnswersAreLost(t *testing.T) {
 		before int           // lines written before
 		said   int           // lines of the write whose answer is lost
 		lost   int           // how many answers in a row are lost
-		goesOn time.Duration // of the commit
-		after  int           // lines said while it is in doubt
+		lasts  time.Duration // the commit
+		after  int           // lines said while it is unconfirmed
 		full   bool          // there is no room for lines that wait
 		ends   bool          // the next write is that of the end of the run
 	}{
 		"the beginning":               {said: 5, lost: 1, after: 3},
 		"beginning and end":           {before: 3, said: 30, lost: 1, after: 3},
 		"again and again":             {before: 3, said: 30, lost: 3, after: 3},
-		"while it is committed":       {before: 3, said: 10, lost: 1, goesOn: 200 * time.Millisecond, after: 3},
+		"while it is committed":       {before: 3, said: 10, lost: 1, lasts: 200 * time.Millisecond, after: 3},
 		"nothing follows":             {said: 30, lost: 1},
 		"too much follows":            {said: 50, lost: 1, after: 200},
 		"too much is written":         {before: 30, said: 200, lost: 1, after: 30},
 		"too much, and then too much": {before: 90, said: 90, lost: 2, after: 190},
 		"before the end":              {before: 30, said: 30, lost: 1, after: 5, ends: true},
 		"too much before the end":     {before: 30, said: 90, lost: 1, after: 90, ends: true},
-		"committed at the end":        {said: 10, lost: 1, goesOn: 200 * time.Millisecond, after: 5, ends: true},
+		"committed at the end":        {said: 10, lost: 1, lasts: 200 * time.Millisecond, after: 5, ends: true},
 		"no room":                     {before: 30, said: 30, lost: 1, after: 50, full: true},
 		"no room at the end":          {before: 30, said: 30, lost: 1, after: 50, full: true, ends: true},
 	} {
@@ -297,7 +297,7 @@ func TestALogIsWrittenOnceThoughAnswersAreLost(t *testing.T) {
 					t.Fatal(err)
 				}
 				say(test.said)
-				d.LoseCommits("run", test.lost, test.goesOn)
+				d.LoseCommits("run", test.lost, test.lasts)
 				for first := true; first || d.ToLose() > 0; first = false {
 					if err := s.logs.Flush(t.Context()); (err == nil) == (d.Kind == db.Postgres) {
 						t.Fatalf("the answer to a commit: %v", err)

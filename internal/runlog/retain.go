@@ -46,7 +46,7 @@ type kept struct {
 	rows, bytes        int64         // at most
 }
 
-// String tells users what is kept.
+// String is what users see of what is kept.
 func (k *kept) String() string {
 	return fmt.Sprintf("%d days of %s are kept, as far as these are no more than %d and %s", int(k.age.Hours()/24), k.name(), k.rows, engine.SizeText(k.bytes))
 }
@@ -268,7 +268,7 @@ func (w *Sweeper) countSegment(ctx context.Context, k *kept, c *counts, n int64)
 	return nil
 }
 
-// leaseSweep tells whether this process is the one of the fleet to sweep, for a minute from now.
+// leaseSweep reports whether this process is the one of the fleet to sweep, for a minute from now.
 func (w *Sweeper) leaseSweep(ctx context.Context) (mine bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()

@@ -26,9 +26,9 @@ type Attempt struct {
 	// FleetEnv are variables by which the commands of agentos find the fleet: no secrets.
 	FleetEnv map[string]string
 
-	// Fence is how long this process may show no life before the attempt is ended: a process that stands still, stopped
+	// Fence is how long this process may show no life before the attempt is ended: a process that is suspended, stopped
 	// or swapped out, keeps its pipes open, and its job may be given to another. It shows life once a second, so less
-	// than a few seconds is too little. Zero = it may stand still. The attempt then ends at most a second later.
+	// than a few seconds is too little. Zero = no fence. The attempt then ends at most a second later.
 	Fence time.Duration
 
 	// Leave ends the wait for a process of the attempt that cannot be ended, because it runs as another user. Until then, and

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// The ends of programs as the runtimes of their languages report them, and what of it tells why.
-func TestTheReasonIsWhatTellsWhy(t *testing.T) {
+// The ends of programs as the runtimes of their languages report them, and the part that says why.
+func TestTheReasonIsTheLineThatSaysWhy(t *testing.T) {
 	frames := func(form string, n int) string {
 		var b strings.Builder
 		for i := range n {

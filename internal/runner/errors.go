@@ -27,21 +27,21 @@ var ErrSupervisorLost = errors.New("the attempt's supervisor process was killed"
 // supervisor process goes on waiting, and holds [Attempt.Hold] open.
 var ErrLeft = errors.New("a process of the attempt could not be ended and still runs")
 
-// ErrFenced means that this process stood still for longer than [Attempt.Fence], and that the attempt was ended meanwhile
+// ErrFenced means that this process was suspended for longer than [Attempt.Fence], and that the attempt was ended meanwhile
 // without SIGTERM: its job may have been given to another.
-var ErrFenced = errors.New("this worker stood still for too long, so the attempt's supervisor process ended it")
+var ErrFenced = errors.New("this worker was suspended for too long, so the attempt's supervisor process ended it")
 
 // StopWithin is a cause to end the context of Run with: the program gets at most that time between SIGTERM and SIGKILL,
 // whatever its agent's kill_grace.
-func StopWithin(grace time.Duration, cause error) error { return &hurry{cause, grace} }
+func StopWithin(grace time.Duration, cause error) error { return &stopWithin{cause, grace} }
 
-type hurry struct {
+type stopWithin struct {
 	cause error
 	grace time.Duration
 }
 
-func (h *hurry) Error() string { return h.cause.Error() }
-func (h *hurry) Unwrap() error { return h.cause }
+func (s *stopWithin) Error() string { return s.cause.Error() }
+func (s *stopWithin) Unwrap() error { return s.cause }
 
 // StartError means that the agent's program never ran. Trying again without a change will rarely help.
 type StartError struct {

@@ -83,8 +83,8 @@ func copyFile(t *testing.T, from, to string) {
 
 var keptForm = regexp.MustCompile(`^error a process of this attempt, PID (\d+), runs as another user and could not be ended`)
 
-// kept waits for the line that tells of a process, and returns its id. It ends with the test. When it is to be stopped, the
-// supervisor is told to by hand.
+// kept waits for the line that reports a process, and returns its id. It ends with the test. With stop, the supervisor gets a
+// SIGTERM first.
 func (u *unprivileged) kept(t *testing.T, stop bool) int {
 	t.Helper()
 	u.life.wait("up")
@@ -114,7 +114,7 @@ func (u *unprivileged) locked(t *testing.T) bool {
 	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
-func TestAProcessOfAnotherUserIsToldAndWaitedFor(t *testing.T) {
+func TestAProcessOfAnotherUserIsReportedAndWaitedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		script, timeout, want string
 	}{

@@ -130,7 +130,7 @@ func TestParseLineAcceptsWhatIsMeant(t *testing.T) {
 	}
 }
 
-// What asks for work and cannot be read is refused, and the line is told.
+// A request for work that cannot be read is refused, and the error names the line.
 func TestParseLineRefusesWhatItCannotRead(t *testing.T) {
 	for name, raw := range map[string]string{
 		"NaN":                `{"enqueue":{"agent":"hash","args":{"x":NaN}}}`,

@@ -31,7 +31,7 @@ const (
 	// drainFor bounds the wait for output that a process out of our reach holds open.
 	drainFor = 2 * time.Second
 
-	beatEvery = time.Second // so often a supervisor hears that this process lives
+	beatEvery = time.Second // how often a supervisor gets this process's heartbeat
 
 	// largeOrder is the size of an order that a supervisor is not kept after, so that those that are stay small.
 	largeOrder = 1 << 20
@@ -217,8 +217,8 @@ func (p *process) await(ctx context.Context) (end supervisor.Report, done bool) 
 			cancelled = nil
 			p.supervisor.say(supervisor.Stop)
 			grace := p.attempt.Spec.KillGrace
-			if h := new(hurry); errors.As(context.Cause(ctx), &h) && h.grace < grace {
-				grace, kill = h.grace, time.After(h.grace)
+			if s := new(stopWithin); errors.As(context.Cause(ctx), &s) && s.grace < grace {
+				grace, kill = s.grace, time.After(s.grace)
 			}
 			if !kept {
 				hung = time.After(grace + supervisor.SweepFor + drainFor)
@@ -282,7 +282,7 @@ func (p *process) outcome(ctx context.Context, end supervisor.Report) error {
 			return &EnqueueError{Text: p.refused}
 		}
 		return nil
-	case end.Fenced: // first: ctx may have ended while this process stood still
+	case end.Fenced: // first: ctx may have ended while this process was suspended
 		return ErrFenced
 	case ctx.Err() != nil && (end.Stopped || end.Step != supervisor.Ended):
 		return fmt.Errorf("stopped: %w", context.Cause(ctx))

@@ -117,7 +117,7 @@ func TestRunGivesAnEmptyObjectForNoArguments(t *testing.T) {
 	}
 }
 
-func TestRunTellsHowTheProgramEnded(t *testing.T) {
+func TestRunReportsHowTheProgramEnded(t *testing.T) {
 	tests := []struct {
 		name, script string
 		want         ExitError
@@ -326,7 +326,7 @@ func TestRunLosesNoRequest(t *testing.T) {
 	}
 }
 
-func TestRunTellsTheReasonAboveALongStack(t *testing.T) {
+func TestRunReportsTheReasonAboveALongStack(t *testing.T) {
 	_, err := run(t, attempt(t, spec(t, `
 		echo 'Exception in thread "main" java.lang.IllegalStateException: boom' >&2
 		i=0; while [ $i -lt 300 ]; do printf '\tat com.example.Main.f(Main.java:%d)\n' $i >&2; i=$((i+1)); done; exit 1`)))

@@ -84,7 +84,7 @@ func (k *Keeper) Load(ctx context.Context, fleet *agent.Fleet) error {
 	if err != nil {
 		return err
 	}
-	if err := k.settleQueues(ctx, p); err != nil {
+	if err := k.moveJobs(ctx, p); err != nil {
 		return err
 	}
 	if _, err := k.mendSchedule(ctx, p, now, rows); err != nil {
@@ -131,7 +131,7 @@ func (k *Keeper) keepSteps(ctx context.Context, p *plan, jump time.Duration, row
 	if jump == 0 {
 		return nil
 	}
-	k.log.Warn("the clock was set, or this machine stood still", "by", jump.Round(time.Millisecond))
+	k.log.Warn("the clock was set, or this machine was suspended", "by", jump.Round(time.Millisecond))
 	return k.db.InTx(ctx, func(tx *db.Tx) error {
 		for name, row := range rows {
 			if due := p.due[name]; due == nil || due.Every() == 0 || before[name].next != row.next || !p.decides(name) {
@@ -156,7 +156,7 @@ func replaceRow(ctx context.Context, tx *db.Tx, old, row scheduleRow) error {
 }
 
 // mendSchedule makes the rows what the schedules say: those of agents that this process decides on and that are missing, of
-// another schedule, or too far away for any time of it, as after a clock that was wrong. It tells whether there were any.
+// another schedule, or too far away for any time of it, as after a clock that was wrong. It reports whether there were any.
 func (k *Keeper) mendSchedule(ctx context.Context, p *plan, now time.Time, rows map[string]scheduleRow) (mended bool, err error) {
 	var changes []func(*db.Tx) error
 	for _, spec := range p.fleet.Agents {
@@ -337,13 +337,13 @@ func following(schedule *agent.Schedule, due, now time.Time) time.Time {
 	return schedule.Next(now)
 }
 
-// missed tells whether a time is too long ago to be made up for.
+// missed reports whether a time is too long ago to be made up for.
 func missed(spec *agent.Spec, due, now time.Time) bool {
 	late := now.Sub(due)
 	return spec.CatchUp != 0 && late > max(cmp.Or(spec.CatchUp, 0), onTime)
 }
 
-// isBusy tells whether an agent has a job that runs, waits, or is to be tried again. Jobs that were enqueued for a later time do
+// isBusy reports whether an agent has a job that runs, waits, or is to be tried again. Jobs that were enqueued for a later time do
 // not count before it.
 func (k *Keeper) isBusy(ctx context.Context, tx *db.Tx, name string) (busy bool, err error) {
 	err = tx.QueryRowContext(ctx, `select exists (select 1 from river_job where kind = $1

@@ -39,7 +39,7 @@ type plan struct {
 	at      time.Duration                // of the last look, since the start of this process
 	newer   map[string]map[string]string // rules by hash, of files that are newer
 	checked map[string]farCheck
-	settled bool          // whether the jobs of all agents that it decides on wait where they are to
+	moved   bool          // the jobs of all agents that it decides on wait in their queues
 	former  []formerQueue // where more may come to rest
 }
 
@@ -78,7 +78,7 @@ func sumOf(value any) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// decides tells whether this process has the say on an agent's schedule and queue.
+// decides reports whether this process has the say on an agent's schedule and queue.
 func (p *plan) decides(name string) bool {
 	for _, rules := range p.newer {
 		if rule, known := rules[name]; known && rule != p.rules[name] {
@@ -88,7 +88,7 @@ func (p *plan) decides(name string) bool {
 	return true
 }
 
-// tooFar tells whether a time is later than any that an agent's schedule could have set by now. It remembers what it found: as
+// tooFar reports whether a time is later than any that an agent's schedule could have set by now. It remembers what it found: as
 // long as the clock goes on, a time within reach stays so.
 func (p *plan) tooFar(name string, next int64, now time.Time) bool {
 	if seen := p.checked[name]; seen.next == next && !now.Before(seen.at) {
@@ -158,7 +158,7 @@ func (k *Keeper) hold(ctx context.Context, p, before *plan) error {
 	return k.lookAtFiles(ctx, p)
 }
 
-// beatFile tells that this process goes by the plan's file.
+// beatFile records that this process goes by the plan's file.
 func (k *Keeper) beatFile(ctx context.Context, exec func(context.Context, string, ...any) (sql.Result, error), p *plan) error {
 	_, err := exec(ctx, `insert into fleet_holder (process, hash, beat_ms) values ($1, $2, `+k.db.NowMS()+`)
 		on conflict (process) do update set hash = excluded.hash, beat_ms = excluded.beat_ms`, k.process, p.hash)
@@ -178,7 +178,7 @@ func (k *Keeper) LookAgain() {
 	k.plan.at -= holdEvery
 }
 
-// keepHold does from time to time what must be done as long as this process goes by a file: it tells so, sees which newer
+// keepHold does from time to time what must be done as long as this process goes by a file: it records that, sees which newer
 // files there are, and moves jobs that came to rest where their agent was before.
 func (k *Keeper) keepHold(ctx context.Context, p *plan) error {
 	at := time.Since(k.began)
@@ -192,10 +192,10 @@ func (k *Keeper) keepHold(ctx context.Context, p *plan) error {
 		return err
 	}
 	p.at = at
-	return k.settleQueues(ctx, p)
+	return k.moveJobs(ctx, p)
 }
 
-// lookAtFiles sees which files of live processes are newer than the plan'k.
+// lookAtFiles sees which files of live processes are newer than the plan's.
 func (k *Keeper) lookAtFiles(ctx context.Context, p *plan) error {
 	rows, err := k.db.Read.QueryContext(ctx, `select f.hash from fleet_file f, fleet_file own where own.hash = $1
 		and (f.number > own.number or f.number = own.number and f.hash > own.hash)
@@ -227,19 +227,19 @@ func (k *Keeper) lookAtFiles(ctx context.Context, p *plan) error {
 	} else {
 		k.log.Info("this process's agents' file decides on schedules and queues again", "file", p.fleet.Path)
 	}
-	p.settled = false
+	p.moved = false
 	return nil
 }
 
 // formerQueue is one that an agent's jobs waited in before.
 type formerQueue struct{ agent, queue string }
 
-// settleQueues has the jobs of each agent that this process decides on wait in the agent's queue: when that is another than
+// moveJobs has the jobs of each agent that this process decides on wait in the agent's queue: when that is another than
 // before, they follow. Jobs that somebody put into some further queue stay. What ends later in a queue that no worker of this
 // file serves any more, such as an attempt that is tried again, follows too.
-func (k *Keeper) settleQueues(ctx context.Context, p *plan) error {
+func (k *Keeper) moveJobs(ctx context.Context, p *plan) error {
 	var current map[string]string
-	if !p.settled {
+	if !p.moved {
 		var err error
 		if current, p.former, err = k.readQueuesOfAgents(ctx, p); err != nil {
 			return err
@@ -250,13 +250,13 @@ func (k *Keeper) settleQueues(ctx context.Context, p *plan) error {
 			return err
 		}
 	}
-	if p.settled {
+	if p.moved {
 		return nil
 	}
 	if err := k.writeQueuesOfAgents(ctx, p, current); err != nil {
 		return err
 	}
-	p.settled = true
+	p.moved = true
 	p.former = slices.DeleteFunc(p.former, func(f formerQueue) bool { return jobspec.Serves(p.fleet, f.queue) })
 	return nil
 }

@@ -20,8 +20,8 @@ const (
 	// is reported at the first look.
 	lookEvery = 500 * time.Millisecond
 
-	// secondLook is how long the host has, after the fence has passed, to be heard after all: on a machine that stood
-	// still altogether its word may be on its way.
+	// secondLook is how long the host has, after the fence has passed, to say something after all: on a machine that was
+	// suspended as a whole its heartbeat may be on its way.
 	secondLook = 500 * time.Millisecond
 
 	// brief is how long a program may run before a thread is spent on collecting what ends of it, and what it leaves behind.
@@ -31,12 +31,12 @@ const (
 // attempt is the one that runs. When it is over this process has no child, and no file of it is open.
 type attempt struct {
 	*supervisor
-	order  Order
-	files  []int
-	child  int
-	pidfd  int
-	exited chan syscall.WaitStatus // the program's, once
-	alone  chan struct{}           // closed when there is no child left, adopted ones included
+	order     Order
+	files     []int
+	child     int
+	pidfd     int
+	exited    chan syscall.WaitStatus // the program's, once
+	childless chan struct{}           // closed when there is no child left, adopted ones included
 
 	stopped, fenced bool
 	killed          time.Time // when the attempt was killed first
@@ -62,7 +62,7 @@ func (a *attempt) run() (hostLives bool) {
 		a.release()
 		return a.send(failure(err))
 	}
-	a.exited, a.alone = make(chan syscall.WaitStatus, 1), make(chan struct{})
+	a.exited, a.childless = make(chan syscall.WaitStatus, 1), make(chan struct{})
 	go a.reap()
 	status := a.supervise()
 	ended := Report{Step: Ended, Code: status.ExitStatus(), Stopped: a.stopped, Fenced: a.fenced}
@@ -71,7 +71,7 @@ func (a *attempt) run() (hostLives bool) {
 	}
 	_ = syscall.Kill(-a.child, syscall.SIGKILL)
 	select {
-	case <-a.alone: // as a rule
+	case <-a.childless: // as a rule
 		a.release()
 		return a.send(ended, Report{Step: Swept})
 	default:
@@ -111,7 +111,7 @@ func (a *attempt) reap() {
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil: // ECHILD
-			close(a.alone)
+			close(a.childless)
 			return
 		case pid == a.child && (status.Exited() || status.Signaled()):
 			a.exited <- status
@@ -225,7 +225,7 @@ func (a *attempt) sweep() {
 			a.reportKept(descendants())
 		}
 		select {
-		case <-a.alone:
+		case <-a.childless:
 			return
 		case <-time.After(wait):
 			killDescendants()

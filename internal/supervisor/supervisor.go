@@ -15,7 +15,7 @@ type supervisor struct {
 	messages chan message // from the host; closed when it is gone
 	signals  chan os.Signal
 	began    time.Time
-	heard    atomic.Int64 // when the host was heard last, since began
+	lastBeat atomic.Int64 // when the host last said anything, since began
 }
 
 // serve makes one attempt after another until the host is gone or somebody ends this process by hand.
@@ -50,16 +50,16 @@ func (s *supervisor) listen() {
 		if err != nil {
 			return
 		}
-		s.heard.Store(int64(time.Since(s.began)))
+		s.lastBeat.Store(int64(time.Since(s.began)))
 		if m.word != Beat {
 			s.messages <- m
 		}
 	}
 }
 
-// silence is how long the host has not been heard.
+// silence is how long the host has said nothing.
 func (s *supervisor) silence() time.Duration {
-	return time.Since(s.began) - time.Duration(s.heard.Load())
+	return time.Since(s.began) - time.Duration(s.lastBeat.Load())
 }
 
 // send writes reports. It fails when the host is gone.

@@ -160,7 +160,7 @@ func (s *Service) Enqueue(ctx context.Context, p engine.EnqueueParams) (engine.J
 	}
 	inserted, err := s.queue.Insert(ctx, params.Args, params.InsertOpts)
 	if db.Unstorable(err) {
-		return engine.Job{}, engine.ErrorOf(engine.ErrInvalid, "the database cannot hold these arguments: %v; put what it cannot into a string", db.Explain(err))
+		return engine.Job{}, engine.ErrorOf(engine.ErrInvalid, "the database cannot hold these arguments: %v; put what it cannot into a string", db.Wrap(err))
 	}
 	if err != nil {
 		return engine.Job{}, engine.WrapDB("enqueue", err)

@@ -25,7 +25,7 @@ func newWorkerID() string {
 	return fmt.Sprintf("%s%s-%d-%s", river.WorkerPrefix, hostName(), os.Getpid(), hex.EncodeToString(random[:]))
 }
 
-// processGone tells whether the process of a worker of this host has ended.
+// processGone reports whether the process of a worker of this host has ended.
 func processGone(worker string) bool {
 	parts := strings.Split(worker, "-") // ..., the pid, the random part
 	pid, err := strconv.Atoi(parts[max(len(parts)-2, 0)])
@@ -94,7 +94,7 @@ const (
 	lockFree // its process is dead
 )
 
-// stateOfLock tells whether the process of a worker lives. The file is this test's own, so opening and closing it
+// stateOfLock reports whether the process of a worker lives. The file is this test's own, so opening and closing it
 // disturbs no lock: flock belongs to the opening, not to the process.
 func stateOfLock(dataDir, worker string) lockState {
 	if dataDir == "" || strings.ContainsRune(worker, filepath.Separator) {

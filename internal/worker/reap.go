@@ -259,7 +259,7 @@ func (s *Service) requeueOrphans(ctx context.Context, mine []river.Running) erro
 	return nil
 }
 
-// orphaned tells whether a job of this worker has been in nobody's hands for long.
+// orphaned reports whether a job of this worker has been in nobody's hands for long.
 func (s *Service) orphaned(job int64) bool {
 	if s.active.has(job) {
 		delete(s.watch.orphans, job)

@@ -68,7 +68,7 @@ func (s *Service) look(ctx context.Context) error {
 	return nil
 }
 
-// dead tells whether a worker is. A lock file on this host knows at once when its process has ended.
+// dead reports whether a worker is. A lock file on this host knows at once when its process has ended.
 //
 // On SQLite a lock that is held tells that the worker lives, and without a lock its heartbeat is judged by the clock that
 // all share. On Postgres only silence counts that this process has listened to: a worker that is frozen has its lock,

@@ -188,7 +188,7 @@ func (s *Service) persist(ctx context.Context, what string, write func(context.C
 			s.health.report(what, nil)
 			return err
 		}
-		s.health.report(what, db.Explain(err))
+		s.health.report(what, db.Wrap(err))
 		select {
 		case <-ctx.Done():
 			return err
