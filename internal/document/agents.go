@@ -29,7 +29,7 @@ type Config struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Agent is one agent with what it did lately.
+// Agent is one agent with what it did recently.
 type Agent struct {
 	Order       int    `json:"order"`
 	Name        string `json:"name"`

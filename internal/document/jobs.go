@@ -19,7 +19,7 @@ type Jobs struct {
 	TodayPartial bool `json:"today_partial" schema:"optional"`
 	// When today began, with the offset of the zone that it is counted in.
 	DayStart time.Time `json:"day_start"`
-	// That zone, such as Europe/Berlin: of the server that collects.
+	// That zone, such as Europe/Berlin: of the leader.
 	DayZone string `json:"day_zone" schema:"optional"`
 	// The beginning for people: 00:00 CET.
 	DayLabel string `json:"day_label" schema:"optional"`

@@ -60,5 +60,5 @@ const (
 	WorkerActive   WorkerState = "active"
 	WorkerDraining WorkerState = "draining" // it ends what it runs and starts nothing
 	WorkerLost     WorkerState = "lost"     // it sends no heartbeat any more
-	WorkerQuiet    WorkerState = "quiet"    // it runs nothing, ended nothing lately, and sends no heartbeat that would say more
+	WorkerQuiet    WorkerState = "quiet"    // it runs nothing, ended nothing recently, and sends no heartbeat that would say more
 )

@@ -40,8 +40,8 @@ type connection struct {
 const (
 	// spare is how many connections beyond the bound are answered with 503 at a time, instead of being closed.
 	spare = 16
-	// settleIn is how long a new connection may take to send its first request before it counts as idle.
-	settleIn = 2 * time.Second
+	// firstRequestIn is how long a new connection may take to send its first request before it counts as idle.
+	firstRequestIn = 2 * time.Second
 	// warnEvery is how often a server says that it refuses connections.
 	warnEvery = time.Minute
 )
@@ -66,7 +66,7 @@ func (c *Connections) begin(ctx context.Context, conn net.Conn) context.Context 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	one := &connection{idle: now.Add(settleIn)}
+	one := &connection{idle: now.Add(firstRequestIn)}
 	if len(c.open) >= c.most {
 		longest := c.longestIdle(now)
 		switch {

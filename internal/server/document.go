@@ -15,7 +15,7 @@ const documentPath = "/api/admin/ssot"
 
 // document serves the whole dashboard as one JSON document. It is the hot path: one look at the credential in memory,
 // then the bytes as they were published. Nothing here takes a lock, asks the database or allocates; the call that other
-// handlers get is made only to tell what went wrong.
+// handlers get is made only to say what went wrong.
 func document(s *server, r route) http.Handler {
 	next := s.Panel.Handler()
 	s.document = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

@@ -66,7 +66,7 @@ func unexpected() *Problem {
 		"Something unexpected went wrong here. Try again; if it stays, look for the request id in the server's log.")
 }
 
-// problemOf is the one place where errors become statuses. Its second result tells that operators must see the error's
+// problemOf is the one place where errors become statuses. Its second result reports whether operators must see the error's
 // text, which users do not get.
 func problemOf(err error) (p *Problem, report bool) {
 	var (
@@ -117,10 +117,10 @@ func problemOf(err error) (p *Problem, report bool) {
 	return unexpected(), true
 }
 
-// isDataError tells whether Postgres refused a value. Class 22 is "data exception".
+// isDataError reports whether Postgres refused a value. Class 22 is "data exception".
 func isDataError(err error) bool {
-	var told interface{ SQLState() string }
-	return errors.As(err, &told) && strings.HasPrefix(told.SQLState(), "22")
+	var state interface{ SQLState() string }
+	return errors.As(err, &state) && strings.HasPrefix(state.SQLState(), "22")
 }
 
 // detailOf drops the kind in front of an error's text: the status says it.
@@ -170,7 +170,7 @@ func (s *server) answer(c *call, p *Problem) {
 	h["Cache-Control"] = noStore
 	c.WriteHeader(p.Status)
 	if c.request.Method != http.MethodHead {
-		_ = json.NewEncoder(c).Encode(p) // the client may be gone: nobody could be told
+		_ = json.NewEncoder(c).Encode(p) // the client may be gone: nobody is there to learn of it
 	}
 }
 
@@ -182,7 +182,7 @@ func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 	}
 	p := problem(model.Status, sentence(model.Detail))
 	if model.Status == http.StatusUnprocessableEntity || model.Status == http.StatusBadRequest {
-		p.Detail = "The request is not as the API describes it. Correct what \"errors\" lists; /openapi.json tells the form."
+		p.Detail = "The request is not as the API describes it. Correct what \"errors\" lists; /openapi.json has the form."
 	}
 	for _, e := range model.Errors {
 		if e != nil {
@@ -224,7 +224,7 @@ func (s *server) disguisedPath(c *call) {
 	s.answer(c, problem(http.StatusNotFound, "There is nothing at this address: write letters, digits and -._~ as they are, not as % codes."))
 }
 
-// disguised tells whether an escaped path has a code for a character that needs none (RFC 3986, section 2.3).
+// disguised reports whether an escaped path has a code for a character that needs none (RFC 3986, section 2.3).
 func disguised(path string) bool {
 	for i := 0; i+2 < len(path); i++ {
 		if path[i] != '%' {

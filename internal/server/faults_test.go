@@ -64,8 +64,8 @@ func TestTextThatCannotBeStoredIsNoFailure(t *testing.T) {
 	})
 }
 
-// What Postgres says is told as what it means for the request: wait, or correct it, or it is a fault of ours.
-func TestFailuresOfPostgresAreTold(t *testing.T) {
+// What Postgres says is reported as what it means for the request: wait, or correct it, or it is a fault of ours.
+func TestFailuresOfPostgresAreReported(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault  func(t *testing.T, d *dbtest.Breakable) (mend func())
 		status int
@@ -100,7 +100,7 @@ func TestFailuresOfPostgresAreTold(t *testing.T) {
 					t.Errorf("%s: %d, want %d: %s", path, r.status, c.status, r.body)
 				}
 				if p := r.problem(t); !strings.Contains(f.log.String(), p.RequestID) {
-					t.Errorf("%s: the operator is not told: %s", path, f.log.String())
+					t.Errorf("%s: the log does not have it: %s", path, f.log.String())
 				}
 			}
 			if r := f.as(token, "GET", "/api/admin/ssot", ""); r.status != 200 {

@@ -127,7 +127,7 @@ func (s *server) asset(c *call) {
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.WriteHeader(http.StatusOK)
 	if c.request.Method != http.MethodHead {
-		_, _ = bytes.NewReader(body).WriteTo(c) // the client may be gone: nobody could be told
+		_, _ = bytes.NewReader(body).WriteTo(c) // the client may be gone: nobody is there to learn of it
 	}
 }
 

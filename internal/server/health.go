@@ -10,7 +10,7 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// readiness is the body of /readyz. It is open, so it tells no details of what fails; the dashboard does.
+// readiness is the body of /readyz. It is open, so it shows no details of what fails; the dashboard does.
 type readiness struct {
 	Status   string   `json:"status"` // ready or unready
 	Reasons  []string `json:"reasons"`
@@ -57,7 +57,7 @@ func (s *server) readyz(c *call) {
 	c.Header().Set("Content-Type", "application/json")
 	c.Header()["Cache-Control"] = noStore
 	c.WriteHeader(status)
-	_ = json.NewEncoder(c).Encode(body) // the client may be gone: nobody could be told
+	_ = json.NewEncoder(c).Encode(body) // the client may be gone: nobody is there to learn of it
 }
 
 const (
@@ -81,7 +81,7 @@ type inquiry struct {
 	err   error
 }
 
-// ready tells whether the dependency answers, and waits for the answer for readyTimeout at most.
+// ready reports whether the dependency answers, and waits for the answer for readyTimeout at most.
 func (d *dependency) ready() bool {
 	if d.ask == nil {
 		return true
@@ -125,8 +125,8 @@ func (i *inquiry) over(now time.Time) bool {
 }
 
 // currentDocument asks for the best document there is, but not for long: whoever asks here has something else to say.
-func (s *server) currentDocument(ctx context.Context, patience time.Duration) (*snapshot.Snapshot, snapshot.Served, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (s *server) currentDocument(ctx context.Context, timeout time.Duration) (*snapshot.Snapshot, snapshot.Served, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return s.Panel.Get(ctx)
 }

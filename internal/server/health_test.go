@@ -66,7 +66,7 @@ func TestProbesDoNotWaitForADatabaseThatHangs(t *testing.T) {
 	defer d.Mend()
 	before := d.Statements()
 	began := time.Now()
-	waitFor(t, "a probe that tells it", func() bool {
+	waitFor(t, "a probe that reports it", func() bool {
 		start := time.Now()
 		r := f.as("", "GET", "/readyz", "")
 		if took := time.Since(start); r.status != 200 || took > 5*readyTimeout {

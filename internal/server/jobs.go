@@ -68,7 +68,7 @@ type NewJob struct {
 // arguments is a JSON object kept as it was written: numbers do not lose their digits.
 type arguments json.RawMessage
 
-// Schema tells the API's library that any object will do.
+// Schema lets the API's library accept any object.
 func (arguments) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
 }

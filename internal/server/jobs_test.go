@@ -317,7 +317,7 @@ func TestDatabaseDownIsSaid(t *testing.T) {
 				t.Errorf("%s %s: %d %s", c[0], c[1], r.status, r.body)
 			}
 			if p := r.problem(t); strings.Contains(r.body, "sql") || !strings.Contains(f.log.String(), p.RequestID) {
-				t.Errorf("%s %s: the user is told %s, the log %s", c[0], c[1], r.body, f.log.String())
+				t.Errorf("%s %s: the user gets %s, the log %s", c[0], c[1], r.body, f.log.String())
 			}
 		}
 	})

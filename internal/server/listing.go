@@ -79,7 +79,7 @@ func fitPage[T any](rows []T, info *PageInfo, at func(row T) place) []T {
 	for i, row := range rows {
 		text, err := json.Marshal(row)
 		if err != nil {
-			continue // answering tells why
+			continue // the answer reports why
 		}
 		if left -= len(text); left < 0 && i > 0 {
 			next := at(rows[i-1]).String()
@@ -90,7 +90,7 @@ func fitPage[T any](rows []T, info *PageInfo, at func(row T) place) []T {
 	return rows
 }
 
-// has tells whether one of some texts has what is looked for.
+// has reports whether one of some texts has what is looked for.
 func (in ListInput) has(texts ...string) bool {
 	wanted := strings.ToLower(strings.TrimSpace(in.Q))
 	return wanted == "" || slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(strings.ToLower(text), wanted) })

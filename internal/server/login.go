@@ -50,7 +50,7 @@ func (s *server) refuseLogin(c *call, err error) {
 		c.Header().Set("Retry-After", wait)
 		s.writeLogin(c, http.StatusTooManyRequests, "Too many attempts. Try again in "+wait+" seconds.")
 	default:
-		p := s.problemFor(c, err) // which also tells the operator
+		p := s.problemFor(c, err) // which also logs it
 		if p.retryAfter > 0 {
 			c.Header().Set("Retry-After", seconds(p.retryAfter))
 		}
@@ -63,7 +63,7 @@ func (s *server) writeLogin(c *call, status int, message string) {
 	c.Header().Set("Content-Type", "text/html; charset=utf-8")
 	c.WriteHeader(status)
 	body := bytes.Replace(s.pages.login[themeOf(c.request)], []byte(errorMark), []byte(html.EscapeString(message)), 1)
-	_, _ = c.Write(body) // the client may be gone: nobody could be told
+	_, _ = c.Write(body) // the client may be gone: nobody is there to learn of it
 }
 
 // logout ends the session and shows the login. With the database down the session cannot be ended for good: the answer

@@ -19,7 +19,7 @@ type Me struct {
 	User string    `json:"user" doc:"The user whose rights these are; empty: a service token's own"`
 }
 
-// OwnPassword replaces the password of who asks. Nothing is demanded here: a token is to be told that it has none.
+// OwnPassword replaces the password of who asks. Nothing is demanded here: the answer to a token is that it has none.
 type OwnPassword struct {
 	Present  string `json:"present,omitempty" maxLength:"1024" doc:"The password until now"`
 	Password string `json:"password,omitempty" maxLength:"1024" doc:"The new one, of at least 10 characters"`

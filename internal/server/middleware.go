@@ -15,7 +15,7 @@ import (
 
 const (
 	maxBody = 1 << 20
-	// requestDeadline ends what a request waits for, a little later than the database's own deadlines of 5 s, which tell
+	// requestDeadline ends what a request waits for, a little later than the database's own deadlines of 5 s, which say
 	// more about the cause. Streams have none; following a log has its own.
 	requestDeadline = 6 * time.Second
 	// bodyDeadline is for the client to send its request.
@@ -142,7 +142,7 @@ func (s *server) sameOrigin(c *call) bool {
 	return true
 }
 
-// refuse answers a request without a usable credential: people get the login page, which also tells them when accounts
+// refuse answers a request without a usable credential: people get the login page, which also says when accounts
 // cannot be checked, and programs a problem.
 func (s *server) refuse(c *call, err error) {
 	switch {
@@ -166,7 +166,7 @@ func (s *server) forbid(c *call, p *auth.Principal, need auth.Role) {
 		". Ask an administrator for another role or token."))
 }
 
-// isPagePath tells pages, which people see, from what programs read.
+// isPagePath reports whether a path is that of a page, which people see, and not of the API.
 func isPagePath(path string) bool {
 	return !strings.HasPrefix(path, "/api/") && path != "/api" && path != "/openapi.json" && path != "/metrics"
 }
@@ -186,7 +186,7 @@ func (s *server) panicked(c *call, cause any) {
 	s.log.Error("a handler panicked", "panic", cause, "method", c.request.Method, "path", c.request.URL.Path,
 		"request_id", c.requestID(), "stack", string(debug.Stack()))
 	if c.status != 0 {
-		panic(http.ErrAbortHandler) // the answer is torn: only a broken connection tells the client
+		panic(http.ErrAbortHandler) // the answer is torn: only a broken connection shows that to the client
 	}
 	clear(c.Header())
 	s.setSecurityHeaders(c.Header())

@@ -27,5 +27,5 @@ func (s *server) openAPI(c *call) {
 	c.Header().Set("Content-Type", "application/openapi+json")
 	c.Header().Set("Cache-Control", "no-cache")
 	c.WriteHeader(http.StatusOK)
-	_, _ = c.Write(body) // the client may be gone: nobody could be told
+	_, _ = c.Write(body) // the client may be gone: nobody is there to learn of it
 }

@@ -127,7 +127,7 @@ func (s *server) writePage(c *call, b boot, doc *snapshot.Snapshot) {
 		body = bytes.Join([][]byte{s.pages.head[t], block, snapshotOpen, documentText(doc), snapshotClose, s.pages.after}, nil)
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	_, _ = c.Write(body) // the client may be gone: nobody could be told
+	_, _ = c.Write(body) // the client may be gone: nobody is there to learn of it
 }
 
 var (
@@ -154,6 +154,6 @@ func (s *server) noSuchPage(c *call) {
 		if scheme := themes[themeOf(c.request)]; scheme != "" {
 			body = strings.Replace(body, systemScheme, scheme, 1)
 		}
-		_, _ = io.WriteString(c, body) // the client may be gone: nobody could be told
+		_, _ = io.WriteString(c, body) // the client may be gone: nobody is there to learn of it
 	}
 }

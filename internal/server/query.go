@@ -68,7 +68,7 @@ func queryProblem(faults ...*Fault) *Problem {
 	if faults == nil {
 		return nil
 	}
-	p := problem(http.StatusUnprocessableEntity, "The query is not as the API describes it. Correct what \"errors\" lists; /openapi.json tells the form.")
+	p := problem(http.StatusUnprocessableEntity, "The query is not as the API describes it. Correct what \"errors\" lists; /openapi.json has the form.")
 	p.Errors = faults
 	return p
 }

@@ -97,7 +97,7 @@ func (s *server) routes() []route {
 	return table
 }
 
-// mount fills the mux from the table. What is not in it goes to notFound, which also tells wrong methods.
+// mount fills the mux from the table. What is not in it goes to notFound, which also answers wrong methods.
 func (s *server) mount() {
 	s.table = s.routes()
 	for _, r := range s.table {

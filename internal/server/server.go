@@ -41,7 +41,7 @@ type Options struct {
 	BasePath string
 
 	TLS     bool                        // browsers come over HTTPS: Secure cookies, and Strict-Transport-Security
-	Ready   func(context.Context) error // the database's state, told by /readyz; heeds the context; nil: it is well
+	Ready   func(context.Context) error // the database's state, for /readyz; heeds the context; nil: it is well
 	Metrics http.Handler                // nil: /metrics is not found
 }
 

@@ -86,7 +86,7 @@ func TestStreamSendsTheDocumentAndItsChanges(t *testing.T) {
 	})
 }
 
-// agedDocument is what a client goes by to tell how old what it shows is: the sections each, and the server as a whole, which collects
+// agedDocument is what a client needs to know how old its data is: the sections each, and the server as a whole, which collects
 // as long as the documents' own time goes on.
 type agedDocument struct {
 	Timestamp time.Time `json:"timestamp"`
@@ -104,7 +104,7 @@ type agedDocument struct {
 
 // One section that fails for 90 s is 90 s old. The six others are not, and the server is not silent: neither for who comes now nor for
 // who has been there.
-func TestStreamTellsTheAgeOfEachSection(t *testing.T) {
+func TestStreamReportsTheAgeOfEachSection(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		const names, age = "system workers queue jobs agents analytics logs", 90 * time.Second
 		since := time.Now().Add(-age)

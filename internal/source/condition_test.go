@@ -125,7 +125,7 @@ func TestConditionsLeadToWhatTheyAreAbout(t *testing.T) {
 func TestHealthDoesNotFlicker(t *testing.T) {
 	now := time.Now()
 	f := &fleetHealth{raised: map[string]bool{}}
-	told := func(failed int64, waited time.Duration) []document.ConditionCode {
+	conditions := func(failed int64, waited time.Duration) []document.ConditionCode {
 		at := engine.Time{Time: now.Add(-waited)}
 		f.readings = read(now, []engine.Queue{{Name: "q", Slots: 1, Pending: 1, OldestAt: &at}}, nil, 1, engine.Window{OK: 100 - failed, Failed: failed}, nil)
 		codes := []document.ConditionCode{}
@@ -145,7 +145,7 @@ func TestHealthDoesNotFlicker(t *testing.T) {
 		{39, 239 * time.Second, []document.ConditionCode{}},
 		{41, 241 * time.Second, []document.ConditionCode{}},
 	} {
-		if got := told(step.failed, step.waited); !slices.Equal(got, step.want) {
+		if got := conditions(step.failed, step.waited); !slices.Equal(got, step.want) {
 			t.Errorf("%d %% failed and %v waited: %v, want %v", step.failed, step.waited, got, step.want)
 		}
 	}

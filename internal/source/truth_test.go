@@ -142,8 +142,8 @@ func (b *bed) count(query string) float64 {
 	return n
 }
 
-// settle waits until the jobs stand as the test wants them and everything that ended is rolled up.
-func (b *bed) settle(want map[string]float64) {
+// await waits until the jobs are as the test wants them and everything that ended is rolled up.
+func (b *bed) await(want map[string]float64) {
 	b.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -170,7 +170,7 @@ func (b *bed) settle(want map[string]float64) {
 	}
 }
 
-func TestDocumentTellsWhatTheDatabaseHolds(t *testing.T) {
+func TestDocumentShowsWhatTheDatabaseHolds(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, database *db.DB) {
 		b := newBed(t, database)
 		if err := b.service.PauseAgent(t.Context(), "held"); err != nil {
@@ -181,7 +181,7 @@ func TestDocumentTellsWhatTheDatabaseHolds(t *testing.T) {
 		b.enqueue("later", 2, time.Hour)
 		b.enqueue("held", 4, 0)
 		b.enqueue("long", 1, 0)
-		b.settle(map[string]float64{"completed": 7, "discarded": 3, "scheduled": 2, "available": 4, "running": 1})
+		b.await(map[string]float64{"completed": 7, "discarded": 3, "scheduled": 2, "available": 4, "running": 1})
 
 		doc := b.document()
 		state := func(s string) float64 { return b.count(`select count(*) from river_job where state = '` + s + `'`) }

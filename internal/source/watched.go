@@ -77,7 +77,7 @@ func (r *readings) wait(ctx context.Context) {
 	}
 }
 
-// unknown are the parts that could not be read lately. r.mu is held.
+// unknown are the parts that could not be read recently. r.mu is held.
 func (r *readings) unknown(now time.Time) []string {
 	return slices.DeleteFunc(slices.Clone(readParts), func(part string) bool { return now.Sub(r.at[part]) <= knownFor })
 }

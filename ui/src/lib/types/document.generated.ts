@@ -297,7 +297,7 @@ export interface Workers {
  * WorkerState is what a worker does.
  * draining: it ends what it runs and starts nothing.
  * lost: it sends no heartbeat any more.
- * quiet: it runs nothing, ended nothing lately, and sends no heartbeat that would say more.
+ * quiet: it runs nothing, ended nothing recently, and sends no heartbeat that would say more.
  */
 export const workerStates = ['active', 'draining', 'lost', 'quiet'] as const
 export type WorkerState = (typeof workerStates)[number]
@@ -401,7 +401,7 @@ export interface Jobs {
   today_partial?: boolean
   /** When today began, with the offset of the zone that it is counted in. */
   day_start: string
-  /** That zone, such as Europe/Berlin: of the server that collects. */
+  /** That zone, such as Europe/Berlin: of the leader. */
   day_zone?: string
   /** The beginning for people: 00:00 CET. */
   day_label?: string
@@ -541,7 +541,7 @@ export interface Config {
   notes?: string[]
 }
 
-/** Agent is one agent with what it did lately. */
+/** Agent is one agent with what it did recently. */
 export interface Agent {
   order: number
   name: string
