@@ -9,7 +9,7 @@ import (
 	"github.com/agentos/agentos/snapshot"
 )
 
-// A value that was read from a replica is as old as the replica's data, however lately it was read.
+// A value that was read from a replica is as old as the replica's data, however recently it was read.
 func TestASectionIsAsOldAsItsData(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var lag time.Duration

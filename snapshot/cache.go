@@ -191,7 +191,7 @@ var errNotAllowed = errors.New("another process leads")
 
 // publish makes a document of the draft and swaps it in. Whether it may, and whether other processes are given the
 // document, is asked again when all is ready, so that no time can pass in between but that of a few instructions. A
-// process that stands still even there has a revision from before that, which cannot take the place of a later one.
+// process that is suspended even there has a revision from before that, which cannot take the place of a later one.
 func (c *cache) publish(d draft) (*Snapshot, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,7 +23,7 @@ func (p *process) breaks(links ...int) []*snapshottest.Link {
 type linkFault struct {
 	name  string
 	links func(c *cluster, leader *process) []*snapshottest.Link
-	alone string // who collects for itself meanwhile: "nobody", "leader", "follower" or "all"
+	alone string // which processes collect for themselves meanwhile: "nobody", "leader", "follower" or "all"
 	moves bool   // another process leads meanwhile
 }
 
@@ -106,7 +106,7 @@ func (f linkFault) test(t *testing.T, lose func(*snapshottest.Link), lasts time.
 	}
 }
 
-// wantMeanwhile checks who collects after the fault has lasted for a minute.
+// wantMeanwhile checks which processes collect after the fault has lasted for a minute.
 func (f linkFault) wantMeanwhile(c *cluster, leader, follower *process) {
 	c.t.Helper()
 	alone := map[string][]*process{"nobody": nil, "leader": {leader}, "follower": {follower}, "all": c.processes}[f.alone]

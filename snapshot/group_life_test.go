@@ -328,7 +328,7 @@ func wantStats(t *testing.T, p *process, want snapshot.GroupStats) {
 }
 
 // A process that shows nothing notifies of changes through the first link that works, and again when none did.
-func TestTeller(t *testing.T) {
+func TestNotifierUsesTheFirstLinkThatWorks(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := three(t, "redis", "postgres")
 		var links []link.Link

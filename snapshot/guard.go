@@ -43,7 +43,7 @@ type guard struct {
 	tier    tier
 	timeout time.Duration
 	pace    time.Duration
-	link    bool            // the tier is a link.Link: only who collects for all stores there
+	link    bool            // the tier is a link.Link: only the leader stores there
 	fenced  func(by string) // called with the tier's name when Store returns link.ErrFenced
 	log     *slog.Logger
 
@@ -58,7 +58,7 @@ type guard struct {
 	trouble [2]string  // what is wrong with loading and with storing
 	pending *Snapshot  // the newest document that is still to be stored
 	storing chan struct{}
-	hurry   chan struct{} // closed when the pace is no longer to be kept
+	noPace  chan struct{} // closed when the pace is no longer to be kept
 	closed  bool
 }
 
@@ -70,7 +70,7 @@ const (
 func newGuard(tier tier, timeout time.Duration, fenced func(by string), log *slog.Logger) *guard {
 	g := &guard{
 		tier: tier, timeout: timeout, fenced: fenced, log: log.With("tier", tier.Name()),
-		loader: bounded.NewCaller(), hurry: make(chan struct{}),
+		loader: bounded.NewCaller(), noPace: make(chan struct{}),
 	}
 	_, g.link = tier.(link.Link)
 	if paced, ok := tier.(interface{ Pace() time.Duration }); ok {
@@ -178,7 +178,7 @@ func (g *guard) rest() {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-g.hurry:
+	case <-g.noPace:
 	}
 }
 
@@ -187,7 +187,7 @@ func (g *guard) close(ctx context.Context) error {
 	g.mu.Lock()
 	if !g.closed {
 		g.closed = true
-		close(g.hurry)
+		close(g.noPace)
 	}
 	storing := g.storing
 	g.mu.Unlock()

@@ -108,7 +108,7 @@ func TestLadder(t *testing.T) {
 						shelf.Mend()
 						source.Mend()
 						pass(21 * time.Second)
-						rungOf(t, cache) // begins the climb
+						rungOf(t, cache) // begins to try the rungs again
 						pass(2 * time.Second)
 						if got := rungOf(t, cache); got != memory {
 							t.Errorf("mended: %s, want memory", got)
@@ -179,7 +179,7 @@ func TestViewersShareOneRebuild(t *testing.T) {
 }
 
 // While everything is down, viewers get their 503 at once and the sources are asked at most once a second.
-func TestFailedClimbIsRemembered(t *testing.T) {
+func TestFailedRebuildIsRemembered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, source := section("a")
 		source.Fail(errors.New("down"))

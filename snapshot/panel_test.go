@@ -73,7 +73,7 @@ func TestPanelKeepsToTheCap(t *testing.T) {
 	}
 }
 
-// A process without sections shows what is stored: by one that collects, and of its version.
+// A process without sections shows what is stored: by another process, and of its version.
 func TestPanelWithoutSectionsShowsWhatIsStored(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "panel.json")
 	collects := openPanel(t, snapshot.Options{File: file, Version: 2})
@@ -94,7 +94,7 @@ func TestPanelWithoutSectionsShowsWhatIsStored(t *testing.T) {
 	}
 }
 
-// Links are passed once: what one process publishes, the other one shows, and its nudges reach the one that collects.
+// Links are passed once: what one process publishes, the other one shows, and its nudges reach the leader.
 func TestPanelsShareADocument(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		hub := snapshottest.NewHub("redis")

@@ -20,7 +20,7 @@ var earliest = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 // parseStored decides whether a document that comes from outside this process can be trusted, and makes a snapshot
 // of it. Every error wraps errCorrupt.
 //
-// Anybody may have written it: it is brought into the form that Snapshot.JSON promises (one line, safe within HTML).
+// Anybody may have written it: it is put into the form that Snapshot.JSON promises (one line, safe within HTML).
 func (o cacheOptions) parseStored(doc []byte, paths [][]string, now time.Time, z *sse.Compressor) (*Snapshot, error) {
 	corrupt := func(format string, args ...any) (*Snapshot, error) {
 		return nil, fmt.Errorf("%w: %s", errCorrupt, fmt.Sprintf(format, args...))

@@ -165,23 +165,23 @@ func (w *warmer) refresh(ctx context.Context, wanted func(*section, time.Time) b
 
 	delay := time.NewTimer(w.opts.PublishDelay)
 	defer delay.Stop()
-	for impatient := false; ; {
-		over, changed, err := w.conclude(started, impatient)
+	for delayOver := false; ; {
+		over, changed, err := w.conclude(started, delayOver)
 		if over {
 			return err
 		}
 		select {
 		case <-changed:
 		case <-delay.C:
-			impatient = true
+			delayOver = true
 		case <-ctx.Done():
 			return fmt.Errorf("collect: %w", context.Cause(ctx))
 		}
 	}
 }
 
-// conclude ends a refresh when every section has answered, or when delay is over and at least one has.
-func (w *warmer) conclude(started time.Time, impatient bool) (over bool, changed <-chan struct{}, err error) {
+// conclude ends a refresh when every section has answered, or when the delay is over and at least one has.
+func (w *warmer) conclude(started time.Time, delayOver bool) (over bool, changed <-chan struct{}, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	waiting, good, failure := 0, 0, ""
@@ -196,7 +196,7 @@ func (w *warmer) conclude(started time.Time, impatient bool) (over bool, changed
 		}
 	}
 	switch {
-	case waiting > 0 && (good == 0 || !impatient):
+	case waiting > 0 && (good == 0 || !delayOver):
 		return false, w.changed, nil
 	case good == 0:
 		return true, nil, fmt.Errorf("no section could be collected, the last one: %s", failure)

@@ -324,7 +324,7 @@ func TestNudgesAreDebounced(t *testing.T) {
 	})
 }
 
-// A nudge during a collection may tell of what that collection did not see: there is another one.
+// A nudge during a collection may be about what that collection did not see: there is another one.
 func TestNudgeDuringACollectionIsNotLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s, source := section("touched")

@@ -63,7 +63,7 @@ type Link interface {
 	// then on. It returns the error that ended it: a lost connection or the context's. Callers begin anew after a pause.
 	Listen(ctx context.Context, to Listener) error
 
-	// Notify asks the process that collects to look at the sections of these names, or at all when none is given.
+	// Notify asks the leader to collect the sections of these names, or all when none is given.
 	Notify(ctx context.Context, sections []string) error
 
 	// Close frees the link's connections. Calls under way fail.

@@ -139,7 +139,7 @@ func TestConnectionsClosedWhileIdleCostNothing(t *testing.T) {
 		for range 4 { // one for each connection
 			running.Go(func() {
 				if err := conn.Notify(t.Context(), nil); err != nil {
-					t.Errorf("Tell() = %v", err)
+					t.Errorf("Notify() = %v", err)
 				}
 			})
 		}

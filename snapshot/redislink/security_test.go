@@ -18,7 +18,7 @@ func exchange(t *testing.T, url string) {
 	a, b := open(t, url, redislink.Options{Holder: "a"}), open(t, url, redislink.Options{Holder: "b"})
 	awaitExchange(t, receive(t, b), a, a, b)
 	if err := a.Notify(t.Context(), []string{"queue"}); err != nil {
-		t.Errorf("Tell() = %v", err)
+		t.Errorf("Notify() = %v", err)
 	}
 }
 

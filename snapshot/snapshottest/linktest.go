@@ -383,7 +383,7 @@ func (l *linkTest) delivers() {
 	}
 	for _, names := range [][]string{{"queue"}, {"queue", "jobs", "log_lines"}, nil} {
 		if err := a.Notify(l.Context(), names); err != nil {
-			l.Fatalf("Tell(%q) = %v", names, err)
+			l.Fatalf("Notify(%q) = %v", names, err)
 		}
 		for _, h := range []*received{inB, inC} {
 			l.eventually(soon, fmt.Sprintf("%q arrives", names), func() bool { return h.wasNotified(names...) })
@@ -391,7 +391,7 @@ func (l *linkTest) delivers() {
 	}
 	mustStore(l.T, b, next("by b"))
 	if err := b.Notify(l.Context(), []string{"by-b"}); err != nil {
-		l.Fatalf("Tell() = %v", err)
+		l.Fatalf("Notify() = %v", err)
 	}
 	l.eventually(soon, "the third is notified by the second", func() bool { return inC.wasNotified("by-b") })
 }
