@@ -59,7 +59,7 @@ func (b *bed) startAgentOS(ctx context.Context) (*contestant, error) {
 	return c, nil
 }
 
-// launchAgentOS is the one place that knows how the product is told to look at River's tables. It waits until path answers.
+// launchAgentOS is the one place that knows how to point the product at River's tables. It waits until path answers.
 func (b *bed) launchAgentOS(data, path string) (*contestant, error) {
 	c, err := b.launch("AgentOS", path, func(string) []string { return []string{b.binary, "serve"} }, func(addr string) []string {
 		return []string{
@@ -92,8 +92,8 @@ type history struct {
 	took, spent time.Duration // from the first start on; by the database
 }
 
-// historyPatience is how long that may take. It leaves the database four fifths of the time.
-const historyPatience = 30 * time.Minute
+// historyTimeout is how long that may take. It leaves the database four fifths of the time.
+const historyTimeout = 30 * time.Minute
 
 // catchUp starts AgentOS on a new data folder, which is that of the present filling from now on, and waits until it has read what
 // had ended before.
@@ -115,7 +115,7 @@ func (b *bed) catchUp(ctx context.Context) (h history, err error) {
 	if c.token, err = b.makeToken(ctx, b.data); err != nil {
 		return h, err
 	}
-	err = c.await(ctx, historyPatience, "AgentOS has read the history", func() error {
+	err = c.await(ctx, historyTimeout, "AgentOS has read the history", func() error {
 		d, err := c.document(ctx)
 		switch {
 		case err != nil:

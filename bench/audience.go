@@ -132,7 +132,7 @@ func (a *audience) listen(r *bufio.Reader) {
 	}
 }
 
-// readChunk reads one chunk of a chunked body into buffer, and tells how many bytes that took. The server sends each event as
+// readChunk reads one chunk of a chunked body into buffer, and returns how many bytes that took. The server sends each event as
 // one chunk.
 func readChunk(r *bufio.Reader, buffer []byte) (chunk []byte, framed int, err error) {
 	line, err := r.ReadSlice('\n')
@@ -173,8 +173,8 @@ func (a *audience) forget() {
 	a.bytes.Store(0)
 }
 
-// heard tells of each publish since forget how long after it the last viewer had it, and how many viewers the fewest were.
-func (a *audience) heard() (lags []time.Duration, fewest int) {
+// lags returns for each publish since forget how long after it the last viewer had it, and the smallest number of viewers one reached.
+func (a *audience) lags() (lags []time.Duration, fewest int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fewest = len(a.conns)
@@ -210,7 +210,7 @@ func (a *audience) leave() error {
 	a.mu.Lock()
 	lost := a.left
 	for _, conn := range a.conns {
-		_ = conn.Close() // the server is told; nothing is to be saved
+		_ = conn.Close() // the server notices; nothing is to be saved
 	}
 	a.mu.Unlock()
 	a.group.Wait()

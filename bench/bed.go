@@ -106,7 +106,7 @@ func repository() (string, error) {
 	}
 }
 
-// progress tells whoever waits how far it is, and when.
+// progress prints how far the bench is, with the time.
 func progress(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
 }

@@ -53,8 +53,8 @@ type browserAnswer struct {
 	Error   string `json:"error"`
 }
 
-// pagePatience is how long a page may take to become complete.
-const pagePatience = 2 * time.Minute
+// pageTimeout is how long a page may take to become complete.
+const pageTimeout = 2 * time.Minute
 
 func newBrowser(root string) (*browser, error) {
 	cmd := exec.Command("node", filepath.Join(root, "bench", "browser.mjs"))
@@ -107,7 +107,7 @@ func (b *browser) order(o browserOrder) (answer browserAnswer, err error) {
 // visit loads the page of a contestant once, with an empty browser cache, once the machine is at rest.
 func (b *browser) visit(c *contestant, rest func() error) (visit, error) {
 	order := browserOrder{
-		Do: "prepare", URL: c.url + c.path, From: c.url + c.from, Cookie: c.cookie, Ready: c.ready, Live: c.live, Timeout: pagePatience.Milliseconds(),
+		Do: "prepare", URL: c.url + c.path, From: c.url + c.from, Cookie: c.cookie, Ready: c.ready, Live: c.live, Timeout: pageTimeout.Milliseconds(),
 	}
 	if _, err := b.order(order); err != nil {
 		return visit{}, err

@@ -117,7 +117,7 @@ func (b *bed) startReplaced() (*contestant, error) {
 // peerReady is true when River UI shows jobs and a count beside each state.
 const peerReady = `document.querySelector('a[href*="/jobs/"]') !== null && /Running\s*[\d,]+/.test(document.body.innerText)`
 
-// startPeer starts River UI as its manual tells.
+// startPeer starts River UI as its manual says.
 func (b *bed) startPeer() (*contestant, error) {
 	binary := filepath.Join(b.root, ".tools", "bin", "riverui")
 	if _, err := os.Stat(binary); err != nil {
@@ -142,10 +142,10 @@ func (c *contestant) close() {
 }
 
 // await tries until it works, and gives up when the contestant has ended.
-func (c *contestant) await(ctx context.Context, patience time.Duration, what string, try func() error) error {
+func (c *contestant) await(ctx context.Context, timeout time.Duration, what string, try func() error) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	return until(ctx, patience, what, func() error {
+	return until(ctx, timeout, what, func() error {
 		if !c.process.Alive() {
 			stop(fmt.Errorf("%s has ended by itself", c.name))
 		}
@@ -154,10 +154,10 @@ func (c *contestant) await(ctx context.Context, patience time.Duration, what str
 }
 
 // until tries until it works, the less often the longer it may take.
-func until(ctx context.Context, patience time.Duration, what string, try func() error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("not within %v", patience))
+func until(ctx context.Context, timeout time.Duration, what string, try func() error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not within %v", timeout))
 	defer cancel()
-	every := max(10*time.Millisecond, min(patience/1000, 500*time.Millisecond))
+	every := max(10*time.Millisecond, min(timeout/1000, 500*time.Millisecond))
 	for {
 		err := try()
 		if err == nil {

@@ -87,7 +87,7 @@ func (c *costs) starts(ctx context.Context) error {
 		return err
 	}
 	defer ours.close()
-	memory, err := c.settledMemory(ctx, ours)
+	memory, err := c.memoryAtRest(ctx, ours)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (c *costs) startOnce(data string) (time.Duration, error) {
 // each minute or more seldom, are or are not.
 const restWindows = 3
 
-// cycles measures the collector with a backlog.
+// cycles measures the warmer with a backlog.
 func (c *costs) cycles(ctx context.Context, waiting int) error {
 	ours, err := c.startAgentOS(ctx)
 	if err != nil {
@@ -174,7 +174,7 @@ func (c *costs) minute(ctx context.Context, ours *contestant, waiting, viewers i
 	return nil
 }
 
-// finish tells how a cycle grows from the smallest to the largest number of jobs.
+// finish reports how a cycle grows from the smallest to the largest number of jobs.
 func (c *costs) finish() {
 	sizes := c.plan.costSizes
 	small, large := c.idle[sizes[0]], c.idle[sizes[len(sizes)-1]]

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// cycle is what one cycle of AgentOS' collector costs.
+// cycle is what one cycle of AgentOS' warmer costs.
 type cycle struct {
 	slowest, sum time.Duration // of the sections that it collected: side by side, and one after the other
 	statements   float64

@@ -129,7 +129,7 @@ func (d *database) bytes(ctx context.Context) (n int64, err error) {
 
 // atRest waits until the database works for nobody but the role, which may be none.
 func (d *database) atRest(ctx context.Context, but string) error {
-	return until(ctx, pagePatience, "wait until the database is at rest", func() error {
+	return until(ctx, pageTimeout, "wait until the database is at rest", func() error {
 		var busy []string
 		err := d.conn.QueryRow(ctx, `select array_agg(coalesce(usename, backend_type)) from pg_stat_activity
 			where state = 'active' and pid <> pg_backend_pid() and usename is distinct from $1

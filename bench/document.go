@@ -12,15 +12,15 @@ import (
 	"github.com/agentos/agentos/test/api"
 )
 
-// shown is AgentOS' document, as far as it is measured.
-type shown struct{ document.Document }
+// measured is AgentOS' document, as far as it is measured.
+type measured struct{ document.Document }
 
-func (c *contestant) document(ctx context.Context) (d shown, err error) {
+func (c *contestant) document(ctx context.Context) (d measured, err error) {
 	return d, c.api().Call(ctx, http.MethodGet, "/api/admin/ssot", nil, &d)
 }
 
 // missing is an error unless every section was collected since.
-func (d shown) missing(since time.Time) error {
+func (d measured) missing(since time.Time) error {
 	for name, s := range d.Meta.Sections {
 		if s.AsOf != nil && !s.AsOf.Before(since) {
 			continue
@@ -35,7 +35,7 @@ func (d shown) missing(since time.Time) error {
 
 // rebuild is how long it took to collect, side by side, which is the slowest, and one after the other, the sections that were
 // collected since an earlier document: the costly ones are not in every cycle.
-func (d shown) rebuild(earlier shown) (slowest, sum time.Duration) {
+func (d measured) rebuild(earlier measured) (slowest, sum time.Duration) {
 	for name, s := range d.Meta.Sections {
 		if was := earlier.Meta.Sections[name].AsOf; s.Error == nil && s.AsOf != nil && was != nil && !s.AsOf.After(*was) {
 			continue

@@ -113,7 +113,7 @@ func micro(d time.Duration) string {
 // milli writes a page's time, which is 0 or infinite when it did not become complete.
 func milli(ms float64) string {
 	if ms == 0 || math.IsInf(ms, 1) {
-		return "over " + took(pagePatience)
+		return "over " + took(pageTimeout)
 	}
 	return took(time.Duration(ms * float64(time.Millisecond)))
 }

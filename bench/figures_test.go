@@ -79,7 +79,7 @@ func TestHitRateCountsWhatCameSince(t *testing.T) {
 }
 
 func TestCycleIsOfTheSectionsItCollected(t *testing.T) {
-	of := func(sections string) (d shown) {
+	of := func(sections string) (d measured) {
 		t.Helper()
 		if err := json.Unmarshal([]byte(`{"meta": {"sections": {`+sections+`}}}`), &d); err != nil {
 			t.Fatal(err)

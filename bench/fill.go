@@ -104,7 +104,7 @@ func (d *database) fill(ctx context.Context, size, waiting, running int) error {
 		return err
 	}
 	d.size = size
-	err = d.settle(ctx)
+	err = d.vacuum(ctx)
 	progress("  filled in %v", time.Since(began).Round(time.Second))
 	return err
 }
@@ -149,22 +149,22 @@ func (d *database) have(ctx context.Context, state string, wanted int) error {
 	if err := d.add(ctx, state, wanted); err != nil {
 		return err
 	}
-	return d.settle(ctx)
+	return d.vacuum(ctx)
 }
 
 func (d *database) add(ctx context.Context, state string, n int) error {
 	return d.exec(ctx, unfinished, state, n)
 }
 
-// settle leaves the table as autovacuum would, so that it does not begin in the middle of a measurement.
-func (d *database) settle(ctx context.Context) error {
+// vacuum leaves the table as autovacuum would, so that it does not begin in the middle of a measurement.
+func (d *database) vacuum(ctx context.Context) error {
 	if err := d.exec(ctx, `vacuum (analyze) river_job`); err != nil {
 		return err
 	}
 	return d.exec(ctx, `checkpoint`)
 }
 
-// describe tells what is in the table.
+// describe says what is in the table.
 func (d *database) describe(ctx context.Context) (string, error) {
 	size, err := d.bytes(ctx)
 	return fmt.Sprintf("%s finished jobs, %.1f GB", count(d.size), float64(size)/1e9), err

@@ -23,7 +23,7 @@ type flow struct {
 
 const flowTick = 100 * time.Millisecond
 
-// startFlow begins. close ends it and tells how many jobs a second it came to.
+// startFlow begins. close ends it and returns how many jobs a second it came to.
 func (d *database) startFlow(ctx context.Context, rate int) (*flow, error) {
 	conn, err := pgx.Connect(ctx, d.url(roleFlow))
 	if err != nil {

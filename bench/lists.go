@@ -77,7 +77,7 @@ func (c *costs) lists(ctx context.Context) error {
 	return nil
 }
 
-// listPage is what of a page of jobs is told here.
+// listPage is the part of a page of jobs that is measured.
 type listPage struct {
 	Jobs     []json.RawMessage `json:"jobs"`
 	Next     *string           `json:"next"`

@@ -37,7 +37,7 @@ func (b *bed) audiences(ctx context.Context, s *section, ours *contestant) error
 	if err != nil {
 		return err
 	}
-	base, err := b.settledMemory(ctx, ours)
+	base, err := b.memoryAtRest(ctx, ours)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (b *bed) audience(ctx context.Context, t *table, ours *contestant, viewers 
 		return err
 	}
 	memory, bytes := memoryOf(ours.pid())-base, float64(a.bytes.Load())
-	lags, fewest := a.heard()
+	lags, fewest := a.lags()
 	if len(lags) == 0 {
 		return errors.New("nothing was published while it was measured")
 	}
@@ -100,8 +100,8 @@ func perViewer(grown int64, viewers int) string {
 	return size(float64(grown) / float64(viewers))
 }
 
-// settledMemory waits, for at most twice the window of the plan, until a server has given back what starting took.
-func (b *bed) settledMemory(ctx context.Context, c *contestant) (int64, error) {
+// memoryAtRest waits, for at most twice the window of the plan, until a server has given back what starting took.
+func (b *bed) memoryAtRest(ctx context.Context, c *contestant) (int64, error) {
 	now := memoryOf(c.pid())
 	for deadline := time.Now().Add(2 * b.plan.window); time.Now().Before(deadline); {
 		before := now

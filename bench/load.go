@@ -51,7 +51,7 @@ func (c *contestant) pressure(ctx context.Context, path string, connections int,
 	return load{len(all), quantile(all, 0.5), quantile(all, 0.99), (after - before) / time.Duration(len(all))}, nil
 }
 
-// ask sends the same bytes again and again, and reads of each answer what tells its length. It is as plain as it is because it
+// ask sends the same bytes again and again, and reads of each answer only what gives its length. It is as plain as it is because it
 // shares the processor with what is measured.
 func (c *contestant) ask(ctx context.Context, path string, deadline time.Time) (times []time.Duration, err error) {
 	host := strings.TrimPrefix(c.url, "http://")

@@ -68,7 +68,7 @@ func (d *database) during(ctx context.Context, role string, window time.Duration
 	return rate{float64(used.statements) / minutes, time.Duration(float64(used.spent) / minutes), used.statements == 0 && used.underWay}, nil
 }
 
-// pause waits, unless the bench is told to end.
+// pause waits, unless the bench is stopped.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

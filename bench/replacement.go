@@ -163,7 +163,7 @@ func (r *replacement) streamed(ctx context.Context, ours *contestant, viewers in
 		a.forget()
 		used, err = r.database.during(ctx, ours.role, r.plan.window)
 	}
-	lags, _ := a.heard()
+	lags, _ := a.lags()
 	if err = errors.Join(err, a.leave()); err != nil {
 		return err
 	}

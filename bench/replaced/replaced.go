@@ -19,8 +19,8 @@ import (
 //go:embed page.html
 var page []byte
 
-// patience is the deadline of one call: long, so that a slow answer is measured and not an error.
-const patience = 2 * time.Minute
+// timeout is the deadline of one call: long, so that a slow answer is measured and not an error.
+const timeout = 2 * time.Minute
 
 // Serve answers on the address until it fails or ctx ends. database is a Postgres URL.
 func Serve(ctx context.Context, addr, database string) error {
@@ -65,7 +65,7 @@ func Handler(pool *pgxpool.Pool) http.Handler {
 
 func answer(ask func(context.Context) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 		data, err := ask(ctx)
 		if err != nil {

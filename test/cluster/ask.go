@@ -10,38 +10,38 @@ import (
 	"time"
 )
 
-// asker makes the same request again and again and measures the answers, with as few allocations as may be: what the
+// requester makes the same request again and again and measures the answers, with as few allocations as may be: what the
 // tests themselves cost is in what they measure.
-type asker struct {
+type requester struct {
 	client *http.Client
 	body   bytes.Buffer // as it was sent, until the next call
 }
 
-func newAsker() *asker {
-	return &asker{client: &http.Client{
+func newRequester() *requester {
+	return &requester{client: &http.Client{
 		Timeout:   5 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 2, DisableCompression: true},
 	}}
 }
 
 // ask gives the headers and the status of the answer, once its body is there.
-func (a *asker) ask(request *http.Request) (header http.Header, status int, err error) {
-	a.body.Reset()
-	response, err := a.client.Do(request)
+func (r *requester) ask(request *http.Request) (header http.Header, status int, err error) {
+	r.body.Reset()
+	response, err := r.client.Do(request)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer response.Body.Close()
-	_, err = a.body.ReadFrom(response.Body)
+	_, err = r.body.ReadFrom(response.Body)
 	return response.Header, response.StatusCode, err
 }
 
 // text is the last body, decompressed.
-func (a *asker) text(header http.Header) ([]byte, error) {
+func (r *requester) text(header http.Header) ([]byte, error) {
 	if header.Get("Content-Encoding") != "gzip" {
-		return a.body.Bytes(), nil
+		return r.body.Bytes(), nil
 	}
-	reader, err := gzip.NewReader(&a.body)
+	reader, err := gzip.NewReader(&r.body)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (a *asker) text(header http.Header) ([]byte, error) {
 	return text, errors.Join(err, reader.Close())
 }
 
-func (a *asker) close() { a.client.CloseIdleConnections() }
+func (r *requester) close() { r.client.CloseIdleConnections() }
 
 // atPace calls do at a steady pace until the context ends.
 func atPace(ctx context.Context, every time.Duration, do func()) {

@@ -33,9 +33,9 @@ type Options struct {
 }
 
 const (
-	databaseName  = "agentos"
-	adminName     = "admin"
-	startPatience = 90 * time.Second
+	databaseName = "agentos"
+	adminName    = "admin"
+	startTimeout = 90 * time.Second
 )
 
 // Cluster is a running cluster.
@@ -107,13 +107,13 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := c.makeToken(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, errors.New("the start took too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, errors.New("the start took too long"))
 	defer cancel()
 	return c.AwaitHealthy(ctx)
 }
 
 // PostgresOptions are the settings of the cluster's Postgres, for one that is to take its place. A commit is in the
-// server's log when it is told: jobs survive a kill of Postgres.
+// server's log before it is acknowledged: jobs survive a kill of Postgres.
 func PostgresOptions() []servers.PostgresOption {
 	return []servers.PostgresOption{
 		servers.PostgresSetting("synchronous_commit", "on"),
@@ -288,7 +288,7 @@ func (c *Cluster) AwaitHealthy(ctx context.Context) error {
 	return nil
 }
 
-// Leader is the server that collects for all; the error tells when there is not exactly one.
+// Leader is the server that leads; it is an error when there is not exactly one.
 func (c *Cluster) Leader(ctx context.Context) (*Member, error) {
 	var leaders []*Member
 	for _, m := range c.Servers {

@@ -38,7 +38,7 @@ func (d *Document) JobsAsOf() time.Time {
 	return time.Time{}
 }
 
-// Healthy is an error while the document tells of any trouble, or shows fewer workers than there are.
+// Healthy is an error while the document shows any trouble, or shows fewer workers than there are.
 func (d *Document) Healthy(workers int) error {
 	for name, s := range d.Meta.Sections {
 		switch {

@@ -172,7 +172,7 @@ func (f *Flow) Drained(ctx context.Context, before time.Time) (lost int, err err
 	return lost, err
 }
 
-// Overlaps tells of attempts at one job that were alive at the same time; empty for none.
+// Overlaps lists attempts at one job that were alive at the same time; empty for none.
 func (f *Flow) Overlaps() (string, error) {
 	text, err := os.ReadFile(filepath.Join(f.locks(), "overlaps"))
 	if errors.Is(err, os.ErrNotExist) {

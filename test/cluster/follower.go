@@ -25,15 +25,15 @@ type Follower struct {
 	revision uint64 // what it has; 0 for nothing
 	highest  uint64 // what it ever had
 	events   int
-	heard    func(event string, data []byte)
+	onEvent  func(event string, data []byte)
 }
 
-// Follow begins to follow a server's stream. heard is called with each event, may be nil, and returns soon.
-func (m *Member) Follow(heard func(event string, data []byte)) *Follower {
+// Follow begins to follow a server's stream. onEvent is called with each event, may be nil, and returns soon.
+func (m *Member) Follow(onEvent func(event string, data []byte)) *Follower {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &Follower{
 		complaints: &complaints{who: "a viewer of the stream of " + m.Name},
-		member:     m, stop: stop, done: make(chan struct{}), heard: heard,
+		member:     m, stop: stop, done: make(chan struct{}), onEvent: onEvent,
 		client: &http.Client{Transport: &http.Transport{}},
 	}
 	go f.follow(ctx) // ended by Close
@@ -81,8 +81,8 @@ func (f *Follower) connect(ctx context.Context) error {
 			f.wrong("%s: %v: %.200s", event, err, data)
 			return err
 		}
-		if f.heard != nil {
-			f.heard(event, []byte(data))
+		if f.onEvent != nil {
+			f.onEvent(event, []byte(data))
 		}
 		return nil
 	})

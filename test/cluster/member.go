@@ -61,7 +61,7 @@ func (m *Member) Kill() {
 	m.process.Kill()
 }
 
-// leave tells that the process is about to end, and that it is no surprise.
+// leave notes that the process is about to end, and that this is expected.
 func (m *Member) leave() {
 	m.away.Store(true)
 	if m.process.Alive() {
@@ -87,7 +87,7 @@ func (m *Member) Forget() error {
 	return os.RemoveAll(m.Data)
 }
 
-// HasNothing tells that a member that does not run has nothing to show when it starts: its first answers may be 503.
+// HasNothing notes that a member that does not run has nothing to show when it starts: its first answers may be 503.
 func (m *Member) HasNothing() { m.cold.Store(true) }
 
 // Away says whether it was stopped, killed or paused, so that no answer is expected.

@@ -10,9 +10,9 @@ import (
 // does next to nothing is the noise of the machine.
 type Probe struct {
 	record
-	asker *asker
-	stop  context.CancelFunc
-	done  chan struct{}
+	requester *requester
+	stop      context.CancelFunc
+	done      chan struct{}
 }
 
 // StartProbe begins to ask.
@@ -22,13 +22,13 @@ func StartProbe(url string, every time.Duration) (*Probe, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Probe{asker: newAsker(), stop: stop, done: make(chan struct{})}
+	p := &Probe{requester: newRequester(), stop: stop, done: make(chan struct{})}
 	request = request.WithContext(ctx)
 	go func() { // ended by Close
 		defer close(p.done)
 		atPace(ctx, every, func() {
 			seen := Sample{At: time.Now()}
-			_, status, err := p.asker.ask(request)
+			_, status, err := p.requester.ask(request)
 			seen.Took = time.Since(seen.At)
 			if err == nil {
 				seen.Status = status
@@ -45,5 +45,5 @@ func StartProbe(url string, every time.Duration) (*Probe, error) {
 func (p *Probe) Close() {
 	p.stop()
 	<-p.done
-	p.asker.close()
+	p.requester.close()
 }

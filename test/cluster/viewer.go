@@ -19,11 +19,11 @@ const documentPath = "/api/admin/ssot"
 type Viewer struct {
 	*complaints
 	record
-	member *Member
-	flow   *Flow
-	asker  *asker
-	stop   context.CancelFunc
-	done   chan struct{}
+	member    *Member
+	flow      *Flow
+	requester *requester
+	stop      context.CancelFunc
+	done      chan struct{}
 
 	// Of the goroutine that asks.
 	revision uint64
@@ -38,7 +38,7 @@ func (m *Member) View(every time.Duration, flow *Flow) (*Viewer, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	v := &Viewer{
 		complaints: &complaints{who: "a viewer of " + m.Name},
-		member:     m, flow: flow, asker: newAsker(), stop: stop, done: make(chan struct{}),
+		member:     m, flow: flow, requester: newRequester(), stop: stop, done: make(chan struct{}),
 	}
 	request, err := m.Request(ctx, http.MethodGet, documentPath, nil)
 	if err != nil {
@@ -57,7 +57,7 @@ func (m *Member) View(every time.Duration, flow *Flow) (*Viewer, error) {
 func (v *Viewer) Close() {
 	v.stop()
 	<-v.done
-	v.asker.close()
+	v.requester.close()
 }
 
 // Last is the document seen last, nil before the first.
@@ -71,7 +71,7 @@ func (v *Viewer) Last() *Document {
 func (v *Viewer) look(ctx context.Context, request *http.Request) {
 	wasAway, wasCold := v.member.Away(), v.member.cold.Load()
 	seen := Sample{At: time.Now()}
-	header, status, err := v.asker.ask(request)
+	header, status, err := v.requester.ask(request)
 	seen.Took = time.Since(seen.At)
 	if ctx.Err() != nil {
 		return
@@ -89,13 +89,13 @@ func (v *Viewer) look(ctx context.Context, request *http.Request) {
 		v.judge(header, &seen)
 	case status == http.StatusServiceUnavailable && wasCold:
 		seen.Status = status
-		if kind := header.Get("Content-Type"); !strings.HasPrefix(kind, "application/problem+json") || !json.Valid(v.asker.body.Bytes()) {
-			v.wrong("status 503 without a problem document: %s: %.200s", kind, v.asker.body.Bytes())
+		if kind := header.Get("Content-Type"); !strings.HasPrefix(kind, "application/problem+json") || !json.Valid(v.requester.body.Bytes()) {
+			v.wrong("status 503 without a problem document: %s: %.200s", kind, v.requester.body.Bytes())
 		}
 	default:
 		seen.Status = status
 		if !seen.Away {
-			v.wrong("status %d: %.300s", status, v.asker.body.Bytes())
+			v.wrong("status %d: %.300s", status, v.requester.body.Bytes())
 		}
 	}
 	v.add(seen)
@@ -132,13 +132,13 @@ func (v *Viewer) judge(header http.Header, seen *Sample) {
 	if missed := v.flow.Missed(v.last.NewestJob()); !missed.IsZero() {
 		seen.TrueAge = max(0, seen.At.Sub(missed))
 	}
-	if told := max(seen.Age, seen.At.Sub(v.last.JobsAsOf())); seen.TrueAge-told > slack {
+	if shown := max(seen.Age, seen.At.Sub(v.last.JobsAsOf())); seen.TrueAge-shown > slack {
 		v.wrong("its jobs are %v old, by Age %v, as of %v", seen.TrueAge, seen.Age, v.last.JobsAsOf())
 	}
 }
 
 func (v *Viewer) parse(header http.Header) (*Document, error) {
-	text, err := v.asker.text(header)
+	text, err := v.requester.text(header)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (v *Viewer) keep(d *Document) {
 
 // judgeTruth checks a new document: what was put into the database before the jobs were read, as it says, is in it.
 func (v *Viewer) judgeTruth(d *Document, at time.Time) {
-	const slack = 500 * time.Millisecond // for rounding, and for a commit that was slow to be told
+	const slack = 500 * time.Millisecond // for rounding, and for a commit that was slow to be acknowledged
 	if v.flow == nil || d.Dashboard.Jobs == nil {
 		return
 	}

@@ -49,7 +49,7 @@ var (
 	grouping = regexp.MustCompile(`\b(?:by|on|group_right|group_left)\s*\(([^)]*)\)`)
 )
 
-// check tells what an expression of Prometheus takes for granted that no server exports. It is no parser: promtool is
+// check reports the metrics and labels of a Prometheus expression that no server exports. It is no parser: promtool is
 // one, and scripts/check-deploy asks it.
 func check(t *testing.T, where, expression string, known map[string][]string) (metrics []string) {
 	t.Helper()

@@ -84,15 +84,15 @@ func TestExampleNamesEverySetting(t *testing.T) {
 const stopping = 20 * time.Second
 
 func TestWhoStopsAProcessWaitsForItsDrain(t *testing.T) {
-	for _, c := range []struct{ file, drain, patience string }{
+	for _, c := range []struct{ file, drain, timeout string }{
 		{"deploy/systemd/agentos.service", `AGENTOS_DRAIN=(\w+)`, `TimeoutStopSec=(\w+)`},
 		{"deploy/systemd/agentos-work@.service", `AGENTOS_DRAIN=(\w+)`, `TimeoutStopSec=(\w+)`},
 		{"deploy/kubernetes/base/worker.yaml", `AGENTOS_DRAIN, value: (\w+)`, `terminationGracePeriodSeconds: (\d+)`},
 		{"compose.yaml", `(?s)command: \[work\].*?AGENTOS_DRAIN: (\w+)`, `(?s)command: \[work\].*?stop_grace_period: (\w+)`},
 	} {
-		drain, patience := duration(t, c.file, c.drain), duration(t, c.file, c.patience)
-		if patience < drain+stopping {
-			t.Errorf("%s: %v is too short for a drain of %v: give at least %v", c.file, patience, drain, drain+stopping)
+		drain, timeout := duration(t, c.file, c.drain), duration(t, c.file, c.timeout)
+		if timeout < drain+stopping {
+			t.Errorf("%s: %v is too short for a drain of %v: give at least %v", c.file, timeout, drain, drain+stopping)
 		}
 	}
 }

@@ -85,10 +85,10 @@ func (b *bed) job(id int64) (*job, error) {
 }
 
 // untilState waits until a job is in a state.
-func (b *bed) untilState(id int64, state string, patience time.Duration) *job {
+func (b *bed) untilState(id int64, state string, timeout time.Duration) *job {
 	b.t.Helper()
 	var now *job
-	eventually(b.t, patience, fmt.Sprintf("job %d is %s", id, state), func() (err error) {
+	eventually(b.t, timeout, fmt.Sprintf("job %d is %s", id, state), func() (err error) {
 		if now, err = b.job(id); err != nil {
 			return err
 		}

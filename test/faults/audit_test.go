@@ -47,9 +47,9 @@ func (b *bed) none(what, statement string) error {
 }
 
 // drain waits until no job waits or runs any more.
-func (b *bed) drain(patience time.Duration) time.Duration {
+func (b *bed) drain(timeout time.Duration) time.Duration {
 	b.t.Helper()
-	return eventually(b.t, patience, "every job ends", func() error {
+	return eventually(b.t, timeout, "every job ends", func() error {
 		if err := b.server.alive(); err != nil {
 			b.t.Fatal(err)
 		}

@@ -29,7 +29,7 @@ func TestMisbehavingClients(t *testing.T) {
 	rssBefore, _ := memory(t, pid)
 
 	w.breaks()
-	deaf := b.dial(200, b.streamRequest(), true)
+	unread := b.dial(200, b.streamRequest(), true)
 	slow := b.dial(200, "GET /api/admin/ssot HTTP/1.1\r\nHost: x\r\nX-Slow: ", false)
 	half := b.dial(100, "POST /api/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+b.token+"\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{", false)
 	served := b.burst(1000)
@@ -47,24 +47,24 @@ func TestMisbehavingClients(t *testing.T) {
 	if open := stillOpen(slow); open > 0 {
 		t.Errorf("%d of %d connections that never finish their headers are still open", open, len(slow))
 	}
-	for _, list := range [][]net.Conn{deaf, slow, half} {
+	for _, list := range [][]net.Conn{unread, slow, half} {
 		closeAll(list)
 	}
 	w.mends()
 	recovery := w.untilHealthy(10 * time.Second)
-	b.settle(w, l, recovery, fmt.Sprintf("%d deaf subscribers, %d slow and %d half requests, 2000 GETs at once (%d answered 200); memory %d → %d MiB, peak %d",
-		len(deaf), len(slow), len(half), served, rssBefore, rss, peak))
+	b.finish(w, l, recovery, fmt.Sprintf("%d subscribers that do not read, %d slow and %d half requests, 2000 GETs at once (%d answered 200); memory %d → %d MiB, peak %d",
+		len(unread), len(slow), len(half), served, rssBefore, rss, peak))
 }
 
 func (b *bed) streamRequest() string {
 	return "GET /api/admin/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + b.token + "\r\n\r\n"
 }
 
-// dial opens connections and sends the same beginning on each. Deaf ones have the smallest buffers and are not read.
-func (b *bed) dial(n int, beginning string, deaf bool) []net.Conn {
+// dial opens connections and sends the same beginning on each. Unread ones have the smallest buffers, and nothing is read from them.
+func (b *bed) dial(n int, beginning string, unread bool) []net.Conn {
 	b.t.Helper()
 	dialer := net.Dialer{Timeout: 5 * time.Second}
-	if deaf {
+	if unread {
 		dialer.Control = func(_, _ string, c syscall.RawConn) error {
 			return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 2048) })
 		}
@@ -160,5 +160,5 @@ func TestFileDescriptorsUsedUp(t *testing.T) {
 	w.mends()
 	recovery := w.untilHealthy(10 * time.Second)
 	throughout(t, calm(), "after mending", b.server.alive)
-	b.settle(w, l, recovery, "")
+	b.finish(w, l, recovery, "")
 }

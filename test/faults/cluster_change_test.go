@@ -168,7 +168,7 @@ func newScreen(t *testing.T, m *cluster.Member) *screen {
 	return s
 }
 
-// shows waits until a job is on the screen, and tells since when.
+// shows waits until a job is on the screen, and returns since when.
 func (s *screen) shows(t *testing.T, job int64) (at time.Time) {
 	t.Helper()
 	name := fmt.Appendf(nil, `"%d":`, job)
@@ -311,7 +311,7 @@ func openStreams(t *testing.T, c *cluster.Cluster, authorise func(*http.Request)
 	return list
 }
 
-// ended waits until all have ended and tells how long after a moment the last did.
+// ended waits until all have ended and returns how long after a moment the last did.
 func (l openStreamList) ended(t *testing.T, since time.Time) (slowest time.Duration) {
 	t.Helper()
 	late := time.After(10 * time.Second)

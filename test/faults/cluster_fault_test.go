@@ -28,7 +28,7 @@ type clusterFault struct {
 	newLeader bool
 	// sees is a status or a rung that a viewer must get while it is broken; empty: nothing in particular.
 	sees string
-	// aged: a viewer must be told at least this age while it is broken; zero: nothing in particular.
+	// aged: a viewer must be shown at least this age while it is broken; zero: nothing in particular.
 	aged time.Duration
 	// once: no job may need a second attempt.
 	once bool
@@ -306,7 +306,7 @@ func (v *verdict) judgeSamples(s *scene, f clusterFault, at [4]time.Time) {
 		v.problem("no viewer got %s: %s", f.sees, v.row.viewers)
 	}
 	if got := shown[during].oldest(); got < f.aged {
-		v.problem("no viewer was told of data older than %v, want %v at least", got, f.aged)
+		v.problem("no viewer was shown data older than %v, want %v at least", got, f.aged)
 	}
 	// Age is in whole seconds; what is less than one is shown as 0.1 s, nothing at all as a dash.
 	v.row.oldest = max(shown[during].oldest(), shown[after].oldest(), time.Second/10)

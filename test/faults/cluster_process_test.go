@@ -14,7 +14,7 @@ func processFaults() []clusterFault {
 	return []clusterFault{
 		{name: "the leader killed -9", breaks: each(theLeader, killed), newLeader: true, short: 6 * time.Second},
 		{name: "the leader paused (SIGSTOP)", breaks: each(theLeader, paused), newLeader: true, short: 6 * time.Second},
-		{name: "the leader told to stop (SIGTERM)", breaks: each(theLeader, stopped), newLeader: true},
+		{name: "the leader stopped (SIGTERM)", breaks: each(theLeader, stopped), newLeader: true},
 		{name: "one server killed -9", breaks: each(theFollower, killed)},
 		{name: "one server paused (SIGSTOP)", breaks: each(theFollower, paused), short: 6 * time.Second},
 		{name: "two servers killed -9, the leader too", breaks: each(theLeaderAndAFollower, killed), newLeader: true, short: 6 * time.Second},
@@ -22,7 +22,7 @@ func processFaults() []clusterFault {
 		{name: "all servers restarted, one after the other", breaks: rolling},
 		{name: "one worker killed -9", breaks: each(ofTheWorker, killed), long: 30 * time.Second},
 		{name: "one worker paused (SIGSTOP)", breaks: each(ofTheWorker, paused), long: 20 * time.Second, short: 17 * time.Second},
-		{name: "one worker told to stop (SIGTERM)", breaks: each(ofTheWorker, stopped), once: true},
+		{name: "one worker stopped (SIGTERM)", breaks: each(ofTheWorker, stopped), once: true},
 		{name: "all workers killed -9", breaks: each(theWorkers, killed)},
 		{name: "all workers restarted, one after the other", breaks: rollingWorkers, once: true},
 		{name: "one server's data folder gone", breaks: folderGone},

@@ -21,7 +21,7 @@ const (
 	leaseKey    = documentKey + ":lease"
 )
 
-// takeover is long enough for the servers to find that Redis is gone, and to agree through Postgres on who collects.
+// takeover is long enough for the servers to find that Redis is gone, and to elect a leader through Postgres.
 const takeover = 7 * time.Second
 
 func redisFaults() []clusterFault {

@@ -99,7 +99,7 @@ func (st *stage) soakFault(t *testing.T, f clusterFault) {
 	}
 }
 
-// soakSample is what all processes held at a moment. pids tell which of them are still the ones they were.
+// soakSample is what all processes held at a moment. pids show which of them are still the ones they were.
 type soakSample struct {
 	after string
 	at    time.Time

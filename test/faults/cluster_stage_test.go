@@ -101,9 +101,9 @@ func (st *stage) close(t *testing.T) {
 	}
 }
 
-// within waits until check gives nil, and tells how long that took.
-func within(patience time.Duration, what string, check func() error) (time.Duration, error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("not within %v", patience))
+// within waits until check gives nil, and returns how long that took.
+func within(timeout time.Duration, what string, check func() error) (time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("not within %v", timeout))
 	defer cancel()
 	began := time.Now()
 	err := cluster.Until(ctx, what, check)
@@ -111,8 +111,8 @@ func within(patience time.Duration, what string, check func() error) (time.Durat
 }
 
 // healthy waits until every server shows a document without trouble, made after now, and exactly one collects.
-func (st *stage) healthy(patience time.Duration) (time.Duration, error) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("not within %v", patience))
+func (st *stage) healthy(timeout time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, fmt.Errorf("not within %v", timeout))
 	defer cancel()
 	began := time.Now()
 	if err := st.cluster.AwaitHealthy(ctx); err != nil {
@@ -165,9 +165,9 @@ func (st *stage) complaints() []string {
 }
 
 // streamsAgree waits until every follower has the revision that its server's viewer has, or a later one.
-func (st *stage) streamsAgree(patience time.Duration) error {
+func (st *stage) streamsAgree(timeout time.Duration) error {
 	for m, f := range st.followers {
-		if _, err := within(patience, "the stream of "+m.Name+" is up to date", func() error {
+		if _, err := within(timeout, "the stream of "+m.Name+" is up to date", func() error {
 			last := st.viewers[m].Last()
 			if revision, _ := f.Seen(); last == nil || revision < last.Meta.Revision {
 				return fmt.Errorf("it is at revision %d", revision)

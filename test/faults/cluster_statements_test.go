@@ -28,7 +28,7 @@ func TestClusterStatementsDoNotDependOnViewers(t *testing.T) {
 	window, rounds := pick(60*time.Second, 10*time.Second), pick(3, 5)
 	crowds := []int{0, 1, 100}
 	counts := map[int][]float64{}
-	settle(t, c)
+	awaitCalm(t, c)
 	for range rounds {
 		for _, crowd := range crowds {
 			leave := gather(t, c, crowd)
@@ -63,8 +63,8 @@ func newCluster(t *testing.T, agents string, flags ...string) *cluster.Cluster {
 	return c
 }
 
-// settle lets what a start brings with it pass.
-func settle(t *testing.T, c *cluster.Cluster) {
+// awaitCalm waits until what a start causes is over.
+func awaitCalm(t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	statementsIn(t, c, pick(30*time.Second, 10*time.Second))
 }

@@ -56,13 +56,13 @@ func TestUnusableDatabase(t *testing.T) {
 			w.mends()
 			recovery := w.untilHealthy(10 * time.Second)
 			throughout(t, calm(), "after mending", b.server.alive)
-			b.settle(w, l, recovery, "server runs as "+b.user())
+			b.finish(w, l, recovery, "server runs as "+b.user())
 		})
 	}
 }
 
-// settle ends the load and the fault: everything drains, nothing is lost.
-func (b *bed) settle(w *watch, l *load, recovery time.Duration, note string) {
+// finish ends the load and the fault: everything drains, nothing is lost.
+func (b *bed) finish(w *watch, l *load, recovery time.Duration, note string) {
 	b.t.Helper()
 	l.end()
 	b.drain(time.Minute)
@@ -76,7 +76,7 @@ func (b *bed) settle(w *watch, l *load, recovery time.Duration, note string) {
 // showsTrouble waits until every section of the database says why it cannot be collected.
 func (b *bed) showsTrouble(w *watch) {
 	b.t.Helper()
-	told := eventually(b.t, 15*time.Second, "the sections tell the fault", func() error {
+	took := eventually(b.t, 15*time.Second, "the sections report the fault", func() error {
 		d, err := b.document()
 		if err != nil {
 			return err
@@ -94,7 +94,7 @@ func (b *bed) showsTrouble(w *watch) {
 	})
 	d, err := b.document()
 	b.must(err)
-	b.t.Logf("told after %v: %s", told, *d.Meta.Sections["queue"].Error)
+	b.t.Logf("reported after %v: %s", took, *d.Meta.Sections["queue"].Error)
 }
 
 // showsAge checks that the whole document is shown to be as old as the fault, once that is longer than viewers may take
@@ -261,5 +261,5 @@ func TestDatabaseLockedByAnotherProcess(t *testing.T) {
 	w.mends()
 	recovery := w.untilHealthy(10 * time.Second)
 	throughout(t, calm(), "after the lock", b.server.alive)
-	b.settle(w, l, recovery, "")
+	b.finish(w, l, recovery, "")
 }

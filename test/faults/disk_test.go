@@ -73,7 +73,7 @@ func TestFullDisk(t *testing.T) {
 				_, err := b.enqueue("quick", nil)
 				return err
 			})
-			b.settle(w, l, recovery, "")
+			b.finish(w, l, recovery, "")
 		})
 	}
 }

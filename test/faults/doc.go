@@ -1,4 +1,4 @@
-// Package faults breaks the real agentos binary in every way we know and proves that it tells the truth meanwhile and
+// Package faults breaks the real agentos binary in every way we know and proves that it shows the truth meanwhile and
 // recovers by itself afterwards. It knows the product from outside only: its command line, its HTTP interface, its
 // signals and its files.
 //

@@ -22,7 +22,7 @@ func troubled(d *cluster.Document, since time.Time) error {
 		case !listed:
 			return fmt.Errorf("section %s is not listed", name)
 		case s.Error == nil:
-			return fmt.Errorf("section %s tells no error: as of %v, overdue %v", name, s.AsOf, s.Overdue)
+			return fmt.Errorf("section %s has no error:  as of %v, overdue %v", name, s.AsOf, s.Overdue)
 		case s.AsOf != nil && s.AsOf.After(since.Add(slack)):
 			return fmt.Errorf("section %s claims to be of %v, the fault began at %v", name, s.AsOf, since)
 		}

@@ -15,14 +15,14 @@ import (
 type fleetChange struct {
 	name    string
 	options []func(*bed)
-	tell    func(b *bed) // after the file was written
+	notify  func(b *bed) // after the file was written
 }
 
 var fleetChanges = []fleetChange{
-	{name: "h1. agents' file broken, noticed by itself", tell: func(*bed) {}},
+	{name: "h1. agents' file broken, noticed by itself", notify: func(*bed) {}},
 	{
-		name: "h2. agents' file broken, told by SIGHUP", options: []func(*bed){linkedConfig},
-		tell: func(b *bed) { b.server.signal(b.t, syscall.SIGHUP) },
+		name: "h2. agents' file broken, announced by SIGHUP", options: []func(*bed){linkedConfig},
+		notify: func(b *bed) { b.server.signal(b.t, syscall.SIGHUP) },
 	},
 }
 
@@ -54,7 +54,7 @@ func TestBrokenAgentsFile(t *testing.T) {
 			b.untilState(long, "running", 20*time.Second)
 
 			b.writeConfig([]byte("agents:\n  long: {command: [sh, -c, 'exit 0']\n  quick:\n    comand: [true]\n"))
-			change.tell(b)
+			change.notify(b)
 			w.breaks()
 			eventually(t, 20*time.Second, "the fault is on screen and the old fleet in force", func() error { return b.fleetShown(len(fleet), true) })
 			done := b.mustEnqueue("quick", nil)
@@ -65,7 +65,7 @@ func TestBrokenAgentsFile(t *testing.T) {
 			next["added"] = shell("echo added")
 			next["more"] = shell("echo more")
 			b.writeFleet(next) // without "long", whose job still runs
-			change.tell(b)
+			change.notify(b)
 			w.mends()
 			recovery := eventually(t, 20*time.Second, "the new fleet is in force", func() error { return b.fleetShown(len(next), false) })
 			added := b.mustEnqueue("added", nil)
@@ -77,7 +77,7 @@ func TestBrokenAgentsFile(t *testing.T) {
 			if j := b.untilState(long, "completed", 30*time.Second); len(j.Runs) != 1 || j.Runs[0].Outcome != "ok" {
 				t.Errorf("the job that ran meanwhile: want one ok run, got %+v", j.Runs)
 			}
-			b.settle(w, l, recovery, "")
+			b.finish(w, l, recovery, "")
 		})
 	}
 }
@@ -92,7 +92,7 @@ func (b *bed) fleetShown(size int, problems bool) error {
 	if shown == nil || shown.TotalAgents != size || len(shown.Items) != size {
 		return fmt.Errorf("want %d agents: %+v", size, shown)
 	}
-	if told := len(shown.Config.Problems) > 0; told != problems {
+	if has := len(shown.Config.Problems) > 0; has != problems {
 		return fmt.Errorf("problems: %v; the section: %v", shown.Config.Problems, d.Meta.Sections["agents"])
 	}
 	return nil

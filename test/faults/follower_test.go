@@ -170,7 +170,7 @@ func merge(target, patch any) any {
 	return object
 }
 
-// withoutNulls drops null members, which a merge patch cannot tell from absent ones.
+// withoutNulls drops null members, which a merge patch cannot distinguish from absent ones.
 func withoutNulls(value any) any {
 	object, isObject := value.(map[string]any)
 	if !isObject {

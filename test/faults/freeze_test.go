@@ -34,7 +34,7 @@ func TestFrozenServer(t *testing.T) {
 	if err := b.none("runs that were given up though their server lives", `select 'run ' || id || ' of ' || agent || ': ' || error from run where outcome = 'lost'`); err != nil {
 		t.Error(err)
 	}
-	b.settle(w, l, recovery, "")
+	b.finish(w, l, recovery, "")
 }
 
 // freeze stops the server, the process alone; thaw lets it go on.
@@ -54,7 +54,7 @@ func (b *bed) thaw() {
 	b.down.Store(false)
 }
 
-// A frozen worker cannot be told from a dead one on another host, so its jobs may be taken over. What it then brings
+// A frozen worker looks like a dead one from another host, so its jobs may be taken over. What it then brings
 // when it wakes must not count.
 func TestFrozenServerBesideAnotherWorker(t *testing.T) {
 	inTurn(t, moments)
@@ -90,5 +90,5 @@ func TestFrozenServerBesideAnotherWorker(t *testing.T) {
 	if status := other.wait(t, 15*time.Second); status != 0 {
 		t.Errorf("the second worker ended with status %d", status)
 	}
-	b.settle(w, l, recovery, strings.Join(taken, "")+" attempts taken over")
+	b.finish(w, l, recovery, strings.Join(taken, "")+" attempts taken over")
 }

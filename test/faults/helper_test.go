@@ -61,7 +61,7 @@ func (l *leashed) end() {
 	_ = l.cmd.Wait()
 }
 
-// add and drop tell the leash about one thing to end: "kill PGID" or "umount PATH".
+// add and drop hand the leash one thing to end, or take it back: "kill PGID" or "umount PATH".
 func (l *leashed) add(what string)  { l.say("+" + what) }
 func (l *leashed) drop(what string) { l.say("-" + what) }
 

@@ -76,7 +76,7 @@ func (b *bed) runAgain(ids []int64) error {
 // (-n for none): all of an attempt's processes, grandchildren included, share the locked descriptor.
 const exclusive = `exec 9>"$LOCKS/$AGENTOS_JOB_ID"; flock %s 9 || echo "job $AGENTOS_JOB_ID attempt $AGENTOS_ATTEMPT" >>"$LOCKS/overlaps"; `
 
-// guard makes all agents of a fleet exclusive; overlaps tells of those that were not.
+// guard makes all agents of a fleet exclusive; overlaps lists those that were not.
 func (b *bed) guard(fleet agents) agents {
 	locks := b.dir + "/locks"
 	b.must(os.MkdirAll(locks, 0o777))

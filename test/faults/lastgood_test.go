@@ -67,7 +67,7 @@ func TestSpoiltLastGoodFile(t *testing.T) {
 		slowest = max(slowest, b.rewritten(spoil))
 	}
 	w.mends()
-	b.settle(w, l, slowest, fmt.Sprintf("%d kinds of damage", len(spoils)))
+	b.finish(w, l, slowest, fmt.Sprintf("%d kinds of damage", len(spoils)))
 }
 
 func (b *bed) spoil(s spoil, good []byte) {

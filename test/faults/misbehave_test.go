@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// misdeed is an agent that does what no agent should, and what must be told of its one attempt.
+// misdeed is an agent that does what no agent should, and what must be reported of its one attempt.
 type misdeed struct {
 	name     string
 	script   string

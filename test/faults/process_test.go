@@ -48,12 +48,12 @@ func launch(t testing.TB, env []string, as *syscall.Credential, args ...string) 
 		leash.drop(group)
 		close(p.exited)
 	}()
-	t.Cleanup(func() { p.bury(t) })
+	t.Cleanup(func() { p.end(t) })
 	return p
 }
 
-// bury ends a process and complains when it died of something that no fault explains.
-func (p *process) bury(t testing.TB) {
+// end ends a process and complains when it died of something that no fault explains.
+func (p *process) end(t testing.TB) {
 	_ = syscall.Kill(-p.pid(), syscall.SIGKILL)
 	<-p.exited
 	text := p.stderr.String()
@@ -87,13 +87,13 @@ func (p *process) alive() error {
 }
 
 // wait gives the exit status.
-func (p *process) wait(t testing.TB, patience time.Duration) int {
+func (p *process) wait(t testing.TB, timeout time.Duration) int {
 	t.Helper()
 	select {
 	case <-p.exited:
 		return p.status
-	case <-time.After(patience):
-		t.Fatalf("the process has not ended within %v", patience)
+	case <-time.After(timeout):
+		t.Fatalf("the process has not ended within %v", timeout)
 		return 0
 	}
 }
@@ -147,8 +147,8 @@ func (s *transcript) String() string {
 }
 
 // after waits for a line that holds the prefix and gives the rest of that line.
-func (s *transcript) after(prefix string, patience time.Duration) (string, error) {
-	deadline := time.After(patience)
+func (s *transcript) after(prefix string, timeout time.Duration) (string, error) {
+	deadline := time.After(timeout)
 	for {
 		s.mu.Lock()
 		text, more := s.text.String(), s.more
@@ -163,7 +163,7 @@ func (s *transcript) after(prefix string, patience time.Duration) (string, error
 		case <-s.ended:
 			return "", fmt.Errorf("the output ended without %q: %s", prefix, s)
 		case <-deadline:
-			return "", fmt.Errorf("no line with %q within %v: %s", prefix, patience, text)
+			return "", fmt.Errorf("no line with %q within %v: %s", prefix, timeout, text)
 		}
 	}
 }

@@ -21,7 +21,7 @@ type report struct {
 	rows  []row
 	texts []string // what does not fit into the table
 
-	failures []string // told last, where the end of a long output shows them
+	failures []string // printed last, where the end of a long output shows them
 }
 
 // row is what one fault did to viewers and jobs. Empty texts are shown as a dash.

@@ -28,9 +28,9 @@ func TestShutdownUnderLoad(t *testing.T) {
 	w.breaks()
 	b.down.Store(true)
 	b.server.signal(t, syscall.SIGTERM)
-	told := time.Now()
+	signalled := time.Now()
 	status := b.server.wait(t, 30*time.Second)
-	drained := time.Since(told)
+	drained := time.Since(signalled)
 	if status != 0 || drained > pick(10500*time.Millisecond, 15*time.Second) {
 		t.Errorf("the server ended with status %d after %v; want 0 within about 10 s", status, drained)
 	}
@@ -64,5 +64,5 @@ func TestShutdownUnderLoad(t *testing.T) {
 	w.untilHealthy(10 * time.Second)
 	b.untilState(long, "running", 15*time.Second)
 	b.touch("go")
-	b.settle(w, l, recovery, fmt.Sprintf("ended after %s; after the second signal %d ms", seconds(drained), left.Milliseconds()))
+	b.finish(w, l, recovery, fmt.Sprintf("ended after %s; after the second signal %d ms", seconds(drained), left.Milliseconds()))
 }

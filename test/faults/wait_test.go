@@ -11,8 +11,8 @@ import (
 const lookEvery = 20 * time.Millisecond
 
 // eventually waits until check gives nil and returns how long that took. The test fails with check's last error when
-// patience is over.
-func eventually(t testing.TB, patience time.Duration, what string, check func() error) time.Duration {
+// timeout is over.
+func eventually(t testing.TB, timeout time.Duration, what string, check func() error) time.Duration {
 	t.Helper()
 	began := time.Now()
 	ticks := time.NewTicker(lookEvery)
@@ -23,8 +23,8 @@ func eventually(t testing.TB, patience time.Duration, what string, check func() 
 		if err == nil {
 			return took
 		}
-		if took > patience {
-			t.Fatalf("%s: not within %v: %v", what, patience, err)
+		if took > timeout {
+			t.Fatalf("%s: not within %v: %v", what, timeout, err)
 		}
 		<-ticks.C
 	}

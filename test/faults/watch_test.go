@@ -54,10 +54,10 @@ func (w *watch) mends() {
 }
 
 // untilHealthy waits for a document without any trouble that was published after now, and gives the time it took.
-func (w *watch) untilHealthy(patience time.Duration) time.Duration {
+func (w *watch) untilHealthy(timeout time.Duration) time.Duration {
 	w.bed.t.Helper()
 	began := time.Now()
-	return eventually(w.bed.t, patience, w.fault+": the server is healthy", func() error {
+	return eventually(w.bed.t, timeout, w.fault+": the server is healthy", func() error {
 		d, err := w.bed.document()
 		if err != nil {
 			return err

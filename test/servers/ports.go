@@ -17,7 +17,7 @@ const (
 	busOffset = 10000
 )
 
-// Port is a port of 127.0.0.1 that is held until it is closed, so that whoever is told its number can listen there, stop, and
+// Port is a port of 127.0.0.1 that is held until it is closed, so that a server that gets its number can listen there, stop, and
 // listen again: no other process of this machine gets it meanwhile, from the system or from a ReservePort of its own.
 //
 // It is held by a socket that is bound and does not listen: connections to it are refused. A second socket may be bound beside

@@ -140,7 +140,7 @@ func (p *Postgres) tool(name string, args ...string) error {
 }
 
 func (p *Postgres) prepare() error {
-	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := p.Exec(ctx, "postgres", "CREATE ROLE "+postgresUser+" LOGIN CREATEDB"); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (p *Postgres) Data() string { return p.folder.file("data") }
 // CreateDatabase makes a database of the ordinary user's, as a copy of template unless that is empty; nobody may be
 // connected to the template.
 func (p *Postgres) CreateDatabase(name, template string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	statement := "CREATE DATABASE " + pgx.Identifier{name}.Sanitize() + " OWNER " + postgresUser
 	if template != "" {
@@ -184,7 +184,7 @@ func (p *Postgres) CreateDatabase(name, template string) error {
 
 // DropDatabase removes a database and ends its connections.
 func (p *Postgres) DropDatabase(name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	return p.Exec(ctx, "postgres", "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
 }
@@ -275,8 +275,8 @@ func (p *Postgres) NewStandby(options ...PostgresOption) (*Postgres, error) {
 
 // awaitStream waits until a standby hears of each change: it answers some time before that.
 func (p *Postgres) awaitStream() error {
-	return until(startPatience, "the standby follows", func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	return until(startTimeout, "the standby follows", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
 		return p.Exec(ctx, "postgres", "SELECT 1/count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming'")
 	})

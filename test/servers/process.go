@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	startPatience = 30 * time.Second
-	stopPatience  = 10 * time.Second
-	lookEvery     = 10 * time.Millisecond
+	startTimeout = 30 * time.Second
+	stopTimeout  = 10 * time.Second
+	lookEvery    = 10 * time.Millisecond
 )
 
 // Process is a program that can be stopped, killed, paused and started again; it is on the leash. Its fields are set
@@ -81,7 +81,7 @@ func (p *Process) await() error {
 	if p.Ready == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), startPatience, errors.New("it does not answer"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), startTimeout, errors.New("it does not answer"))
 	defer cancel()
 	for {
 		err := p.Ready(ctx)
@@ -184,7 +184,7 @@ func (p *Process) Kill() {
 	signalAll(family, syscall.SIGKILL)
 	<-p.ended
 	// Its children hold on to the memory that the next server wants.
-	_ = until(stopPatience, "its children end", func() error {
+	_ = until(stopTimeout, "its children end", func() error {
 		if slices.ContainsFunc(family[1:], isAlive) {
 			return errors.New("one is alive")
 		}
@@ -214,14 +214,14 @@ func (p *Process) Stop() {
 	_ = syscall.Kill(p.pid, quit)
 	select {
 	case <-p.ended:
-	case <-time.After(stopPatience):
+	case <-time.After(stopTimeout):
 		p.Kill()
 	}
 }
 
 // until waits until check gives nil.
-func until(patience time.Duration, what string, check func() error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func until(timeout time.Duration, what string, check func() error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	for {
 		err := check()
@@ -230,7 +230,7 @@ func until(patience time.Duration, what string, check func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: not within %v: %w", what, patience, err)
+			return fmt.Errorf("%s: not within %v: %w", what, timeout, err)
 		case <-time.After(lookEvery):
 		}
 	}

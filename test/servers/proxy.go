@@ -130,14 +130,14 @@ func (p *Proxy) carry(joined *pair, to, from net.Conn) {
 			}
 		}
 		if err != nil {
-			// A hung way does not tell that an end has closed either.
+			// A hung proxy does not pass on that an end has closed either.
 			p.pass(joined)
 			return
 		}
 	}
 }
 
-// pass waits as long as the state of the proxy says, and tells the target and whether the pair may go on.
+// pass waits as long as the state of the proxy says, and returns the target and whether the pair may go on.
 func (p *Proxy) pass(joined *pair) (target string, open bool) {
 	for waited := false; ; {
 		p.mu.Lock()
@@ -176,7 +176,7 @@ func (p *Proxy) within(joined *pair, from net.Conn, n int) int {
 	return n
 }
 
-// loses tells whether an answer is one that is to be lost.
+// loses reports whether an answer is one that is to be lost.
 func (p *Proxy) loses(joined *pair, from net.Conn, answer []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,7 +225,7 @@ func (p *Proxy) CutAnswers(after int) {
 }
 
 // LoseAnswers breaks a connection instead of passing on an answer that holds a text, for so many answers: the server does what it was
-// asked for, and nobody is told.
+// asked for, and nobody learns of it.
 func (p *Proxy) LoseAnswers(text string, times int) {
 	p.alter(func() { p.lose, p.losses = text, times })
 }

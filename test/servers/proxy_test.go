@@ -43,8 +43,8 @@ func dial(t *testing.T, p *Proxy) net.Conn {
 }
 
 // ask sends a byte and waits for it to come back.
-func ask(conn net.Conn, patience time.Duration) error {
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+func ask(conn net.Conn, timeout time.Duration) error {
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	if _, err := conn.Write([]byte("x")); err != nil {

@@ -72,14 +72,14 @@ func (c *RedisCluster) AddReplica(of *Redis) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = until(startPatience, "the replica has heard of its primary", func() error {
+	err = until(startTimeout, "the replica knows its primary", func() error {
 		_, err := replica.Do("CLUSTER", "REPLICATE", id)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = until(startPatience, "the replica follows its primary", func() error {
+	err = until(startTimeout, "the replica follows its primary", func() error {
 		info, err := replica.Do("INFO", "replication")
 		if err == nil && !strings.Contains(info, "master_link_status:up") {
 			err = errors.New("it does not yet")
@@ -91,7 +91,7 @@ func (c *RedisCluster) AddReplica(of *Redis) (*Redis, error) {
 
 // Await waits until all servers say that the cluster is complete.
 func (c *RedisCluster) Await() error {
-	return until(startPatience, "the Redis Cluster is complete", func() error {
+	return until(startTimeout, "the Redis Cluster is complete", func() error {
 		all := slices.Concat(c.Servers[:], c.Replicas)
 		for _, server := range all {
 			info, err := server.Do("CLUSTER", "INFO")

@@ -50,7 +50,7 @@ func (s *Sentinel) start(options []RedisOption) (err error) {
 			return err
 		}
 	}
-	return until(startPatience, "the sentinels know each other", func() error {
+	return until(startTimeout, "the sentinels know each other", func() error {
 		for _, sentinel := range s.Sentinels {
 			state, err := sentinel.Do("SENTINEL", "CKQUORUM", SentinelMaster)
 			if err != nil {
@@ -138,7 +138,7 @@ func (s *Sentinel) Primary() (*Redis, error) {
 // AwaitPrimary waits until the sentinels name another server than the one given, and that one takes writes.
 func (s *Sentinel) AwaitPrimary(other *Redis) (*Redis, error) {
 	var primary *Redis
-	err := until(startPatience, "another primary", func() (err error) {
+	err := until(startTimeout, "another primary", func() (err error) {
 		if primary, err = s.Primary(); err != nil {
 			return err
 		}

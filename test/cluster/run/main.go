@@ -1,4 +1,4 @@
-// Command run starts a cluster on this machine and keeps it until it is told to end: `make cluster`.
+// Command run starts a cluster on this machine and keeps it until it is stopped: `make cluster`.
 package main
 
 import (

@@ -31,15 +31,15 @@ func TestClusterComesAndGoes(t *testing.T) {
 	}
 	deadline := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer deadline.Stop()
-	told := map[string]string{} // the last word of each line, by its first
+	last := map[string]string{} // the last word of each line, by its first
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
 		if len(fields) > 1 {
-			told[fields[0]] = fields[len(fields)-1]
+			last[fields[0]] = fields[len(fields)-1]
 		}
 		if fields[0] == "Ctrl-C" {
 			for _, name := range []string{"server-1", "server-2", "server-3"} {
-				isAlive(t, told[name])
+				isAlive(t, last[name])
 			}
 			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 				t.Fatal(err)
@@ -49,10 +49,10 @@ func TestClusterComesAndGoes(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("it ends with %v", err)
 	}
-	if _, err := os.Stat(filepath.Dir(told["logs"])); !os.IsNotExist(err) {
-		t.Errorf("its folder %s: %v, want it gone", filepath.Dir(told["logs"]), err)
+	if _, err := os.Stat(filepath.Dir(last["logs"])); !os.IsNotExist(err) {
+		t.Errorf("its folder %s: %v, want it gone", filepath.Dir(last["logs"]), err)
 	}
-	if response, err := http.Get(told["server-1"] + "/livez"); err == nil {
+	if response, err := http.Get(last["server-1"] + "/livez"); err == nil {
 		response.Body.Close()
 		t.Error("a server is still there")
 	}

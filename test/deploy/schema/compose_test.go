@@ -10,7 +10,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-// project loads compose.yaml as Compose does, with the variables that people are told to write.
+// project loads compose.yaml as Compose does, with the variables that the docs ask for.
 func project(t *testing.T) *types.Project {
 	t.Helper()
 	var env []string
@@ -88,7 +88,7 @@ func TestComposeProxyKnowsTheServers(t *testing.T) {
 	}
 }
 
-func TestComposeSettlesEveryVariable(t *testing.T) {
+func TestComposeSetsEveryVariable(t *testing.T) {
 	text, err := os.ReadFile(root + "/compose.yaml")
 	if err != nil {
 		t.Fatal(err)

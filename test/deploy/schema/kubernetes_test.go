@@ -29,7 +29,7 @@ type cluster struct {
 	budgets     map[string]*policy.PodDisruptionBudget
 }
 
-// render builds a copy of the overlay, with the secret that people are told to write.
+// render builds a copy of the overlay, with the secret that the docs ask for.
 func render(t *testing.T) *cluster {
 	t.Helper()
 	dir := t.TempDir()
@@ -125,7 +125,7 @@ func TestKubernetesHasServersAndWorkers(t *testing.T) {
 	}
 	server, worker := c.deployments["agentos-server"].Spec, c.deployments["agentos-worker"].Spec
 	if matches(server.Selector.MatchLabels, worker.Template.Labels) || matches(worker.Selector.MatchLabels, server.Template.Labels) {
-		t.Error("servers and workers cannot be told apart by their labels")
+		t.Error("servers and workers do not differ in their labels")
 	}
 }
 
