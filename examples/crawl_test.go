@@ -107,7 +107,7 @@ func TestCrawlOfAnEmptyFolder(t *testing.T) {
 	}
 }
 
-// The demo keeps its data in the folder it reads, unless told otherwise.
+// The demo keeps its data in the folder it reads, unless configured otherwise.
 func TestCrawlLeavesOutItsOwnData(t *testing.T) {
 	for _, place := range []string{"agentos-demo", "deep/er/data", "."} {
 		b := newWorkbench(t)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compresses one file into its own work folder, checks the copy and tells the ratio. Keeps the newest 40 copies, at
+# Compresses one file into its own work folder, checks the copy and reports the ratio. Keeps the newest 40 copies, at
 # most 32 MiB of them. Arguments: path.
 . "${0%/*}/lib.sh"
 

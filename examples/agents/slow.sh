@@ -1,5 +1,5 @@
 #!/bin/sh
-# Reads many files one by one, over and over, and tells which changed in between: a long job that shows its progress.
+# Reads many files one by one, over and over, and reports which changed in between: a long job that shows its progress.
 # It pauses a second after every few files, so as not to take the machine's time.
 # Arguments: path, a folder (default all); files, how many to read (default 160); pace, how many a second (default 4).
 . "${0%/*}/lib.sh"

@@ -56,7 +56,7 @@ func (r *Rules) of(name string) secrecy {
 	return secret
 }
 
-// own tells whether some words of a name that follow each other are one of the names that were configured.
+// own reports whether some words of a name that follow each other are one of the names that were configured.
 func (r *Rules) own(words []string) bool {
 	for from := range words {
 		joined := ""
