@@ -223,7 +223,7 @@ func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 		}
 	}
 	if err != nil {
-		k.log.Error("the agents' file was not taken over; the fleet before stays in force", "file", k.path, "error", err)
+		k.log.Error("the agents' file could not be loaded; the previous fleet stays in force", "file", k.path, "error", err)
 		next.Problems = problemsOf(err)
 	} else {
 		next.Notes = k.notesOf(fleet, settings)

@@ -63,7 +63,7 @@ var (
 	descTierCorrupt = describe("tier_corrupt_total", "Loaded documents that could not be used.", "tier")
 	descTierFenced  = describe("tier_fenced_total", "Documents not stored because another process leads.", "tier")
 	descTierDown    = describe("tier_failing", "1 while the tier's last call has failed.", "tier")
-	descLeader      = describe("leader", "1 while this process collects for all.")
+	descLeader      = describe("leader", "1 while this process leads.")
 	descAlone       = describe("alone", "1 while this process collects for itself because no link works.")
 	descLeases      = describe("lease_changes_total", "Times this process became leader.")
 	descLinkUp      = describe("link_up", "1 while the other servers can be reached through the link.", "link")

@@ -155,7 +155,7 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 func firstAdmin(ctx context.Context, out io.Writer, cfg *config.Config, accounts *auth.Service, log *slog.Logger) error {
 	generated, err := accounts.EnsureAdmin(ctx, cfg.AdminPassword)
 	for errors.Is(err, auth.ErrUnavailable) && ctx.Err() == nil {
-		log.Warn("the first account is not made yet; trying again", "error", err)
+		log.Warn("the first account is not made yet; retrying", "error", err)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -77,7 +77,7 @@ func (s *Service) recordRefusal(ctx context.Context, entry *Entry, err *error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upkeepDeadline)
 	defer cancel()
 	if err := s.Record(ctx, refused); err != nil {
-		s.log.Warn("a refusal is missing in the audit log", "action", entry.Action, "err", err)
+		s.log.Warn("a refusal is missing in the audit log", "action", entry.Action, "error", err)
 	}
 }
 

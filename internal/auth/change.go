@@ -44,7 +44,7 @@ func (s *Service) change(ctx context.Context, entry *Entry, fn func(*db.Tx) erro
 	}
 	// Whoever hangs up after the change does not keep it from taking effect.
 	if err := s.refresh(context.WithoutCancel(ctx)); err != nil {
-		s.log.Warn("a change of accounts takes effect later than usual", "err", err)
+		s.log.Warn("a change of accounts takes effect later than usual", "error", err)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ var (
 	ErrConflict = errors.New("conflict")
 )
 
-// RateLimitedError says when trying again makes sense.
+// RateLimitedError says when a retry makes sense.
 type RateLimitedError struct {
 	RetryAfter time.Duration
 }

@@ -35,10 +35,10 @@ func (s *Service) Run(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshDeadline)
 	defer cancel()
 	if err := s.storeSums(last); err != nil {
-		s.log.Warn("sums of the audit log not stored", "err", err)
+		s.log.Warn("sums of the audit log not stored", "error", err)
 	}
 	if err := s.storeLast(last); err != nil {
-		s.log.Warn("times of last use not stored", "err", err)
+		s.log.Warn("times of last use not stored", "error", err)
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (s *Service) keepFresh(ctx context.Context) {
 
 func (s *Service) logHealth(err error) {
 	if err != nil {
-		s.log.Warn("accounts are not refreshed; known credentials stay valid", "err", err)
+		s.log.Warn("accounts are not refreshed; known credentials stay valid", "error", err)
 		return
 	}
 	s.log.Info("accounts are refreshed again")
@@ -112,7 +112,7 @@ func (s *Service) refresh(ctx context.Context) error {
 		return err
 	}
 	if err := s.remember(); err != nil {
-		s.log.Warn("a start without the database will let nobody in", "err", err)
+		s.log.Warn("a start without the database will let nobody in", "error", err)
 	}
 	return nil
 }

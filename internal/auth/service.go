@@ -117,9 +117,9 @@ func Open(ctx context.Context, database *db.DB, opts Options) (*Service, error) 
 	s.cookies.Store(cookieNamesOf(""))
 	if err := s.refresh(ctx); err != nil {
 		s.down.Store(true)
-		s.log.Warn("accounts could not be loaded; trying again every second", "err", err)
+		s.log.Warn("accounts could not be loaded; retrying every second", "error", err)
 		if err := s.recall(time.Now()); err != nil {
-			s.log.Warn("nobody is let in until the database answers", "err", err)
+			s.log.Warn("nobody is let in until the database answers", "error", err)
 		}
 	}
 	return s, nil

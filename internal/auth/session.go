@@ -101,7 +101,7 @@ func (s *Service) failedLogin(ctx context.Context, action, name, remote string, 
 	}
 	entry := Entry{Actor: name, Kind: KindSession, Action: action, Target: name, Outcome: outcome, Detail: reason.Error(), Remote: remote}
 	if err := s.Record(ctx, entry); err != nil {
-		s.log.Warn("a failed login is missing in the audit log", "name", name, "err", err)
+		s.log.Warn("a failed login is missing in the audit log", "name", name, "error", err)
 	}
 }
 

@@ -228,7 +228,7 @@ func (s *Service) keepTally(ctx context.Context) {
 		return s.storeSums(ctx)
 	}, func(err error) {
 		if err != nil {
-			s.log.Warn("sums of the audit log are not stored; trying again every 5 s", "err", err)
+			s.log.Warn("sums of the audit log are not stored; retrying every 5 s", "error", err)
 		}
 	})
 }

@@ -20,7 +20,7 @@ const (
 func (s *Service) keepUp(ctx context.Context) {
 	every(ctx, upkeepEvery, func() error { return s.upkeep(ctx) }, func(err error) {
 		if err != nil {
-			s.log.Warn("upkeep of accounts failed; trying again every minute", "err", err)
+			s.log.Warn("upkeep of accounts failed; retrying every minute", "error", err)
 		}
 	})
 }

@@ -154,7 +154,7 @@ func ReadOnly(err error) bool {
 	return errors.As(err, &pgErr) && pgErr.Code == readOnlyTransaction
 }
 
-// Refused reports whether Postgres is there and will not have whoever connects, for a reason that trying again does not mend:
+// Refused reports whether Postgres is there and will not have whoever connects, for a reason that a retry does not change:
 // a wrong password, a database that does not exist.
 func Refused(err error) bool {
 	var pgErr *pgconn.PgError

@@ -152,6 +152,6 @@ func (d *DB) unlockMigration(ctx context.Context, conn *sql.Conn) {
 	defer cancel()
 	_, err := conn.ExecContext(ctx, `select pg_advisory_unlock(`+migrationLock+`)`)
 	if err != nil && !errors.Is(err, sql.ErrConnDone) { // closing the pool unlocks it too
-		d.log.Warn("the lock of the migration is given back late", "err", err)
+		d.log.Warn("the migration lock was not released in time", "error", err)
 	}
 }

@@ -294,7 +294,7 @@ func (k *Keeper) insertOne(ctx context.Context, p *plan, schedule *agent.Schedul
 			return err // another process was faster
 		}
 		if missed(spec, db.FromMS(row.next), now) {
-			k.log.Info("not making up for a time of a schedule that was missed", "agent", spec.Name, "due", db.FromMS(row.next))
+			k.log.Info("a missed time of a schedule is not caught up", "agent", spec.Name, "due", db.FromMS(row.next))
 			return nil
 		}
 		var state string

@@ -32,6 +32,6 @@ func (s *server) acted(ctx context.Context, action, target string, err error, ev
 func (s *server) record(ctx context.Context, entry auth.Entry) {
 	if failed := s.Auth.Record(ctx, entry); failed != nil {
 		s.log.Warn("an action is missing in the audit log", "actor", auth.ActorFrom(ctx).Name, "action", entry.Action,
-			"target", entry.Target, "err", failed)
+			"target", entry.Target, "error", failed)
 	}
 }

@@ -149,7 +149,7 @@ func (s *server) problemFor(c *call, err error) *Problem {
 	p := *found
 	p.RequestID = c.requestID()
 	if report && !errors.Is(err, context.Canceled) {
-		s.log.Error("request failed", "err", err, "status", p.Status, "method", c.request.Method,
+		s.log.Error("request failed", "error", err, "status", p.Status, "method", c.request.Method,
 			"path", c.request.URL.Path, "request_id", p.RequestID)
 	}
 	return &p
