@@ -1,9 +1,9 @@
 /*
 Package snapshot keeps one JSON document, made of independently collected sections, always ready to be served: to any
-number of viewers, at once, however slow or dead the sources are, and with the truth about how old it is.
+number of viewers, at once, however slow or dead the sources are, and with its true age.
 
 It is for dashboards and admin panels. Viewers never cause a query: a [Panel] collects all sections every few seconds,
-whoever looks, and publishes one immutable [Snapshot], encoded and compressed once.
+however many viewers there are, and publishes one immutable [Snapshot], encoded and compressed once.
 
 	panel, err := snapshot.Open(ctx, snapshot.Options{
 		Sections: []snapshot.Section{
@@ -19,11 +19,11 @@ whoever looks, and publishes one immutable [Snapshot], encoded and compressed on
 	http.Handle("GET /api/panel", panel.Handler())
 	http.Handle("GET /api/panel/stream", panel.Stream())
 
-After a change, [Panel.Nudge] has the sections touched on every screen within milliseconds. With Options.Links, through
+After a change, [Panel.Nudge] gets the sections concerned onto every screen within milliseconds. With Options.Links, through
 Redis (package redislink) or Postgres (package pglink) or both, any number of processes show one document: one of them
 collects, and the others take over when it ends, dies, hangs or is cut off. Authorization is the caller's: wrap the handlers.
 
-docs/snapshot.md in the repository explains the rest once: the document, its headers and events, what can go wrong and
+docs/snapshot.md in the repository explains the rest: the document, its headers and events, what can go wrong and
 what happens then, what several processes guarantee.
 
 # Inside

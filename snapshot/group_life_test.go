@@ -33,7 +33,7 @@ func TestGroupNeedsTheWarmerToItself(t *testing.T) {
 	})
 }
 
-// No link works when a process starts: its first viewer gets what is collected for him, and the process goes on alone.
+// No link works when a process starts: its first viewer gets what is collected for that request, and the process goes on alone.
 // When the links come up, it joins.
 func TestStartWithoutLinks(t *testing.T) {
 	for name, lose := range map[string]func(*snapshottest.Hub){"cut": (*snapshottest.Hub).Cut, "hang": (*snapshottest.Hub).Hang} {

@@ -7,7 +7,7 @@ import (
 	"github.com/agentos/agentos/snapshot/internal/lead"
 )
 
-// Stats is what metrics want to know of a Panel. Counters count since Open.
+// Stats is the state of a Panel, for metrics. Counters count since Open.
 type Stats struct {
 	Answers     map[string]uint64       // documents served, by rung: "memory", "tier", "rebuild", "last-good"
 	Unavailable uint64                  // requests for which no rung had a document
@@ -27,7 +27,7 @@ type Stats struct {
 	StreamsDropped uint64 // viewers cut off because they did not read
 }
 
-// LinkStats says how one link fares.
+// LinkStats is the state of one link.
 type LinkStats struct {
 	Name       string
 	Up         bool   // it answers or is listened to

@@ -143,7 +143,7 @@ func hostOf(remote string) string {
 	return remote
 }
 
-// addressKey is the host of "host:port"; an IPv6 host counts as its /64, which one customer has for himself.
+// addressKey is the host of "host:port"; an IPv6 host counts as its /64, which one customer has.
 func addressKey(remote string) string {
 	address, err := netip.ParseAddrPort(remote)
 	if err != nil {

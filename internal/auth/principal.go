@@ -17,7 +17,7 @@ const (
 type Principal struct {
 	Name      string    // the user, or the token's name
 	Role      Role      // never more than the user's
-	User      string    // whose rights it has: it ends with him; empty: a service token, which stands for itself
+	User      string    // whose rights it has: it ends with that user; empty: a service token, with rights of its own
 	Kind      string    // KindSession or KindToken
 	ID        string    // of the session or token
 	ExpiresAt time.Time // zero: never

@@ -106,7 +106,7 @@ func (s *Service) failedLogin(ctx context.Context, action, name, remote string, 
 }
 
 // beginSession returns ErrBadCredentials when the hash is no longer the user's: while it was computed, the user may have
-// got another password, which ends all his sessions, or have been deleted.
+// got another password, which ends all of the user's sessions, or have been deleted.
 func (s *Service) beginSession(ctx context.Context, name, hash, remote string) (string, *Principal, error) {
 	token, id := newSecret(sessionPrefix)
 	key := hashSecret(token)

@@ -30,9 +30,9 @@ type TokenParams struct {
 	Role Role
 	TTL  time.Duration // zero: no expiry
 
-	// Owner is the user whose rights it has: never more than his at any time, and none when he is gone. Empty: the user who
-	// makes it, or the owner of the token that does. Service makes a token that stands for itself; so does whoever has no
-	// user behind him: a service token and the command line.
+	// Owner is the user whose rights it has: never more than the user's own, and none once the user is deleted. Empty: the user
+	// who makes it, or the owner of the token that does. Service makes a token with rights of its own; so do a service token
+	// and the command line, which have no user.
 	Owner   string
 	Service bool
 }

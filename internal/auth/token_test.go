@@ -13,7 +13,7 @@ import (
 // as is the actor of a user's browser.
 func as(user string) Actor { return Actor{Name: user, Kind: KindSession, User: user} }
 
-// A token is never worth more than its owner is at the moment, on every server, and ends with him; a service token is its own.
+// A token never has more rights than its owner, on every server, and ends with the owner; a service token has its own.
 func TestTokensAreBoundToTheirOwner(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		here, there := running(t, d, Options{}), running(t, d, Options{RefreshEvery: 20 * time.Millisecond})
@@ -101,7 +101,7 @@ func TestTokensOfNobody(t *testing.T) {
 		if _, _, err := s.CreateToken(t.Context(), TokenParams{Name: "x", Role: RoleViewer, Owner: "ada", Service: true}); !errors.As(err, &invalid) {
 			t.Errorf("a service token with an owner: %v", err)
 		}
-		// Who is deleted by the version before takes his tokens along too.
+		// A user that the previous version deletes loses all tokens too.
 		if _, _, err := s.CreateToken(WithActor(t.Context(), as("ada")), TokenParams{Name: "x", Role: RoleViewer}); err != nil {
 			t.Fatal(err)
 		}

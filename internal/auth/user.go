@@ -82,10 +82,10 @@ func (s *Service) SetPassword(ctx context.Context, name, password string) (err e
 	})
 }
 
-// ChangePassword replaces the password of the user whose session p is, who must know the present one. His other sessions end.
+// ChangePassword replaces the password of the user whose session p is, who must know the present one. The user's other sessions end.
 // Wrong guesses count like failed sign-ins.
 func (s *Service) ChangePassword(ctx context.Context, p *Principal, present, next, remote string) (err error) {
-	entry := &Entry{Action: "user.password", Target: p.Name, Detail: "his own"}
+	entry := &Entry{Action: "user.password", Target: p.Name, Detail: "their own"}
 	defer s.recordRefusal(ctx, entry, &err)
 	if p.Kind != KindSession {
 		return ErrNotASession
@@ -120,7 +120,7 @@ func (s *Service) ChangePassword(ctx context.Context, p *Principal, present, nex
 	})
 }
 
-// SetRole changes what a user may do, and with him what his tokens may do. Sessions stay, streams are ended so that they
+// SetRole changes what a user, and the user's tokens, may do. Sessions stay, streams are ended so that they
 // begin anew with the new role. ErrConflict for the last admin.
 func (s *Service) SetRole(ctx context.Context, name string, role Role) (err error) {
 	entry := &Entry{Action: "user.role", Target: name, Detail: "role " + string(role)}
@@ -147,7 +147,7 @@ func (s *Service) SetRole(ctx context.Context, name string, role Role) (err erro
 	})
 }
 
-// DeleteUser removes a user and ends all his sessions and tokens. Service tokens he created stay. ErrConflict for the last
+// DeleteUser removes a user and ends all the user's sessions and tokens. Service tokens that the user created stay. ErrConflict for the last
 // admin.
 func (s *Service) DeleteUser(ctx context.Context, name string) (err error) {
 	entry := &Entry{Action: "user.delete", Target: name}

@@ -19,7 +19,7 @@ func (f *fixture) entries() []auth.Entry {
 	return entries
 }
 
-// Who is refused by his role stands in the log with what he asked for, what it needs and what he has; nothing else happened.
+// A request that a role does not allow is in the audit log with what was asked for, the role it needs and the role it has; nothing else happened.
 func TestWhatARoleRefusesIsRecorded(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		f := newFixture(t, d)

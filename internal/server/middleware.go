@@ -155,7 +155,7 @@ func (s *server) refuse(c *call, err error) {
 	}
 }
 
-// forbid answers who may not do what he asks for, and records it.
+// forbid refuses what the role does not allow, and records it.
 func (s *server) forbid(c *call, p *auth.Principal, need auth.Role) {
 	c.principal = p
 	ctx, cancel := context.WithTimeout(auth.WithActor(context.WithoutCancel(c.request.Context()), c.actor()), recordDeadline)

@@ -43,7 +43,7 @@ func (s *server) getRunResult(ctx context.Context, in *runInput) (*body[engine.T
 	return inTurn(ctx, s, func() (engine.Text, error) { return s.Jobs.Result(ctx, in.ID) })
 }
 
-// readRunLogs waits when asked to. Who waits is sent away when his credential ends.
+// readRunLogs waits when asked to, but no longer than the credential lasts.
 func (s *server) readRunLogs(ctx context.Context, in *listRunLogsInput) ([]engine.LogLine, bool, error) {
 	if in.Wait == 0 {
 		return s.Jobs.RunLogs(ctx, in.ID, in.After, in.Limit)

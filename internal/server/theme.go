@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// A theme is how a viewer wants pages to look, an index of themes; the first is as his system has it.
+// A theme is how a viewer wants pages to look, an index of themes; the first is the system's.
 //
-// His browser keeps the choice in a cookie, which the page's scripts write, and the server puts it into the page: so it holds from
+// The browser keeps the choice in a cookie, which the page's scripts write, and the server puts it into the page: so it holds from
 // the first paint on, and no script has to run before it, nor to wait for the browser's storage.
 type theme int
 

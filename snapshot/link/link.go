@@ -1,5 +1,5 @@
 // Package link is the contract between package snapshot and what connects the processes that show one document: package
-// redislink through Redis, package pglink through Postgres. Only who writes another link, or notifies without showing
+// redislink through Redis, package pglink through Postgres. Only code that implements another link, or notifies without showing
 // anything (see Notifier), needs it.
 package link
 
@@ -12,7 +12,7 @@ import (
 // DefaultMaxBytes is the size of the largest document unless the options of a Panel and of its links say otherwise.
 const DefaultMaxBytes = 128 << 10
 
-// LeaseTime is how long a lease lasts, by the clock of whoever it was given to and by that of the link's server.
+// LeaseTime is how long a lease lasts, by the holder's clock and by that of the link's server.
 const LeaseTime = 3 * time.Second
 
 var (
@@ -70,7 +70,7 @@ type Link interface {
 	Close()
 }
 
-// A Document is what a link stores. Nothing in it may be changed.
+// A Document is what a link stores. It must not be modified.
 type Document struct {
 	Revision uint64
 	Version  int    // its meta.version
@@ -80,10 +80,10 @@ type Document struct {
 
 // A Grant is a lease that was given.
 type Grant struct {
-	// Token grows with each change of the holder, so that one who held it earlier can be distinguished from the present one.
+	// Token grows with each change of the holder, so that an earlier holder can be distinguished from the present one.
 	Token uint64
 
-	// Until is when the lease ends unless it is kept, by this process's monotonic clock, reckoned from before it asked.
+	// Until is when the lease ends unless it is kept, by this process's monotonic clock, measured from before it asked.
 	Until time.Time
 }
 

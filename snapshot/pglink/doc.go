@@ -21,7 +21,7 @@ One row for each document, in a table that must be there, found by the search_pa
 	    lease_until timestamptz not null default '-infinity'      -- by the database's clock
 	);
 
-News travel by NOTIFY: which revision was stored, and which sections to look at. Whatever else is found in the row is
+Notifications travel by NOTIFY: which revision was stored, and which sections to collect. Whatever else is found in the row is
 overwritten.
 
 # Who collects
@@ -39,7 +39,6 @@ has lost the lease without noticing, for documents are numbered by the time at w
 Two connections at most for calls and one for each Listen. A link that is not called runs no statement; Listen tries its
 connection once a second by an empty query, which is none either.
 
-Postgres 12 is needed, and connections to it that are one's own: a pooler that lends them by the transaction loses what
-is listened for.
+Postgres 12 is needed, and connections that are not shared: a pooler in transaction mode loses notifications.
 */
 package pglink

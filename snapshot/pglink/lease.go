@@ -58,7 +58,7 @@ const races = 3
 var errRaces = errors.New("other candidates were faster again and again")
 
 // Campaign implements link.Link. The database's clock decides when a lease of another process has ended; how long
-// one's own lasts is reckoned by one's own clock, from before the question, so that it ends earlier here than there.
+// one's own lasts is measured by one's own clock, from before the question, so that it ends earlier here than there.
 func (l *Link) Campaign(ctx context.Context, rank int) (grant link.Grant, err error) {
 	err = l.call(ctx, "take the lease", func(ctx context.Context, conn *pgx.Conn) error {
 		for range races {

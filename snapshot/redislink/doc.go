@@ -24,7 +24,7 @@ password alone is written as :password@. Parameters:
 	server-name                     name the server's certificate must carry; else the host
 	insecure-skip-verify=true       trust any certificate
 
-The error names all faults, each with what to write instead, and never repeats a password.
+The error lists everything that is wrong, each with what to write instead, and never repeats a password.
 
 # What is in Redis
 

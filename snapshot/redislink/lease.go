@@ -14,7 +14,7 @@ import (
 func (l *Link) leaseKey() string { return l.opts.Key + ":lease" }
 
 // Campaign implements link.Link. The server's clock decides when a lease of another process has ended; how long one's
-// own lasts is reckoned by one's own clock, from before the question, so that it ends earlier here than there.
+// own lasts is measured by one's own clock, from before the question, so that it ends earlier here than there.
 func (l *Link) Campaign(ctx context.Context, rank int) (grant link.Grant, err error) {
 	err = l.call(ctx, "take the lease", func(ctx context.Context, client rueidis.Client) error {
 		began := time.Now()

@@ -29,7 +29,7 @@ create table agent_queue (
     left_ms bigint, -- null: they still do
     primary key (agent, queue)
 );
--- Whose rights a token has: it may never do more than its owner, and ends with him. Null: a service's, which stands for itself.
+-- Whose rights a token has: it may never do more than its owner, and ends with the owner. Null: a service's, which stands for itself.
 alter table auth_token add column owner text references auth_user (name) on delete cascade;
 create index auth_token_owner on auth_token (owner);
 update auth_token set owner = created_by where created_by in (select name from auth_user);
