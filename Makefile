@@ -80,7 +80,7 @@ verify: ## what is generated equals what is committed
 	@$(GO) test ./internal/document/generate -run TestWhatIsGeneratedIsCommitted -count=1
 
 .PHONY: generate
-generate: ## generate openapi.yaml, the document's JSON Schema, the TypeScript types of both and ui/dist anew
+generate: ## generate openapi.yaml, the document's JSON Schema, the TypeScript types of both and ui/dist
 	$(GO) run ./internal/document/generate
 	$(GO) run . openapi > openapi.yaml.new && mv openapi.yaml.new openapi.yaml
 	cd ui && npm run generate && npm run build

@@ -40,7 +40,7 @@ func ask(t *testing.T, d *database, query string) string {
 func TestFilledTableLooksLikeOneAtWork(t *testing.T) {
 	d := testDatabase(t)
 	before := ask(t, d, `select indexname from pg_indexes where tablename = 'river_job' order by 1`)
-	for range 2 { // the second time it begins anew
+	for range 2 { // the second time it begins again
 		if err := d.fill(t.Context(), 2_000, 300, 40); err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ const unfinished = `insert into river_job ` + columns + `
 		from generate_series(1, $2::bigint) i) jobs`
 
 // fill empties the table and fills it with this many finished jobs, with those that wait, run, are scheduled and are to be
-// tried again. It begins anew each time, because jobs added to older ones would have newer ids and older times.
+// tried again. It begins again each time, because jobs added to older ones would have newer ids and older times.
 func (d *database) fill(ctx context.Context, size, waiting, running int) error {
 	began := time.Now()
 	progress("filling the database with %s finished jobs", count(size))

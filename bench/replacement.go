@@ -126,7 +126,7 @@ func (r *replacement) timed(ctx context.Context, c *contestant, rounds int, path
 	return median(times), statements, nil
 }
 
-// polled counts what viewers of the replaced page cost, who ask for everything anew five seconds after each answer.
+// polled counts what viewers of the replaced page cost, who ask for everything again five seconds after each answer.
 func (r *replacement) polled(ctx context.Context, old *contestant, viewers int) error {
 	progress("  %d viewers of the replaced dashboard", viewers)
 	p := startPollers(ctx, old, viewers, sixCalls()...)

@@ -38,7 +38,7 @@ func TestCrawlGetsRoundToEveryFile(t *testing.T) {
 		defer func() { b.t.Log("with a name that is not UTF-8") }()
 	}
 	var seen []string
-	for round := range 2 { // the second begins anew
+	for round := range 2 { // the second begins again
 		for done := 0; done < len(content); {
 			result := b.ok("crawl", `{"batch":10}`)
 			got := decode[crawled](t, result)

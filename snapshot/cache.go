@@ -215,7 +215,7 @@ func (c *cache) publish(d draft) (*Snapshot, error) {
 // nextRevision is that of a document published now. Who leads goes by the clock. Who is alone follows the clock of
 // whoever led last, by the time that has passed since, and so does the next leader at least: then all that processes
 // collect while they are alone is newer than what they had together, older than what they will have together, and
-// comparable. That is a little slower than time, so that a clock which was ahead is not followed for ever. Who has a
+// comparable. That is a little slower than time, so that a clock which was ahead is not followed forever. Who has a
 // leader that is silent moves on as little as possible. c.mu is held.
 func (c *cache) nextRevision(as string, at, now time.Time) uint64 {
 	last := c.current.Load()

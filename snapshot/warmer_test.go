@@ -488,7 +488,7 @@ func TestOversizedDocumentIsRefused(t *testing.T) {
 	})
 }
 
-// After a restart the last document's values live on, with their own age, until they are collected anew.
+// After a restart the last document's values live on, with their own age, until they are collected again.
 func TestWarmerContinuesFromTheRestoredDocument(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		tier := snapshottest.NewMemory("memory-tier")

@@ -20,7 +20,7 @@ type cronField struct {
 	low, high int
 	names     []string // of the values from low
 	cyclic    bool     // a range may go over the end: FRI-MON
-	even      bool     // a step must divide it: what else would be a step is not one where it begins anew
+	even      bool     // a step must divide it: what else would be a step is not one where it begins again
 	unit      string   // of "@every"
 }
 

@@ -44,7 +44,7 @@ func readFile(path string) (data []byte, written time.Time, err error) {
 	if err != nil {
 		return nil, written, err
 	}
-	if !info.Mode().IsRegular() { // opening a named pipe would wait for ever
+	if !info.Mode().IsRegular() { // opening a named pipe would wait forever
 		return nil, written, fmt.Errorf("%s is not a regular file", path)
 	}
 	f, err := os.Open(path)

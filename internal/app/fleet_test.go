@@ -77,7 +77,7 @@ func shows(t *testing.T, k *fleetKeeper, what string, met func(source.Fleet) boo
 	for !met(k.Fleet()) {
 		select {
 		case <-deadline:
-			t.Fatalf("waited in vain: %s: %+v", what, k.Fleet())
+			t.Fatalf("timed out waiting: %s: %+v", what, k.Fleet())
 		case <-tick.C:
 		}
 	}
@@ -116,7 +116,7 @@ func TestChangedFileIsNoticed(t *testing.T) {
 				must(t, os.Rename(dir+"/f.yaml~", dir+"/f.yaml"))
 			},
 		},
-		"removed and written anew": {
+		"removed and written again": {
 			func(t *testing.T, dir string) string { write(t, dir+"/f.yaml", fleetBefore); return dir + "/f.yaml" },
 			func(t *testing.T, dir string) {
 				must(t, os.Remove(dir+"/f.yaml"))

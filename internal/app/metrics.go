@@ -135,7 +135,7 @@ func collectPanel(out chan<- prometheus.Metric, stats snapshot.Stats, current *s
 	}
 }
 
-// collectGroup reports this process's part among those that show the same document. One that is alone for ever leads.
+// collectGroup reports this process's part among those that show the same document. One that is alone forever leads.
 func collectGroup(out chan<- prometheus.Metric, stats snapshot.Stats) {
 	gauge(out, descLeader, oneIf(stats.Role == snapshot.Leader))
 	gauge(out, descAlone, oneIf(stats.Role == snapshot.Alone))

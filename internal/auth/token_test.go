@@ -68,7 +68,7 @@ func TestTokensAreBoundToTheirOwner(t *testing.T) {
 		if err := here.SetRole(t.Context(), "ada", RoleViewer); err != nil {
 			t.Fatal(err)
 		}
-		endsWithin(t, old, time.Second) // its streams begin anew
+		endsWithin(t, old, time.Second) // its streams begin again
 		want("a viewer's tokens", map[string]Role{bound: RoleViewer, made: RoleViewer, lent: RoleViewer, service: RoleOperator, local: RoleAdmin})
 		tokens, err := here.ListTokens(t.Context())
 		if err != nil {

@@ -121,7 +121,7 @@ func (s *Service) ChangePassword(ctx context.Context, p *Principal, present, nex
 }
 
 // SetRole changes what a user, and the user's tokens, may do. Sessions stay, streams are ended so that they
-// begin anew with the new role. ErrConflict for the last admin.
+// begin again with the new role. ErrConflict for the last admin.
 func (s *Service) SetRole(ctx context.Context, name string, role Role) (err error) {
 	entry := &Entry{Action: "user.role", Target: name, Detail: "role " + string(role)}
 	defer s.recordRefusal(ctx, entry, &err)

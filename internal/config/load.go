@@ -60,7 +60,7 @@ func remember(getenv func(string) string) func(string) string {
 	return func(name string) string { return values[name] }
 }
 
-// Reload reads the settings anew, by the same flags and environment, with the file at a path. The error is ValidationErrors.
+// Reload reads the settings again, by the same flags and environment, with the file at a path. The error is ValidationErrors.
 func (c *Config) Reload(path string) (*Config, error) {
 	if c.again == nil { // not made by Load
 		return c, nil

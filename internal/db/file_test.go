@@ -71,7 +71,7 @@ func TestMovedAwayAndBack(t *testing.T) {
 	move(t, path, path+".away")
 	fails(t, d, "the database file is gone")
 	if _, err := os.Stat(path); err == nil {
-		t.Error("the file was made anew")
+		t.Error("the file was made again")
 	}
 	move(t, path+".away", path)
 	works(t, d, "mine")

@@ -79,7 +79,7 @@ func (d *DB) Close() error {
 
 // Ping reports whether the database can be worked with.
 //
-// SQLite: whether the file is there, is the one that was opened, can be opened anew, and holds our tables. Open
+// SQLite: whether the file is there, is the one that was opened, can be opened again, and holds our tables. Open
 // connections alone do not show that: they go on working on a file that was deleted. Postgres: whether it answers, takes
 // writes, and holds our tables.
 //
@@ -102,7 +102,7 @@ func (d *DB) Describe() string {
 	return "SQLite"
 }
 
-// Reopen drops every connection, so that each further statement opens the file or calls the server anew. Statements under
+// Reopen drops every connection, so that each further statement opens the file or calls the server again. Statements under
 // way end first. A file that was replaced or came back is reopened without it.
 func (d *DB) Reopen() {
 	if d.Kind == Postgres {

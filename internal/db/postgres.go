@@ -80,7 +80,7 @@ func (d *DB) connectPools(config *pgxpool.Config) (err error) {
 	s := d.server
 	config.ConnConfig.Tracer = &tracer{observer: &d.observer, timeout: writeDeadline}
 	config.AfterConnect = s.connected
-	// A server that has become a standby refuses writes until the connection is made anew, which finds the new primary
+	// A server that has become a standby refuses writes until the connection is made again, which finds the new primary
 	// where the URL names several hosts.
 	config.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool {
 		return !isFatal(err) && err.Code != readOnlyTransaction
@@ -271,7 +271,7 @@ func (s *server) reset() {
 	s.reader.Reset()
 }
 
-// close waits for connections that are lent, but not for ever.
+// close waits for connections that are lent, but not forever.
 func (s *server) close() error {
 	closed := make(chan struct{})
 	go func() { // ends when the last connection comes back

@@ -316,7 +316,7 @@ func TestRowsThatBreakOffAreNoShortResult(t *testing.T) {
 	s.wantRecovery(t)
 }
 
-// Closing waits for nobody for ever.
+// Closing waits for nobody forever.
 func TestCloseWhileTheServerHangs(t *testing.T) {
 	s := newFaultSite(t)
 	d, err := db.Open(t.Context(), strings.ReplaceAll(s.server.URL("agentos"), s.server.Addr(), s.proxy.Addr), nil)

@@ -123,7 +123,7 @@ func TestPrepareWorksWhileTheServerIsAway(t *testing.T) {
 	}
 }
 
-// Whoever forgets a deadline does not wait for ever for a server that hangs.
+// Whoever forgets a deadline does not wait forever for a server that hangs.
 func TestStatementsWithoutDeadlineEnd(t *testing.T) {
 	d := dbtest.NewBreakable(t, db.Postgres)
 	var one int

@@ -67,7 +67,7 @@ func (w *wakes) begin(cancel func()) (end func()) {
 	}
 }
 
-// listener receives the notifications of the database and our wakes. River takes it for always connected: what breaks is mended here,
+// listener receives the notifications of the database and our wakes. River takes it for always connected: what breaks is repaired here,
 // within a second or so of the database's return, where River would wait longer each time, and our wakes come meanwhile too.
 type listener struct {
 	riverdriver.Listener
@@ -150,8 +150,8 @@ func (l *listener) judge(ctx context.Context, err error) {
 	l.log(err)
 }
 
-// mend connects again, not more often than once a second.
-func (l *listener) mend(ctx context.Context) {
+// repair connects again, not more often than once a second.
+func (l *listener) repair(ctx context.Context) {
 	if time.Since(l.tried) < RelistenAfter {
 		return
 	}
@@ -192,7 +192,7 @@ func (l *listener) WaitForNotification(ctx context.Context) (*riverdriver.Notifi
 // wait waits for a notification, a wake or the end of ctx. Nil: look again.
 func (l *listener) wait(ctx context.Context) *riverdriver.Notification {
 	if !l.up {
-		l.mend(ctx)
+		l.repair(ctx)
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()

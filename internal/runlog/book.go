@@ -75,7 +75,7 @@ type Pending struct {
 	written    rows
 	left       size // left out, between head and tail
 	lost       bool // some of these because the database could not be written
-	gapStale   bool // the row that says so is to be written anew
+	gapStale   bool // the row that says so is to be written again
 
 	progress    *float64
 	message     string

@@ -32,7 +32,7 @@ const (
 	sweepLease   = time.Minute
 	// runCost is what a run takes in the database beside its result and error, with its indexes.
 	runCost = 600
-	// segmentIDs is how many ids are counted together, and recounts how many of these are counted anew in each sweep: rows go in
+	// segmentIDs is how many ids are counted together, and recounts how many of these are counted again in each sweep: rows go in
 	// other ways too.
 	segmentIDs = 4_096
 	recounts   = 4
@@ -94,7 +94,7 @@ func (w *Sweeper) LogsKept() string { return w.keep.logs.String() }
 // counts are the rows and bytes of a table, by segments of its ids. Counting costs what is new, whatever the size of the table.
 type counts struct {
 	segments map[int64]rowsAndBytes
-	next     int64 // to be counted anew
+	next     int64 // to be counted again
 	counted  int64 // the last id there was
 }
 

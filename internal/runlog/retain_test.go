@@ -107,7 +107,7 @@ func TestSweepKeepsBytesWithinBounds(t *testing.T) {
 		if n := one[int](t, s, `select count(*) from run where id = $1`, first); n != 1 {
 			t.Error("a run was deleted that is in no sum yet")
 		}
-		for range 5 { // lines that go in other ways are not counted for ever
+		for range 5 { // lines that go in other ways are not counted forever
 			exec1(t, s, `delete from run_log`)
 			writeLines(t, s, 1, 900)
 			if err := s.sweeper.Sweep(t.Context()); err != nil {

@@ -32,7 +32,7 @@ type Attempt struct {
 	Fence time.Duration
 
 	// Leave ends the wait for a process of the attempt that cannot be ended, because it runs as another user. Until then, and
-	// by default for ever, Run waits for it: nothing else is to begin beside it.
+	// by default forever, Run waits for it: nothing else is to begin beside it.
 	Leave <-chan struct{}
 
 	// Hold is a file that stays open until nothing of the attempt runs any more, also when this process is killed: with

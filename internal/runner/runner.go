@@ -57,7 +57,7 @@ func Run(ctx context.Context, a Attempt) (Result, error) {
 	return r.Run(ctx, a)
 }
 
-// Run makes one attempt and returns when no process of it is left, save when [Attempt.Leave] says to leave one.
+// Run makes one attempt and returns when no process of it is left, except when [Attempt.Leave] says to leave one.
 //
 // The error is nil only for exit status 0. Otherwise it is a [*StartError], perhaps with a [*HostError] in it, an [*ExitError], an [*EnqueueError],
 // [ErrSupervisorLost], [ErrFenced], [ErrLeft], or, when ctx ended or the agent's timeout passed before the program did, the cause of that

@@ -87,7 +87,7 @@ func (k *Keeper) Load(ctx context.Context, fleet *agent.Fleet) error {
 	if err := k.moveJobs(ctx, p); err != nil {
 		return err
 	}
-	if _, err := k.mendSchedule(ctx, p, now, rows); err != nil {
+	if _, err := k.repairSchedule(ctx, p, now, rows); err != nil {
 		return err
 	}
 	t.plan = p
@@ -155,9 +155,9 @@ func replaceRow(ctx context.Context, tx *db.Tx, old, row scheduleRow) error {
 	return err
 }
 
-// mendSchedule makes the rows what the schedules say: those of agents that this process decides on and that are missing, of
+// repairSchedule makes the rows what the schedules say: those of agents that this process decides on and that are missing, of
 // another schedule, or too far away for any time of it, as after a clock that was wrong. It reports whether there were any.
-func (k *Keeper) mendSchedule(ctx context.Context, p *plan, now time.Time, rows map[string]scheduleRow) (mended bool, err error) {
+func (k *Keeper) repairSchedule(ctx context.Context, p *plan, now time.Time, rows map[string]scheduleRow) (repaired bool, err error) {
 	var changes []func(*db.Tx) error
 	for _, spec := range p.fleet.Agents {
 		row, found := rows[spec.Name]
@@ -252,9 +252,9 @@ func (k *Keeper) InsertDue(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if mended, err := k.mendSchedule(ctx, p, now, rows); err != nil {
+	if repaired, err := k.repairSchedule(ctx, p, now, rows); err != nil {
 		return 0, err
-	} else if mended {
+	} else if repaired {
 		if now, rows, err = k.readSchedule(ctx, p); err != nil {
 			return 0, err
 		}

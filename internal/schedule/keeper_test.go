@@ -99,7 +99,7 @@ func TestSmallSetBackRepeatsNothing(t *testing.T) {
 	}
 }
 
-// The steps of "@every" go on from the time before; after one that was missed they begin anew.
+// The steps of "@every" go on from the time before; after one that was missed they begin again.
 func TestStepsCountFromTheTimeBefore(t *testing.T) {
 	step, err := agent.ParseSchedule("@every 20s")
 	if err != nil {

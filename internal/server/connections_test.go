@@ -38,7 +38,7 @@ func ask(t *testing.T, address, path string) (net.Conn, int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // what should be closed and is not fails, and does not wait for ever
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // what should be closed and is not fails, and does not wait forever
 		t.Fatal(err)
 	}
 	return conn, askAgain(t, conn, path)
@@ -74,7 +74,7 @@ func eventually(t *testing.T, what string, met func() bool) {
 	for !met() {
 		select {
 		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("timed out waiting: %s", what)
 		case <-time.After(time.Millisecond):
 		}
 	}

@@ -83,7 +83,7 @@ func (s *server) wrap(next func(c *call)) http.Handler {
 		c.request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		if r.Body != nil && r.Body != http.NoBody {
 			c.request.Body = http.MaxBytesReader(w, r.Body, maxBody)
-			// Who sends slowly may not hold a request for ever. Writers without deadlines are those of tests.
+			// Who sends slowly may not hold a request forever. Writers without deadlines are those of tests.
 			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyDeadline))
 		}
 		if s.log.Enabled(r.Context(), slog.LevelDebug) {

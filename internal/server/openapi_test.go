@@ -12,7 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-var update = flag.Bool("update", false, "write openapi.yaml anew")
+var update = flag.Bool("update", false, "update openapi.yaml")
 
 const openAPIFile = "../../openapi.yaml"
 

@@ -23,7 +23,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "update testdata")
 
 // The sections stand in the document as they always did, byte for byte: with everything that may be there, and with nothing of it.
 func TestSectionsKeepTheirForm(t *testing.T) {

@@ -60,7 +60,7 @@ type Link interface {
 	Resign(ctx context.Context) error
 
 	// Listen passes on what other processes publish and ask for, and calls OnReady each time nothing can be missed from
-	// then on. It returns the error that ended it: a lost connection or the context's. Callers begin anew after a pause.
+	// then on. It returns the error that ended it: a lost connection or the context's. Callers begin again after a pause.
 	Listen(ctx context.Context, to Listener) error
 
 	// Notify asks the leader to collect the sections of these names, or all when none is given.

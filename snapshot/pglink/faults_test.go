@@ -333,7 +333,7 @@ func works(t *testing.T, a, b *pglink.Link, ear *ear, next func() link.Document)
 	}
 }
 
-// An ear listens on a link until the test's end, anew after a pause when that ends.
+// An ear listens on a link until the test's end, again after a pause when that ends.
 type ear struct {
 	mu       sync.Mutex
 	docs     map[string]bool

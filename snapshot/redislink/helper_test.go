@@ -88,7 +88,7 @@ type hearing struct {
 	docs  chan []byte
 }
 
-// receive listens until the test's end, and begins anew after a pause as the callers of a link do.
+// receive listens until the test's end, and begins again after a pause as the callers of a link do.
 func receive(t *testing.T, conn *redislink.Link) *hearing {
 	t.Helper()
 	h := &hearing{ready: make(chan struct{}, 1000), docs: make(chan []byte, 1000)}

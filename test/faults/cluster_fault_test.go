@@ -282,7 +282,7 @@ func (v *verdict) judgeSamples(s *scene, f clusterFault, at [4]time.Time) {
 	away := 0
 	limit := newLeaderWithin + 2*clusterInterval() + s.lateness(at[1])
 	for m, seen := range s.samples(at[0], at[3]) {
-		started := false // anew: it shows its file, and says so, until it hears of the others
+		started := false // again: it shows its file, and says so, until it hears of the others
 		for _, one := range seen {
 			phase := phaseOf(one.At, at[1], at[2])
 			started = started || one.Away

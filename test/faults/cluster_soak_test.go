@@ -157,7 +157,7 @@ func most(list []soakSample) cluster.Footprint {
 
 func soakTable(counted []soakSample) string {
 	var b strings.Builder
-	b.WriteString("Soak, counted once a minute; an asterisk is a process started anew since the line above:\n\n| minute | fault | goroutines of servers | open files | MiB | connections to Postgres | to Redis |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("Soak, counted once a minute; an asterisk is a process started again since the line above:\n\n| minute | fault | goroutines of servers | open files | MiB | connections to Postgres | to Redis |\n|---|---|---|---|---|---|---|\n")
 	for i, s := range counted {
 		before := counted[max(0, i-1)].pids
 		fmt.Fprintf(&b, "| %.0f | %s | %s | %s | %s | %d | %d |\n", s.at.Sub(counted[0].at).Minutes(), s.after,

@@ -43,7 +43,7 @@ func breakCluster(t *testing.T, faults []clusterFault) {
 				st = newStage(t, viewEvery, "--interval", clusterInterval().String())
 			}
 			st.act(t, f)
-			if t.Failed() { // the next one begins anew
+			if t.Failed() { // the next one begins again
 				st.close(t)
 				st = nil
 			}

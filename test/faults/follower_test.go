@@ -111,7 +111,7 @@ func (f *follower) take(event, data string) error {
 	return nil
 }
 
-// forget makes the next connection begin anew.
+// forget makes the next connection begin again.
 func (f *follower) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

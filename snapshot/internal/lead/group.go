@@ -83,7 +83,7 @@ type standing struct {
 func (s *standing) collects() bool { return s.role != Follower }
 
 const (
-	// listenPause is how long after a lost connection Listen is begun anew.
+	// listenPause is how long after a lost connection Listen is begun again.
 	listenPause = time.Second
 
 	// resyncPause is how often a follower that receives nothing looks at what is stored.
@@ -144,7 +144,7 @@ func (g *Group) MayPublish() (as string, ok bool) {
 }
 
 // Fenced is called when a link has refused a document of this process: another one has led since, or has published a
-// newer one. It looks at that one, and asks for the lease anew.
+// newer one. It looks at that one, and asks for the lease again.
 func (g *Group) Fenced(link string) {
 	for _, l := range g.links {
 		if l.link.Name() == link {
