@@ -61,7 +61,8 @@ var mayImport = map[string][]string{
 	"internal/worker":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/fetch", "internal/jobspec", "internal/redact", "internal/riverlog", "internal/rollup", "internal/runlog", "internal/runner", "internal/schedule"},
 	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup", "internal/runner"},
 	"internal/source":            {"snapshot", "internal/document", "internal/engine", "internal/agent"},
-	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/worker", "internal/agent", "internal/redact", "ui"},
+	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/worker", "internal/agent", "internal/redact", "internal/server/site"},
+	"internal/server/site":       {"snapshot"},
 	"internal/app": {
 		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "ui", "internal/agent", "internal/auth", "internal/config",
 		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/redact", "internal/server", "internal/source", "internal/worker",
@@ -75,8 +76,9 @@ var mayImport = map[string][]string{
 	"test/api":         {},
 	"test/cluster":     {"examples", "internal/document", "test/api", "test/servers"},
 	"test/cluster/run": {"test/cluster"},
-	"bench":            {"bench/hot", "bench/replaced", "internal/document", "test/api", "test/servers"},
+	"bench":            {"bench/hot", "bench/jobtable", "bench/replaced", "internal/document", "test/api", "test/servers"},
 	"bench/hot":        {},
+	"bench/jobtable":   {"test/servers"},
 	"bench/replaced":   {},
 	"test/foreign":     {"test/servers"},
 	"test/faults":      {"test/api", "test/servers", "test/cluster", "test/foreign"},
@@ -105,7 +107,10 @@ var testsMayImport = map[string][]string{
 	"internal/source": {"internal/attach", "internal/db", "internal/worker", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest", "internal/runner"},
 	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest", "internal/runner"},
 	"internal/app":    {"internal/db/dbtest"},
-	"test/deploy":     {"internal/config"},
+
+	"internal/server/site": {"ui"},
+
+	"test/deploy": {"internal/config"},
 }
 
 // publicOnly are the modules that the public package may use, tests aside.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/bench/jobtable"
 )
 
 // password is that of AgentOS' first account here.
@@ -63,14 +65,14 @@ func (b *bed) startAgentOS(ctx context.Context) (*contestant, error) {
 func (b *bed) launchAgentOS(data, path string) (*contestant, error) {
 	c, err := b.launch("AgentOS", path, func(string) []string { return []string{b.binary, "serve"} }, func(addr string) []string {
 		return []string{
-			"AGENTOS_ATTACH_URL=" + b.database.url(roleAgentOS), "AGENTOS_DATA=" + data, "AGENTOS_LISTEN=" + addr,
+			"AGENTOS_ATTACH_URL=" + b.jobs.URL(jobtable.RoleAgentOS), "AGENTOS_DATA=" + data, "AGENTOS_LISTEN=" + addr,
 			"AGENTOS_ADMIN_PASSWORD=" + password, "AGENTOS_MAX_STREAMS=1000000",
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.role, c.path, c.from, c.ready, c.live = roleAgentOS, "/", "/login", overviewReady, overviewLive
+	c.role, c.path, c.from, c.ready, c.live = jobtable.RoleAgentOS, "/", "/login", overviewReady, overviewLive
 	return c, nil
 }
 
@@ -102,7 +104,7 @@ func (b *bed) catchUp(ctx context.Context) (h history, err error) {
 		return h, err
 	}
 	progress("AgentOS reads what had ended before")
-	before, err := b.database.usageOf(ctx, roleAgentOS)
+	before, err := b.jobs.UsageOf(ctx, jobtable.RoleAgentOS)
 	if err != nil {
 		return h, err
 	}
@@ -131,7 +133,7 @@ func (b *bed) catchUp(ctx context.Context) (h history, err error) {
 		return h, err
 	}
 	h.took = time.Since(began)
-	after, err := b.database.usageOf(ctx, roleAgentOS)
-	h.spent = after.since(before).spent
+	after, err := b.jobs.UsageOf(ctx, jobtable.RoleAgentOS)
+	h.spent = after.Since(before).Spent
 	return h, err
 }

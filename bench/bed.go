@@ -9,19 +9,20 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/agentos/agentos/bench/jobtable"
 	"github.com/agentos/agentos/test/servers"
 )
 
 // bed is what all parts measure on: one database, one browser, one binary, and a folder for the rest.
 type bed struct {
-	plan     plan
-	root     string // of the repository
-	folder   string
-	binary   string // the product, built as it is released
-	data     string // AgentOS' data folder of the present filling, with the history of its jobs once caughtUp is through
-	self     string // this program, which is some of the contestants too
-	database *database
-	browser  *browser
+	plan    plan
+	root    string // of the repository
+	folder  string
+	binary  string // the product, built as it is released
+	data    string // AgentOS' data folder of the present filling, with the history of its jobs once caughtUp is through
+	self    string // this program, which is some of the contestants too
+	jobs    *jobtable.Table
+	browser *browser
 
 	release func() // takes folder off the leash
 }
@@ -51,10 +52,7 @@ func (b *bed) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	progress("starting Postgres and Chromium")
-	if b.database, err = newDatabase(ctx); err != nil {
-		return err
-	}
-	if err := b.database.migrate(ctx); err != nil {
+	if b.jobs, err = jobtable.New(ctx, progress); err != nil {
 		return err
 	}
 	b.browser, err = newBrowser(b.root)
@@ -80,8 +78,8 @@ func (b *bed) close() error {
 	if b.browser != nil {
 		errs = append(errs, b.browser.close())
 	}
-	if b.database != nil {
-		errs = append(errs, b.database.close())
+	if b.jobs != nil {
+		errs = append(errs, b.jobs.Close())
 	}
 	if b.release != nil {
 		errs = append(errs, os.RemoveAll(b.folder))

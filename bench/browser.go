@@ -150,7 +150,7 @@ func (b *bed) visits(ctx context.Context, contestants ...*contestant) (map[*cont
 	all := map[*contestant][]visit{}
 	for range b.plan.visits {
 		for _, c := range contestants {
-			v, err := b.browser.visit(c, func() error { return b.database.atRest(ctx, c.role) })
+			v, err := b.browser.visit(c, func() error { return b.atRest(ctx, c.role) })
 			if err != nil {
 				return nil, err
 			}
@@ -162,4 +162,9 @@ func (b *bed) visits(ctx context.Context, contestants ...*contestant) (map[*cont
 		medians[c] = medianVisit(list)
 	}
 	return medians, nil
+}
+
+// atRest waits until the database works for nobody but the role, which may be none.
+func (b *bed) atRest(ctx context.Context, but string) error {
+	return until(ctx, pageTimeout, "wait until the database is at rest", func() error { return b.jobs.Busy(ctx, but) })
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agentos/agentos/bench/jobtable"
 	"github.com/agentos/agentos/test/api"
 	"github.com/agentos/agentos/test/servers"
 )
@@ -105,12 +106,12 @@ func (c *contestant) emptyPage() *contestant {
 // startReplaced starts the dashboard that AgentOS replaces.
 func (b *bed) startReplaced() (*contestant, error) {
 	c, err := b.launch("replaced dashboard", "/livez", func(addr string) []string {
-		return []string{b.self, "replaced", addr, b.database.url(roleReplaced)}
+		return []string{b.self, "replaced", addr, b.jobs.URL(jobtable.RoleReplaced)}
 	}, nil)
 	if err != nil {
 		return nil, err
 	}
-	c.role, c.path, c.from, c.ready = roleReplaced, "/", "/livez", `document.documentElement.dataset.complete === 'true'`
+	c.role, c.path, c.from, c.ready = jobtable.RoleReplaced, "/", "/livez", `document.documentElement.dataset.complete === 'true'`
 	return c, nil
 }
 
@@ -126,12 +127,12 @@ func (b *bed) startPeer() (*contestant, error) {
 	c, err := b.launch("River UI", "/api/health-checks/minimal", func(string) []string { return []string{binary} },
 		func(addr string) []string {
 			host, port, _ := strings.Cut(addr, ":")
-			return []string{"RIVER_HOST=" + host, "PORT=" + port, "DATABASE_URL=" + b.database.url(rolePeer), "RIVER_LOG_LEVEL=warn"}
+			return []string{"RIVER_HOST=" + host, "PORT=" + port, "DATABASE_URL=" + b.jobs.URL(jobtable.RolePeer), "RIVER_LOG_LEVEL=warn"}
 		})
 	if err != nil {
 		return nil, err
 	}
-	c.role, c.path, c.from, c.ready = rolePeer, "/jobs", "/api/health-checks/minimal", peerReady
+	c.role, c.path, c.from, c.ready = jobtable.RolePeer, "/jobs", "/api/health-checks/minimal", peerReady
 	return c, nil
 }
 

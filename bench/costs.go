@@ -40,7 +40,7 @@ func (c *costs) measure(ctx context.Context) error {
 		return err
 	}
 	for _, waiting := range c.plan.manyWaiting {
-		if err := c.database.have(ctx, "available", waiting); err != nil {
+		if err := c.jobs.Have(ctx, "available", waiting); err != nil {
 			return err
 		}
 		if err := c.cycles(ctx, waiting); err != nil {
@@ -53,7 +53,7 @@ func (c *costs) measure(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.database.have(ctx, "available", c.plan.waiting); err != nil {
+	if err := c.jobs.Have(ctx, "available", c.plan.waiting); err != nil {
 		return err
 	}
 	if err := c.lists(ctx); err != nil {
@@ -65,7 +65,7 @@ func (c *costs) measure(ctx context.Context) error {
 // starts measures the time from the start of the process to the moment at which it can show the dashboard, and what reading the
 // history has cost.
 func (c *costs) starts(ctx context.Context) error {
-	progress("starting AgentOS at %s jobs", count(c.database.size))
+	progress("starting AgentOS at %s jobs", count(c.jobs.Size))
 	var fresh, kept []time.Duration
 	for range c.plan.visits {
 		data, err := os.MkdirTemp(c.folder, "start-")
@@ -95,7 +95,7 @@ func (c *costs) starts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.start.add(count(c.database.size), spread(fresh, took), spread(kept, took), size(memory), size(binary.Size()),
+	c.start.add(count(c.jobs.Size), spread(fresh, took), spread(kept, took), size(memory), size(binary.Size()),
 		took(c.history.took), took(c.history.spent))
 	return nil
 }
@@ -122,15 +122,15 @@ func (c *costs) cycles(ctx context.Context, waiting int) error {
 		return err
 	}
 	defer ours.close()
-	progress("cycles at %s jobs, %s waiting", count(c.database.size), count(waiting))
+	progress("cycles at %s jobs, %s waiting", count(c.jobs.Size), count(waiting))
 	cycle, err := c.bed.cycles(ctx, ours, restWindows*c.plan.window)
 	if err != nil {
 		return err
 	}
 	if waiting == c.plan.waiting {
-		c.idle[c.database.size] = cycle
+		c.idle[c.jobs.Size] = cycle
 	}
-	c.cycle.add(count(c.database.size), count(waiting), took(cycle.slowest), took(cycle.sum), whole(cycle.statements), whole(cycle.blocks), took(cycle.spent))
+	c.cycle.add(count(c.jobs.Size), count(waiting), took(cycle.slowest), took(cycle.sum), whole(cycle.statements), whole(cycle.blocks), took(cycle.spent))
 	return nil
 }
 
@@ -150,8 +150,8 @@ func (c *costs) flows(ctx context.Context, waiting int, audiences ...int) error 
 }
 
 func (c *costs) minute(ctx context.Context, ours *contestant, waiting, viewers int) error {
-	progress("  a flow of %d jobs a second at %s jobs, %d viewers", c.plan.flowRate, count(c.database.size), viewers)
-	f, err := c.database.startFlow(ctx, c.plan.flowRate)
+	progress("  a flow of %d jobs a second at %s jobs, %d viewers", c.plan.flowRate, count(c.jobs.Size), viewers)
+	f, err := c.jobs.StartFlow(ctx, c.plan.flowRate)
 	if err != nil {
 		return err
 	}
@@ -159,18 +159,18 @@ func (c *costs) minute(ctx context.Context, ours *contestant, waiting, viewers i
 	var used rate
 	if err = a.join(ctx, viewers); err == nil {
 		if err = pause(ctx, 2*interval); err == nil {
-			used, err = c.database.during(ctx, ours.role, c.plan.window)
+			used, err = during(ctx, c.jobs, ours.role, c.plan.window)
 		}
 	}
 	memory := memoryOf(ours.pid())
-	done, flowErr := f.close()
+	done, flowErr := f.Close()
 	if err = errors.Join(err, flowErr, a.leave()); err != nil {
 		return err
 	}
 	if waiting == c.plan.waiting {
-		c.flowing[c.database.size] += used.spent
+		c.flowing[c.jobs.Size] += used.spent
 	}
-	c.flow.add(count(c.database.size), count(waiting), whole(done), fmt.Sprint(viewers), took(used.spent), whole(used.statements), size(memory))
+	c.flow.add(count(c.jobs.Size), count(waiting), whole(done), fmt.Sprint(viewers), took(used.spent), whole(used.statements), size(memory))
 	return nil
 }
 

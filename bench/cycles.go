@@ -18,7 +18,7 @@ const interval = 5 * time.Second
 
 // cycles measures the cycles of a time.
 func (b *bed) cycles(ctx context.Context, c *contestant, within time.Duration) (cycle, error) {
-	before, err := b.database.usageOf(ctx, c.role)
+	before, err := b.jobs.UsageOf(ctx, c.role)
 	if err != nil {
 		return cycle{}, err
 	}
@@ -42,10 +42,10 @@ func (b *bed) cycles(ctx context.Context, c *contestant, within time.Duration) (
 		slowest, sum = append(slowest, a), append(sum, b)
 		last = d
 	}
-	after, err := b.database.usageOf(ctx, c.role)
+	after, err := b.jobs.UsageOf(ctx, c.role)
 	if err != nil {
 		return cycle{}, err
 	}
-	used, n := after.since(before), float64(after.at.Sub(before.at))/float64(interval)
-	return cycle{median(slowest), median(sum), float64(used.statements) / n, float64(used.blocks) / n, time.Duration(float64(used.spent) / n)}, nil
+	used, n := after.Since(before), float64(after.At.Sub(before.At))/float64(interval)
+	return cycle{median(slowest), median(sum), float64(used.Statements) / n, float64(used.Blocks) / n, time.Duration(float64(used.Spent) / n)}, nil
 }

@@ -40,7 +40,7 @@ func (c *costs) lists(ctx context.Context) error {
 		return err
 	}
 	defer ours.close()
-	progress("lists at %s jobs", count(c.database.size))
+	progress("lists at %s jobs", count(c.jobs.Size))
 	at := time.Now().Add(-72 * time.Hour)
 	span := url.Values{"since": {at.UTC().Format(time.RFC3339)}, "until": {at.Add(time.Hour).UTC().Format(time.RFC3339)}}.Encode()
 	times := make([][]time.Duration, len(filters))
@@ -72,7 +72,7 @@ func (c *costs) lists(ctx context.Context) error {
 		case page.Next == nil:
 			bound = "all there are"
 		}
-		c.list.add(f.what, count(c.database.size), took(quantile(sorted, 0.5)), took(quantile(sorted, 0.95)), took(sorted[len(sorted)-1]), count(len(pages[i].Jobs)), bound)
+		c.list.add(f.what, count(c.jobs.Size), took(quantile(sorted, 0.5)), took(quantile(sorted, 0.95)), took(sorted[len(sorted)-1]), count(len(pages[i].Jobs)), bound)
 	}
 	return nil
 }

@@ -17,12 +17,12 @@ func (b *bed) liveViewers(ctx context.Context, s *section) error {
 		return err
 	}
 	defer ours.close()
-	f, err := b.database.startFlow(ctx, b.plan.flowRate)
+	f, err := b.jobs.StartFlow(ctx, b.plan.flowRate)
 	if err != nil {
 		return err
 	}
 	err = b.audiences(ctx, s, ours)
-	_, flowErr := f.close()
+	_, flowErr := f.Close()
 	return errors.Join(err, flowErr)
 }
 

@@ -76,7 +76,7 @@ func (b *bed) small(ctx context.Context, r *report) error {
 	if !b.plan.has("b") && !b.plan.has("c") {
 		return nil
 	}
-	if err := b.database.fill(ctx, smallSize, b.plan.waiting, b.plan.many); err != nil {
+	if err := b.jobs.Fill(ctx, smallSize, b.plan.waiting, b.plan.many); err != nil {
 		return err
 	}
 	if _, err := b.catchUp(ctx); err != nil {
@@ -116,13 +116,14 @@ func (b *bed) filled(ctx context.Context, r *report) error {
 		{"e", b.plan.costSizes, costs.measure},
 	}
 	for _, size := range b.plan.fillings() {
-		if err := b.database.fill(ctx, size, b.plan.waiting, b.plan.many); err != nil {
+		if err := b.jobs.Fill(ctx, size, b.plan.waiting, b.plan.many); err != nil {
 			return err
 		}
-		what, err := b.database.describe(ctx)
+		bytes, err := b.jobs.Bytes(ctx)
 		if err != nil {
 			return err
 		}
+		what := fmt.Sprintf("%s finished jobs, %.1f GB", count(size), float64(bytes)/1e9)
 		progress("%s", what)
 		if costs.history, err = b.catchUp(ctx); err != nil {
 			return fmt.Errorf("at %s: %w", what, err)

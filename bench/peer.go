@@ -25,7 +25,7 @@ func (b *bed) newPeers(s *section) *peers {
 // measure fills the rows of the present filling, with few and with many running jobs.
 func (p *peers) measure(ctx context.Context) error {
 	for _, running := range []int{p.plan.few, p.plan.many} {
-		if err := p.database.have(ctx, "running", running); err != nil {
+		if err := p.jobs.Have(ctx, "running", running); err != nil {
 			return err
 		}
 		if err := p.compare(ctx, running); err != nil {
@@ -46,7 +46,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 		return err
 	}
 	defer ours.close()
-	progress("River UI and AgentOS at %s jobs, %s running", count(p.database.size), count(running))
+	progress("River UI and AgentOS at %s jobs, %s running", count(p.jobs.Size), count(running))
 	empty := ours.emptyPage()
 	pages, err := p.visits(ctx, peer, ours, empty)
 	if err != nil {
@@ -55,7 +55,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 	for _, c := range []*contestant{peer, ours} {
 		v := pages[c]
 		row := []string{
-			c.name, count(p.database.size), count(running), v.complete(), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes),
+			c.name, count(p.jobs.Size), count(running), v.complete(), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes),
 		}
 		for _, n := range openPages {
 			used, err := p.watched(ctx, c, n)
@@ -67,7 +67,7 @@ func (p *peers) compare(ctx context.Context, running int) error {
 		p.table.add(row...)
 	}
 	v := pages[empty]
-	p.table.add(empty.name, count(p.database.size), count(running), v.complete(), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes))
+	p.table.add(empty.name, count(p.jobs.Size), count(running), v.complete(), milli(v.Live), fmt.Sprint(v.Requests), fmt.Sprint(v.API), size(v.Bytes))
 	return nil
 }
 
@@ -78,7 +78,7 @@ func (p *peers) watched(ctx context.Context, c *contestant, pages int) (used rat
 		return used, errors.Join(err, p.browser.shut())
 	}
 	if err = pause(ctx, interval); err == nil { // what opening cost is over
-		used, err = p.database.during(ctx, c.role, p.plan.window)
+		used, err = during(ctx, p.jobs, c.role, p.plan.window)
 	}
 	return used, errors.Join(err, p.browser.shut())
 }

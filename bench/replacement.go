@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/agentos/agentos/bench/jobtable"
 	"github.com/agentos/agentos/bench/replaced"
 )
 
@@ -50,7 +51,7 @@ func (r *replacement) measure(ctx context.Context) error {
 	if err := r.looks(ctx, old, ours, pages); err != nil {
 		return err
 	}
-	r.load.add(empty.name, count(r.database.size), pages[empty].complete(), "0", "0")
+	r.load.add(empty.name, count(r.jobs.Size), pages[empty].complete(), "0", "0")
 	for _, viewers := range r.plan.pollers {
 		if err := r.polled(ctx, old, viewers); err != nil {
 			return err
@@ -66,7 +67,7 @@ func (r *replacement) measure(ctx context.Context) error {
 
 // looks measures one look at a time, each way.
 func (r *replacement) looks(ctx context.Context, old, ours *contestant, pages map[*contestant]visit) error {
-	jobs := count(r.database.size)
+	jobs := count(r.jobs.Size)
 	progress("the replaced dashboard and AgentOS at %s jobs: one look", jobs)
 	six, statements, err := r.timed(ctx, old, r.plan.visits, sixCalls()...)
 	if err != nil {
@@ -101,7 +102,7 @@ func sixCalls() (paths []string) {
 // timed asks for paths one after the other, several times over, and gives the median with the statements of one time.
 // AgentOS' cycles go on meanwhile and are not counted: no request of it asks the database.
 func (r *replacement) timed(ctx context.Context, c *contestant, rounds int, paths ...string) (time.Duration, string, error) {
-	before, err := r.database.usageOf(ctx, c.role)
+	before, err := r.jobs.UsageOf(ctx, c.role)
 	if err != nil {
 		return 0, "", err
 	}
@@ -116,12 +117,12 @@ func (r *replacement) timed(ctx context.Context, c *contestant, rounds int, path
 		times = append(times, time.Since(began))
 	}
 	statements := "0"
-	if c.role == roleReplaced {
-		after, err := r.database.usageOf(ctx, c.role)
+	if c.role == jobtable.RoleReplaced {
+		after, err := r.jobs.UsageOf(ctx, c.role)
 		if err != nil {
 			return 0, "", err
 		}
-		statements = fmt.Sprint(after.since(before).statements / int64(rounds))
+		statements = fmt.Sprint(after.Since(before).Statements / int64(rounds))
 	}
 	return median(times), statements, nil
 }
@@ -135,12 +136,12 @@ func (r *replacement) polled(ctx context.Context, old *contestant, viewers int) 
 		return err
 	}
 	rounds := p.rounds.Load()
-	used, err := r.database.during(ctx, old.role, r.plan.window)
+	used, err := during(ctx, r.jobs, old.role, r.plan.window)
 	if err != nil {
 		return err
 	}
 	looks := float64(p.rounds.Load()-rounds) / float64(viewers) / r.plan.window.Minutes()
-	row := []string{"replaced: poll", count(r.database.size), fmt.Sprint(viewers), took(used.spent), whole(used.statements), fmt.Sprintf("%.1f", looks), "0 %"}
+	row := []string{"replaced: poll", count(r.jobs.Size), fmt.Sprint(viewers), took(used.spent), whole(used.statements), fmt.Sprintf("%.1f", looks), "0 %"}
 	if n := p.refused.Load(); n > 0 {
 		row[5] += fmt.Sprintf(", %d calls failed", n)
 	}
@@ -161,7 +162,7 @@ func (r *replacement) streamed(ctx context.Context, ours *contestant, viewers in
 	var used rate
 	if err == nil {
 		a.forget()
-		used, err = r.database.during(ctx, ours.role, r.plan.window)
+		used, err = during(ctx, r.jobs, ours.role, r.plan.window)
 	}
 	lags, _ := a.lags()
 	if err = errors.Join(err, a.leave()); err != nil {
@@ -171,7 +172,7 @@ func (r *replacement) streamed(ctx context.Context, ours *contestant, viewers in
 	if err != nil {
 		return err
 	}
-	r.viewers.add("AgentOS: stream", count(r.database.size), fmt.Sprint(viewers), took(used.spent), whole(used.statements),
+	r.viewers.add("AgentOS: stream", count(r.jobs.Size), fmt.Sprint(viewers), took(used.spent), whole(used.statements),
 		fmt.Sprintf("%.1f", float64(len(lags))/r.plan.window.Minutes()), fmt.Sprintf("%.1f %%", 100*hitRate(began, now)))
 	return nil
 }

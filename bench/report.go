@@ -13,6 +13,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"github.com/agentos/agentos/bench/jobtable"
 )
 
 //go:embed report.md.tmpl
@@ -71,7 +73,7 @@ func newReport(ctx context.Context, b *bed) *report {
 	r.facts = map[string]any{
 		"Short": p.short, "Date": time.Now().UTC().Format("2 January 2006"), "Commit": commit(ctx, b.root), "Machine": machine(),
 		"Versions": versions(ctx, b), "Peer": peerVersion(ctx, b.root),
-		"Days": days, "Kinds": kinds, "Queues": queues, "Clients": clients, "Waiting": count(p.waiting), "Scheduled": count(maxScheduled), "Many": count(p.many),
+		"Days": jobtable.Days, "Kinds": jobtable.Kinds, "Queues": jobtable.Queues, "Clients": jobtable.Clients, "Waiting": count(p.waiting), "Scheduled": count(jobtable.MaxScheduled), "Many": count(p.many),
 		"Window": p.window, "Visits": p.visits, "Rounds": p.rounds, "Round": p.round, "FlowRate": p.flowRate,
 	}
 	return r
@@ -118,7 +120,7 @@ func commit(ctx context.Context, root string) string {
 
 func versions(ctx context.Context, b *bed) []string {
 	list := []string{"Go " + strings.TrimPrefix(runtime.Version(), "go")}
-	if version, err := b.database.version(ctx); err == nil {
+	if version, err := b.jobs.Version(ctx); err == nil {
 		list = append(list, "Postgres "+version+", with 2 GB of shared buffers and fsync off")
 	}
 	list = append(list, "Chromium "+b.browser.version, "River UI "+peerVersion(ctx, b.root))

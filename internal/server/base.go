@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,11 +31,3 @@ func (s *server) rooted(r *http.Request) (inside *http.Request, outside bool) {
 
 // under is the address of a path of ours for browsers.
 func (s *server) under(path string) string { return s.BasePath + path }
-
-// based is a built page whose files are below the base path.
-func based(page []byte, base string) []byte {
-	if base == "" {
-		return page
-	}
-	return bytes.ReplaceAll(page, []byte(`"/assets/`), []byte(`"`+base+`/assets/`))
-}

@@ -1,9 +1,7 @@
 package server
 
 import (
-	"bytes"
 	"errors"
-	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -60,10 +58,7 @@ func (s *server) refuseLogin(c *call, err error) {
 
 func (s *server) writeLogin(c *call, status int, message string) {
 	s.setPageHeaders(c.Header())
-	c.Header().Set("Content-Type", "text/html; charset=utf-8")
-	c.WriteHeader(status)
-	body := bytes.Replace(s.pages.login[themeOf(c.request)], []byte(errorMark), []byte(html.EscapeString(message)), 1)
-	_, _ = c.Write(body) // the client may be gone: nobody is there to learn of it
+	s.site.ServeLogin(c, c.request, status, message)
 }
 
 // logout ends the session and shows the login. With the database down the session cannot be ended for good: the answer

@@ -1,22 +1,16 @@
 package server
 
 import (
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
-	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
-	"github.com/agentos/agentos/snapshot"
-	"github.com/agentos/agentos/ui"
 )
 
 var blockPattern = regexp.MustCompile(`<script type="application/json" id="(boot|snapshot)">(.*?)</script>`)
@@ -154,84 +148,6 @@ func TestAssets(t *testing.T) {
 		}
 		if icon := f.as("", "GET", "/favicon.svg", ""); icon.status != 200 || icon.header.Get("Content-Type") != "image/svg+xml" {
 			t.Errorf("icon: %d %v", icon.status, icon.header)
-		}
-	})
-}
-
-func TestAcceptsGzip(t *testing.T) {
-	for value, want := range map[string]bool{
-		"": false, "gzip": true, "br, gzip": true, "deflate,GZIP;q=0.5": true, "gzip;q=0": false, "gzip; q=0.0": false, "*": true, "br": false, "*;q=0": false,
-	} {
-		if got := acceptsGzip(map[string][]string{"Accept-Encoding": {value}}); got != want {
-			t.Errorf("acceptsGzip(%q) = %v", value, got)
-		}
-	}
-}
-
-// Deflate blocks made apart are joined by hand: what comes out must be what went in, for sizes around a block's limit.
-func TestPackedPageUnpacks(t *testing.T) {
-	var p packedPage
-	head, after := []byte(htmlTag+"head"), []byte("after</html>")
-	p.init(themed(head), after)
-	for _, size := range []int{0, 1, 70_000, 131_070} {
-		block := bytes.Repeat([]byte("b"), size)
-		for _, doc := range []*snapshot.Snapshot{nil, {JSON: bytes.Repeat([]byte(`{"a":1}`), 9000)}} {
-			packed := p.assemble(0, bytes.Clone(block), doc)
-			z, err := gzip.NewReader(bytes.NewReader(packed))
-			must(t, err)
-			got, err := io.ReadAll(z)
-			must(t, err)
-			want := string(head) + string(block) + string(snapshotOpen) + string(documentText(doc)) + string(snapshotClose) + string(after)
-			if string(got) != want {
-				t.Errorf("block of %d: %d bytes, want %d", size, len(got), len(want))
-			}
-		}
-	}
-}
-
-// The dashboard that is built into the binary has the marks and its entry assets.
-func TestBuiltDashboardFits(t *testing.T) {
-	files, err := loadFiles(ui.Dist())
-	must(t, err)
-	pages, err := newPages(files, "")
-	must(t, err)
-	scripts := regexp.MustCompile(`"(/assets/[^"]+\.js)"`).FindAllSubmatch(pages.head[0], -1)
-	if len(scripts) == 0 {
-		t.Fatalf("index.html names no scripts: %s", pages.head[0])
-	}
-	for _, m := range scripts {
-		if files.byPath[string(m[1])] == nil {
-			t.Errorf("index.html names %s, which is not there", m[1])
-		}
-	}
-	if strings.Contains(pages.policy[0], "unsafe") {
-		t.Error("the policy lets any inline code run")
-	}
-	for _, html := range []string{string(pages.head[0]) + string(pages.after), string(pages.login[0])} {
-		if strings.Contains(html, " style=") || !strings.Contains(html, "<style>") || strings.Contains(html, `rel="stylesheet"`) {
-			t.Error("a page has style attributes, which the policy forbids, or asks for a stylesheet before it is shown")
-		}
-	}
-}
-
-// Joined is what a page costs; whole is what it would cost to compress it.
-func BenchmarkPage(b *testing.B) {
-	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
-	f.typical()
-	doc := f.panel.Current()
-	var p packedPage
-	p.init(themed([]byte("<html>")), []byte("</html>"))
-	block := make([]byte, 200)
-	b.Run("joined", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			p.assemble(0, block, doc)
-		}
-	})
-	b.Run("whole", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			deflate(doc.JSON, true)
 		}
 	})
 }

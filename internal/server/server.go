@@ -16,6 +16,7 @@ import (
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/server/site"
 	"github.com/agentos/agentos/snapshot"
 )
 
@@ -93,8 +94,7 @@ type server struct {
 	mux    *http.ServeMux
 	table  []route
 	api    *api
-	files  *files
-	pages  *pages
+	site   *site.Site
 	origin *http.CrossOriginProtection
 
 	large chan struct{} // holds one for each answer of largeAtOnce that is being made
@@ -111,10 +111,7 @@ func New(opts Options) (http.Handler, error) {
 	}
 	s := newServer(opts)
 	var err error
-	if s.files, err = loadFiles(opts.UI); err != nil {
-		return nil, err
-	}
-	if s.pages, err = newPages(s.files, opts.BasePath); err != nil {
+	if s.site, err = site.Load(opts.UI, opts.BasePath); err != nil {
 		return nil, err
 	}
 	s.mount()
@@ -199,7 +196,7 @@ func (s *server) setSecurityHeaders(h http.Header) {
 
 // setPageHeaders is for what a browser shows as a page.
 func (s *server) setPageHeaders(h http.Header) {
-	h["Content-Security-Policy"] = s.pages.policy
+	h["Content-Security-Policy"] = s.site.Policy
 	h["Referrer-Policy"] = noReferrer
 	h["Cross-Origin-Opener-Policy"] = sameOrigin
 	h["Cache-Control"] = noStore

@@ -279,20 +279,6 @@ func TestNewNeedsItsParts(t *testing.T) {
 	}
 }
 
-func TestNewRefusesAnUnbuiltDashboard(t *testing.T) {
-	for name, ui := range map[string]fstest.MapFS{
-		"nothing":    {},
-		"no mark":    {"index.html": {Data: []byte("<html>")}},
-		"login only": {"login.html": builtUI["login.html"]},
-	} {
-		files, err := loadFiles(ui)
-		must(t, err)
-		if _, err := newPages(files, ""); err == nil || !strings.Contains(err.Error(), "make generate") {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func BenchmarkNew(b *testing.B) {
 	f := newFixture(b, dbtest.NewBreakable(b, db.SQLite))
 	opts := Options{

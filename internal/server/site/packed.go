@@ -1,4 +1,4 @@
-package server
+package site
 
 import (
 	"bytes"
@@ -33,7 +33,7 @@ var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255}
 
 func (p *packedPage) init(head [len(themes)][]byte, after []byte) {
 	p.head = head
-	p.after = append(bytes.Clone(snapshotClose), after...)
+	p.after = append(bytes.Clone(scriptClose), after...)
 	for t := range head {
 		p.headBlocks[t] = deflate(head[t], false)
 	}

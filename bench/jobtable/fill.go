@@ -1,8 +1,7 @@
-package main
+package jobtable
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,12 +9,14 @@ import (
 
 // Of a filled table: how many kinds, queues and clients have worked in it, and over how many days its jobs are spread.
 const (
-	kinds   = 12
-	queues  = 5
-	clients = 20
-	days    = 7
-	batch   = 500_000
+	Kinds   = 12
+	Queues  = 5
+	Clients = 20
+	Days    = 7
 )
+
+// batch is how many jobs one statement makes.
+const batch = 500_000
 
 // shape is the SQL that makes one job from i and from what it draws at random, the same for jobs of every state. River's
 // clients write 100 to 300 bytes of arguments here.
@@ -60,11 +61,11 @@ const unfinished = `insert into river_job ` + columns + `
 		(case when $1 in ('running', 'retryable') then 1 else 0 end)::smallint as attempt
 		from generate_series(1, $2::bigint) i) jobs`
 
-// fill empties the table and fills it with this many finished jobs, with those that wait, run, are scheduled and are to be
+// Fill empties the table and fills it with this many finished jobs, with those that wait, run, are scheduled and are to be
 // tried again. It begins again each time, because jobs added to older ones would have newer ids and older times.
-func (d *database) fill(ctx context.Context, size, waiting, running int) error {
+func (d *Table) Fill(ctx context.Context, size, waiting, running int) error {
 	began := time.Now()
-	progress("filling the database with %s finished jobs", count(size))
+	d.progress("filling the database with %d finished jobs", size)
 	if err := d.exec(ctx, `truncate river_job restart identity`); err != nil {
 		return err
 	}
@@ -74,11 +75,11 @@ func (d *database) fill(ctx context.Context, size, waiting, running int) error {
 	}
 	for from := 1; from <= size; from += batch {
 		to := min(from+batch-1, size)
-		if err := d.exec(ctx, finished, from, to, float64(size), float64(days)); err != nil {
+		if err := d.exec(ctx, finished, from, to, float64(size), float64(Days)); err != nil {
 			return err
 		}
 		if to < size {
-			progress("  %s of %s after %v", count(to), count(size), time.Since(began).Round(time.Second))
+			d.progress("  %d of %d after %v", to, size, time.Since(began).Round(time.Second))
 		}
 	}
 	for state, n := range map[string]int{"scheduled": scheduled(size), "retryable": scheduled(size) / 2} {
@@ -92,7 +93,7 @@ func (d *database) fill(ctx context.Context, size, waiting, running int) error {
 	if err := d.add(ctx, "running", running); err != nil {
 		return err
 	}
-	progress("  its indexes")
+	d.progress("  its indexes")
 	for _, statement := range restore {
 		if err := d.exec(ctx, statement); err != nil {
 			return err
@@ -103,21 +104,21 @@ func (d *database) fill(ctx context.Context, size, waiting, running int) error {
 	if err != nil {
 		return err
 	}
-	d.size = size
+	d.Size = size
 	err = d.vacuum(ctx)
-	progress("  filled in %v", time.Since(began).Round(time.Second))
+	d.progress("  filled in %v", time.Since(began).Round(time.Second))
 	return err
 }
 
-// maxScheduled is how many jobs are scheduled for later at most.
-const maxScheduled = 10_000
+// MaxScheduled is how many jobs are scheduled for later at most.
+const MaxScheduled = 10_000
 
 // scheduled is how many jobs are scheduled for later, twice those to be tried again: as many from a million jobs on, so that what
 // differs there is the history alone.
-func scheduled(size int) int { return max(min(size/100, maxScheduled), 20) }
+func scheduled(size int) int { return max(min(size/100, MaxScheduled), 20) }
 
 // dropIndexes drops all but the primary key, and gives the statements that make them again.
-func (d *database) dropIndexes(ctx context.Context) (restore []string, err error) {
+func (d *Table) dropIndexes(ctx context.Context) (restore []string, err error) {
 	rows, err := d.conn.Query(ctx, `select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index
 		where indrelid = 'river_job'::regclass and not indisprimary`)
 	if err != nil {
@@ -140,9 +141,9 @@ func (d *database) dropIndexes(ctx context.Context) (restore []string, err error
 	return restore, nil
 }
 
-// have makes the number of jobs in a state, available or running, what is wanted.
-func (d *database) have(ctx context.Context, state string, wanted int) error {
-	progress("making %s jobs %s", count(wanted), state)
+// Have makes the number of jobs in a state, available or running, what is wanted.
+func (d *Table) Have(ctx context.Context, state string, wanted int) error {
+	d.progress("making %d jobs %s", wanted, state)
 	if err := d.exec(ctx, `delete from river_job where state = $1::river_job_state`, state); err != nil {
 		return err
 	}
@@ -152,20 +153,14 @@ func (d *database) have(ctx context.Context, state string, wanted int) error {
 	return d.vacuum(ctx)
 }
 
-func (d *database) add(ctx context.Context, state string, n int) error {
+func (d *Table) add(ctx context.Context, state string, n int) error {
 	return d.exec(ctx, unfinished, state, n)
 }
 
 // vacuum leaves the table as autovacuum would, so that it does not begin in the middle of a measurement.
-func (d *database) vacuum(ctx context.Context) error {
+func (d *Table) vacuum(ctx context.Context) error {
 	if err := d.exec(ctx, `vacuum (analyze) river_job`); err != nil {
 		return err
 	}
 	return d.exec(ctx, `checkpoint`)
-}
-
-// describe says what is in the table.
-func (d *database) describe(ctx context.Context) (string, error) {
-	size, err := d.bytes(ctx)
-	return fmt.Sprintf("%s finished jobs, %.1f GB", count(d.size), float64(size)/1e9), err
 }

@@ -1,4 +1,4 @@
-package main
+package jobtable
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// flow inserts, starts and finishes jobs at a steady rate, with the statements that River's clients send. Real clients would
+// Flow inserts, starts and finishes jobs at a steady rate, with the statements that River's clients send. Real clients would
 // empty the backlog as fast as they can, which is another measurement.
-type flow struct {
+type Flow struct {
 	rate  int // jobs a second
 	conn  *pgx.Conn
 	stop  context.CancelFunc
@@ -23,19 +23,20 @@ type flow struct {
 
 const flowTick = 100 * time.Millisecond
 
-// startFlow begins. close ends it and returns how many jobs a second it came to.
-func (d *database) startFlow(ctx context.Context, rate int) (*flow, error) {
-	conn, err := pgx.Connect(ctx, d.url(roleFlow))
+// StartFlow begins.
+func (d *Table) StartFlow(ctx context.Context, rate int) (*Flow, error) {
+	conn, err := pgx.Connect(ctx, d.URL(roleFlow))
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(ctx)
-	f := &flow{rate: rate, conn: conn, stop: stop, ended: make(chan error, 1)}
-	go func() { f.ended <- f.run(ctx) }() // ended by close
+	f := &Flow{rate: rate, conn: conn, stop: stop, ended: make(chan error, 1)}
+	go func() { f.ended <- f.run(ctx) }() // ended by Close
 	return f, nil
 }
 
-func (f *flow) close() (perSecond float64, err error) {
+// Close ends it and returns how many jobs a second it came to.
+func (f *Flow) Close() (perSecond float64, err error) {
 	f.stop()
 	err = <-f.ended
 	if !f.began.IsZero() {
@@ -45,7 +46,7 @@ func (f *flow) close() (perSecond float64, err error) {
 	return perSecond, err
 }
 
-func (f *flow) run(ctx context.Context) error {
+func (f *Flow) run(ctx context.Context) error {
 	ticker := time.NewTicker(flowTick)
 	defer ticker.Stop()
 	perTick := f.rate / int(time.Second/flowTick)
@@ -71,8 +72,8 @@ func (f *flow) run(ctx context.Context) error {
 }
 
 // step inserts jobs into one queue and takes as many from it as River's producer does.
-func (f *flow) step(ctx context.Context, n, jobs int) (started []int64, err error) {
-	queue := []string{"default", "mail", "reports", "media", "billing"}[n%queues]
+func (f *Flow) step(ctx context.Context, n, jobs int) (started []int64, err error) {
+	queue := []string{"default", "mail", "reports", "media", "billing"}[n%Queues]
 	_, err = f.conn.Exec(ctx, `insert into river_job (state, max_attempts, args, kind, queue, metadata)
 		select 'available', 5, jsonb_build_object('customer_id', i, 'request', md5(($2 + i)::text)), $3, $1, '{}' from generate_series(1, $4::int) i`,
 		queue, rand.IntN(1<<30), []string{"send_mail", "resize_image", "sync_account", "charge_card", "build_report"}[rand.IntN(5)], jobs)
@@ -87,14 +88,14 @@ func (f *flow) step(ctx context.Context, n, jobs int) (started []int64, err erro
 			order by priority, scheduled_at, id limit $2 for update skip locked)
 		update river_job set state = 'running', attempt = attempt + 1, attempted_at = now(),
 			attempted_by = array_append(attempted_by, $3::text)
-		from taken where river_job.id = taken.id returning river_job.id`, queue, jobs, fmt.Sprintf("worker-%d", 1+n%clients))
+		from taken where river_job.id = taken.id returning river_job.id`, queue, jobs, fmt.Sprintf("worker-%d", 1+n%Clients))
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-func (f *flow) finish(ctx context.Context, jobs []int64) error {
+func (f *Flow) finish(ctx context.Context, jobs []int64) error {
 	tag, err := f.conn.Exec(ctx, `update river_job set state = 'completed', finalized_at = now() where id = any($1) and state = 'running'`, jobs)
 	if f.began.IsZero() {
 		f.began = time.Now()

@@ -1,7 +1,6 @@
-package server
+package site
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -13,14 +12,8 @@ import (
 	"strings"
 )
 
-// files is the built dashboard in memory, ready to be sent.
-type files struct {
-	byPath map[string]*file // "/assets/index-abc.js"
-	html   map[string][]byte
-}
-
-// file is one static file with its header values made in advance.
-type file struct {
+// File is one static file with its header values made in advance.
+type File struct {
 	body, gzip   []byte // gzip is nil when there is none or it is no smaller
 	contentType  []string
 	cacheControl []string
@@ -35,9 +28,10 @@ var (
 	gzipCoding = []string{"gzip"}
 )
 
-func loadFiles(ui fs.FS) (*files, error) {
-	f := &files{byPath: map[string]*file{}, html: map[string][]byte{}}
-	err := fs.WalkDir(ui, ".", func(name string, entry fs.DirEntry, err error) error {
+// readFiles returns the static files by their path, such as "/assets/index-abc.js", and the pages by their name.
+func readFiles(ui fs.FS) (files map[string]*File, pages map[string][]byte, err error) {
+	files, pages = map[string]*File{}, map[string][]byte{}
+	err = fs.WalkDir(ui, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasSuffix(name, ".gz") {
 			return err
 		}
@@ -46,22 +40,22 @@ func loadFiles(ui fs.FS) (*files, error) {
 			return err
 		}
 		if strings.HasSuffix(name, ".html") {
-			f.html[name] = body
-			return nil
+			pages[name] = body
+		} else {
+			files["/"+name] = newFile(ui, name, body)
 		}
-		f.byPath["/"+name] = newFile(ui, name, body)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the built dashboard: %w", err)
+		return nil, nil, fmt.Errorf("read the built dashboard: %w", err)
 	}
-	return f, nil
+	return files, pages, nil
 }
 
-func newFile(ui fs.FS, name string, body []byte) *file {
+func newFile(ui fs.FS, name string, body []byte) *File {
 	sum := sha256.Sum256(body)
 	tag := hex.EncodeToString(sum[:8])
-	f := &file{
+	f := &File{
 		body:         body,
 		contentType:  []string{contentTypeOf(name)},
 		cacheControl: revalidate,
@@ -99,18 +93,13 @@ func contentTypeOf(name string) string {
 	return "application/octet-stream"
 }
 
-// asset serves a static file, by its gzip form where that is accepted.
-func (s *server) asset(c *call) {
-	f, ok := s.files.byPath[c.request.URL.Path]
-	if !ok {
-		s.noSuchPage(c)
-		return
-	}
+// ServeHTTP sends the file, by its gzip form where that is accepted.
+func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, etag := f.body, f.etag
-	h := c.Header()
+	h := w.Header()
 	if f.gzip != nil {
 		h["Vary"] = varyCoding
-		if acceptsGzip(c.request.Header) {
+		if acceptsGzip(r.Header) {
 			body, etag = f.gzip, f.gzipETag
 			h["Content-Encoding"] = gzipCoding
 		}
@@ -118,16 +107,16 @@ func (s *server) asset(c *call) {
 	h["Etag"] = etag
 	h["Content-Type"] = f.contentType
 	h["Cache-Control"] = f.cacheControl
-	if match := c.request.Header.Get("If-None-Match"); match != "" && strings.Contains(match, etag[0]) {
+	if match := r.Header.Get("If-None-Match"); match != "" && strings.Contains(match, etag[0]) {
 		h.Del("Content-Type")
 		h.Del("Content-Encoding")
-		c.WriteHeader(http.StatusNotModified)
+		w.WriteHeader(http.StatusNotModified)
 		return
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	c.WriteHeader(http.StatusOK)
-	if c.request.Method != http.MethodHead {
-		_, _ = bytes.NewReader(body).WriteTo(c) // the client may be gone: nobody is there to learn of it
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client may be gone: nobody is there to learn of it
 	}
 }
 
@@ -151,9 +140,4 @@ func acceptsGzip(h http.Header) bool {
 		}
 	}
 	return false
-}
-
-func (s *server) robots(c *call) {
-	c.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = c.Write([]byte("User-agent: *\nDisallow: /\n"))
 }

@@ -1,34 +1,26 @@
-package main
+package jobtable
 
 import (
-	"context"
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/agentos/agentos/bench/replaced"
 	"github.com/agentos/agentos/test/servers"
 )
 
-func testDatabase(t *testing.T) *database {
+func testTable(t *testing.T) *Table {
 	t.Helper()
-	d, err := newDatabase(t.Context(), servers.PostgresSetting("shared_buffers", "64MB"))
+	d, err := New(t.Context(), t.Logf, servers.PostgresSetting("shared_buffers", "64MB"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = d.close() })
-	if err := d.migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
 // ask gives the rows of a query as one JSON text.
-func ask(t *testing.T, d *database, query string) string {
+func ask(t *testing.T, d *Table, query string) string {
 	t.Helper()
 	var text string
 	if err := d.conn.QueryRow(t.Context(), `select coalesce(json_agg(q), '[]')::text from (`+query+`) q`).Scan(&text); err != nil {
@@ -38,10 +30,10 @@ func ask(t *testing.T, d *database, query string) string {
 }
 
 func TestFilledTableLooksLikeOneAtWork(t *testing.T) {
-	d := testDatabase(t)
+	d := testTable(t)
 	before := ask(t, d, `select indexname from pg_indexes where tablename = 'river_job' order by 1`)
 	for range 2 { // the second time it begins again
-		if err := d.fill(t.Context(), 2_000, 300, 40); err != nil {
+		if err := d.Fill(t.Context(), 2_000, 300, 40); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,7 +62,7 @@ func TestFilledTableLooksLikeOneAtWork(t *testing.T) {
 			t.Errorf("%s: %s", query, diff)
 		}
 	}
-	if err := d.have(t.Context(), "running", 7); err != nil {
+	if err := d.Have(t.Context(), "running", 7); err != nil {
 		t.Fatal(err)
 	}
 	if got := ask(t, d, `select count(*) as n from river_job where state = 'running'`); got != `[{"n":7}]` {
@@ -79,57 +71,24 @@ func TestFilledTableLooksLikeOneAtWork(t *testing.T) {
 }
 
 func TestFlowTakesJobsThroughTheirStates(t *testing.T) {
-	d := testDatabase(t)
-	if err := d.fill(t.Context(), 500, 50, 5); err != nil {
+	d := testTable(t)
+	if err := d.Fill(t.Context(), 500, 50, 5); err != nil {
 		t.Fatal(err)
 	}
-	f, err := d.startFlow(t.Context(), 200)
+	f, err := d.StartFlow(t.Context(), 200)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = until(t.Context(), 20*time.Second, "the flow finishes jobs", func() error {
-		if f.done.Load() < 20 {
-			return context.DeadlineExceeded
+	for deadline := time.Now().Add(20 * time.Second); f.done.Load() < 20; <-time.After(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the flow finishes no jobs")
 		}
-		return nil
-	})
-	if err != nil {
+	}
+	if _, err := f.Close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := f.close(); err != nil {
-		t.Error(err)
-	}
-	used, err := d.usageOf(t.Context(), roleFlow)
-	if err != nil || used.statements < 20 || used.spent <= 0 {
+	used, err := d.UsageOf(t.Context(), roleFlow)
+	if err != nil || used.Statements < 20 || used.Spent <= 0 {
 		t.Errorf("the flow has used %+v, %v", used, err)
-	}
-}
-
-// The cost of one look at the replaced dashboard in calls and statements is what the report compares with.
-func TestReplacedDashboardAsksElevenStatementsInSixCalls(t *testing.T) {
-	d := testDatabase(t)
-	if err := d.fill(t.Context(), 2_000, 300, 40); err != nil {
-		t.Fatal(err)
-	}
-	pool, err := replaced.Open(t.Context(), d.url(roleReplaced))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer pool.Close()
-	handler := replaced.Handler(pool)
-	if len(replaced.Parts) != 6 {
-		t.Errorf("%d calls", len(replaced.Parts))
-	}
-	for _, path := range append(sixCalls(), "/api/all") {
-		answer := httptest.NewRecorder()
-		handler.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-		var lists map[string]json.RawMessage
-		if err := json.Unmarshal(answer.Body.Bytes(), &lists); err != nil || answer.Code != http.StatusOK || len(lists) == 0 {
-			t.Errorf("%s: %d %.200s", path, answer.Code, answer.Body)
-		}
-	}
-	used, err := d.usageOf(t.Context(), roleReplaced)
-	if err != nil || used.statements != 2*11 {
-		t.Errorf("%d statements, %v, want 22", used.statements, err)
 	}
 }

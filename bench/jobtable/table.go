@@ -1,4 +1,6 @@
-package main
+// Package jobtable is what all contestants look at: a throwaway Postgres with River's tables, filled to a size, at work if that is wanted,
+// and what each of them has asked of it.
+package jobtable
 
 import (
 	"context"
@@ -21,18 +23,21 @@ const databaseName = "jobs"
 
 // The roles of the contestants: what a role asked for is what its contestant asked for.
 const (
-	roleOwner    = "agentos" // of the database, made by test/servers
-	roleAgentOS  = "bench_agentos"
-	roleReplaced = "bench_replaced"
-	rolePeer     = "bench_riverui"
-	roleFlow     = "bench_flow"
+	RoleAgentOS  = "bench_agentos"
+	RoleReplaced = "bench_replaced"
+	RolePeer     = "bench_riverui"
+
+	roleOwner = "agentos" // of the database, made by test/servers
+	roleFlow  = "bench_flow"
 )
 
-// database is a throwaway Postgres with River's tables, filled by fill.
-type database struct {
-	server *servers.Postgres
-	conn   *pgx.Conn // of a superuser: fills, and reads the statistics
-	size   int       // finished jobs it was filled with
+// Table is a throwaway Postgres with River's tables, filled by Fill.
+type Table struct {
+	Size int // finished jobs it was filled with
+
+	server   *servers.Postgres
+	conn     *pgx.Conn                        // of a superuser: fills, and reads the statistics
+	progress func(format string, args ...any) // is told how far filling is
 }
 
 // postgresSettings are those of a small server of its own for a table of some gigabytes. Nothing is kept safe: that costs
@@ -49,19 +54,20 @@ func postgresSettings() []servers.PostgresOption {
 	return options
 }
 
-func newDatabase(ctx context.Context, options ...servers.PostgresOption) (*database, error) {
+// New starts the server and makes River's tables with River's own migrations.
+func New(ctx context.Context, progress func(format string, args ...any), options ...servers.PostgresOption) (*Table, error) {
 	server, err := servers.NewPostgres(append(postgresSettings(), options...)...)
 	if err != nil {
 		return nil, err
 	}
-	d := &database{server: server}
+	d := &Table{server: server, progress: progress}
 	if err := d.prepare(ctx); err != nil {
-		return nil, errors.Join(err, d.close())
+		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil
 }
 
-func (d *database) prepare(ctx context.Context) (err error) {
+func (d *Table) prepare(ctx context.Context) (err error) {
 	if err := d.server.CreateDatabase(databaseName, ""); err != nil {
 		return err
 	}
@@ -71,17 +77,17 @@ func (d *database) prepare(ctx context.Context) (err error) {
 	if err := d.exec(ctx, `create extension pg_stat_statements`); err != nil {
 		return err
 	}
-	for _, role := range []string{roleAgentOS, roleReplaced, rolePeer, roleFlow} {
+	for _, role := range []string{RoleAgentOS, RoleReplaced, RolePeer, roleFlow} {
 		if err := d.exec(ctx, `create role `+role+` login`); err != nil {
 			return err
 		}
 	}
-	return nil
+	return d.migrate(ctx)
 }
 
-// migrate makes River's tables with River's own migrations, and lets the contestants at them.
-func (d *database) migrate(ctx context.Context) error {
-	pool, err := pgxpool.New(ctx, d.url(roleOwner))
+// migrate makes River's tables, and lets the contestants at them.
+func (d *Table) migrate(ctx context.Context) error {
+	pool, err := pgxpool.New(ctx, d.URL(roleOwner))
 	if err != nil {
 		return err
 	}
@@ -94,7 +100,7 @@ func (d *database) migrate(ctx context.Context) error {
 		return fmt.Errorf("make River's tables: %w", err)
 	}
 	// The readers get what reading takes, the flow and River UI what River's clients have.
-	readers, clients := roleAgentOS+", "+roleReplaced, rolePeer+", "+roleFlow
+	readers, clients := RoleAgentOS+", "+RoleReplaced, RolePeer+", "+roleFlow
 	return errors.Join(
 		d.exec(ctx, `grant select on all tables in schema public to `+readers),
 		d.exec(ctx, `grant select, insert, update, delete on all tables in schema public to `+clients),
@@ -102,15 +108,15 @@ func (d *database) migrate(ctx context.Context) error {
 	)
 }
 
-// url is the way of a role to the database.
-func (d *database) url(role string) string {
+// URL is the way of a role to the database.
+func (d *Table) URL(role string) string {
 	return (&url.URL{
 		Scheme: "postgres", User: url.UserPassword(role, "any"), Host: d.server.Addr(), Path: "/" + databaseName,
 		RawQuery: "sslmode=disable",
 	}).String()
 }
 
-func (d *database) exec(ctx context.Context, statement string, args ...any) error {
+func (d *Table) exec(ctx context.Context, statement string, args ...any) error {
 	_, err := d.conn.Exec(ctx, statement, args...)
 	if err != nil {
 		return fmt.Errorf("%.60s: %w", statement, err)
@@ -118,30 +124,30 @@ func (d *database) exec(ctx context.Context, statement string, args ...any) erro
 	return nil
 }
 
-func (d *database) version(ctx context.Context) (version string, err error) {
+// Version is that of Postgres.
+func (d *Table) Version(ctx context.Context) (version string, err error) {
 	return version, d.conn.QueryRow(ctx, `show server_version`).Scan(&version)
 }
 
-// bytes is what the jobs and their indexes take on disk.
-func (d *database) bytes(ctx context.Context) (n int64, err error) {
+// Bytes is what the jobs and their indexes take on disk.
+func (d *Table) Bytes(ctx context.Context) (n int64, err error) {
 	return n, d.conn.QueryRow(ctx, `select pg_total_relation_size('river_job')`).Scan(&n)
 }
 
-// atRest waits until the database works for nobody but the role, which may be none.
-func (d *database) atRest(ctx context.Context, but string) error {
-	return until(ctx, pageTimeout, "wait until the database is at rest", func() error {
-		var busy []string
-		err := d.conn.QueryRow(ctx, `select array_agg(coalesce(usename, backend_type)) from pg_stat_activity
-			where state = 'active' and pid <> pg_backend_pid() and usename is distinct from $1
-				or backend_type = 'autovacuum worker'`, but).Scan(&busy)
-		if err == nil && len(busy) > 0 {
-			err = fmt.Errorf("it works for %s", strings.Join(busy, ", "))
-		}
-		return err
-	})
+// Busy is an error while the database works for anybody but the role, which may be none.
+func (d *Table) Busy(ctx context.Context, but string) error {
+	var busy []string
+	err := d.conn.QueryRow(ctx, `select array_agg(coalesce(usename, backend_type)) from pg_stat_activity
+		where state = 'active' and pid <> pg_backend_pid() and usename is distinct from $1
+			or backend_type = 'autovacuum worker'`, but).Scan(&busy)
+	if err == nil && len(busy) > 0 {
+		err = fmt.Errorf("the database works for %s", strings.Join(busy, ", "))
+	}
+	return err
 }
 
-func (d *database) close() error {
+// Close ends the server.
+func (d *Table) Close() error {
 	if d.conn != nil {
 		_ = d.conn.Close(context.Background()) // the server ends next
 	}
