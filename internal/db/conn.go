@@ -18,7 +18,7 @@ type engine interface {
 	driver.Validator
 }
 
-// conn is a SQLite connection that is dropped when its file is no longer the one the path names, or when it failed in a
+// conn is a SQLite connection that is dropped when the path no longer leads to its file, or when it failed in a
 // way that may lie in what it remembers of the file.
 type conn struct {
 	engine
@@ -66,7 +66,7 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 
 // ResetSession runs before a pooled connection is used again.
 func (c *conn) ResetSession(ctx context.Context) error {
-	if c.broken.Load() || c.file.recheck() != nil || !c.file.current(c.epoch) {
+	if c.broken.Load() || c.file.recheck() != nil || c.file.current() != c.epoch {
 		return driver.ErrBadConn
 	}
 	return c.engine.ResetSession(ctx)
@@ -74,14 +74,12 @@ func (c *conn) ResetSession(ctx context.Context) error {
 
 // IsValid is asked before a connection goes back to its pool.
 func (c *conn) IsValid() bool {
-	return !c.broken.Load() && c.file.current(c.epoch) && c.engine.IsValid()
+	return !c.broken.Load() && c.file.current() == c.epoch && c.engine.IsValid()
 }
 
 func (c *conn) Close() error {
 	c.statements.close()
-	err := c.engine.Close()
-	c.file.leave(c.epoch)
-	return err
+	return c.engine.Close()
 }
 
 // Unwrap gives the driver's own connection.

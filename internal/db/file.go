@@ -19,54 +19,68 @@ import (
 const checkEvery = 100 * time.Millisecond
 
 // file watches over the connections to one SQLite file. An open connection goes on working on a file that was deleted or
-// replaced, and what it writes is lost, so connections are dropped once the path names something else; new ones are
-// made when it names a database again.
+// replaced, and what it writes is lost, so connections are dropped once the path leads elsewhere, and none is made until it leads
+// to that file again. Another file in its place is for the next start: two files under one path would share one write-ahead log.
 //
 // It never opens the file itself: closing it would drop the POSIX locks SQLite holds on it for the whole process.
 type file struct {
-	foreign   bool // another program's: nothing beside it may be touched
+	foreign   bool // another program's: reading it is enough
 	path      string
 	log       *slog.Logger
 	observer  *observer
 	release   func()       // closes connections that are not in use
-	checkedAt atomic.Int64 // unix nanoseconds
+	checkedAt atomic.Int64 // unix nanoseconds of the last check; zero when that found something wrong
 
 	mu    sync.Mutex
-	info  os.FileInfo // of the file the connections work on; nil before the first
+	info  os.FileInfo // of the file the connections work on, as seen last; nil before the first
 	wal   os.FileInfo // its write-ahead log; nil when none was seen
-	aside os.FileInfo // the file whose log was set aside; nil when none was
 	epoch int         // grows when all connections must go
-	old   int         // open connections of earlier epochs
-	open  int         // open connections of this epoch
+	lost  bool        // the last check found something wrong
 }
 
 func (f *file) connector(dsn string) driver.Connector { return connector{file: f, dsn: dsn} }
 
-// check returns why the path no longer names the file that was opened, and then drops all connections.
+// check returns why the path no longer leads to the file that was opened. When that begins, it drops all connections: none of them
+// may still write where the path no longer leads.
 func (f *file) check() error {
-	f.checkedAt.Store(time.Now().UnixNano())
 	info, err := os.Stat(f.path)
-	f.mu.Lock()
-	known, epoch := f.info, f.epoch
-	f.mu.Unlock()
-	switch {
-	case err != nil:
+	if err != nil {
 		err = unreached(err)
-	case known == nil:
-		return nil
-	case !os.SameFile(known, info):
-		err = &fileError{text: fmt.Sprintf("the database file %s was replaced", f.path)}
-	case info.Size() == 0 && known.Size() > 0:
-		err = &fileError{text: fmt.Sprintf("the database file %s was emptied", f.path)}
-	default:
-		f.noteLog()
-		return nil
 	}
-	f.invalidateEpoch(epoch, err.Error())
+	f.mu.Lock()
+	if err == nil && f.info != nil {
+		if err = f.compare(info); err == nil {
+			f.info = info
+			f.wal, _ = os.Stat(f.path + "-wal")
+		}
+	}
+	begins := err != nil && !f.lost
+	if f.lost = err != nil; f.lost {
+		f.checkedAt.Store(0)
+	} else {
+		f.checkedAt.Store(time.Now().UnixNano())
+	}
+	f.mu.Unlock()
+	if begins {
+		f.drop(err.Error())
+	}
 	return err
 }
 
-// recheck is check at most once per checkEvery.
+func (f *file) compare(now os.FileInfo) error {
+	switch {
+	case !now.Mode().IsRegular():
+		return &fileError{text: fmt.Sprintf("the database file is gone: %s is not a file", f.path)}
+	case !os.SameFile(f.info, now):
+		return &fileError{text: fmt.Sprintf("the database file %s was replaced: restart agentos to work on the new one", f.path)}
+	case now.Size() == 0 && f.info.Size() > 0:
+		// SQLite would make a new database of it, whose log then hides the content that is put back.
+		return &fileError{text: fmt.Sprintf("the database file %s was emptied", f.path)}
+	}
+	return nil
+}
+
+// recheck is check at most once per checkEvery while all is well.
 func (f *file) recheck() error {
 	if time.Duration(time.Now().UnixNano()-f.checkedAt.Load()) < checkEvery {
 		return nil
@@ -74,134 +88,51 @@ func (f *file) recheck() error {
 	return f.check()
 }
 
-// noteLog remembers which write-ahead log belongs to the file.
-func (f *file) noteLog() {
-	if info, err := os.Stat(f.path + "-wal"); err == nil {
-		f.mu.Lock()
-		f.wal = info
-		f.mu.Unlock()
-	}
-}
-
-func (f *file) invalidate(reason string) {
+// drop closes all connections, those in use when they are given back.
+func (f *file) drop(reason string) {
 	f.mu.Lock()
-	epoch := f.epoch
-	f.mu.Unlock()
-	f.invalidateEpoch(epoch, reason)
-}
-
-func (f *file) invalidateEpoch(epoch int, reason string) {
-	f.mu.Lock()
-	if epoch != f.epoch || f.open == 0 {
-		f.mu.Unlock()
-		return
-	}
 	f.epoch++
-	f.old += f.open
-	f.open = 0
+	known := f.info != nil
 	f.mu.Unlock()
-	f.log.Warn("dropping all database connections", "path", f.path, "reason", reason)
+	if known {
+		f.log.Warn("dropping all database connections", "path", f.path, "reason", reason)
+	}
 	f.release()
 }
 
-// admit lets a new connection be made and returns its epoch. What keeps a new one away is known to the old ones too: none
-// of them may still write where the path no longer leads.
-func (f *file) admit() (int, error) {
-	epoch, err := f.admitted()
-	if err != nil {
-		_ = f.check() // says the same, or less
-		return 0, err
-	}
-	return epoch, nil
-}
-
-func (f *file) admitted() (int, error) {
+// opened remembers which file the first connection was made to.
+func (f *file) opened() {
 	info, err := os.Stat(f.path)
-	if err != nil {
-		return 0, unreached(err)
-	}
-	if f.foreign {
-		err = readable(f.path)
-	} else {
-		err = access(f.path)
-	}
-	if err != nil {
-		return 0, err
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.old > 0 {
-		// Two files under one path would share one write-ahead log, which destroys the new one.
-		return 0, &fileError{text: fmt.Sprintf("the database file %s changed: waiting for %d statements on the old one to end", f.path, f.old)}
+	if err == nil && f.info == nil {
+		f.info = info
 	}
-	if f.info != nil && os.SameFile(f.info, info) && info.Size() == 0 && f.info.Size() > 0 {
-		// SQLite would make a new database of it, whose log then hides the content that is put back.
-		return 0, &fileError{text: fmt.Sprintf("the database file %s was emptied", f.path)}
-	}
-	if f.info != nil && !os.SameFile(f.info, info) {
-		if f.open > 0 {
-			return 0, &fileError{text: fmt.Sprintf("the database file %s was replaced", f.path)}
-		}
-		if err := f.changeLogs(info); err != nil {
-			return 0, err
-		}
-	}
-	f.info = info
-	f.open++
-	return f.epoch, nil
 }
 
-// changeLogs sets the write-ahead log of the file that was there before aside, because SQLite would apply it to the new
-// one, and restores the log of a file that came back: it may hold every recent write.
-func (f *file) changeLogs(now os.FileInfo) error {
-	if f.foreign { // its owner's business
+// setAside keeps the write-ahead log of a file that was replaced from the one in its place, to which SQLite would apply it at the
+// next start. It is called when all connections are closed: the last one leaves the log of a file that is no longer there.
+func (f *file) setAside() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, err := os.Stat(f.path)
+	if err != nil || f.foreign || f.info == nil || os.SameFile(f.info, now) || !now.Mode().IsRegular() {
+		return nil // there is no other file, or it is its owner's business
+	}
+	wal, aside := f.path+"-wal", f.path+"-wal.replaced"
+	if log, err := os.Stat(wal); err != nil || f.wal == nil || !os.SameFile(f.wal, log) {
 		return nil
 	}
-	wal, aside := f.path+"-wal", f.path+"-wal.aside"
-	if info, err := os.Stat(wal); err == nil && f.wal != nil && os.SameFile(f.wal, info) {
-		f.log.Warn("the database file was replaced: setting its write-ahead log aside", "log", aside)
-		if err := errors.Join(os.Rename(wal, aside), removeIfThere(f.path+"-shm")); err != nil {
-			return &fileError{"set the replaced file's write-ahead log aside", err}
-		}
-		f.aside = f.info
-	}
-	f.wal = nil
-	if f.aside == nil || !os.SameFile(f.aside, now) {
-		return nil
-	}
-	f.aside = nil
-	if err := errors.Join(os.Rename(aside, wal), removeIfThere(f.path+"-shm")); err != nil {
-		return &fileError{"bring back the file's write-ahead log", err}
-	}
-	return nil
+	f.log.Warn("the database file was replaced: setting its write-ahead log aside", "log", aside)
+	_ = os.Remove(f.path + "-shm") // SQLite makes it anew
+	return os.Rename(wal, aside)
 }
 
-func (f *file) leave(epoch int) {
+// current returns the epoch of connections that may go on.
+func (f *file) current() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if epoch == f.epoch {
-		f.open--
-	} else {
-		f.old--
-	}
-}
-
-// current reports whether connections of that epoch may go on.
-func (f *file) current(epoch int) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return epoch == f.epoch
-}
-
-// sized remembers that the file has content, so that an emptied one is noticed.
-func (f *file) sized() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.info != nil && f.info.Size() == 0 {
-		if info, err := os.Stat(f.path); err == nil && os.SameFile(f.info, info) {
-			f.info = info
-		}
-	}
+	return f.epoch
 }
 
 // unreached is why the path leads to nothing.
@@ -228,13 +159,6 @@ func readable(path string) error {
 	return nil
 }
 
-func removeIfThere(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
 type connector struct {
 	file *file
 	dsn  string
@@ -243,21 +167,26 @@ type connector struct {
 func (c connector) Driver() driver.Driver { return &sqlite.Driver{} }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
-	epoch, err := c.file.admit()
-	if err != nil {
+	epoch := c.file.current()
+	if err := c.file.check(); err != nil {
+		return nil, err
+	}
+	allowed := access
+	if c.file.foreign {
+		allowed = readable
+	}
+	if err := allowed(c.file.path); err != nil {
 		return nil, err
 	}
 	base, err := sqlite.NewConnector(c.dsn)
 	if err != nil {
-		c.file.leave(epoch)
 		return nil, err
 	}
 	raw, err := base.Connect(ctx)
 	if err != nil {
-		c.file.leave(epoch)
 		return nil, err
 	}
-	c.file.sized()
+	c.file.opened()
 	e := raw.(engine)
 	return &conn{engine: e, file: c.file, epoch: epoch, statements: statements{engine: e}}, nil
 }

@@ -123,27 +123,31 @@ func TestGoneForAllOnceOneKnows(t *testing.T) {
 	works(t, d, "mine")
 }
 
+// Another file in its place is for the next start, which finds it without anything of the old one's log.
 func TestReplacedByAnotherDatabase(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "agentos.db")
 	d := marked(t, path, "mine")
 	marked(t, filepath.Join(dir, "other.db"), "theirs").Close()
 	move(t, filepath.Join(dir, "other.db"), path)
-	works(t, d, "theirs") // and not what the old file's write-ahead log holds
+	fails(t, d, "was replaced: restart agentos")
+	d.Close()
+	d = openMigrated(t, path)
+	works(t, d, "theirs")
 	var verdict string
 	if err := d.Read.QueryRowContext(t.Context(), `pragma integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
 		t.Errorf("integrity: %s, %v", verdict, err)
 	}
 }
 
-func TestReplacedByGarbage(t *testing.T) {
+func TestReplacedByGarbageAndBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agentos.db")
 	d := marked(t, path, "mine")
 	move(t, path, path+".away")
 	if err := os.WriteFile(path, bytes.Repeat([]byte("garbage "), 4096), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, d, "not a database")
+	fails(t, d, "was replaced")
 	move(t, path+".away", path)
 	works(t, d, "mine")
 }

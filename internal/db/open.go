@@ -72,9 +72,9 @@ func (d *DB) Close() error {
 		err = errors.Join(err, d.Write.Close())
 	}
 	if d.server != nil {
-		err = errors.Join(err, d.server.close())
+		return errors.Join(err, d.server.close())
 	}
-	return err
+	return errors.Join(err, d.file.setAside())
 }
 
 // Ping reports whether the database can be worked with.
@@ -102,14 +102,14 @@ func (d *DB) Describe() string {
 	return "SQLite"
 }
 
-// Reopen drops every connection, so that each further statement opens the file or calls the server again. Statements under
-// way end first. A file that was replaced or came back is reopened without it.
+// Reopen drops every connection, so that each further statement opens the file or calls the server anew. Statements under
+// way end first.
 func (d *DB) Reopen() {
 	if d.Kind == Postgres {
 		d.server.reset()
 		return
 	}
-	d.file.invalidate("asked to")
+	d.file.drop("asked to")
 }
 
 // Statements counts the SQL statements executed since Open, those of River included, for tests that must show there were
