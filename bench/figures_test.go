@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 )
@@ -105,5 +106,12 @@ func TestTableCanBeReadAsItIs(t *testing.T) {
 	const want = "**Times**\n\n| Way     | Took |\n| ------- | ---: |\n| one     | 3 µs |\n| another |    — |\n"
 	if got := table.markdown(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestReportKeepsWhatIsWrittenByHand(t *testing.T) {
+	part := byHand("..")
+	if !strings.HasPrefix(part, "\n\n## In short\n") || strings.Contains(part, "Written whole by") {
+		t.Errorf("%.200s", part)
 	}
 }

@@ -71,12 +71,20 @@ func newReport(ctx context.Context, b *bed) *report {
 		r.sections[string(part)] = s
 	}
 	r.facts = map[string]any{
-		"Short": p.short, "Date": time.Now().UTC().Format("2 January 2006"), "Commit": commit(ctx, b.root), "Machine": machine(),
+		"ByHand": byHand(b.root), "Short": p.short, "Date": time.Now().UTC().Format("2 January 2006"), "Commit": commit(ctx, b.root), "Machine": machine(),
 		"Versions": versions(ctx, b), "Peer": peerVersion(ctx, b.root),
 		"Days": jobtable.Days, "Kinds": jobtable.Kinds, "Queues": jobtable.Queues, "Clients": jobtable.Clients, "Waiting": count(p.waiting), "Scheduled": count(jobtable.MaxScheduled), "Many": count(p.many),
 		"Window": p.window, "Visits": p.visits, "Rounds": p.rounds, "Round": p.round, "FlowRate": p.flowRate,
 	}
 	return r
+}
+
+// byHand is the part of the last report that nobody measures in one run: what stands there between two marks.
+func byHand(root string) string {
+	text, _ := os.ReadFile(filepath.Join(root, "docs", "benchmarks.md")) // without it there is nothing to keep
+	_, rest, _ := strings.Cut(string(text), "<!-- by hand: make bench keeps this -->")
+	part, _, _ := strings.Cut(rest, "<!-- end -->")
+	return part
 }
 
 // write writes the file as far as it goes. It is called after each step, so that a run that is broken off leaves something.

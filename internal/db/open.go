@@ -102,7 +102,7 @@ func (d *DB) Describe() string {
 	return "SQLite"
 }
 
-// Reopen drops every connection, so that each further statement opens the file or calls the server anew. Statements under
+// Reopen drops every connection, so that each further statement opens the file or calls the server again. Statements under
 // way end first.
 func (d *DB) Reopen() {
 	if d.Kind == Postgres {
