@@ -37,7 +37,7 @@ type Table struct {
 
 	server   *servers.Postgres
 	conn     *pgx.Conn                        // of a superuser: fills, and reads the statistics
-	progress func(format string, args ...any) // is told how far filling is
+	progress func(format string, args ...any) // learns how far filling is
 }
 
 // postgresSettings are those of a small server of its own for a table of some gigabytes. Nothing is kept safe: that costs
