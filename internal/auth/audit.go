@@ -21,7 +21,7 @@ type Entry struct {
 	Kind    string    `json:"kind" enum:"session,token,local," doc:"local: a command on the server's machine; empty: several actors"`
 	Action  string    `json:"action" doc:"Such as job.cancel"`
 	Target  string    `json:"target" doc:"What was acted on: a job's id and agent, a queue's or user's name, a token's name and id"`
-	Outcome string    `json:"outcome" enum:"ok,refused,failed" doc:"refused: it may or could not be done to this target, or not then; nothing was changed"`
+	Outcome string    `json:"outcome" enum:"ok,refused,failed" doc:"refused: not allowed, or not possible for this target at that time; nothing was changed"`
 	Detail  string    `json:"detail"`
 	Remote  string    `json:"remote" doc:"The client's address"`
 }

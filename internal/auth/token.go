@@ -17,7 +17,7 @@ type Token struct {
 	Name      string     `json:"name"`
 	Role      Role       `json:"role" enum:"viewer,operator,admin" doc:"What it may do at most"`
 	Effective Role       `json:"effective_role" enum:"viewer,operator,admin" doc:"What it may do now: never more than its owner"`
-	Owner     *string    `json:"owner" doc:"The user whose rights it has and with whom it ends; null: a service token, which stands for itself"`
+	Owner     *string    `json:"owner" doc:"The user whose rights it has, and whose deletion ends it; null: a service token, with rights of its own"`
 	CreatedBy string     `json:"created_by"`
 	CreatedAt time.Time  `json:"created_at"`
 	SeenAt    *time.Time `json:"seen_at" doc:"Last use, exact to about a minute; null: never used"`

@@ -18,8 +18,8 @@ type AgentList struct {
 	Agents      []AgentSpec `json:"agents" doc:"In the order of agentos.yaml"`
 	LoadedAt    time.Time   `json:"loaded_at"`
 	Problems    []string    `json:"problems" doc:"What is wrong with the file on disk; the fleet shown is then the last good one"`
-	Notes       []string    `json:"notes" doc:"What in the file in force is probably not meant as it is written, such as a variable to pass on that is not set"`
-	StatusError *string     `json:"status_error" doc:"Why it is not known how the agents stand; null when it is"`
+	Notes       []string    `json:"notes" doc:"Likely mistakes in the file in force, such as a variable to pass on that is not set"`
+	StatusError *string     `json:"status_error" doc:"Why the agents' status is unknown; null when it is known"`
 	PageInfo
 }
 
@@ -28,7 +28,7 @@ type listAgentsInput struct {
 	State string `query:"state" doc:"Only agents in this state" enum:"running,waiting,idle,paused,failing,offline"`
 }
 
-// AgentStatus is how an agent stands. Its counts are at least so many if they are capped.
+// AgentStatus is what an agent does now and did recently. Its counts are lower bounds if they are capped.
 type AgentStatus struct {
 	State         string          `json:"state" enum:"running,waiting,idle,paused,failing,offline"`
 	Problem       *string         `json:"problem" doc:"Why a worker cannot run it, such as a program that its host lacks; null: none says so"`
@@ -98,7 +98,7 @@ type AgentBackoff struct {
 	InitialMS int64   `json:"initial_ms"`
 	Factor    float64 `json:"factor"`
 	MaxMS     int64   `json:"max_ms"`
-	Jitter    float64 `json:"jitter" doc:"The share of each wait, 0 to 1, that chance may take off it"`
+	Jitter    float64 `json:"jitter" doc:"The share of each wait, 0 to 1, by which it may be shortened at random"`
 }
 
 func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
@@ -122,13 +122,13 @@ func (s *server) describeAgent(spec *agent.Spec) AgentSpec {
 	return described
 }
 
-// standing is how the agents stand.
+// standing is the status of the agents.
 type standing struct {
 	stats  map[string]*engine.AgentStats
 	paused map[string]*engine.Time // queues
 }
 
-// standingWithin is how long a request waits to know how the agents stand: what is configured is known without a database.
+// standingWithin is how long a request waits for the agents' status: what is configured is known without a database.
 const standingWithin = 3 * time.Second
 
 func (s *server) standing(ctx context.Context) (*standing, error) {
@@ -148,7 +148,7 @@ func (a *standing) state(spec *agent.Spec) string {
 	return a.stats[spec.Name].State(a.paused[spec.Queue] != nil)
 }
 
-// listAgents shows what is configured also while it is not known how the agents stand.
+// listAgents shows what is configured, also while the agents' status is unknown.
 func (s *server) listAgents(ctx context.Context, in *listAgentsInput) (*body[AgentList], error) {
 	ctx, cancel := context.WithTimeout(ctx, standingWithin)
 	defer cancel()
@@ -233,7 +233,7 @@ func (s *server) getAgent(ctx context.Context, in *nameInput) (*body[AgentSpec],
 		err = s.describeStanding(ctx, now, spec)
 	}
 	if err != nil { // what is configured is known all the same
-		s.log.Debug("it is not known how an agent stands", "agent", spec.Name, "error", err)
+		s.log.Debug("an agent's status is unknown", "agent", spec.Name, "error", err)
 		now = nil
 	}
 	return answerWith(s.describeStatus(order, spec, now)), nil

@@ -12,7 +12,7 @@ import (
 
 // ListInput is what each list of the fleet can be asked for.
 type ListInput struct {
-	Q      string `query:"q" maxLength:"200" doc:"Only those whose name, or what else is said here, has this text"`
+	Q      string `query:"q" maxLength:"200" doc:"Only those with this text in the name or in another text of the row"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"200"`
 	Cursor string `query:"cursor" maxLength:"1000" doc:"From next of the page before"`
 }

@@ -92,7 +92,7 @@ func TestListsOfTheFleetHavePages(t *testing.T) {
 	})
 }
 
-// What is configured is shown also when the database is away: how the agents stand is then null.
+// What is configured is shown also when the database is away: the agents' status is then null.
 func TestAgentsAreListedWithoutADatabase(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		f := newFixture(t, d)

@@ -21,7 +21,7 @@ type Me struct {
 
 // OwnPassword replaces the password of who asks. Nothing is demanded here: the answer to a token is that it has none.
 type OwnPassword struct {
-	Present  string `json:"present,omitempty" maxLength:"1024" doc:"The password until now"`
+	Present  string `json:"present,omitempty" maxLength:"1024" doc:"The current password"`
 	Password string `json:"password,omitempty" maxLength:"1024" doc:"The new one, of at least 10 characters"`
 }
 

@@ -23,8 +23,8 @@ type NewToken struct {
 	Role auth.Role `json:"role" enum:"viewer,operator,admin"`
 	TTLS int64     `json:"ttl_s,omitempty" minimum:"1" maximum:"315360000" doc:"Seconds until it expires; left out: never"`
 
-	Owner   string `json:"owner,omitempty" maxLength:"63" doc:"The user whose rights it has, never more, and with whom it ends; left out: who makes it"`
-	Service bool   `json:"service,omitempty" doc:"It stands for itself and outlives whoever makes it; what a service token makes does in any case"`
+	Owner   string `json:"owner,omitempty" maxLength:"63" doc:"The user whose rights it has, never more, and whose deletion ends it; left out: its creator"`
+	Service bool   `json:"service,omitempty" doc:"It has rights of its own and outlives its creator; a token that a service token makes always does"`
 }
 
 // CreatedToken is a new token with its secret, which is shown this once.

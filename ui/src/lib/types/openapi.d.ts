@@ -551,7 +551,7 @@ export interface components {
             initial_ms: number;
             /**
              * Format: double
-             * @description The share of each wait, 0 to 1, that chance may take off it
+             * @description The share of each wait, 0 to 1, by which it may be shortened at random
              */
             jitter: number;
             /** Format: int64 */
@@ -575,11 +575,11 @@ export interface components {
             matched: number;
             /** @description The cursor of the next page; null at the end */
             next: string | null;
-            /** @description What in the file in force is probably not meant as it is written, such as a variable to pass on that is not set */
+            /** @description Likely mistakes in the file in force, such as a variable to pass on that is not set */
             notes: string[];
             /** @description What is wrong with the file on disk; the fleet shown is then the last good one */
             problems: string[];
-            /** @description Why it is not known how the agents stand; null when it is */
+            /** @description Why the agents' status is unknown; null when it is known */
             status_error: string | null;
             /**
              * Format: int64
@@ -750,7 +750,7 @@ export interface components {
              */
             last_at: string;
             /**
-             * @description refused: it may or could not be done to this target, or not then; nothing was changed
+             * @description refused: not allowed, or not possible for this target at that time; nothing was changed
              * @enum {string}
              */
             outcome: "ok" | "refused" | "failed";
@@ -785,7 +785,7 @@ export interface components {
             /** @description The part of the secret between the underscores */
             id: string;
             name: string;
-            /** @description The user whose rights it has and with whom it ends; null: a service token, which stands for itself */
+            /** @description The user whose rights it has, and whose deletion ends it; null: a service token, with rights of its own */
             owner: string | null;
             /**
              * @description What it may do at most
@@ -1038,11 +1038,11 @@ export interface components {
         NewToken: {
             /** @description a-z 0-9 . _ @ - */
             name: string;
-            /** @description The user whose rights it has, never more, and with whom it ends; left out: who makes it */
+            /** @description The user whose rights it has, never more, and whose deletion ends it; left out: its creator */
             owner?: string;
             /** @enum {string} */
             role: "viewer" | "operator" | "admin";
-            /** @description It stands for itself and outlives whoever makes it; what a service token makes does in any case */
+            /** @description It has rights of its own and outlives its creator; a token that a service token makes always does */
             service?: boolean;
             /**
              * Format: int64
@@ -1061,7 +1061,7 @@ export interface components {
         OwnPassword: {
             /** @description The new one, of at least 10 characters */
             password?: string;
-            /** @description The password until now */
+            /** @description The current password */
             present?: string;
         };
         Problem: {
@@ -1221,7 +1221,7 @@ export interface components {
             /** @description The part of the secret between the underscores */
             id: string;
             name: string;
-            /** @description The user whose rights it has and with whom it ends; null: a service token, which stands for itself */
+            /** @description The user whose rights it has, and whose deletion ends it; null: a service token, with rights of its own */
             owner: string | null;
             /**
              * @description What it may do at most
@@ -1335,7 +1335,7 @@ export interface operations {
     "list-agents": {
         parameters: {
             query?: {
-                /** @description Only those whose name, or what else is said here, has this text */
+                /** @description Only those with this text in the name or in another text of the row */
                 q?: string;
                 limit?: number;
                 /** @description From next of the page before */
@@ -1866,7 +1866,7 @@ export interface operations {
     "list-queues": {
         parameters: {
             query?: {
-                /** @description Only those whose name, or what else is said here, has this text */
+                /** @description Only those with this text in the name or in another text of the row */
                 q?: string;
                 limit?: number;
                 /** @description From next of the page before */
@@ -2280,7 +2280,7 @@ export interface operations {
     "list-workers": {
         parameters: {
             query?: {
-                /** @description Only those whose name, or what else is said here, has this text */
+                /** @description Only those with this text in the name or in another text of the row */
                 q?: string;
                 limit?: number;
                 /** @description From next of the page before */
