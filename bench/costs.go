@@ -112,7 +112,7 @@ func (c *costs) startOnce(data string) (time.Duration, error) {
 }
 
 // restWindows is for how many windows cycles are measured at rest: a minute has twelve, in which costly sections, whose turn comes
-// each minute or more seldom, are or are not.
+// each minute or less often, are or are not.
 const restWindows = 3
 
 // cycles measures the warmer with a backlog.

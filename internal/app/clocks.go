@@ -15,7 +15,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// clocks reports clocks that differ from the database's, by which all ages are reckoned.
+// clocks reports clocks that differ from the database's, by which all ages are measured.
 type clocks struct {
 	read func(context.Context) (off map[string]time.Duration, here time.Duration, err error)
 	log  *slog.Logger

@@ -13,7 +13,7 @@ import (
 )
 
 // MakeDataFolder makes the data folder, for this user alone. One that others can change is used, because volumes of containers
-// often are so, but not in silence: who can change it can put other data in its place.
+// often are so, but not silently: whoever can change it can replace the data.
 func MakeDataFolder(cfg *config.Config, log *slog.Logger) error {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)

@@ -73,8 +73,8 @@ func loadFleet(cfg *config.Config, log *slog.Logger) (*fleetKeeper, error) {
 // maxNotes bounds what is shown of the notes on a file, each of which is cut to a few hundred bytes.
 const maxNotes = 10
 
-// notesOf returns the notes on a fleet and the settings beside it, and logs the new ones: what is probably not meant so,
-// and what is read at the start alone.
+// notesOf returns the notes on a fleet and the settings beside it, and logs the new ones: likely mistakes,
+// and changed settings that only a restart applies.
 func (k *fleetKeeper) notesOf(fleet *agent.Fleet, settings *config.Config) []string {
 	var notes []string
 	for _, name := range k.cfg.Changed(settings) {

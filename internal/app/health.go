@@ -32,7 +32,7 @@ func databaseHealth(ctx context.Context, database *db.DB, writeError func() erro
 }
 
 // cacheHealth is degraded when a tier fails: viewers are served from memory all the same, but a restart would begin
-// without the newest document. Links report how they fare themselves.
+// without the newest document. Links report their own state.
 func cacheHealth(panel *snapshot.Panel, links links) document.Component {
 	stats := panel.Stats()
 	var names, broken []string

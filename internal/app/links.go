@@ -122,7 +122,7 @@ func processName() string {
 	return fmt.Sprintf("%s:%d", host, os.Getpid())
 }
 
-// linkHealths returns how the links fare. Without one of them viewers are served all the same: through the other, or by each
+// linkHealths returns the state of the links. Without one of them viewers are served all the same: through the other, or by each
 // process for itself.
 func linkHealths(panel *snapshot.Panel) map[string]document.Component {
 	stats := panel.Stats()

@@ -117,7 +117,7 @@ func (s *schema) compact() {
 	}
 }
 
-// closing closes what cannot be used and gives back the reason.
+// closing closes what cannot be used and returns the reason.
 func closing(database *db.DB, reason error) error { return errors.Join(reason, database.Close()) }
 
 // LoadAgents reads the fleet's file. That there is none is wrong usage, and says where it was looked for.

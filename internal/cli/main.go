@@ -149,7 +149,7 @@ func newFlags(c *call, name string) *flag.FlagSet {
 	return set
 }
 
-// parse reads flags before, between and after the other arguments, which it gives back.
+// parse reads flags before, between and after the other arguments, which it returns.
 func parse(set *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := set.Parse(args); err != nil {

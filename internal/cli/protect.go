@@ -11,7 +11,7 @@ import (
 
 // Protect keeps what this process knows from other processes of the same user, its agents before all: on Linux nobody but root
 // can read its memory and its environment any more, and passwords are taken out of what /proc shows of both its command line and its
-// environment, which hold for root too. It gives back the arguments, which are no longer in that memory. It is the first thing
+// environment, which hold for root too. It returns the arguments, which are no longer in that memory. It is the first thing
 // that a program does.
 func Protect(args []string) []string {
 	if len(args) > 0 && args[0] == "supervisor" {

@@ -42,7 +42,7 @@ type Options struct {
 	BasePath string
 
 	TLS     bool                        // browsers come over HTTPS: Secure cookies, and Strict-Transport-Security
-	Ready   func(context.Context) error // the database's state, for /readyz; heeds the context; nil: it is well
+	Ready   func(context.Context) error // the database's state, for /readyz; honours the context; nil: it is always fine
 	Metrics http.Handler                // nil: /metrics is not found
 }
 
@@ -85,7 +85,7 @@ type AgentsState struct {
 	Fleet    *agent.Fleet
 	LoadedAt time.Time
 	Problems []string // what is wrong with the file on disk; the fleet shown is then the last good one
-	Notes    []string // what in the file in force is probably not meant so
+	Notes    []string // likely mistakes in the file in force
 }
 
 type server struct {
