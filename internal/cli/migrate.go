@@ -14,7 +14,7 @@ import (
 func runMigrate(ctx context.Context, c *call, args []string) error {
 	set := newFlags(c, "migrate")
 	loader := config.Register(set, "config", "data", "database", "log-level", "log-format")
-	compact := set.Bool("compact", false, "rewrite a SQLite file without what it does not use; nothing else may use it meanwhile")
+	compact := set.Bool("compact", false, "rewrite a SQLite file without its unused pages; no other process may use it meanwhile")
 	rest, err := parse(set, args)
 	if err != nil {
 		return err

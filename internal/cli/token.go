@@ -13,8 +13,8 @@ func runToken(ctx context.Context, c *call, args []string) error {
 	ctx = withOperator(ctx)
 	set := newFlags(c, "token")
 	role := roleFlag(set)
-	owner := set.String("owner", "", "user whose rights it has and with whom it ends (default: a service token)")
-	service := set.Bool("service", false, "a token that stands for itself; so is any without --owner")
+	owner := set.String("owner", "", "user whose rights it has and whose deletion ends it (default: a service token)")
+	service := set.Bool("service", false, "a token with rights of its own; the default without --owner")
 	ttl := set.Duration("ttl", 0, "time until it expires, such as 720h (default: never)")
 	return manage(ctx, c, set, args, func(accounts *auth.Service, rest []string) error {
 		switch {

@@ -28,7 +28,7 @@ type Config struct {
 
 	// Path of a proxy below which browsers find the dashboard, such as /ops/agentos; the proxy may take it off or leave it on.
 	// Empty: the root.
-	BasePath string `yaml:"base_path" env:"AGENTOS_BASE_PATH" flag:"base-path" usage:"path of a proxy that the dashboard is below, such as /ops/agentos"`
+	BasePath string `yaml:"base_path" env:"AGENTOS_BASE_PATH" flag:"base-path" usage:"path under which a proxy serves the dashboard, such as /ops/agentos"`
 
 	// Folder of everything that AgentOS writes: the database, the last good snapshot, the agents' work folders.
 	Data string `yaml:"data" env:"AGENTOS_DATA" flag:"data" default:"agentos-data" usage:"folder for all data"`
@@ -43,7 +43,7 @@ type Config struct {
 	Redis string `yaml:"redis" env:"AGENTOS_REDIS_URL" flag:"redis" secret:"true" usage:"Redis URL (default: none)"`
 
 	// What the names of all keys and channels in Redis begin with, before admin:dashboard:v4. Fleets that share a Redis need one each.
-	RedisPrefix string `yaml:"redis_prefix" env:"AGENTOS_REDIS_PREFIX" flag:"redis-prefix" usage:"what all keys in Redis begin with, such as staging: (default: nothing)"`
+	RedisPrefix string `yaml:"redis_prefix" env:"AGENTOS_REDIS_PREFIX" flag:"redis-prefix" usage:"prefix of all keys in Redis, such as staging: (default: none)"`
 
 	// URL of another program's River database, to show it instead of a fleet of our own: postgres://user:password@host/name, or
 	// the path of a SQLite file. It is only read; a user that may only read will do. What it does not keep is kept in Data.
@@ -63,7 +63,7 @@ type Config struct {
 
 	// How many attempts of all agents together this process runs at once, as far as the machine can bear. 0: as many as the
 	// agents' concurrency adds up to.
-	MaxProcesses int `yaml:"max_processes" env:"AGENTOS_MAX_PROCESSES" flag:"max-processes" default:"0" usage:"attempts of all agents together that run at once (default: no bound of its own)"`
+	MaxProcesses int `yaml:"max_processes" env:"AGENTOS_MAX_PROCESSES" flag:"max-processes" default:"0" usage:"attempts of all agents together that run at once (default: the sum of their concurrency)"`
 
 	// Certificate and key in PEM form; both or none. They are read again when the files change.
 	TLSCert string `yaml:"tls_cert" env:"AGENTOS_TLS_CERT" flag:"tls-cert" usage:"TLS certificate file (PEM)"`
@@ -93,12 +93,12 @@ type Config struct {
 
 	// How much of log lines, and of runs with their results, is kept in the database at most. The oldest go first, whatever
 	// their age.
-	KeepLogs Size `yaml:"keep_logs" env:"AGENTOS_KEEP_LOGS" flag:"keep-logs" default:"512MB" usage:"how much of log lines is kept, such as 512MB or 4GB"`
-	KeepRuns Size `yaml:"keep_runs" env:"AGENTOS_KEEP_RUNS" flag:"keep-runs" default:"2GB" usage:"how much of runs with their results is kept"`
+	KeepLogs Size `yaml:"keep_logs" env:"AGENTOS_KEEP_LOGS" flag:"keep-logs" default:"512MB" usage:"size of the log lines to keep, such as 512MB or 4GB"`
+	KeepRuns Size `yaml:"keep_runs" env:"AGENTOS_KEEP_RUNS" flag:"keep-runs" default:"2GB" usage:"size of the runs, with their results, to keep"`
 
 	// Names whose values are never shown, in arguments, results, errors and logs, on top of password, token and their like:
 	// iban hides customerIban and CUSTOMER_IBAN too.
-	Redact []string `yaml:"redact" env:"AGENTOS_REDACT" flag:"redact" usage:"further names of values never to show, a,b,c"`
+	Redact []string `yaml:"redact" env:"AGENTOS_REDACT" flag:"redact" usage:"additional names of values to redact, a,b,c"`
 
 	again func(path string) (*Config, error) // see Reload
 }

@@ -109,7 +109,7 @@ func describeConfig(fleet Fleet) document.Config {
 	}
 	c.Notes = clipList(fleet.Notes, 1<<10)
 	if len(fleet.Problems) > 0 {
-		text := "the newest file has faults and is not in force"
+		text := "the newest file has errors and is not in force"
 		c.Error = &text
 	}
 	return c

@@ -37,7 +37,7 @@ func (c condition) text() string {
 	case document.ConditionMemory:
 		return fmt.Sprintf("memory is %.1f %% used", p["percent"])
 	case document.ConditionAgentsFile:
-		return "the agents' file has faults; the fleet runs on the one before"
+		return "the agents' file has errors; the previous one stays in force"
 	case document.ConditionNoWorker:
 		verb := "waits"
 		if fmt.Sprint(p["jobs"]) != "1" {

@@ -83,7 +83,7 @@ func TestSystemStatusIsTheWorstReason(t *testing.T) {
 			0, "critical",
 			[]string{"database: gone", "cache: slow", "disk is 92.0 % full"},
 		},
-		{"bad file", document.System{Components: fine}, 2, "degraded", []string{"the agents' file has faults; the fleet runs on the one before"}},
+		{"bad file", document.System{Components: fine}, 2, "degraded", []string{"the agents' file has errors; the previous one stays in force"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			judge(&tc.value, tc.problems, nil)

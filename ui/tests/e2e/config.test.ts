@@ -4,7 +4,7 @@ import type { Document } from '../../src/lib/types/document'
 import { eventually, expect, test } from './harness'
 import { card, linked } from './harness/page'
 
-test('faults in the agents’ file are on screen until it is mended; the fleet goes on', async ({ server, visitor }) => {
+test('errors in the agents’ file are on screen until it is fixed; the fleet goes on', async ({ server, visitor }) => {
   const api = server.api()
   const page = await visitor.open('/')
   await linked(page, 'live')
@@ -12,7 +12,7 @@ test('faults in the agents’ file are on screen until it is mended; the fleet g
   const agents = card(page, 'Agents')
 
   await writeFile(server.config, good.replace('concurrency: 4', 'concurency: 4'))
-  await agents.getByText('has faults').waitFor()
+  await agents.getByText('has errors').waitFor()
   await agents.getByText(/:5: .*concurency/).waitFor() // the line of the fault
   const fleet = (await api.get<Document>('/api/admin/ssot')).agents_workers.agents!
   expect(fleet.config.problems).toHaveLength(1)
@@ -22,7 +22,7 @@ test('faults in the agents’ file are on screen until it is mended; the fleet g
 
   // A program that is missing is its agent's alone.
   await writeFile(server.config, good.replace('[sh, flaky.sh]', '[sh, gone.sh]'))
-  await agents.getByText('has faults').waitFor({ state: 'hidden' })
+  await agents.getByText('has errors').waitFor({ state: 'hidden' })
   await agents
     .getByText(/gone\.sh/)
     .first()
