@@ -1,4 +1,5 @@
 /** What the first paint does without: loaded once that is done. */
+export { default as FreshnessDetails } from '../components/FreshnessDetails.svelte'
 export { default as Toasts } from '../components/Toasts.svelte'
 export { default as UnknownQuery } from '../components/UnknownQuery.svelte'
 export { browser, Connection } from './connection'

@@ -5,7 +5,7 @@ import { agentRow, linked } from './harness/page'
 test('a paused agent’s jobs wait, every view says so, and resumed they run', async ({ server, visitor }) => {
   const api = server.api()
   const page = await visitor.open('/agents')
-  await linked(page, 'live')
+  await linked(page, 'Live')
   const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'solo', exact: true }) })
   await row.getByRole('button', { name: 'Pause solo' }).click()
   await row.getByText('paused').waitFor()
@@ -45,7 +45,7 @@ test('a pause outlasts a restart', async ({ server }) => {
 
 test('a paused queue on the workers’ page resumes from there', async ({ visitor }) => {
   const page = await visitor.open('/workers')
-  await linked(page, 'live')
+  await linked(page, 'Live')
   const row = page.getByRole('row').filter({ has: page.getByRole('button', { name: /(Pause|Resume) echo$/ }) })
   await row.getByRole('button', { name: 'Pause echo' }).click()
   await row.getByText('paused').waitFor()

@@ -19,16 +19,16 @@ test('attached and read only: all jobs, from the first paint, and no action', as
     await page.getByRole('region', { name: 'Attached database' }).getByText('read only').waitFor()
     await page.getByRole('link', { name: 'broken' }).first().waitFor()
     await eventually(async () => expect(await page.getByText('Reading history').count()).toBe(0))
-    await linked(page, 'live') // all of that is in the drawing too, before this page has opened its own stream
+    await linked(page, 'Live') // all of that is in the drawing too, before this page has opened its own stream
     const calls: string[] = []
     page.on('request', (request) => calls.push(new URL(request.url()).pathname))
     await page.reload()
-    await linked(page, 'live')
+    await linked(page, 'Live')
     await expect.poll(() => calls).toContain('/api/admin/stream')
     expect(calls.filter((path) => path.startsWith('/api/'))).toEqual(['/api/admin/stream'])
     for (const path of ['/jobs', `/jobs/${id}`, '/agents', '/agents/broken', '/workers']) {
       await page.goto(path)
-      await linked(page, 'live')
+      await linked(page, 'Live')
       await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0)
       const names = await page
         .getByRole('main')

@@ -23,7 +23,7 @@ test('everything stays below the path', async ({ server, visitor }) => {
   await page.getByLabel('Password').fill(password)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await at('/jobs?state=running')
-  await linked(page, 'live')
+  await linked(page, 'Live')
 
   await page.getByRole('link', { name: String(job.id), exact: true }).click()
   await at(`/jobs/${job.id}`)
@@ -37,7 +37,7 @@ test('everything stays below the path', async ({ server, visitor }) => {
   await page.goBack()
   await at('/')
   await page.reload()
-  await linked(page, 'live')
+  await linked(page, 'Live')
   for (const link of await page.getByRole('link').all()) {
     const href = (await link.getAttribute('href'))!
     expect(href.startsWith('#') || href.startsWith(`${base}/`), href).toBe(true)

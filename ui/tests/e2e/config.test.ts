@@ -7,7 +7,7 @@ import { card, linked } from './harness/page'
 test('errors in the agents’ file are on screen until it is fixed; the fleet goes on', async ({ server, visitor }) => {
   const api = server.api()
   const page = await visitor.open('/')
-  await linked(page, 'live')
+  await linked(page, 'Live')
   const good = await readFile(server.config, 'utf8')
   const agents = card(page, 'Agents')
 

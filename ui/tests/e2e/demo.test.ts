@@ -45,7 +45,7 @@ test(
       '/settings',
     ]) {
       const other = await visitor.open(path)
-      await linked(other, 'live')
+      await linked(other, 'Live')
       expect(await other.locator('body').innerText()).not.toMatch(nonsense)
     }
     if (process.env.SHOTS) await shoot(process.env.SHOTS)
@@ -74,7 +74,7 @@ test(
               viewport: { width, height },
               isMobile: width < 500,
             })
-            if (name !== 'login') await linked(shot, 'live')
+            if (name !== 'login') await linked(shot, 'Live')
             await shot.evaluate(() => globalThis.document.fonts.ready)
             await shot.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: true })
             await shot.context().close()

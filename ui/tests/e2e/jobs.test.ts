@@ -57,7 +57,7 @@ describe('a job', () => {
     const overview = await visitor.open('/')
     const page = await overview.context().newPage()
     await page.goto('/jobs')
-    await linked(page, 'live')
+    await linked(page, 'Live')
 
     await page.getByRole('button', { name: 'Enqueue', exact: true }).click()
     const dialog = page.getByRole('dialog', { name: 'Enqueue a job' })
@@ -250,7 +250,7 @@ describe('the list', () => {
     const api = server.api()
     await api.enqueue('echo')
     const page = await visitor.open('/jobs')
-    await linked(page, 'live')
+    await linked(page, 'Live')
     await page.getByRole('rowheader').first().waitFor()
     const { id } = await api.enqueue('echo', { late: true })
     await page.getByRole('button', { name: /newer job/ }).click()

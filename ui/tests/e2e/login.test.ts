@@ -50,7 +50,7 @@ test('next leads nowhere but to this site', async ({ server, visitor }) => {
   for (const next of ['//evil.example/', 'https://evil.example/', '/\\evil.example', 'javascript:alert(1)']) {
     const page = await visitor.open(`/login?next=${encodeURIComponent(next)}`, { as: null })
     await fillIn(page, 'admin', password)
-    await linked(page, 'live')
+    await linked(page, 'Live')
     expect(page.url()).toBe(`${server.url}/`)
     await page.context().close()
   }
@@ -60,10 +60,10 @@ test('signing out ends the session and the stream of every tab', async ({ server
   // Two tabs of one browser with a session of their own, not the one that other tests use.
   const page = await visitor.open('/login', { as: null })
   await fillIn(page, 'admin', password)
-  await linked(page, 'live')
+  await linked(page, 'Live')
   const other = await page.context().newPage()
   await other.goto('/')
-  await linked(other, 'live')
+  await linked(other, 'Live')
   const cookie = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join('; ')
   expect((await fetch(`${server.url}/api/me`, { headers: { Cookie: cookie } })).status).toBe(200)
 
@@ -80,10 +80,10 @@ test('a session that ended elsewhere leads to the login page and back', async ({
   server.addUser('operator')
   const page = await visitor.open('/', { as: null })
   await fillIn(page, 'operator', password)
-  await linked(page, 'live')
+  await linked(page, 'Live')
   server.cli(['user', 'passwd', 'operator'], 'another fine password\n')
   await page.waitForURL('**/login?next=*')
   await fillIn(page, 'operator', 'another fine password')
-  await linked(page, 'live')
+  await linked(page, 'Live')
   await eventually(() => expect(new URL(page.url()).pathname).toBe('/'))
 })

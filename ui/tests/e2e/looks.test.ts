@@ -37,7 +37,7 @@ async function fill(server: AgentOS): Promise<number> {
 
 /** The page has its content and is live. */
 async function settled(page: Page) {
-  await linked(page, 'live')
+  await linked(page, 'Live')
   await page.locator('main h1, main p').first().waitFor({ state: 'attached' })
   await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0)
   await expect.poll(() => page.getByText(/^Loading/).count()).toBe(0)
@@ -76,7 +76,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await page.getByRole('dialog', { name: 'Enqueue a job' }).waitFor()
       found.dialog = await violations(page)
       await page.keyboard.press('Escape')
-      await page.getByRole('button', { name: /^as of/ }).click()
+      await page.getByRole('button', { name: /^Live/ }).click()
       await page.getByRole('heading', { name: 'Freshness' }).waitFor()
       found.freshness = await violations(page)
       const login = await visitor.open('/login', { as: null, colorScheme })

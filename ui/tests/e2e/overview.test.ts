@@ -1,4 +1,4 @@
-/** The overview is complete before anything is asked, and tells what the API tells. */
+/** The overview is complete before anything is asked, and shows what the API returns. */
 import type { Page, Request } from 'playwright-core'
 import type { Document } from '../../src/lib/types/document'
 import { describe, eventually, expect, test } from './harness'
@@ -36,7 +36,7 @@ describe('the overview', () => {
     await waitForOverview(page)
     await card(page, 'Latest failures').getByText('cannot open the pod bay doors').waitFor()
     await page.getByRole('log', { name: 'Latest log lines' }).getByText('cannot open the pod bay doors').waitFor()
-    await page.getByText(/^as of \d/).waitFor()
+    await page.getByText(/^as of \d/).waitFor() // it cannot be live
     expect(await page.locator('main').innerText()).not.toMatch(nonsense)
   })
 
@@ -59,7 +59,7 @@ describe('the overview', () => {
     const requests = requestsOf(page)
     await page.goto('/')
     await waitForOverview(page)
-    await linked(page, 'live') // so says the drawing too, before the page has opened its stream
+    await linked(page, 'Live') // so says the drawing too, before the page has opened its stream
     await expect.poll(() => requests).toContain('eventsource /api/admin/stream')
     const stream = requests.findIndex((request) => request === 'eventsource /api/admin/stream')
     expect(requests[0]).toBe('document /')
@@ -73,7 +73,7 @@ describe('the overview', () => {
     for (let i = 0; i < 3; i++) await api.enqueue('solo')
     await api.enqueue('echo')
     const page = await visitor.open('/')
-    await linked(page, 'live')
+    await linked(page, 'Live')
     const figure = (title: string | RegExp) =>
       card(page, 'Key figures').locator('.kpi', { has: page.getByRole('heading', { name: title, exact: true }) })
 

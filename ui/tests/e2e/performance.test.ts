@@ -131,7 +131,7 @@ test(
     const page = await visitor.blank()
     await page.addInitScript(watchJobs)
     await page.goto('/')
-    await linked(page, 'live')
+    await linked(page, 'Live')
 
     const onScreen = async (screen: Page, path: string) => {
       const at = await screen.waitForFunction((href) => window.shown.get(href), path)
@@ -229,7 +229,7 @@ test('the page stands still while jobs come, run and end for ten seconds', async
   const page = await visitor.blank({ viewport: { width: 1440, height: 900 } })
   await page.addInitScript(watchShifts)
   await page.goto('/')
-  await linked(page, 'live')
+  await linked(page, 'Live')
   let jobs = 0
   for (const end = Date.now() + 10_000; Date.now() < end; jobs++) {
     const job = await api.enqueue(jobs % 5 ? 'echo' : 'broken', { jobs })

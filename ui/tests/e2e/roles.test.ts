@@ -21,7 +21,7 @@ test('a viewer sees everything but no action, and the API refuses each', async (
   await eventually(async () => expect((await api.job(id)).state).toBe('discarded'))
   for (const path of ['/', '/jobs', `/jobs/${id}`, '/agents', '/agents/broken', '/workers']) {
     const page = await visitor.open(path, { as: 'viewer' })
-    await linked(page, 'live')
+    await linked(page, 'Live')
     await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0)
     if (path === `/jobs/${id}`) await page.getByText('exit 7').waitFor()
     expect({ path, actions: (await actionsOn(page)).filter((name) => action.test(name)) }).toEqual({
@@ -50,7 +50,7 @@ test('an operator has the actions of the fleet and no settings', async ({ server
   expect(await page.getByRole('link', { name: 'Settings' }).count()).toBe(0)
   visitor.tolerate(/status of 403/)
   await page.goto('/settings')
-  await linked(page, 'live')
+  await linked(page, 'Live')
   expect((await actionsOn(page)).filter((name) => action.test(name))).toEqual([])
 })
 

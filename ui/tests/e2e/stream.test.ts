@@ -22,10 +22,10 @@ test('a page without its stream polls with its ETag, says so, sees changes, and 
     if (new URL(response.url()).pathname === '/api/admin/ssot') polls.push(response.status())
   })
   await page.goto('/')
-  await linked(page, 'live')
+  await linked(page, 'Live')
 
   proxy.cutStreams()
-  await linked(page, 'polling')
+  await linked(page, 'Polling')
   await expect.poll(() => polls).toContain(304)
   expect(polls[0]).toBe(200)
 
@@ -33,7 +33,7 @@ test('a page without its stream polls with its ETag, says so, sees changes, and 
   await page.getByRole('group', { name: 'Running jobs' }).getByText(`#${job.id}`).waitFor({ timeout: 30_000 })
 
   proxy.mend()
-  await linked(page, 'live', 30_000)
+  await linked(page, 'Live', 30_000)
   await server.api().post(`/api/jobs/${job.id}/cancel`)
   await page.getByText('Nothing runs right now.').waitFor({ timeout: 8_000 }) // soon, by the stream
 })

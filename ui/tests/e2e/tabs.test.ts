@@ -24,9 +24,9 @@ const running = (page: Page) => page.getByRole('group', { name: 'Running jobs' }
 
 test('ten tabs share one stream, and whoever closes leaves it to another', async ({ server, visitor }) => {
   const first = await visitor.open('/')
-  await linked(first, 'live')
+  await linked(first, 'Live')
   const tabs = await openTabs(first.context(), 9)
-  await Promise.all(tabs.map((tab) => linked(tab, 'live')))
+  await Promise.all(tabs.map((tab) => linked(tab, 'Live')))
   expect(await streams(server)).toBe(1)
 
   const job = await server.api().enqueue('sleeper')
@@ -35,10 +35,10 @@ test('ten tabs share one stream, and whoever closes leaves it to another', async
   await eventually(async () => expect(await streams(server)).toBe(1))
   await server.api().post(`/api/jobs/${job.id}/cancel`)
   await Promise.all(tabs.map((tab) => tab.getByText('Nothing runs right now.').waitFor({ timeout: 30_000 })))
-  await Promise.all(tabs.map((tab) => linked(tab, 'live')))
+  await Promise.all(tabs.map((tab) => linked(tab, 'Live')))
 
   await tabs[0]!.goto('/jobs', { timeout: 30_000 }) // a page that is asked for is answered
-  await linked(tabs[0]!, 'live')
+  await linked(tabs[0]!, 'Live')
   expect(await streams(server)).toBe(1)
 })
 
@@ -49,9 +49,9 @@ test('a sign-out in one tab is heard in all', async ({ visitor, server }) => {
   await first.getByLabel('Name').fill('admin')
   await first.getByLabel('Password').fill('correct horse battery staple')
   await first.getByRole('button', { name: 'Sign in' }).click()
-  await linked(first, 'live')
+  await linked(first, 'Live')
   const tabs = await openTabs(first.context(), 2)
-  await Promise.all(tabs.map((tab) => linked(tab, 'live')))
+  await Promise.all(tabs.map((tab) => linked(tab, 'Live')))
   expect(await streams(server)).toBe(1)
   await tabs[1]!.evaluate(() => void fetch('/logout', { method: 'POST' })) // its page may be gone before the answer
   await Promise.all([first, ...tabs].map((tab) => tab.waitForURL(/\/login/, { timeout: 30_000 })))
@@ -73,14 +73,14 @@ test('where tabs cannot share, those that are not seen leave their connection to
       document.dispatchEvent(new Event('visibilitychange'))
     })
   await first.goto('/')
-  await linked(first, 'live')
+  await linked(first, 'Live')
   const tabs = await openTabs(first.context(), 3)
-  await Promise.all(tabs.map((tab) => linked(tab, 'live')))
+  await Promise.all(tabs.map((tab) => linked(tab, 'Live')))
   expect(await streams(server)).toBe(4)
   await Promise.all(tabs.map(hide))
   await eventually(async () => expect(await streams(server)).toBe(1))
   await tabs[0]!.reload() // hidden from the start
   await agentRow(tabs[0]!, 'echo').waitFor()
-  await Promise.all((await openTabs(first.context(), 2)).map((tab) => linked(tab, 'live')))
+  await Promise.all((await openTabs(first.context(), 2)).map((tab) => linked(tab, 'Live')))
   expect(await streams(server)).toBe(3)
 })

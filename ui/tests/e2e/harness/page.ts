@@ -1,8 +1,8 @@
 /** What several tests look for on a page. */
 import type { Locator, Page } from 'playwright-core'
 
-/** Waits until the page says that it gets its data in this way. On a phone the word is there but not drawn. */
-export function linked(page: Page, link: 'live' | 'polling' | 'offline', timeout = 30_000): Promise<void> {
+/** Waits until the page says that it gets its data in this way. */
+export function linked(page: Page, link: 'Live' | 'Polling' | 'Offline', timeout = 30_000): Promise<void> {
   return page.getByRole('banner').getByText(link, { exact: true }).waitFor({ state: 'attached', timeout })
 }
 
