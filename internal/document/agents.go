@@ -25,7 +25,7 @@ type Config struct {
 	Error *string `json:"error"`
 	// Why not.
 	Problems []string `json:"problems"`
-	// What in the file in force is probably not meant so.
+	// Likely mistakes in the file in force.
 	Notes []string `json:"notes,omitempty"`
 }
 

@@ -79,7 +79,7 @@ type RunningJob struct {
 	Job
 	// Null: not recorded.
 	RunID *int64 `json:"run_id"`
-	// Where it runs; empty when its worker is no AgentOS.
+	// Where it runs; empty when its worker is not AgentOS.
 	Host      string `json:"host" schema:"optional"`
 	StartedAt Time   `json:"started_at"`
 	// From 0 to 1, as the agent reports it; null: it does not.

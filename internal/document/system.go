@@ -66,7 +66,7 @@ type Process struct {
 	Goroutines int     `json:"goroutines"`
 }
 
-// Component is how one thing that the process depends on fares, in words for the screen.
+// Component is the status of one thing that the process depends on, in words for the screen.
 type Component struct {
 	Status ComponentStatus `json:"status"`
 	Detail string          `json:"detail"`
@@ -84,7 +84,7 @@ const (
 	ComponentDown     ComponentStatus = "down"
 )
 
-// Condition is one reason why all is not well, as a code with its parameters.
+// Condition is one reason why the status is not healthy, as a code with its parameters.
 type Condition struct {
 	// Its place among the reasons, which have it in English.
 	Order    int           `json:"order"`

@@ -17,7 +17,7 @@ type Fleet struct {
 	*agent.Fleet
 	LoadedAt time.Time
 	Problems []string // why the newest file is not the one in force; empty when it is
-	Notes    []string // what in the file in force is probably not meant so; a few
+	Notes    []string // likely mistakes in the file in force; a few
 }
 
 // Deps is what the sections are measured on.
@@ -38,14 +38,14 @@ type Deps struct {
 	// a replica. Zero: it is of the present. Nil: it always is.
 	DataAt func(context.Context) time.Time
 
-	// Each asks one component how it fares. They answer within the context's deadline.
+	// Each returns the status of one component. They answer within the context's deadline.
 	Database, Cache, Warmer func(context.Context) document.Component
 
 	// Links returns the same of what joins several processes, by name; nothing when there is one alone. Nil is nothing.
 	Links func() map[string]document.Component
 }
 
-// Jobs is what the sections show, with the costs that their reading may have: see package jobs and package attach.
+// Jobs is what the sections show, with the costs that their reading may have: see package engine and package attach.
 type Jobs interface {
 	Queues(ctx context.Context) ([]engine.Queue, error)
 	Workers(ctx context.Context) ([]engine.Worker, error)

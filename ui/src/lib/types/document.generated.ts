@@ -78,7 +78,7 @@ export interface System {
 export const systemStatuses = ['healthy', 'degraded', 'critical'] as const
 export type SystemStatus = (typeof systemStatuses)[number]
 
-/** Condition is one reason why all is not well, as a code with its parameters. */
+/** Condition is one reason why the status is not healthy, as a code with its parameters. */
 export interface Condition {
   /** Its place among the reasons, which have it in English. */
   order: number
@@ -135,7 +135,7 @@ export interface Process {
   goroutines: number
 }
 
-/** Component is how one thing that the process depends on fares, in words for the screen. */
+/** Component is the status of one thing that the process depends on, in words for the screen. */
 export interface Component {
   status: ComponentStatus
   detail: string
@@ -458,7 +458,7 @@ export type JobState = (typeof jobStates)[number]
 export interface RunningJob extends Job {
   /** Null: not recorded. */
   run_id?: Maybe<number>
-  /** Where it runs; empty when its worker is no AgentOS. */
+  /** Where it runs; empty when its worker is not AgentOS. */
   host?: string
   started_at?: Maybe<string>
   /** From 0 to 1, as the agent reports it; null: it does not. */
@@ -537,7 +537,7 @@ export interface Config {
   error?: Maybe<string>
   /** Why not. */
   problems: string[]
-  /** What in the file in force is probably not meant so. */
+  /** Likely mistakes in the file in force. */
   notes?: string[]
 }
 
