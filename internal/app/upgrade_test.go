@@ -76,8 +76,8 @@ func checkTakenOver(t *testing.T, cfg *config.Config, token string) {
 
 	job, err := service.Enqueue(t.Context(), engine.EnqueueParams{Agent: "greet"})
 	must(t, err)
-	if job.ID != 7 {
-		t.Errorf("the next job is %d, want 7", job.ID)
+	if job.ID != "7" {
+		t.Errorf("the next job is %s, want 7", job.ID)
 	}
 }
 
@@ -87,13 +87,13 @@ func checkJobs(t *testing.T, service *worker.Service) {
 	must(t, err)
 	var got []string
 	for _, job := range page.Jobs {
-		got = append(got, job.Agent+" "+job.State)
+		got = append(got, job.Agent+" "+string(job.State))
 	}
 	want := []string{"later available", "flaky retryable", "broken discarded", "greet completed", "greet completed", "greet completed"}
 	if !slices.Equal(got, want) {
 		t.Errorf("jobs %q, want %q", got, want)
 	}
-	first, err := service.Get(t.Context(), 1)
+	first, err := service.Get(t.Context(), "1")
 	must(t, err)
 	if !strings.Contains(string(first.ArgsJSON), `"n"`) || strings.Contains(string(first.ArgsJSON), "hunter2") || len(first.Runs) != 1 ||
 		first.Runs[0].Outcome != "ok" || first.Runs[0].Usage.InputTokens != 12 || first.Result == nil || !strings.Contains(*first.Result, `"n"`) {
@@ -104,7 +104,7 @@ func checkJobs(t *testing.T, service *worker.Service) {
 	if len(lines) == 0 || lines[0].Msg != "hello from greet" {
 		t.Errorf("its log: %+v", lines)
 	}
-	gaveUp, err := service.Get(t.Context(), 4)
+	gaveUp, err := service.Get(t.Context(), "4")
 	must(t, err)
 	if len(gaveUp.Runs) != 1 || gaveUp.Runs[0].ExitCode == nil || *gaveUp.Runs[0].ExitCode != 7 || len(gaveUp.Errors) != 1 ||
 		!strings.Contains(gaveUp.Errors[0].Error, "no such file") {

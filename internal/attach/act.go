@@ -52,7 +52,7 @@ func (a *Actions) ready() error {
 }
 
 // Retry makes a job run again now.
-func (a *Actions) Retry(ctx context.Context, id int64) (engine.Job, error) {
+func (a *Actions) Retry(ctx context.Context, id engine.ID) (engine.Job, error) {
 	if err := a.ready(); err != nil {
 		return engine.Job{}, err
 	}
@@ -61,7 +61,7 @@ func (a *Actions) Retry(ctx context.Context, id int64) (engine.Job, error) {
 }
 
 // Cancel cancels a job: at once when it waits; one that runs is told to stop.
-func (a *Actions) Cancel(ctx context.Context, id int64) (engine.Job, error) {
+func (a *Actions) Cancel(ctx context.Context, id engine.ID) (engine.Job, error) {
 	if err := a.ready(); err != nil {
 		return engine.Job{}, err
 	}
@@ -70,7 +70,7 @@ func (a *Actions) Cancel(ctx context.Context, id int64) (engine.Job, error) {
 }
 
 // Delete deletes a job that does not run.
-func (a *Actions) Delete(ctx context.Context, id int64) error {
+func (a *Actions) Delete(ctx context.Context, id engine.ID) error {
 	if err := a.ready(); err != nil {
 		return err
 	}

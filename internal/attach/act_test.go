@@ -57,8 +57,9 @@ func TestRefusedActionsTellWhy(t *testing.T) {
 
 		s := site.begun(t, nil)
 		a := site.actions(t, s)
-		retry := func(ctx context.Context, id int64) error { _, err := a.Retry(ctx, id); return err }
-		cancel := func(ctx context.Context, id int64) error { _, err := a.Cancel(ctx, id); return err }
+		retry := func(ctx context.Context, id int64) error { _, err := a.Retry(ctx, engine.NumberID(id)); return err }
+		cancel := func(ctx context.Context, id int64) error { _, err := a.Cancel(ctx, engine.NumberID(id)); return err }
+		remove := func(ctx context.Context, id int64) error { return a.Delete(ctx, engine.NumberID(id)) }
 		for _, c := range []struct {
 			name string
 			act  func(context.Context, int64) error
@@ -74,8 +75,8 @@ func TestRefusedActionsTellWhy(t *testing.T) {
 			{"cancel what gave up", cancel, discarded, engine.ErrConflict, "has already ended (discarded)"},
 			{"cancel what was cancelled", cancel, cancelled, engine.ErrConflict, "has already ended (cancelled)"},
 			{"cancel what is not there", cancel, 9_999, engine.ErrNotFound, "there is no job 9999"},
-			{"delete what runs", a.Delete, running, engine.ErrConflict, "is running: cancel it first"},
-			{"delete what is not there", a.Delete, 9_999, engine.ErrNotFound, "there is no job 9999"},
+			{"delete what runs", remove, running, engine.ErrConflict, "is running: cancel it first"},
+			{"delete what is not there", remove, 9_999, engine.ErrNotFound, "there is no job 9999"},
 		} {
 			if err := c.act(t.Context(), c.id); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) {
 				t.Errorf("%s: %v, want %v with %q", c.name, err, c.kind, c.text)
@@ -94,16 +95,16 @@ func TestRefusedActionsTellWhy(t *testing.T) {
 		}
 		// None of it stands in the way of what can be done.
 		for name, act := range map[string]func() (engine.Job, error){
-			"retry what is parked": func() (engine.Job, error) { return a.Retry(t.Context(), parked) },
-			"retry what completed": func() (engine.Job, error) { return a.Retry(t.Context(), completed) },
-			"cancel the twin":      func() (engine.Job, error) { return a.Cancel(t.Context(), twin) },
-			"cancel what runs":     func() (engine.Job, error) { return a.Cancel(t.Context(), running) },
+			"retry what is parked": func() (engine.Job, error) { return a.Retry(t.Context(), engine.NumberID(parked)) },
+			"retry what completed": func() (engine.Job, error) { return a.Retry(t.Context(), engine.NumberID(completed)) },
+			"cancel the twin":      func() (engine.Job, error) { return a.Cancel(t.Context(), engine.NumberID(twin)) },
+			"cancel what runs":     func() (engine.Job, error) { return a.Cancel(t.Context(), engine.NumberID(running)) },
 		} {
-			if j, err := act(); err != nil || j.ID == 0 {
+			if j, err := act(); err != nil || j.ID == "" {
 				t.Errorf("%s: %+v, %v", name, j, err)
 			}
 		}
-		if j, err := a.Retry(t.Context(), before); err != nil || j.State != "available" {
+		if j, err := a.Retry(t.Context(), engine.NumberID(before)); err != nil || j.State != "available" {
 			t.Errorf("retry once the twin is cancelled: %+v, %v", j, err)
 		}
 	})
@@ -114,10 +115,10 @@ func TestRetryOfACancelledJobIsNotCancelledAgain(t *testing.T) {
 	eachSite(t, func(t *testing.T, site *site) {
 		id := site.insert(t, job{kind: "mail", state: "available"})
 		a := site.actions(t, site.begun(t, nil))
-		if _, err := a.Cancel(t.Context(), id); err != nil {
+		if _, err := a.Cancel(t.Context(), engine.NumberID(id)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Retry(t.Context(), id); err != nil {
+		if _, err := a.Retry(t.Context(), engine.NumberID(id)); err != nil {
 			t.Fatal(err)
 		}
 		query := `select metadata from app.river_job where id = $1`
@@ -137,9 +138,9 @@ func TestActionsOnASchemaOfLongAgo(t *testing.T) {
 	id := site.insert(t, job{kind: "mail", state: "available"})
 	a := site.actions(t, site.begun(t, nil))
 	for name, act := range map[string]func() error{
-		"retry":  func() error { _, err := a.Retry(t.Context(), id); return err },
-		"cancel": func() error { _, err := a.Cancel(t.Context(), id); return err },
-		"delete": func() error { return a.Delete(t.Context(), id) },
+		"retry":  func() error { _, err := a.Retry(t.Context(), engine.NumberID(id)); return err },
+		"cancel": func() error { _, err := a.Cancel(t.Context(), engine.NumberID(id)); return err },
+		"delete": func() error { return a.Delete(t.Context(), engine.NumberID(id)) },
 	} {
 		if err := act(); !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "at version 5, and actions need 6: migrate") {
 			t.Errorf("%s: %v", name, err)
@@ -162,7 +163,7 @@ func TestActionsWorkOnConnectionsThatAreOld(t *testing.T) {
 	old.Wait()
 	for range 40 {
 		id := site.insert(t, done("mail", "discarded", time.Now(), "no"))
-		if _, err := a.Retry(t.Context(), id); err != nil {
+		if _, err := a.Retry(t.Context(), engine.NumberID(id)); err != nil {
 			t.Error(err)
 		}
 	}

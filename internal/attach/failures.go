@@ -76,7 +76,14 @@ func (s *Service) failuresIn(ctx context.Context, ids string, args ...any) ([]en
 }
 
 func newestFirst(a, b engine.Failure) int {
-	return cmp.Or(b.At.Compare(a.At.Time), cmp.Compare(b.JobID, a.JobID))
+	return cmp.Or(b.At.Compare(a.At.Time), byNumber(b.JobID, a.JobID))
+}
+
+// byNumber orders ids as River numbers the jobs.
+func byNumber(a, b engine.ID) int {
+	m, _ := a.Number()
+	n, _ := b.Number()
+	return cmp.Compare(m, n)
 }
 
 func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
@@ -85,7 +92,7 @@ func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
 	if err := rows.Scan(&f.JobID, river.Name(&f.Agent), river.Number(&f.Attempt), river.Number(&f.MaxAttempts), &attempted, &finalized, &at, &text); err != nil {
 		return f, err
 	}
-	f.RunID = runOf(f.JobID, f.Attempt)
+	f.RunID, _ = runOf(f.JobID, f.Attempt)
 	switch told, err := time.Parse(time.RFC3339Nano, at.String); {
 	case err == nil:
 		f.At = engine.TimeOf(told.UTC().Truncate(time.Millisecond))

@@ -66,7 +66,7 @@ func (k *kinds) ended(e *ended) {
 		last.ok = later(last.ok, e.At)
 	}
 	if e.fingerprint != "" && (last.failure == nil || !e.At.Before(last.failure.At.Time)) {
-		last.failure = &engine.Failure{JobID: e.id, Agent: e.Agent, At: engine.TimeOf(e.At.UTC()), Error: engine.Clip(e.failure, 200)}
+		last.failure = &engine.Failure{JobID: engine.NumberID(e.id), Agent: e.Agent, At: engine.TimeOf(e.At.UTC()), Error: engine.Clip(e.failure, 200)}
 	}
 }
 

@@ -110,7 +110,7 @@ func TestOddRowsStopNothing(t *testing.T) {
 			ids[id] = o
 		}
 		site.exec(t, `insert into river_queue (name, created_at, updated_at, paused_at) values ('odd', 'infinity', '-infinity', 'infinity')`)
-		ends := []string{"completed", "discarded", "cancelled"}
+		ends := []engine.State{"completed", "discarded", "cancelled"}
 		for _, own := range []*db.DB{dbtest.New(t), dbtest.Postgres(t)} {
 			s := site.begun(t, own)
 			filled(t, s)
@@ -121,8 +121,8 @@ func TestOddRowsStopNothing(t *testing.T) {
 			if own.Kind == db.Postgres {
 				break // the lists do not depend on it
 			}
-			found := map[int64]string{}
-			for _, filter := range []engine.Filter{{}, {States: ends}, {States: []string{"available", "running"}}, {Text: "mail"}, {Agent: "mail"}, {States: ends, Agent: "mail"}} {
+			found := map[engine.ID]string{}
+			for _, filter := range []engine.Filter{{}, {States: ends}, {States: []engine.State{"available", "running"}}, {Text: "mail"}, {Agent: "mail"}, {States: ends, Agent: "mail"}} {
 				for filter.Limit = 7; ; {
 					page, err := s.List(t.Context(), filter)
 					if err != nil {
@@ -131,7 +131,7 @@ func TestOddRowsStopNothing(t *testing.T) {
 					for _, j := range page.Jobs {
 						text, err := json.Marshal(j)
 						if err != nil {
-							t.Fatalf("%+v: %v", ids[j.ID], err)
+							t.Fatalf("%s: %v", j.ID, err)
 						}
 						if filter.States == nil {
 							found[j.ID] = string(text)
@@ -147,11 +147,11 @@ func TestOddRowsStopNothing(t *testing.T) {
 				}
 			}
 			for id, o := range ids {
-				text, listed := found[id]
+				text, listed := found[engine.NumberID(id)]
 				if !listed {
 					t.Errorf("%+v is in no list", o)
 				}
-				d, err := s.Get(t.Context(), id)
+				d, err := s.Get(t.Context(), engine.NumberID(id))
 				if err != nil {
 					t.Errorf("%+v: %v", o, err)
 				}
@@ -179,9 +179,9 @@ func countEnds(ids map[int64]odd) (n int) {
 	return n
 }
 
-func endedListed(t *testing.T, s *Service, states []string) int {
+func endedListed(t *testing.T, s *Service, states []engine.State) int {
 	t.Helper()
-	seen := map[int64]bool{}
+	seen := map[engine.ID]bool{}
 	filter := engine.Filter{States: states, Limit: 7}
 	for {
 		page, err := s.List(t.Context(), filter)
@@ -190,7 +190,7 @@ func endedListed(t *testing.T, s *Service, states []string) int {
 		}
 		for _, j := range page.Jobs {
 			if seen[j.ID] {
-				t.Errorf("job %d is listed twice", j.ID)
+				t.Errorf("job %s is listed twice", j.ID)
 			}
 			seen[j.ID] = true
 		}

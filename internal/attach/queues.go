@@ -64,13 +64,13 @@ func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 	}
 	for key, active := range counts {
 		switch q := of(key.Queue); key.State {
-		case "available":
+		case engine.Waiting:
 			q.Pending, q.OldestAt = active.N, active.OldestAt
-		case "scheduled":
+		case engine.Scheduled:
 			q.Scheduled = active.N
-		case "retryable":
+		case engine.Retryable:
 			q.Retryable = active.N
-		case "pending":
+		case engine.Parked:
 			q.Parked = active.N
 		}
 	}

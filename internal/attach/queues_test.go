@@ -22,7 +22,7 @@ func TestPendingJobsAreCounted(t *testing.T) {
 		if err != nil || agents["gate"] == nil || agents["gate"].Parked != 20 || agents["gate"].Waiting != 1 {
 			t.Errorf("agents: %+v, %v", agents["gate"], err)
 		}
-		page, err := s.List(t.Context(), engine.Filter{States: []string{"pending"}, Limit: 30})
+		page, err := s.List(t.Context(), engine.Filter{States: []engine.State{"pending"}, Limit: 30})
 		if err != nil || len(page.Jobs) != 20 {
 			t.Errorf("the list has %d jobs, %v", len(page.Jobs), err)
 		}

@@ -37,28 +37,39 @@ const (
 	maxLine    = 300
 )
 
-// runOf makes the id of an attempt; River has none. Of a job or an attempt whose number is too large it is 0: no run.
-func runOf(job int64, attempt int) int64 {
-	if job < 0 || job >= 1<<(63-attemptBits) || attempt < 0 || attempt >= 1<<attemptBits {
-		return 0
+// runOf makes the id of an attempt; River has none. A job or an attempt whose number is too large has none either: false.
+func runOf(id engine.ID, attempt int) (engine.ID, bool) {
+	job, ok := id.Number()
+	if !ok || job >= 1<<(63-attemptBits) || attempt < 0 || attempt >= 1<<attemptBits {
+		return "", false
 	}
-	return job<<attemptBits | int64(attempt)
+	return engine.NumberID(job<<attemptBits | int64(attempt)), true
+}
+
+// attemptOf takes the id of an attempt apart.
+func attemptOf(run engine.ID) (job int64, attempt int, ok bool) {
+	n, ok := run.Number()
+	return n >> attemptBits, int(n & (1<<attemptBits - 1)), ok
 }
 
 // Get returns everything River keeps of a job. Of its attempts that is the last, and the errors of those that failed.
-func (s *Service) Get(ctx context.Context, id int64) (engine.Detail, error) {
-	d, err := s.Row(ctx, id)
+func (s *Service) Get(ctx context.Context, id engine.ID) (engine.Detail, error) {
+	job, err := river.JobNumber(id)
+	if err != nil {
+		return engine.Detail{}, err
+	}
+	d, err := s.Row(ctx, job)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return engine.Detail{}, engine.NoSuchJob(id)
 	case err != nil:
-		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
+		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", job), err)
 	}
-	output, some, err := s.output(ctx, id, inlineOutput)
+	output, some, err := s.output(ctx, job, inlineOutput)
 	switch {
 	case errors.Is(err, sql.ErrNoRows): // deleted meanwhile
 	case err != nil:
-		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
+		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", job), err)
 	case some:
 		d.Result, d.ResultBytes, d.ResultCut = &output.Text, &output.Bytes, output.Cut
 	}
@@ -85,17 +96,20 @@ func (s *Service) output(ctx context.Context, job int64, most int) (text engine.
 }
 
 // Result returns what the worker of an attempt recorded as its output.
-func (s *Service) Result(ctx context.Context, run int64) (engine.Text, error) {
-	job := run >> attemptBits
+func (s *Service) Result(ctx context.Context, run engine.ID) (engine.Text, error) {
+	job, _, ok := attemptOf(run)
+	if !ok {
+		return engine.Text{}, engine.NoSuchRun(run)
+	}
 	text, _, err := s.output(ctx, job, engine.MaxText)
 	if errors.Is(err, sql.ErrNoRows) {
-		return engine.Text{}, engine.NoSuchJob(job)
+		return engine.Text{}, engine.NoSuchJob(engine.NumberID(job))
 	}
 	return text, engine.WrapDB("read the result", err)
 }
 
 // Runs returns the attempts that there is more to tell of than an error: the last one.
-func (s *Service) Runs(ctx context.Context, job int64, _ string, _ int) (engine.RunPage, error) {
+func (s *Service) Runs(ctx context.Context, job engine.ID, _ engine.Cursor, _ int) (engine.RunPage, error) {
 	d, err := s.Get(ctx, job)
 	if err != nil {
 		return engine.RunPage{}, err
@@ -105,19 +119,21 @@ func (s *Service) Runs(ctx context.Context, job int64, _ string, _ int) (engine.
 
 // lastRun makes a run of what a job's row tells about its last attempt.
 func lastRun(d *engine.Detail) (engine.Run, bool) {
-	if d.AttemptedAt == nil || d.Attempt < 1 || runOf(d.ID, d.Attempt) == 0 {
+	attempt := *d.Attempt
+	run, ok := runOf(d.ID, attempt)
+	if d.AttemptedAt == nil || attempt < 1 || !ok {
 		return engine.Run{}, false
 	}
 	r := engine.Run{
-		ID: runOf(d.ID, d.Attempt), JobID: d.ID, Attempt: d.Attempt, Agent: d.Agent, Queue: d.Queue,
-		ScheduledAt: d.ScheduledAt, StartedAt: *d.AttemptedAt,
+		ID: run, JobID: d.ID, Attempt: attempt, Agent: d.Agent, Queue: d.Queue,
+		ScheduledAt: *d.ScheduledAt, StartedAt: *d.AttemptedAt,
 	}
 	if d.Worker != nil {
 		r.Worker = *d.Worker
 	}
 	var failure *engine.AttemptError
 	for i := range d.Errors {
-		if d.Errors[i].Attempt == d.Attempt {
+		if d.Errors[i].Attempt == attempt {
 			failure = &d.Errors[i]
 		}
 	}
@@ -135,7 +151,7 @@ func lastRun(d *engine.Detail) (engine.Run, bool) {
 	default: // snoozed, or put back by hand: nothing tells how the attempt ended
 		return engine.Run{}, false
 	}
-	if waited, known := d.AttemptedAt.Since(d.ScheduledAt); known { // 0 when it is already when the next one is due
+	if waited, known := d.AttemptedAt.Since(*d.ScheduledAt); known { // 0 when it is already when the next one is due
 		r.WaitMS = waited.Milliseconds()
 	}
 	if r.EndedAt != nil && r.Outcome != "lost" {
@@ -149,8 +165,11 @@ func lastRun(d *engine.Detail) (engine.Run, bool) {
 
 // RunLogs returns what an attempt logged, if the application keeps that by River's log middleware: whole, once the attempt is
 // over, but of more than a megabyte the beginning and the end. Ids of lines are their numbers.
-func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lines []engine.LogLine, done bool, err error) {
-	job, attempt := run>>attemptBits, int(run&(1<<attemptBits-1))
+func (s *Service) RunLogs(ctx context.Context, run engine.ID, after int64, limit int) (lines []engine.LogLine, done bool, err error) {
+	job, attempt, ok := attemptOf(run)
+	if !ok {
+		return nil, false, engine.NoSuchRun(run)
+	}
 	var kind, state string
 	var ended engine.Time
 	var head, tail sql.NullString
@@ -159,14 +178,14 @@ func (s *Service) RunLogs(ctx context.Context, run, after int64, limit int) (lin
 		job, strconv.Itoa(attempt), headOfLog, tailOfLog).Scan(river.Name(&kind), &state, &ended, &size, &head, &tail)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, false, engine.NoSuchJob(job)
+		return nil, false, engine.NoSuchJob(engine.NumberID(job))
 	case err != nil:
 		return nil, false, engine.WrapDB("read the log", err)
 	}
 	if limit <= 0 {
 		limit = 500
 	}
-	w := lineWriter{after: after, limit: limit, like: engine.LogLine{Agent: kind, JobID: job, RunID: run}, clean: s.redact.Attempt(nil, nil)}
+	w := lineWriter{after: after, limit: limit, like: engine.LogLine{Agent: kind, JobID: engine.NumberID(job), RunID: run}, clean: s.redact.Attempt(nil, nil)}
 	if left := size.Int64 - int64(len(head.String)+len(tail.String)); left > 0 {
 		first, cut := cutLast(head.String)
 		_, last, _ := strings.Cut(tail.String, "\n") // the first line has lost its beginning
@@ -248,7 +267,7 @@ func (w *lineWriter) next() *engine.LogLine {
 const maxWholeLog = 16 << 20
 
 // WaitRunLogs is RunLogs: lines appear at the end of an attempt, all at once. While it runs, it waits.
-func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) ([]engine.LogLine, bool, error) {
+func (s *Service) WaitRunLogs(ctx context.Context, run engine.ID, after int64, limit int) ([]engine.LogLine, bool, error) {
 	for {
 		lines, done, err := s.RunLogs(ctx, run, after, limit)
 		if err != nil && ctx.Err() == nil {
@@ -315,7 +334,9 @@ func (s *Service) readLatest(ctx context.Context) ([]engine.LogLine, error) {
 				ended = engine.Time{}
 			}
 			number, _ := strconv.Atoi(attempt.String)
-			w := lineWriter{limit: maxLatest, like: engine.LogLine{At: ended.Time, Agent: kind, JobID: id, RunID: runOf(id, number)}, clean: s.redact.Attempt(nil, nil)}
+			like := engine.LogLine{At: ended.Time, Agent: kind, JobID: engine.NumberID(id)}
+			like.RunID, _ = runOf(like.JobID, number)
+			w := lineWriter{limit: maxLatest, like: like, clean: s.redact.Attempt(nil, nil)}
 			end := text.String
 			if len(end) >= maxLatest { // the first line may have lost its beginning, and its level with it
 				if _, whole, _ := strings.Cut(end, "\n"); whole != "" {
@@ -325,7 +346,10 @@ func (s *Service) readLatest(ctx context.Context) ([]engine.LogLine, error) {
 				}
 			}
 			w.text(end)
-			all = append(all, w.lines[max(0, len(w.lines)-linesOfJob):]...)
+			for _, line := range w.lines[max(0, len(w.lines)-linesOfJob):] {
+				line.ID = id*1000 + line.ID%1000 // one of its own among all
+				all = append(all, line)
+			}
 			return struct{}{}, nil
 		})
 		if err != nil {
@@ -335,7 +359,6 @@ func (s *Service) readLatest(ctx context.Context) ([]engine.LogLine, error) {
 	slices.SortFunc(all, func(a, b engine.LogLine) int { return b.At.Compare(a.At) })
 	for i := range all {
 		l := &all[i]
-		l.ID = l.JobID*1000 + l.ID%1000 // one of its own among all
 		l.Order, l.Msg = -l.At.UnixMilli(), engine.Clip(l.Msg, maxLine)
 	}
 	return all, nil

@@ -21,7 +21,8 @@ func found(t *testing.T, s *Service, filter engine.Filter, names map[int64]strin
 			t.Fatalf("%+v: %v", filter, err)
 		}
 		for _, j := range page.Jobs {
-			all = append(all, names[j.ID])
+			n, _ := j.ID.Number()
+			all = append(all, names[n])
 		}
 		cut += page.SearchCut
 		if page.Next == nil {
@@ -82,9 +83,9 @@ func TestSearchInAttachedJobs(t *testing.T) {
 					t.Errorf("%q %+v found %v, want %v; %d searched in part", text, filter, all, want, cut)
 				}
 			}
-			for i, state := range []string{"available", "completed", "scheduled"} {
+			for i, state := range []engine.State{"available", "completed", "scheduled"} {
 				some := slices.DeleteFunc(slices.Clone(want), func(name string) bool { return !strings.HasSuffix(name, fmt.Sprint(i)) })
-				if all, _ := found(t, s, engine.Filter{Text: text, States: []string{state}}, names); !slices.Equal(all, some) {
+				if all, _ := found(t, s, engine.Filter{Text: text, States: []engine.State{state}}, names); !slices.Equal(all, some) {
 					t.Errorf("%q among those %s found %v, want %v", text, state, all, some)
 				}
 			}

@@ -87,10 +87,10 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if err != nil || len(workers) != 2 {
 			t.Fatalf("workers: %v, %v", workers, err)
 		}
-		if w := workers[0]; w.ID != clientA || w.Host != "host-a" || w.Running != 1 || w.Done == 0 || w.State != "active" || !w.StartedAt.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
+		if w := workers[0]; w.ID != clientA || w.Host != "host-a" || *w.Running != 1 || *w.Done == 0 || w.State != "active" || !w.StartedAt.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
 			t.Errorf("the worker is %+v", w)
 		}
-		if w := workers[1]; w.ID != clientB || w.Host != "" || w.Running != 3 || !slices.Equal(w.AgentNames, []string{"report"}) || !slices.Equal(w.Queues, []string{"slow"}) {
+		if w := workers[1]; w.ID != clientB || w.Host != "" || *w.Running != 3 || !slices.Equal(w.AgentNames, []string{"report"}) || !slices.Equal(w.Queues, []string{"slow"}) {
 			t.Errorf("the worker is %+v", w)
 		}
 		list, err := s.Running(ctx, 2)
@@ -101,7 +101,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if err != nil || len(failures) != 2 || failures[0].GaveUp+failures[1].GaveUp != 2 { // of two kinds, and all are of jobs that were given up
 			t.Fatalf("failures: %+v, %v", failures, err)
 		}
-		i := slices.IndexFunc(failures, func(f engine.Failure) bool { return f.JobID == discarded })
+		i := slices.IndexFunc(failures, func(f engine.Failure) bool { return f.JobID == engine.NumberID(discarded) })
 		if i < 0 || failures[i].Error != "no host 18" || failures[i].Attempt != 2 || failures[i].Similar24h != 2 || failures[i].Outcome != "failed" {
 			t.Errorf("failures are %+v", failures)
 		}
@@ -112,14 +112,14 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if now.Sub(agent.StartOfDay(now)) > 3*time.Minute && (err != nil || today.Total != 21 || today.Completed != 6 || today.Partial) {
 			t.Errorf("today: %+v, %v", today, err)
 		}
-		d, err := s.Get(ctx, running)
+		d, err := s.Get(ctx, engine.NumberID(running))
 		if err != nil || len(d.Runs) != 1 || d.Runs[0].Outcome != "running" || d.LogRunID == nil {
 			t.Errorf("the running job: %+v, %v", d, err)
 		}
-		if d, err = s.Get(ctx, discarded); err != nil || len(d.Errors) != 2 || d.Runs[0].Outcome != "failed" || *d.Runs[0].Error != "no host 18" {
+		if d, err = s.Get(ctx, engine.NumberID(discarded)); err != nil || len(d.Errors) != 2 || d.Runs[0].Outcome != "failed" || *d.Runs[0].Error != "no host 18" {
 			t.Errorf("the discarded job: %+v, %v", d, err)
 		}
-		if _, err := s.Get(ctx, 1<<40); !errors.Is(err, engine.ErrNotFound) {
+		if _, err := s.Get(ctx, engine.NumberID(1<<40)); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("a job that is not there: %v", err)
 		}
 	})
@@ -165,7 +165,8 @@ func TestLogLinesAreCleaned(t *testing.T) {
 		one.metadata = `{"river:log":` + string(log) + `}`
 		job := site.insert(t, one)
 		s := site.begun(t, nil)
-		lines, _, err := s.RunLogs(t.Context(), runOf(job, 1), 0, 100)
+		run, _ := runOf(engine.NumberID(job), 1)
+		lines, _, err := s.RunLogs(t.Context(), run, 0, 100)
 		if err != nil || len(lines) != 5 {
 			t.Fatalf("%d lines, %v", len(lines), err)
 		}
@@ -344,19 +345,19 @@ func TestActions(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer a.Close()
-		if j, err := a.Retry(ctx, discarded); err != nil || j.State != "available" {
+		if j, err := a.Retry(ctx, engine.NumberID(discarded)); err != nil || j.State != "available" {
 			t.Errorf("retry: %+v, %v", j, err)
 		}
-		if j, err := a.Cancel(ctx, discarded); err != nil || j.State != "cancelled" {
+		if j, err := a.Cancel(ctx, engine.NumberID(discarded)); err != nil || j.State != "cancelled" {
 			t.Errorf("cancel: %+v, %v", j, err)
 		}
-		if err := a.Delete(ctx, running); !errors.Is(err, engine.ErrConflict) {
+		if err := a.Delete(ctx, engine.NumberID(running)); !errors.Is(err, engine.ErrConflict) {
 			t.Errorf("delete what runs: %v", err)
 		}
-		if err := a.Delete(ctx, discarded); err != nil {
+		if err := a.Delete(ctx, engine.NumberID(discarded)); err != nil {
 			t.Errorf("delete: %v", err)
 		}
-		if _, err := a.Retry(ctx, discarded); !errors.Is(err, engine.ErrNotFound) {
+		if _, err := a.Retry(ctx, engine.NumberID(discarded)); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("retry what is gone: %v", err)
 		}
 		if err := a.PauseQueue(ctx, "default"); err != nil {
@@ -434,7 +435,7 @@ func TestBesideARealClient(t *testing.T) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-	if w, err := s.Workers(ctx); err != nil || len(w) != 1 || w[0].ID != clientA || w[0].Done != 40 {
+	if w, err := s.Workers(ctx); err != nil || len(w) != 1 || w[0].ID != clientA || *w[0].Done != 40 {
 		t.Errorf("workers: %+v, %v", w, err)
 	}
 	stopped, end := context.WithTimeout(context.Background(), 10*time.Second)

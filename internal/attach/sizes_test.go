@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // What other programs write may be any size, and small where it is stored: an answer about it, and the memory that it takes, are bounded.
@@ -41,13 +43,13 @@ func TestAnswersAboutLargeJobsAreBounded(t *testing.T) {
 			}
 		}
 		take("the job", 256<<10, func() (any, error) {
-			d, err := s.Get(t.Context(), id)
+			d, err := s.Get(t.Context(), engine.NumberID(id))
 			if d.Result == nil || !d.ResultCut || *d.ResultBytes < 10_000_000 || len(*d.Result) < 60_000 || d.LogRunID == nil || len(d.Errors) != 1 {
 				t.Errorf("%d bytes of %v", len(*d.Result), *d.ResultBytes)
 			}
 			return d, err
 		})
-		run := runOf(id, 2)
+		run, _ := runOf(engine.NumberID(id), 2)
 		take("the result", 1100<<10, func() (any, error) { return s.Result(t.Context(), run) })
 		take("the newest lines", 64<<10, func() (any, error) { return s.LatestLogs(t.Context(), 50) })
 		seen, gaps, last := 0, 0, ""

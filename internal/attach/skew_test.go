@@ -42,8 +42,8 @@ func TestClientsWhoseClocksAreOff(t *testing.T) {
 			t.Fatalf("workers: %+v, %v", workers, err)
 		}
 		for _, w := range workers {
-			if w.Done != inserted/3 {
-				t.Errorf("%s has ended %d jobs, want %d", w.ID, w.Done, inserted/3)
+			if *w.Done != inserted/3 {
+				t.Errorf("%s has ended %d jobs, want %d", w.ID, *w.Done, inserted/3)
 			}
 			if off := offs[w.ID]; (off == 0) != (w.SkewS == nil) {
 				t.Errorf("%s is off by %v, and is said to be by %v", w.ID, off, w.SkewS)

@@ -95,7 +95,7 @@ func TestAReplicaIsAsOldAsItsData(t *testing.T) {
 		}
 	}
 	before := r.insert(t, done("mail", "discarded", time.Now(), "no"))
-	until(t, "the replica has the job", func() bool { _, err := alone.Get(t.Context(), before); return err == nil })
+	until(t, "the replica has the job", func() bool { _, err := alone.Get(t.Context(), engine.NumberID(before)); return err == nil })
 	exec(r.standby, `select pg_wal_replay_pause()`)
 	pausedAt := time.Now()
 	id := r.insert(t, job{kind: "mail", state: "available"})
@@ -115,7 +115,7 @@ func TestAReplicaIsAsOldAsItsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	if j, err := a.Cancel(t.Context(), id); err != nil || j.ID != id || j.State != "cancelled" {
+	if j, err := a.Cancel(t.Context(), engine.NumberID(id)); err != nil || j.ID != engine.NumberID(id) || j.State != "cancelled" {
 		t.Errorf("cancel what the replica lacks: %+v, %v", j, err)
 	}
 	// One on the replica is refused.
@@ -124,7 +124,7 @@ func TestAReplicaIsAsOldAsItsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer onReplica.Close()
-	if _, err := onReplica.Retry(t.Context(), before); !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "takes no writes") {
+	if _, err := onReplica.Retry(t.Context(), engine.NumberID(before)); !errors.Is(err, engine.ErrConflict) || !strings.Contains(err.Error(), "takes no writes") {
 		t.Errorf("retry on a replica: %v", err)
 	}
 	exec(r.standby, `select pg_wal_replay_resume()`)

@@ -174,7 +174,7 @@ func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
 }
 
 func workerOf(id string, now *clientNow, seen clientSeen, at time.Time) engine.Worker {
-	w := engine.Worker{ID: id, State: "active", Done: seen.done}
+	w := engine.Worker{ID: id, State: "active", Done: &seen.done, Running: new(int)}
 	if seen.skew != 0 {
 		off := seen.skew.Seconds()
 		w.SkewS = &off
@@ -186,7 +186,7 @@ func workerOf(id string, now *clientNow, seen clientSeen, at time.Time) engine.W
 	maps.Copy(kinds, seen.kinds)
 	maps.Copy(queues, seen.queues)
 	if now != nil {
-		w.Running = int(now.running)
+		*w.Running = int(now.running)
 		last = later(last, now.newest)
 		maps.Copy(kinds, now.kinds)
 		maps.Copy(queues, now.queues)
@@ -199,9 +199,9 @@ func workerOf(id string, now *clientNow, seen clientSeen, at time.Time) engine.W
 			started = last
 		}
 	}
-	w.StartedAt, w.BeatAt = started.UTC().Truncate(time.Millisecond), last.UTC().Truncate(time.Millisecond)
-	w.Order, w.BeatAgeMS = w.StartedAt.UnixMilli(), max(at.Sub(last).Milliseconds(), 0)
-	w.Agents = len(kinds)
+	started, beat := started.UTC().Truncate(time.Millisecond), last.UTC().Truncate(time.Millisecond)
+	age, agents := max(at.Sub(last).Milliseconds(), 0), len(kinds)
+	w.Order, w.StartedAt, w.BeatAt, w.BeatAgeMS, w.Agents = started.UnixMilli(), &started, &beat, &age, &agents
 	w.AgentNames, w.Queues = names(kinds), names(queues)
 	return w
 }

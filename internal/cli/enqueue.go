@@ -56,16 +56,16 @@ func runEnqueue(ctx context.Context, c *call, args []string) (err error) {
 		return notInTheFile(ctx, service, cfg, err)
 	}
 	if err := auth.RecordCommand(withOperator(ctx), database, auth.Entry{
-		Action: "job.enqueue", Target: fmt.Sprintf("job %d of %s", job.ID, job.Agent),
+		Action: "job.enqueue", Target: fmt.Sprintf("job %s of %s", job.ID, job.Agent),
 	}); err != nil {
-		fmt.Fprintf(c.stderr, "agentos enqueue: job %d is enqueued, but the audit log does not say so: %v\n", job.ID, err)
+		fmt.Fprintf(c.stderr, "agentos enqueue: job %s is enqueued, but the audit log does not say so: %v\n", job.ID, err)
 	}
 	if *wait {
 		return (&follower{call: c, service: service, timeout: workerTimeout}).follow(ctx, job.ID)
 	}
 	fmt.Fprintln(c.stdout, job.ID)
 	if why, err := unserved(ctx, service, job); err == nil && why != "" {
-		fmt.Fprintf(c.stderr, "agentos enqueue: job %d waits, because %s: start `agentos serve` or `agentos work` with it\n", job.ID, why)
+		fmt.Fprintf(c.stderr, "agentos enqueue: job %s waits, because %s: start `agentos serve` or `agentos work` with it\n", job.ID, why)
 	}
 	return nil
 }
@@ -159,10 +159,10 @@ func (f *follower) look(ctx context.Context, job engine.Job) error {
 	}
 	if f.unserved.IsZero() {
 		f.unserved = time.Now()
-		fmt.Fprintf(f.stderr, "agentos enqueue: job %d waits, because %s\n", job.ID, why)
+		fmt.Fprintf(f.stderr, "agentos enqueue: job %s waits, because %s\n", job.ID, why)
 	}
 	if time.Since(f.unserved) >= f.timeout {
-		return fmt.Errorf("job %d stays in the queue: %s, for %s now: start `agentos serve` or `agentos work` with it", job.ID, why, f.timeout)
+		return fmt.Errorf("job %s stays in the queue: %s, for %s now: start `agentos serve` or `agentos work` with it", job.ID, why, f.timeout)
 	}
 	return nil
 }
@@ -174,14 +174,14 @@ func (f *follower) lookAtQueue(ctx context.Context, job engine.Job) error {
 	queues, err := f.service.PausedQueues(ctx)
 	if err == nil && queues[job.Queue] != nil {
 		f.paused = true
-		fmt.Fprintf(f.stderr, "agentos enqueue: job %d waits, because its queue %s is paused\n", job.ID, job.Queue)
+		fmt.Fprintf(f.stderr, "agentos enqueue: job %s waits, because its queue %s is paused\n", job.ID, job.Queue)
 	}
 	return err
 }
 
 // follow prints the log lines of a job to standard error as they come and its result to standard output. Its error
 // says how the job failed.
-func (f *follower) follow(ctx context.Context, id int64) error {
+func (f *follower) follow(ctx context.Context, id engine.ID) error {
 	const poll = 200 * time.Millisecond
 	c, service := f.call, f.service
 	var after int64
@@ -214,14 +214,14 @@ func (f *follower) follow(ctx context.Context, id int64) error {
 			if detail.Error != nil {
 				reason = *detail.Error
 			}
-			return fmt.Errorf("job %d was %s: %s", id, detail.State, reason)
+			return fmt.Errorf("job %s was %s: %s", id, detail.State, reason)
 		}
 		if err := f.look(ctx, detail.Job); err != nil {
 			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("job %d goes on without being watched: %w", id, context.Cause(ctx))
+			return fmt.Errorf("job %s goes on without being watched: %w", id, context.Cause(ctx))
 		case <-time.After(poll):
 		}
 	}

@@ -99,7 +99,7 @@ type AgentError struct {
 	At Time `json:"at"`
 	// Shortened.
 	Message string `json:"message"`
-	JobID   int64  `json:"job_id"`
+	JobID   string `json:"job_id"`
 }
 
 // Spark is an agent's last hour: ended attempts in consecutive buckets of step_s seconds.

@@ -24,27 +24,31 @@ type Jobs struct {
 	// The beginning for people: 00:00 CET.
 	DayLabel string `json:"day_label" schema:"optional"`
 	// The jobs that were created last, by id.
-	Newest map[int64]Job `json:"newest"`
+	Newest map[string]Job `json:"newest"`
 	// Jobs that run, by id.
-	Running map[int64]RunningJob `json:"running"`
+	Running map[string]RunningJob `json:"running"`
 	// More may run than are listed.
 	RunningCut bool `json:"running_cut,omitempty"`
 	// Attempts that failed, by run id: those of jobs that gave up, then the latest.
-	Failures map[int64]Failure `json:"failures"`
+	Failures map[string]Failure `json:"failures"`
 }
 
 // Job is one row of the queue.
 type Job struct {
 	Order int64 `json:"order"`
-	ID    int64 `json:"id"`
-	// The agent that runs it; River's job kind.
-	Agent       string   `json:"agent"`
-	Queue       string   `json:"queue"`
-	State       JobState `json:"state"`
-	Attempt     int      `json:"attempt"`
-	MaxAttempts int      `json:"max_attempts"`
-	// From 1, which comes first, to 4.
-	Priority    int  `json:"priority"`
+	// Made by the job's engine.
+	ID string `json:"id"`
+	// The agent that runs it: the kind of the job.
+	Agent string   `json:"agent"`
+	Queue string   `json:"queue"`
+	State JobState `json:"state"`
+	// The engine's own word for the state, where it is another one.
+	EngineState string `json:"engine_state,omitempty"`
+	// Attempts begun; null: not recorded.
+	Attempt     *int `json:"attempt"`
+	MaxAttempts *int `json:"max_attempts"`
+	// From 1, which comes first, to 4; null: not recorded.
+	Priority    *int `json:"priority"`
 	CreatedAt   Time `json:"created_at"`
 	ScheduledAt Time `json:"scheduled_at"`
 	// Null: never attempted.
@@ -59,7 +63,7 @@ type Job struct {
 	Error *string `json:"error"`
 }
 
-// JobState is River's state of a job.
+// JobState is the state of a job, in River's words.
 type JobState string
 
 // The states of a job.
@@ -78,7 +82,7 @@ const (
 type RunningJob struct {
 	Job
 	// Null: not recorded.
-	RunID *int64 `json:"run_id"`
+	RunID *string `json:"run_id"`
 	// Where it runs; empty when its worker is not AgentOS.
 	Host      string `json:"host" schema:"optional"`
 	StartedAt Time   `json:"started_at"`
@@ -91,8 +95,8 @@ type RunningJob struct {
 // Failure is one failed attempt.
 type Failure struct {
 	Order       int64   `json:"order"`
-	RunID       int64   `json:"run_id"`
-	JobID       int64   `json:"job_id"`
+	RunID       string  `json:"run_id"`
+	JobID       string  `json:"job_id"`
 	Agent       string  `json:"agent"`
 	At          Time    `json:"at"`
 	Attempt     int     `json:"attempt"`

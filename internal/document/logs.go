@@ -5,7 +5,7 @@ import "time"
 // Logs is the section `logs`: the newest lines of all agents.
 type Logs struct {
 	// By id.
-	Items map[int64]LogLine `json:"items"`
+	Items map[string]LogLine `json:"items"`
 }
 
 // LogLine is one line that an agent wrote to standard error.
@@ -15,8 +15,8 @@ type LogLine struct {
 	At    time.Time `json:"at"`
 	Level LogLevel  `json:"level"`
 	Agent string    `json:"agent"`
-	JobID int64     `json:"job_id"`
-	RunID int64     `json:"run_id"`
+	JobID string    `json:"job_id"`
+	RunID string    `json:"run_id"`
 	Msg   string    `json:"msg"`
 	// The line stands for others that are not kept.
 	Gap *LogGap `json:"gap,omitempty"`

@@ -24,32 +24,37 @@ type Workers struct {
 
 // Worker is one process that runs attempts.
 type Worker struct {
-	Order   int64       `json:"order"`
-	ID      string      `json:"id"`
-	Host    string      `json:"host"`
-	PID     int         `json:"pid"`
-	State   WorkerState `json:"state"`
-	Version string      `json:"version"`
+	Order int64  `json:"order"`
+	ID    string `json:"id"`
+	Host  string `json:"host"`
+	// Null, as all of these: its engine does not record it.
+	PID   *int        `json:"pid"`
+	State WorkerState `json:"state"`
+	// The engine's own word for the state, where it is another one.
+	EngineState string `json:"engine_state,omitempty"`
+	Version     string `json:"version"`
 	// By the worker's clock.
-	StartedAt time.Time `json:"started_at"`
+	StartedAt *time.Time `json:"started_at"`
 	// Its last heartbeat, by the database's clock, which is another than the server's.
-	BeatAt time.Time `json:"beat_at"`
+	BeatAt *time.Time `json:"beat_at"`
 	// How old that was when the section was collected.
-	BeatAgeMS int64 `json:"beat_age_ms" schema:"optional"`
+	BeatAgeMS *int64 `json:"beat_age_ms" schema:"optional"`
 	// How far its clock is ahead of the database's, in seconds, less than zero behind; null: it is right, or unknown.
 	SkewS *float64 `json:"skew_s" schema:"optional"`
 	// Attempts that it may run at once.
-	Slots int `json:"slots"`
+	Slots *int `json:"slots"`
 	// Attempts that it runs.
-	Running int `json:"running"`
+	Running *int `json:"running"`
 	// Attempts ended since it started.
-	Done int64 `json:"done"`
+	Done *int64 `json:"done"`
 	// How many agents it runs.
-	Agents int `json:"agents"`
+	Agents *int `json:"agents"`
 	// Which ones, at most 20; null: the whole fleet.
 	AgentNames []string `json:"agent_names" schema:"nullable,optional"`
 	// Which queues it serves, at most 20; null: all.
 	Queues []string `json:"queues" schema:"nullable,optional"`
+	// Queues that it serves and that are not listed.
+	MoreQueues int `json:"more_queues,omitempty"`
 }
 
 // WorkerState is what a worker does.

@@ -1,7 +1,10 @@
 package engine
 
 // StateQueue is a state of jobs in a queue.
-type StateQueue struct{ State, Queue string }
+type StateQueue struct {
+	State State
+	Queue string
+}
 
 // Active is how many jobs of a state a queue holds, and since when the oldest of those that wait is due.
 type Active struct {

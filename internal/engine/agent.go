@@ -30,17 +30,17 @@ func (a *AgentStats) Failing() bool {
 }
 
 // Count adds jobs of a state.
-func (a *AgentStats) Count(state string, n int64) {
+func (a *AgentStats) Count(state State, n int64) {
 	switch state {
-	case "running":
+	case Running:
 		a.Running += n
-	case "available":
+	case Waiting:
 		a.Waiting += n
-	case "scheduled":
+	case Scheduled:
 		a.Scheduled += n
-	case "retryable":
+	case Retryable:
 		a.Retryable += n
-	case "pending":
+	case Parked:
 		a.Parked += n
 	}
 }

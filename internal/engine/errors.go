@@ -17,6 +17,14 @@ var (
 	ErrUnavailable = errors.New("the database cannot be used at the moment")
 )
 
+var (
+	// ErrCursor is returned for a cursor that is not one of the list.
+	ErrCursor = ErrorOf(ErrInvalid, "the cursor is not one of a page with this filter: leave it out to begin with the newest")
+
+	// ErrUnsupported is returned for a question that the engine cannot answer. It is wrapped with the reason.
+	ErrUnsupported = ErrorOf(ErrInvalid, "not supported by this engine")
+)
+
 // kindError is an error of one of the kinds above with a text of its own.
 type kindError struct {
 	kind error
@@ -33,7 +41,12 @@ func ErrorOf(kind error, format string, args ...any) error {
 
 // NoSuchJob is the error for an id that no job has.
 func NoSuchJob(id ID) error {
-	return ErrorOf(ErrNotFound, "there is no job %d: it was deleted, or pruned after it ended", id)
+	return ErrorOf(ErrNotFound, "there is no job %s: it was deleted, or pruned after it ended", Clip(Clean(string(id)), 80))
+}
+
+// NoSuchRun is the error for an id that no attempt has.
+func NoSuchRun(id ID) error {
+	return ErrorOf(ErrNotFound, "there is no run %s: it was deleted, or pruned after some days", Clip(Clean(string(id)), 80))
 }
 
 // UnknownAgentError means that agentos.yaml has no agent of that name.

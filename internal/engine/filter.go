@@ -2,15 +2,9 @@ package engine
 
 import "time"
 
-// States are those of a job: River's words.
-var States = []string{"available", "scheduled", "retryable", "running", "completed", "cancelled", "discarded", "pending"}
-
-// EndStates are those of jobs that have ended.
-var EndStates = []string{"completed", "cancelled", "discarded"}
-
 // Filter says which jobs a list holds. Zero values do not restrict.
 type Filter struct {
-	States []string
+	States []State
 	Agent  string
 	Queue  string
 	Text   string // in the id, the redacted arguments (up to 256 KB of them) or the last error
@@ -19,15 +13,15 @@ type Filter struct {
 	// EndedSince and EndedUntil are of lists in the order of the ends alone: only of states of jobs that have ended.
 	EndedSince, EndedUntil *time.Time
 	Limit                  int    // zero means 50; at most 200
-	Cursor                 string // Page.Next of the page before
+	Cursor                 Cursor // Page.Next of the page before
 }
 
-// Page is a part of a list of jobs: those created last first, or, if only states of ended jobs are asked for, those that
-// ended last first.
+// Page is a part of a list of jobs. On River those created last are first, or, if only states of ended jobs are asked for, those
+// that ended last.
 type Page struct {
 	Jobs          []Job   `json:"jobs"`
-	Order         string  `json:"order" enum:"created,ended" doc:"What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for"`
-	Next          *string `json:"next" doc:"The cursor of the next page; null at the end"`
+	Order         string  `json:"order" enum:"created,ended,engine" doc:"What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for; engine: that in which the engine keeps them"`
+	Next          *Cursor `json:"next" doc:"The cursor of the next page; null at the end"`
 	Searched      int     `json:"searched" doc:"How many jobs were looked at for this page"`
 	SearchBounded bool    `json:"search_bounded" doc:"The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long"`
 	SearchCut     int     `json:"search_cut" doc:"Of so many of these the arguments were searched in part: the first 256 KB, or none of what is larger as it is stored"`

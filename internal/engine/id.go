@@ -1,4 +1,37 @@
 package engine
 
-// ID names a job, or an attempt at one. It is River's number for now: whoever keeps, compares or writes ids goes by this type.
-type ID = int64
+import (
+	"fmt"
+	"strconv"
+)
+
+// ID names a job, or an attempt at one, within its engine. It is made and understood by the engine alone, at most [MaxID] bytes long.
+type ID string
+
+// MaxID is how long an id is at most, in bytes.
+const MaxID = 512
+
+// Cursor is a place in a list or in what is followed. It is made and understood by the engine alone.
+type Cursor string
+
+// NumberID is the id of what an engine numbers.
+func NumberID(n int64) ID { return ID(strconv.FormatInt(n, 10)) }
+
+// Scan implements sql.Scanner: it takes texts, and numbers as [NumberID] does.
+func (id *ID) Scan(src any) error {
+	switch v := src.(type) {
+	case int64:
+		*id = NumberID(v)
+	case string:
+		*id = ID(v)
+	default:
+		return fmt.Errorf("no id: %T", src)
+	}
+	return nil
+}
+
+// Number returns the number of an id that [NumberID] made; false for any other.
+func (id ID) Number() (n int64, ok bool) {
+	n, err := strconv.ParseInt(string(id), 10, 64)
+	return n, err == nil && n > 0 && NumberID(n) == id
+}

@@ -5,18 +5,19 @@ import (
 	"time"
 )
 
-// Job is one row of the queue as every list shows it.
+// Job is one job as every list shows it. What its engine does not record is nil.
 type Job struct {
-	Order       int64   `json:"order" doc:"Sort ascending by this: newest first"`
-	ID          ID      `json:"id"`
-	Agent       string  `json:"agent" doc:"The agent that runs it; River's job kind"`
+	Order       int64   `json:"order" doc:"Sort ascending by this"`
+	ID          ID      `json:"id" doc:"Made by the job's engine; in an address it is escaped as one segment"`
+	Agent       string  `json:"agent" doc:"The agent that runs it: the kind of the job, or the type of the task"`
 	Queue       string  `json:"queue"`
-	State       string  `json:"state" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
-	Attempt     int     `json:"attempt"`
-	MaxAttempts int     `json:"max_attempts"`
-	Priority    int     `json:"priority" doc:"1 (first) to 4"`
-	CreatedAt   Time    `json:"created_at" format:"date-time"`
-	ScheduledAt Time    `json:"scheduled_at" format:"date-time" doc:"As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity"`
+	State       State   `json:"state" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
+	EngineState string  `json:"engine_state,omitempty" doc:"The engine's own word for the state, where it is another one"`
+	Attempt     *int    `json:"attempt" doc:"Attempts begun; null: the engine does not record it"`
+	MaxAttempts *int    `json:"max_attempts"`
+	Priority    *int    `json:"priority" doc:"1 (first) to 4"`
+	CreatedAt   *Time   `json:"created_at" format:"date-time"`
+	ScheduledAt *Time   `json:"scheduled_at" format:"date-time" doc:"Since when it may start, or when it may. As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity"`
 	AttemptedAt *Time   `json:"attempted_at" format:"date-time"`
 	FinalizedAt *Time   `json:"finalized_at" format:"date-time"`
 	Args        string  `json:"args" doc:"A preview of the arguments, secrets redacted by key name"`
@@ -85,7 +86,7 @@ type Text struct {
 // RunPage is a part of a job's attempts.
 type RunPage struct {
 	Runs []Run   `json:"runs" doc:"Newest first"`
-	Next *string `json:"next" doc:"The cursor of the next page; null at the end"`
+	Next *Cursor `json:"next" doc:"The cursor of the next page; null at the end"`
 }
 
 // ErrorPage is a part of a job's errors.
@@ -105,13 +106,20 @@ type Detail struct {
 	ErrorsTotal int64           `json:"errors_total" doc:"GET /api/jobs/{id}/errors has the others"`
 	Runs        []Run           `json:"runs" doc:"The newest, newest first; of each result the beginning"`
 	RunsTotal   int64           `json:"runs_total"`
-	RunsNext    *string         `json:"runs_next" doc:"The cursor with which GET /api/jobs/{id}/runs goes on; null when all are here"`
+	RunsNext    *Cursor         `json:"runs_next" doc:"The cursor with which GET /api/jobs/{id}/runs goes on; null when all are here"`
 	Result      *string         `json:"result" doc:"Standard output of the last successful attempt, or its beginning"`
 	ResultBytes *int64          `json:"result_bytes" doc:"How much of it is kept"`
 	ResultCut   bool            `json:"result_cut" doc:"GET /api/runs/{id}/result of result_run_id has more"`
 	ResultRunID *ID             `json:"result_run_id"`
 	Losses      int             `json:"losses" doc:"Workers that died while they ran this job, since it was last retried by hand; at its agent's max_losses it is discarded"`
 	LogRunID    *ID             `json:"log_run_id" doc:"The run whose log is the one to show"`
+	Notes       []Note          `json:"notes" doc:"What else the engine keeps of the job, such as a time limit, in the order to show it"`
+}
+
+// Note is a named fact.
+type Note struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // Failure is one failed attempt.
@@ -137,7 +145,7 @@ type Failure struct {
 // LogLine is one line an agent wrote to standard error.
 type LogLine struct {
 	Order int64     `json:"order"`
-	ID    ID        `json:"id"`
+	ID    int64     `json:"id" doc:"The number of the line"`
 	At    time.Time `json:"at"`
 	Level string    `json:"level" enum:"debug,info,warn,error"`
 	Agent string    `json:"agent"`
@@ -170,24 +178,26 @@ type Queue struct {
 	CountedAt  *time.Time `json:"counted_at" doc:"When waiting jobs were counted, if that is done less often than the rest; null: with the rest"`
 }
 
-// Worker is one process that runs attempts.
+// Worker is one process that runs attempts. What its engine does not record is nil.
 type Worker struct {
-	Order      int64     `json:"order"`
-	ID         string    `json:"id"`
-	Host       string    `json:"host"`
-	PID        int       `json:"pid"`
-	State      string    `json:"state" enum:"active,draining,lost,quiet"`
-	Version    string    `json:"version"`
-	StartedAt  time.Time `json:"started_at"`
-	BeatAt     time.Time `json:"beat_at" doc:"Its last heartbeat, by the database's clock"`
-	BeatAgeMS  int64     `json:"beat_age_ms" doc:"How old that was when this was read"`
-	SkewS      *float64  `json:"skew_s" doc:"How far its clock is ahead of the database's, in seconds, less than zero behind; null when it is right or not known"`
-	Slots      int       `json:"slots"`
-	Running    int       `json:"running"`
-	Done       int64     `json:"done" doc:"Attempts ended since it started"`
-	Agents     int       `json:"agents"`
-	AgentNames []string  `json:"agent_names" doc:"The agents it runs, at most 20; null for all of the fleet"`
-	Queues     []string  `json:"queues" doc:"The queues it serves, at most 20; null for all of the fleet"`
+	Order       int64      `json:"order"`
+	ID          string     `json:"id"`
+	Host        string     `json:"host"`
+	PID         *int       `json:"pid"`
+	State       string     `json:"state" enum:"active,draining,lost,quiet"`
+	EngineState string     `json:"engine_state,omitempty" doc:"The engine's own word for the state, where it is another one"`
+	Version     string     `json:"version"`
+	StartedAt   *time.Time `json:"started_at"`
+	BeatAt      *time.Time `json:"beat_at" doc:"Its last sign of life, by the database's clock"`
+	BeatAgeMS   *int64     `json:"beat_age_ms" doc:"How old that was when this was read"`
+	SkewS       *float64   `json:"skew_s" doc:"How far its clock is ahead of the database's, in seconds, less than zero behind; null when it is right or not known"`
+	Slots       *int       `json:"slots" doc:"Attempts that it may run at once"`
+	Running     *int       `json:"running"`
+	Done        *int64     `json:"done" doc:"Attempts ended since it started"`
+	Agents      *int       `json:"agents"`
+	AgentNames  []string   `json:"agent_names" doc:"The agents it runs, at most 20; null for all of the fleet"`
+	Queues      []string   `json:"queues" doc:"The queues it serves, at most 20; null for all of the fleet"`
+	MoreQueues  int        `json:"more_queues,omitempty" doc:"Queues that it serves and that are not listed"`
 }
 
 // Percentiles are in milliseconds; nil when nothing was measured. Relative error at most 1 %.

@@ -632,11 +632,12 @@ const (
 
 // WaitRunLogs is read, which is Reader.RunLogs, that waits for a line or the end of the run, until ctx is done; then it returns no lines and no
 // error.
-func (b *Book) WaitRunLogs(ctx context.Context, read func(ctx context.Context, run, after int64, limit int) ([]engine.LogLine, bool, error), run, after int64, limit int) ([]engine.LogLine, bool, error) {
+func (b *Book) WaitRunLogs(ctx context.Context, read func(ctx context.Context, run engine.ID, after int64, limit int) ([]engine.LogLine, bool, error), id engine.ID, after int64, limit int) ([]engine.LogLine, bool, error) {
+	run, _ := id.Number() // of what is none, reading says so
 	news, stop := b.Listen(run)
 	defer stop()
 	for {
-		lines, done, err := read(ctx, run, after, limit)
+		lines, done, err := read(ctx, id, after, limit)
 		switch {
 		case ctx.Err() != nil:
 			return []engine.LogLine{}, false, nil

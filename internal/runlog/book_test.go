@@ -40,7 +40,7 @@ func TestFollowersSeeAllLines(t *testing.T) {
 				more = s.logs.runs[1].hasNews()
 				s.logs.mu.Unlock()
 			}
-			lines, _, err := s.RunLogs(t.Context(), 1, after, 5_000)
+			lines, _, err := s.RunLogs(t.Context(), "1", after, 5_000)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +59,7 @@ func TestFollowersSeeAllLines(t *testing.T) {
 		if seen != said {
 			t.Errorf("seen %d of %d", seen, said)
 		}
-		late, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+		late, _, err := s.RunLogs(t.Context(), "1", 0, 5_000)
 		if err != nil || len(late) > 1_001 || len(late) < 850 || late[9].Msg != "10" || late[10].Gap == nil ||
 			*late[10].Gap.Lines != int64(said-len(late)+1) || late[len(late)-1].Msg != fmt.Sprint(said) {
 			t.Errorf("%d lines, gap %+v, %v", len(late), late[10], err)
@@ -164,7 +164,7 @@ func inOrder(t testing.TB, s *fixture, said int, all bool) {
 	t.Helper()
 	var lines []engine.LogLine
 	for after, more := int64(0), true; more; {
-		next, _, err := s.RunLogs(t.Context(), 1, after, 5_000)
+		next, _, err := s.RunLogs(t.Context(), "1", after, 5_000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +227,7 @@ func TestLinesWaitForTheDatabase(t *testing.T) {
 		if err := flush(); err != nil {
 			t.Fatal(err)
 		}
-		if lines, _, err := s.RunLogs(t.Context(), 1, 0, 5_000); err != nil || len(lines) != 200 {
+		if lines, _, err := s.RunLogs(t.Context(), "1", 0, 5_000); err != nil || len(lines) != 200 {
 			t.Fatalf("%d of 200 lines, %v", len(lines), err)
 		}
 		d.Break()
@@ -241,7 +241,7 @@ func TestLinesWaitForTheDatabase(t *testing.T) {
 		var lines []engine.LogLine
 		until(t, "the lines can be read", func() bool {
 			var err error
-			lines, _, err = s.RunLogs(t.Context(), 1, 0, 5_000)
+			lines, _, err = s.RunLogs(t.Context(), "1", 0, 5_000)
 			return err == nil
 		})
 		if len(lines) < 50 || lines[9].Msg != "line 00010" || lines[10].Gap == nil || lines[len(lines)-1].Msg != "line 00500" ||
@@ -303,7 +303,7 @@ func TestALogIsWrittenOnceThoughAnswersAreLost(t *testing.T) {
 						t.Fatalf("the answer to a commit: %v", err)
 					}
 				}
-				seen, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+				seen, _, err := s.RunLogs(t.Context(), "1", 0, 5_000)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -378,13 +378,13 @@ func TestALogThatBeginsWithItsGap(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			log, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+			log, _, err := s.RunLogs(t.Context(), "1", 0, 5_000)
 			if err != nil || log[0].Gap == nil || log[0].Gap.Lines == nil || log[1].Gap != nil || int(*log[0].Gap.Lines)+len(log)-1 != said {
 				t.Fatalf("%d lines of %d, first %+v and %+v, %v", len(log), said, log[0], log[1], err)
 			}
 		}
 		exec1(t, s, `delete from run_log where run_id <> 1 or left_lines is not null`)
-		log, _, err := s.RunLogs(t.Context(), 1, 0, 5_000)
+		log, _, err := s.RunLogs(t.Context(), "1", 0, 5_000)
 		if err != nil || log[0].Gap == nil || log[0].Gap.Lines != nil || log[1].Gap != nil {
 			t.Errorf("the first of %d lines %+v, %v", len(log), log[0], err)
 		}

@@ -61,14 +61,19 @@ func (l *Reader) lines(ctx context.Context, condition string, args ...any) ([]en
 // RunLogs returns at most limit lines of a run that come after a line's id, oldest first, and whether these are the last:
 // the run has ended and nothing follows. An answer has 256 KB of lines at most. If the first lines were deleted because of their
 // age or because logs take too much, a line in their place says so.
-func (l *Reader) RunLogs(ctx context.Context, run, after int64, limit int) (lines []engine.LogLine, done bool, err error) {
+func (l *Reader) RunLogs(ctx context.Context, id engine.ID, after int64, limit int) (lines []engine.LogLine, done bool, err error) {
+	run, ok := id.Number()
+	if !ok {
+		return nil, false, engine.NoSuchRun(id)
+	}
 	limit = min(cmp.Or(max(limit, 0), logsDefault), logsMax)
 	var ended, first sql.NullInt64 // before the lines: what is written with the end is then among them
-	var job, began int64
+	var job engine.ID
+	var began int64
 	var agent string
 	err = l.database.Read.QueryRowContext(ctx, `select ended_ms, first_log, job_id, agent, started_ms from run where id = $1`, run).Scan(&ended, &first, &job, &agent, &began)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, false, engine.ErrorOf(engine.ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
+		return nil, false, engine.NoSuchRun(id)
 	}
 	if err != nil {
 		return nil, false, engine.WrapDB("read the run", err)
@@ -93,7 +98,7 @@ func (l *Reader) RunLogs(ctx context.Context, run, after int64, limit int) (line
 		}
 		if kept > first.Int64 {
 			removed := engine.LogLine{
-				ID: first.Int64, Order: first.Int64, At: db.FromMS(began), Level: "warn", Agent: agent, JobID: job, RunID: run, Gap: &engine.LogGap{},
+				ID: first.Int64, Order: first.Int64, At: db.FromMS(began), Level: "warn", Agent: agent, JobID: job, RunID: id, Gap: &engine.LogGap{},
 				Msg: "older lines were removed: " + l.kept,
 			}
 			lines = slices.Insert(lines, 0, removed)

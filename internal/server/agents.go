@@ -56,7 +56,7 @@ type AgentStatus struct {
 type AgentLastError struct {
 	At      engine.Time `json:"at"`
 	Message string      `json:"message"`
-	JobID   int64       `json:"job_id"`
+	JobID   engine.ID   `json:"job_id"`
 }
 
 // AgentSpark is what ended in the last hour, in buckets of StepS seconds.

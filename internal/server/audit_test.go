@@ -71,11 +71,12 @@ func TestTargetsOfTheAuditLogSayWhatWasActedOn(t *testing.T) {
 		var job engine.Job
 		f.as(token, "POST", "/api/jobs", `{"agent":"slow"}`).json(t, &job)
 		path := fmt.Sprint("/api/jobs/", job.ID)
-		name := fmt.Sprintf("job %d of slow", job.ID)
-		gone := fmt.Sprintf("job %d", job.ID)
+		name := fmt.Sprintf("job %s of slow", job.ID)
+		gone := fmt.Sprintf("job %s", job.ID)
 		_, err := d.Write.ExecContext(t.Context(), `insert into river_job (kind, args, queue, max_attempts, state) values ('former', '{}', 'former', 1, 'available')`)
 		must(t, err)
-		former := job.ID + 1
+		id, _ := job.ID.Number()
+		former := id + 1
 		for _, c := range []struct {
 			method, path string
 			status       int

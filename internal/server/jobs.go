@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,16 +16,16 @@ import (
 const maxArgs = 256 << 10
 
 type listJobsInput struct {
-	State      []string  `query:"state" doc:"Only these states, separated by commas" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
-	Agent      string    `query:"agent" maxLength:"128"`
-	Queue      string    `query:"queue" maxLength:"128"`
-	Q          string    `query:"q" maxLength:"200" doc:"Text in the job's id, arguments or last error; for some 30 ms, then a page ends with a cursor to go on from"`
-	Since      time.Time `query:"since" doc:"Created at or after"`
-	Until      time.Time `query:"until" doc:"Created before"`
-	EndedSince time.Time `query:"ended_since" doc:"Ended at or after; with states of ended jobs only"`
-	EndedUntil time.Time `query:"ended_until" doc:"Ended before; with states of ended jobs only"`
-	Limit      int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor     string    `query:"cursor" maxLength:"200" doc:"From next of the page before"`
+	State      []engine.State `query:"state" doc:"Only these states, separated by commas" enum:"available,scheduled,retryable,running,completed,cancelled,discarded,pending"`
+	Agent      string         `query:"agent" maxLength:"128"`
+	Queue      string         `query:"queue" maxLength:"128"`
+	Q          string         `query:"q" maxLength:"200" doc:"Text in the job's id, arguments or last error; for some 30 ms, then a page ends with a cursor to go on from"`
+	Since      time.Time      `query:"since" doc:"Created at or after"`
+	Until      time.Time      `query:"until" doc:"Created before"`
+	EndedSince time.Time      `query:"ended_since" doc:"Ended at or after; with states of ended jobs only"`
+	EndedUntil time.Time      `query:"ended_until" doc:"Ended before; with states of ended jobs only"`
+	Limit      int            `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Cursor     engine.Cursor  `query:"cursor" maxLength:"2000" doc:"From next of the page before"`
 }
 
 func (s *server) listJobs(ctx context.Context, in *listJobsInput) (*body[engine.Page], error) {
@@ -117,8 +116,8 @@ func answerOr[T any](v T, err error) (*body[T], error) {
 }
 
 // jobName names a job for the audit log, also when it is gone. An empty agent is asked for, and left out when there is no such job.
-func (s *server) jobName(ctx context.Context, id int64, agent string) string {
-	name := "job " + strconv.FormatInt(id, 10)
+func (s *server) jobName(ctx context.Context, id engine.ID, agent string) string {
+	name := "job " + engine.Clip(engine.Clean(string(id)), 100)
 	if agent == "" {
 		if detail, err := s.Jobs.Get(ctx, id); err == nil {
 			agent = detail.Agent
@@ -131,7 +130,7 @@ func (s *server) jobName(ctx context.Context, id int64, agent string) string {
 }
 
 type jobInput struct {
-	ID int64 `path:"id" minimum:"1" doc:"The job's id"`
+	ID engine.ID `path:"id" maxLength:"512" doc:"The job's id; escaped where it has a slash: default%2F17"`
 }
 
 func (s *server) getJob(ctx context.Context, in *jobInput) (*body[engine.Detail], error) {
@@ -143,9 +142,9 @@ func (s *server) getJobArgs(ctx context.Context, in *jobInput) (*body[engine.Tex
 }
 
 type listJobRunsInput struct {
-	ID     int64  `path:"id" minimum:"1" doc:"The job's id"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Cursor string `query:"cursor" maxLength:"200" doc:"From next of the page before, or runs_next of the job"`
+	ID     engine.ID     `path:"id" maxLength:"512" doc:"The job's id"`
+	Limit  int           `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Cursor engine.Cursor `query:"cursor" maxLength:"2000" doc:"From next of the page before, or runs_next of the job"`
 }
 
 func (s *server) listJobRuns(ctx context.Context, in *listJobRunsInput) (*body[engine.RunPage], error) {
@@ -153,9 +152,9 @@ func (s *server) listJobRuns(ctx context.Context, in *listJobRunsInput) (*body[e
 }
 
 type listJobErrorsInput struct {
-	ID     int64 `path:"id" minimum:"1" doc:"The job's id"`
-	Limit  int   `query:"limit" minimum:"1" maximum:"100" default:"20"`
-	Before int64 `query:"before" minimum:"0" default:"0" doc:"Only errors before the one of this number, counted from 1; 0: the newest"`
+	ID     engine.ID `path:"id" maxLength:"512" doc:"The job's id"`
+	Limit  int       `query:"limit" minimum:"1" maximum:"100" default:"20"`
+	Before int64     `query:"before" minimum:"0" default:"0" doc:"Only errors before the one of this number, counted from 1; 0: the newest"`
 }
 
 func (s *server) listJobErrors(ctx context.Context, in *listJobErrorsInput) (*body[engine.ErrorPage], error) {

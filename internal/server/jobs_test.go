@@ -79,7 +79,7 @@ func TestEnqueueRunFollowAndAct(t *testing.T) {
 		var job engine.Job
 		r := f.as(token, "POST", "/api/jobs", `{"agent":"talk","args":{"n":12345678901234567890,"password":"hunter2"},"tags":["test"]}`)
 		r.json(t, &job)
-		if r.status != 201 || job.ID == 0 || job.Agent != "talk" || strings.Contains(r.body, "hunter2") {
+		if r.status != 201 || job.ID == "" || job.Agent != "talk" || strings.Contains(r.body, "hunter2") {
 			t.Fatalf("enqueue: %d %s", r.status, r.body)
 		}
 		var detail engine.Detail
@@ -90,7 +90,7 @@ func TestEnqueueRunFollowAndAct(t *testing.T) {
 		var log RunLog
 		waitFor(t, "the last line", func() bool {
 			var more RunLog
-			f.as(token, "GET", fmt.Sprintf("/api/runs/%d/logs?after=%d&wait=2", *detail.LogRunID, log.Next), "").json(t, &more)
+			f.as(token, "GET", fmt.Sprintf("/api/runs/%s/logs?after=%d&wait=2", *detail.LogRunID, log.Next), "").json(t, &more)
 			log.Lines, log.Next, log.Done = append(log.Lines, more.Lines...), more.Next, more.Done
 			return log.Done
 		})
@@ -105,12 +105,12 @@ func TestEnqueueRunFollowAndAct(t *testing.T) {
 			t.Errorf("detail: %+v", detail)
 		}
 
-		if r := f.as(token, "POST", fmt.Sprintf("/api/jobs/%d/cancel", job.ID), ""); r.status != 409 {
+		if r := f.as(token, "POST", fmt.Sprintf("/api/jobs/%s/cancel", job.ID), ""); r.status != 409 {
 			t.Errorf("cancel what has ended: %d %s", r.status, r.body)
 		} else if p := r.problem(t); !strings.Contains(p.Detail, "already ended") {
 			t.Errorf("detail: %s", p.Detail)
 		}
-		if r := f.as(token, "POST", fmt.Sprintf("/api/jobs/%d/retry", job.ID), ""); r.status != 200 {
+		if r := f.as(token, "POST", fmt.Sprintf("/api/jobs/%s/retry", job.ID), ""); r.status != 200 {
 			t.Errorf("retry: %d %s", r.status, r.body)
 		}
 		waitFor(t, "the second end", func() bool {
@@ -185,7 +185,7 @@ func TestCancelAWaitingJob(t *testing.T) {
 			t.Errorf("state %s", job.State)
 		}
 		var cancelled engine.Job
-		f.as(token, "POST", fmt.Sprintf("/api/jobs/%d/cancel", job.ID), "").json(t, &cancelled)
+		f.as(token, "POST", fmt.Sprintf("/api/jobs/%s/cancel", job.ID), "").json(t, &cancelled)
 		if cancelled.State != "cancelled" {
 			t.Errorf("after cancel: %s", cancelled.State)
 		}
@@ -200,7 +200,7 @@ func TestListJobsPagesAndFilters(t *testing.T) {
 			name := []string{"hash", "slow"}[i%2]
 			f.as(token, "POST", "/api/jobs", fmt.Sprintf(`{"agent":%q,"args":{"path":"file-%d"}}`, name, i))
 		}
-		var ids []int64
+		var ids []engine.ID
 		for cursor, more := "", true; more; {
 			var page engine.Page
 			f.as(token, "GET", "/api/jobs?limit=2&cursor="+cursor, "").json(t, &page)
@@ -208,10 +208,10 @@ func TestListJobsPagesAndFilters(t *testing.T) {
 				ids = append(ids, j.ID)
 			}
 			if more = page.Next != nil; more {
-				cursor = *page.Next
+				cursor = string(*page.Next)
 			}
 		}
-		if len(ids) != 5 || !slices.IsSortedFunc(ids, func(a, b int64) int { return int(b - a) }) {
+		if len(ids) != 5 || !slices.IsSortedFunc(ids, func(a, b engine.ID) int { return strings.Compare(string(b), string(a)) }) {
 			t.Errorf("pages: %v", ids)
 		}
 		for query, want := range map[string]int{
@@ -249,7 +249,7 @@ func TestMalformedRequestsAreExplained(t *testing.T) {
 			{"misspelt field", "POST", "/api/jobs", `{"agent":"hash","prio":1}`, 422, "body.prio"},
 			{"a time that cannot be kept", "POST", "/api/jobs", `{"agent":"hash","scheduled_at":"9999-12-31T23:59:59-05:00"}`, 422, "use a time before 9999-12-31T00:00:00Z"},
 			{"bad priority", "POST", "/api/jobs", `{"agent":"hash","priority":9}`, 422, "body.priority"},
-			{"bad id", "GET", "/api/jobs/x", "", 422, "path.id"},
+			{"an id that no job has", "GET", "/api/jobs/x", "", 404, "There is no job x"},
 			{"bad state", "GET", "/api/jobs?state=done", "", 422, "query.state"},
 			{"misspelt filter", "GET", "/api/jobs?sate=running", "", 422, "query.sate"},
 			{"bad limit", "GET", "/api/jobs?limit=0", "", 422, "query.limit"},

@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -25,7 +24,7 @@ func TestTheRestOfALargeJobIsThereOnRequest(t *testing.T) {
 				values ($1, $2, 50, 'hash', 'hash', 'w', 'ok', 1, 1, 1, 0, $3)`, job.ID, n+1, strings.Repeat("r", 200_000))
 			must(t, err)
 		}
-		path := "/api/jobs/" + strconv.FormatInt(job.ID, 10)
+		path := "/api/jobs/" + string(job.ID)
 		get := func(path string, into any) {
 			t.Helper()
 			r := f.as(token, "GET", path, "")
@@ -40,7 +39,7 @@ func TestTheRestOfALargeJobIsThereOnRequest(t *testing.T) {
 			t.Fatalf("%d runs, cut %v", len(detail.Runs), detail.ResultCut)
 		}
 		var page engine.RunPage
-		get(path+"/runs?limit=100&cursor="+*detail.RunsNext, &page)
+		get(path+"/runs?limit=100&cursor="+string(*detail.RunsNext), &page)
 		if len(page.Runs) != 25 || page.Next != nil {
 			t.Errorf("%d older runs", len(page.Runs))
 		}
@@ -54,7 +53,7 @@ func TestTheRestOfALargeJobIsThereOnRequest(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 * largeAtOnce { // more than are made at a time: the others wait
 			all.Go(func() {
-				r := f.as(token, "GET", "/api/runs/"+*detail.RunsNext+"/result", "")
+				r := f.as(token, "GET", "/api/runs/"+string(*detail.RunsNext)+"/result", "")
 				if r.status != 200 || len(r.body) < 200_000 {
 					t.Errorf("a result: %d, %d bytes", r.status, len(r.body))
 				}

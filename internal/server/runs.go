@@ -17,10 +17,10 @@ type RunLog struct {
 }
 
 type listRunLogsInput struct {
-	ID    int64 `path:"id" minimum:"1" doc:"The run's id"`
-	After int64 `query:"after" minimum:"0" default:"0" doc:"Only lines with a greater id"`
-	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"500"`
-	Wait  int   `query:"wait" minimum:"0" maximum:"25" default:"0" doc:"Seconds to wait for a further line or the end of the run"`
+	ID    engine.ID `path:"id" maxLength:"512" doc:"The run's id"`
+	After int64     `query:"after" minimum:"0" default:"0" doc:"Only lines with a greater id"`
+	Limit int       `query:"limit" minimum:"1" maximum:"1000" default:"500"`
+	Wait  int       `query:"wait" minimum:"0" maximum:"25" default:"0" doc:"Seconds to wait for a further line or the end of the run"`
 }
 
 func (s *server) listRunLogs(ctx context.Context, in *listRunLogsInput) (*body[RunLog], error) {
@@ -36,7 +36,7 @@ func (s *server) listRunLogs(ctx context.Context, in *listRunLogsInput) (*body[R
 }
 
 type runInput struct {
-	ID int64 `path:"id" minimum:"1" doc:"The run's id"`
+	ID engine.ID `path:"id" maxLength:"512" doc:"The run's id"`
 }
 
 func (s *server) getRunResult(ctx context.Context, in *runInput) (*body[engine.Text], error) {

@@ -49,13 +49,13 @@ type Options struct {
 // Jobs reads the jobs.
 type Jobs interface {
 	List(ctx context.Context, f engine.Filter) (engine.Page, error)
-	Get(ctx context.Context, id int64) (engine.Detail, error)
-	Args(ctx context.Context, id int64) (engine.Text, error)
-	Runs(ctx context.Context, id int64, cursor string, limit int) (engine.RunPage, error)
-	Errors(ctx context.Context, id, before int64, limit int) (engine.ErrorPage, error)
-	Result(ctx context.Context, run int64) (engine.Text, error)
-	RunLogs(ctx context.Context, run, after int64, limit int) (lines []engine.LogLine, done bool, err error)
-	WaitRunLogs(ctx context.Context, run, after int64, limit int) (lines []engine.LogLine, done bool, err error)
+	Get(ctx context.Context, id engine.ID) (engine.Detail, error)
+	Args(ctx context.Context, id engine.ID) (engine.Text, error)
+	Runs(ctx context.Context, id engine.ID, cursor engine.Cursor, limit int) (engine.RunPage, error)
+	Errors(ctx context.Context, id engine.ID, before int64, limit int) (engine.ErrorPage, error)
+	Result(ctx context.Context, run engine.ID) (engine.Text, error)
+	RunLogs(ctx context.Context, run engine.ID, after int64, limit int) (lines []engine.LogLine, done bool, err error)
+	WaitRunLogs(ctx context.Context, run engine.ID, after int64, limit int) (lines []engine.LogLine, done bool, err error)
 	Queues(ctx context.Context) ([]engine.Queue, error)
 	Workers(ctx context.Context) ([]engine.Worker, error)
 	Agents(ctx context.Context) (map[string]*engine.AgentStats, error)
@@ -66,9 +66,9 @@ type Jobs interface {
 
 // Actions changes jobs and queues.
 type Actions interface {
-	Retry(ctx context.Context, id int64) (engine.Job, error)
-	Cancel(ctx context.Context, id int64) (engine.Job, error)
-	Delete(ctx context.Context, id int64) error
+	Retry(ctx context.Context, id engine.ID) (engine.Job, error)
+	Cancel(ctx context.Context, id engine.ID) (engine.Job, error)
+	Delete(ctx context.Context, id engine.ID) error
 	PauseQueue(ctx context.Context, name string) error
 	ResumeQueue(ctx context.Context, name string) error
 }

@@ -131,7 +131,7 @@ func describeAgent(order int, spec *agent.Spec, s *engine.AgentStats, paused boo
 	}
 	v.Problem = clip(s.Problem, 300)
 	if s.LastError != nil {
-		v.LastError = &document.AgentError{At: timeOf(&s.LastError.At), Message: clip(s.LastError.Error, 200), JobID: s.LastError.JobID}
+		v.LastError = &document.AgentError{At: timeOf(&s.LastError.At), Message: clip(s.LastError.Error, 200), JobID: string(s.LastError.JobID)}
 	}
 	return v
 }

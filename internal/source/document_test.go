@@ -240,7 +240,7 @@ func (j fixedJobs) Today(context.Context) (engine.Today, error) {
 
 func (j fixedJobs) Newest(context.Context, int) ([]engine.Job, error) {
 	odd := filled[engine.Job](j.full)
-	odd.ID, odd.CreatedAt, odd.FinalizedAt = 10_000, engine.Time{}, &engine.Time{}
+	odd.ID, odd.CreatedAt, odd.FinalizedAt = "10000", nil, &engine.Time{}
 	return []engine.Job{filled[engine.Job](j.full), odd}, nil
 }
 

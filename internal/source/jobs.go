@@ -50,9 +50,9 @@ func jobLists(d Deps) collectFunc {
 			DayStart:        today.DayStart,
 			DayZone:         today.Zone,
 			DayLabel:        dayLabel(today.DayStart),
-			Newest:          keyed(newest, newestBytes, describeJob, func(j document.Job) int64 { return j.ID }),
-			Running:         keyed(running, runningBytes, describeRunning, func(j document.RunningJob) int64 { return j.ID }),
-			Failures:        keyed(failures, failuresBytes, describeFailure, func(f document.Failure) int64 { return f.RunID }),
+			Newest:          keyed(newest, newestBytes, describeJob, func(j document.Job) string { return j.ID }),
+			Running:         keyed(running, runningBytes, describeRunning, func(j document.RunningJob) string { return j.ID }),
+			Failures:        keyed(failures, failuresBytes, describeFailure, func(f document.Failure) string { return f.RunID }),
 		}
 		v.RunningCut = len(running) == runningShown || len(v.Running) < len(running)
 		return v, nil
@@ -61,23 +61,23 @@ func jobLists(d Deps) collectFunc {
 
 func describeJob(j engine.Job) document.Job {
 	return document.Job{
-		Order: j.Order, ID: j.ID, Agent: j.Agent, Queue: j.Queue, State: document.JobState(j.State),
+		Order: j.Order, ID: string(j.ID), Agent: j.Agent, Queue: j.Queue, State: document.JobState(j.State), EngineState: clip(j.EngineState, 60),
 		Attempt: j.Attempt, MaxAttempts: j.MaxAttempts, Priority: j.Priority,
-		CreatedAt: timeOf(&j.CreatedAt), ScheduledAt: timeOf(&j.ScheduledAt), AttemptedAt: timeOf(j.AttemptedAt), FinalizedAt: timeOf(j.FinalizedAt),
+		CreatedAt: timeOf(j.CreatedAt), ScheduledAt: timeOf(j.ScheduledAt), AttemptedAt: timeOf(j.AttemptedAt), FinalizedAt: timeOf(j.FinalizedAt),
 		Args: clip(j.Args, textBytes), Worker: clipPtr(j.Worker, textBytes), Error: clipPtr(j.Error, textBytes),
 	}
 }
 
 func describeRunning(j engine.RunningJob) document.RunningJob {
 	return document.RunningJob{
-		Job: describeJob(j.Job), RunID: j.RunID, Host: clip(j.Host, textBytes), StartedAt: timeOf(&j.StartedAt),
+		Job: describeJob(j.Job), RunID: (*string)(j.RunID), Host: clip(j.Host, textBytes), StartedAt: timeOf(&j.StartedAt),
 		Progress: j.Progress, Message: clipPtr(j.Message, textBytes),
 	}
 }
 
 func describeFailure(f engine.Failure) document.Failure {
 	return document.Failure{
-		Order: f.Order, RunID: f.RunID, JobID: f.JobID, Agent: f.Agent, At: timeOf(&f.At), Attempt: f.Attempt, MaxAttempts: f.MaxAttempts,
+		Order: f.Order, RunID: string(f.RunID), JobID: string(f.JobID), Agent: f.Agent, At: timeOf(&f.At), Attempt: f.Attempt, MaxAttempts: f.MaxAttempts,
 		Outcome: document.Outcome(f.Outcome), ExitCode: f.ExitCode, Error: clip(f.Error, textBytes), Fingerprint: f.Fingerprint,
 		Similar24h: f.Similar24h, SimilarCapped: f.Capped, RunMS: f.RunMS, GaveUp: f.GaveUp, GaveUpCapped: f.MoreGaveUp,
 	}

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
@@ -18,13 +19,13 @@ func logs(d Deps) collectFunc {
 		if err != nil {
 			return nil, err
 		}
-		return document.Logs{Items: keyed(lines, logsBytes-1<<10, describeLine, func(l document.LogLine) int64 { return l.ID })}, nil
+		return document.Logs{Items: keyed(lines, logsBytes-1<<10, describeLine, func(l document.LogLine) string { return strconv.FormatInt(l.ID, 10) })}, nil
 	}
 }
 
 func describeLine(l engine.LogLine) document.LogLine {
 	return document.LogLine{
-		Order: l.Order, ID: l.ID, At: l.At, Level: document.LogLevel(l.Level), Agent: l.Agent, JobID: l.JobID, RunID: l.RunID,
+		Order: l.Order, ID: l.ID, At: l.At, Level: document.LogLevel(l.Level), Agent: l.Agent, JobID: string(l.JobID), RunID: string(l.RunID),
 		Msg: clip(l.Msg, lineBytes), Gap: (*document.LogGap)(l.Gap),
 	}
 }

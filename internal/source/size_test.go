@@ -352,7 +352,8 @@ func (c clients) Workers(context.Context) ([]engine.Worker, error) {
 func TestTheLivingAreListedFirst(t *testing.T) {
 	rows := func(state string, n int) (workers []engine.Worker) {
 		for i := range n {
-			workers = append(workers, engine.Worker{ID: fmt.Sprint(state, i), State: state, Host: "h", Slots: 2, Running: 1})
+			slots, running := 2, 1
+			workers = append(workers, engine.Worker{ID: fmt.Sprint(state, i), State: state, Host: "h", Slots: &slots, Running: &running})
 		}
 		return workers
 	}

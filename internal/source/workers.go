@@ -37,8 +37,8 @@ func workers(d Deps) collectFunc {
 			}
 			if w.State == "active" {
 				v.Active++
-				v.Slots += w.Slots
-				v.Busy += w.Running
+				v.Slots += known(w.Slots)
+				v.Busy += known(w.Running)
 			}
 			all[len(rows)-1-i], place[w.ID] = ranked{w.ID, workerRank(w, v.States[document.WorkerLost])}, i
 		}
@@ -51,11 +51,19 @@ func workers(d Deps) collectFunc {
 
 func describeWorker(w engine.Worker) document.Worker {
 	return document.Worker{
-		Order: w.Order, ID: w.ID, Host: clip(w.Host, 200), PID: w.PID, State: document.WorkerState(w.State), Version: clip(w.Version, 60),
+		Order: w.Order, ID: w.ID, Host: clip(w.Host, 200), PID: w.PID, State: document.WorkerState(w.State), EngineState: clip(w.EngineState, 60), Version: clip(w.Version, 60),
 		StartedAt: w.StartedAt, BeatAt: w.BeatAt, BeatAgeMS: w.BeatAgeMS, SkewS: w.SkewS,
 		Slots: w.Slots, Running: w.Running, Done: w.Done, Agents: w.Agents,
-		AgentNames: clipList(w.AgentNames, 400), Queues: clipList(w.Queues, 400),
+		AgentNames: clipList(w.AgentNames, 400), Queues: clipList(w.Queues, 400), MoreQueues: w.MoreQueues,
 	}
+}
+
+// known is a figure that may not be recorded.
+func known(n *int) int {
+	if n == nil {
+		return 0
+	}
+	return *n
 }
 
 // workerRank is how important it is that a worker is listed: those that live come before those that do not, but for some that
@@ -70,7 +78,7 @@ func workerRank(w engine.Worker, lost int) int {
 	case "draining":
 		return 1
 	case "active":
-		if w.Running > 0 {
+		if known(w.Running) > 0 {
 			return 2
 		}
 		return 3

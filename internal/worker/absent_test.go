@@ -49,7 +49,7 @@ func TestAnAgentWhoseProgramIsMissingWaits(t *testing.T) {
 		until(t, "it is shown as missing", func() bool { return one[string](t, s, `select absent from worker`) != "{}" })
 		until(t, "its job waits", func() bool {
 			d, err := s.Get(t.Context(), again.ID)
-			return err == nil && d.State == "available" && d.Attempt == 0
+			return err == nil && d.State == "available" && *d.Attempt == 0
 		})
 		install()
 		s.refit(t.Context())
@@ -68,7 +68,7 @@ func TestAWorkerThatCanRunNothingWaits(t *testing.T) {
 		s := start(t, database, agents()+"  later: {command: ["+program+"]}\n")
 		job := enqueue(t, s, "later")
 		workers, err := s.Workers(t.Context())
-		if err != nil || len(workers) != 1 || workers[0].State != "active" || workers[0].Slots != 0 {
+		if err != nil || len(workers) != 1 || workers[0].State != "active" || *workers[0].Slots != 0 {
 			t.Errorf("workers %+v, %v", workers, err)
 		}
 		if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {

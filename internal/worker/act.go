@@ -15,29 +15,29 @@ import (
 )
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
-func (s *Service) Retry(ctx context.Context, id int64) (engine.Job, error) {
+func (s *Service) Retry(ctx context.Context, id engine.ID) (engine.Job, error) {
 	return s.acted(s.actor.Retry(ctx, id))
 }
 
 // Cancel ends a job: at once when it waits, within a moment when it runs. Then the job is still running when Cancel
 // returns. A job that ended is an ErrConflict.
-func (s *Service) Cancel(ctx context.Context, id int64) (engine.Job, error) {
+func (s *Service) Cancel(ctx context.Context, id engine.ID) (engine.Job, error) {
 	job, err := s.actor.Cancel(ctx, id)
-	if err == nil {
-		s.active.cancel(id, rivertype.ErrJobCancelledRemotely) // no need to wait for River's notice
+	if n, ok := id.Number(); ok && err == nil {
+		s.active.cancel(n, rivertype.ErrJobCancelledRemotely) // no need to wait for River's notice
 	}
 	return s.acted(job, err)
 }
 
 // Delete removes a job that does not run, with its runs and logs.
-func (s *Service) Delete(ctx context.Context, id int64) error {
-	_, err := s.acted(engine.Job{}, s.actor.Delete(ctx, id, func(tx *db.Tx) error {
-		_, err := tx.ExecContext(ctx, `delete from run_log where run_id in (select id from run where job_id = $1)`, id)
+func (s *Service) Delete(ctx context.Context, id engine.ID) error {
+	_, err := s.acted(engine.Job{}, s.actor.Delete(ctx, id, func(tx *db.Tx, job int64) error {
+		_, err := tx.ExecContext(ctx, `delete from run_log where run_id in (select id from run where job_id = $1)`, job)
 		if err != nil {
 			return err
 		}
 		// A run not yet summed up still has to be: it only loses its job.
-		_, err = tx.ExecContext(ctx, `delete from run where job_id = $1 and rolled = 1`, id)
+		_, err = tx.ExecContext(ctx, `delete from run where job_id = $1 and rolled = 1`, job)
 		return err
 	}))
 	return err

@@ -21,13 +21,13 @@ func TestActionsTellWhyTheyCannotBe(t *testing.T) {
 		until(t, "it runs", func() bool { return exists(dir + "/began") })
 		waiting := enqueue(t, s, "slow").ID
 		ended := untilState(t, s, enqueue(t, s, "quick").ID, "completed").ID
-		retry := func(id int64) func(context.Context) error {
+		retry := func(id engine.ID) func(context.Context) error {
 			return func(ctx context.Context) error { _, err := s.Retry(ctx, id); return err }
 		}
-		cancel := func(id int64) func(context.Context) error {
+		cancel := func(id engine.ID) func(context.Context) error {
 			return func(ctx context.Context) error { _, err := s.Cancel(ctx, id); return err }
 		}
-		remove := func(id int64) func(context.Context) error {
+		remove := func(id engine.ID) func(context.Context) error {
 			return func(ctx context.Context) error { return s.Delete(ctx, id) }
 		}
 		named := func(act func(context.Context, string) error, name string) func(context.Context) error {
@@ -41,11 +41,11 @@ func TestActionsTellWhyTheyCannotBe(t *testing.T) {
 		}{
 			{"retry a running job", retry(running), engine.ErrConflict, "is running: cancel it first"},
 			{"retry a waiting job", retry(waiting), engine.ErrConflict, "already waiting"},
-			{"retry no job", retry(99), engine.ErrNotFound, "there is no job 99"},
+			{"retry no job", retry("99"), engine.ErrNotFound, "there is no job 99"},
 			{"cancel an ended job", cancel(ended), engine.ErrConflict, "has already ended (completed)"},
-			{"cancel no job", cancel(99), engine.ErrNotFound, "there is no job 99"},
+			{"cancel no job", cancel("99"), engine.ErrNotFound, "there is no job 99"},
 			{"delete a running job", remove(running), engine.ErrConflict, "is running: cancel it first"},
-			{"delete no job", remove(99), engine.ErrNotFound, "there is no job 99"},
+			{"delete no job", remove("99"), engine.ErrNotFound, "there is no job 99"},
 			{"pause no queue", named(s.PauseQueue, "nix"), engine.ErrNotFound, `there is no queue "nix"; there are: slow, quick, both, default`},
 			{"pause all queues", named(s.PauseQueue, "*"), engine.ErrNotFound, `there is no queue "*"`},
 			{"pause no agent", named(s.PauseAgent, "nix"), engine.ErrNotFound, `there is no agent "nix"`},
@@ -95,7 +95,7 @@ func TestRetryRunsAnEndedJobAgain(t *testing.T) {
 		job := enqueue(t, s, "picky")
 		untilState(t, s, job.ID, "discarded")
 		touch(t, dir+"/good")
-		if again, err := s.Retry(t.Context(), job.ID); err != nil || !slices.Contains([]string{"available", "running"}, again.State) || again.MaxAttempts != 2 {
+		if again, err := s.Retry(t.Context(), job.ID); err != nil || !slices.Contains([]engine.State{"available", "running"}, again.State) || *again.MaxAttempts != 2 {
 			t.Fatalf("%+v, %v", again, err)
 		}
 		d := untilState(t, s, job.ID, "completed")

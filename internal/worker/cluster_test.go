@@ -126,7 +126,7 @@ func TestActionsReachOtherProcesses(t *testing.T) {
 		worker := cluster(t, url, 1, Options{Fleet: fleet})[0]
 
 		job := enqueue(t, server, "slow")
-		until(t, "it runs", func() bool { return exists(fmt.Sprintf("%s/began-%d", dir, job.ID)) })
+		until(t, "it runs", func() bool { return exists(fmt.Sprintf("%s/began-%s", dir, job.ID)) })
 		began := time.Now()
 		if d, err := server.Cancel(t.Context(), job.ID); err != nil || d.State != "running" {
 			t.Fatalf("%+v, %v", d, err)

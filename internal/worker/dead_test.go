@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/test/servers"
 )
 
@@ -31,7 +32,7 @@ func begins(dir string) int {
 }
 
 // expectTakeover waits for the second attempt at a job whose first worker is out of order, and lets it end.
-func expectTakeover(t *testing.T, reader *Service, dir string, job int64, from, to string) {
+func expectTakeover(t *testing.T, reader *Service, dir string, job engine.ID, from, to string) {
 	t.Helper()
 	since := time.Now()
 	until(t, "it runs elsewhere", func() bool { return begins(dir) == 2 })

@@ -15,6 +15,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/runner"
 )
@@ -65,7 +66,7 @@ func TestEndsAtTheSameTimeAreEachItsOwn(t *testing.T) {
 	until(t, "all are done", func() bool { return completed(t, s) == n })
 	checkRuns(t, s, n)
 	for _, id := range []int64{1, 10, n} {
-		d := get(t, s, id)
+		d := get(t, s, engine.NumberID(id))
 		if len(d.Runs) != 1 || *d.Result != "result of "+strconv.FormatInt(id, 10)+"\uFFFD\uFFFD" || *d.Runs[0].ExitCode != 0 || d.Runs[0].Worker != s.Worker() {
 			t.Errorf("run %+v", d.Runs)
 		}
@@ -88,7 +89,7 @@ func TestAnEndThatCannotBeWrittenFailsAlone(t *testing.T) {
 	const n = 40
 	insertQuick(t, s, n)
 	until(t, "all but one are done", func() bool { return completed(t, s) == n-1 })
-	d := untilState(t, s, 7, "discarded")
+	d := untilState(t, s, "7", "discarded")
 	if len(d.Runs) != 1 || d.Runs[0].Outcome != "failed" || !strings.Contains(*d.Runs[0].Error, "its end could not be written") {
 		t.Errorf("runs %+v", d.Runs)
 	}
@@ -154,7 +155,7 @@ func TestTheEndOfALostJobDoesNotCount(t *testing.T) {
 	exec1(t, s, `update river_job set attempted_by = array[$1]`, engineriver.ClientID(engineriver.WorkerPrefix+"other-1-aa", 1))
 	close(took)
 	until(t, "the attempt let go", func() bool { return s.done.Load() == 1 && len(s.active.held()) == 0 })
-	d := get(t, s, 1)
+	d := get(t, s, "1")
 	if d.State != "running" || len(d.Runs) != 1 || d.Runs[0].Outcome != "lost" || d.Runs[0].Result != nil {
 		t.Errorf("job %+v, runs %+v", d.Job, d.Runs)
 	}
@@ -247,7 +248,7 @@ func TestAnAttemptFindsItselfWritten(t *testing.T) {
 	dbtest.EachBreakable(t, func(t *testing.T, d *dbtest.Breakable) {
 		s := startWith(t, Options{DB: d.DB, Fleet: fleetOf(t, agents(sh("agent0", "true")))})
 		client := engineriver.ClientID(s.Worker(), 9)
-		job := insertRunning(t, s, client)
+		job, _ := insertRunning(t, s, client).Number()
 		a := &attempt{
 			worker: &worker{service: s, spec: s.Fleet().Agent("agent0"), client: client},
 			job:    &river.Job[engineriver.Args]{JobRow: &rivertype.JobRow{ID: job, Attempt: 2, MaxAttempts: 3, Queue: "gone", ScheduledAt: time.Now()}},

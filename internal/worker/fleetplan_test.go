@@ -96,11 +96,11 @@ func TestWaitingJobsFollowTheirAgent(t *testing.T) {
 				} else if err := s.Reload(t.Context(), fleetOf(t, yaml("right"))); err != nil {
 					t.Fatal(err)
 				}
-				untilState(t, s, tick, "completed")
+				untilState(t, s, engine.NumberID(tick), "completed")
 				until(t, "the schedule goes on", func() bool { return one[int64](t, s, `select max(job_id) from schedule`) > tick })
-				for _, id := range []int64{delayed.ID, failed.ID} {
+				for _, id := range []engine.ID{delayed.ID, failed.ID} {
 					if d := get(t, s, id); d.Queue != "right" {
-						t.Errorf("job %d waits in %s", id, d.Queue)
+						t.Errorf("job %s waits in %s", id, d.Queue)
 					}
 				}
 				if d := get(t, s, other.ID); d.Queue != "left" {

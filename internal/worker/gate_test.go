@@ -49,7 +49,7 @@ func TestALimitedAgentDoesNotStarveItsQueue(t *testing.T) {
 		s := start(t, database, shared(4,
 			sh("first", gated(dir), "queue: shared", "concurrency: 1"),
 			sh("other", "true", "queue: shared")))
-		var first []int64
+		var first []engine.ID
 		for range 5 {
 			first = append(first, enqueue(t, s, "first").ID)
 		}
@@ -62,7 +62,7 @@ func TestALimitedAgentDoesNotStarveItsQueue(t *testing.T) {
 		}
 		touch(t, dir+"/gate")
 		for _, id := range first {
-			if d := untilState(t, s, id, "completed"); d.Attempt != 1 || len(d.Runs) != 1 {
+			if d := untilState(t, s, id, "completed"); *d.Attempt != 1 || len(d.Runs) != 1 {
 				t.Errorf("job %+v", d.Job)
 			}
 		}
@@ -132,7 +132,7 @@ func TestAFleetWideLimitDoesNotStarveItsQueue(t *testing.T) {
 		insertWorker(t, s, elsewhere, time.Now().Add(time.Hour))
 		held := insertRunning(t, s, river.ClientID(elsewhere, 1))
 		exec1(t, s, `update river_job set kind = 'scarce', queue = 'shared' where id = $1`, held)
-		var scarce []int64
+		var scarce []engine.ID
 		for range 8 {
 			scarce = append(scarce, enqueue(t, s, "scarce").ID)
 		}

@@ -12,17 +12,17 @@ import (
 )
 
 // insertFailed writes a failed attempt of a job.
-func insertFailed(t *testing.T, s *Service, job int64, agent, fingerprint string, at time.Time) {
+func insertFailed(t *testing.T, s *Service, job engine.ID, agent, fingerprint string, at time.Time) {
 	t.Helper()
 	exec1(t, s, `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, fingerprint, error, rolled)
 		values ($1, 1, 3, $2, $2, 'w', 'failed', $3, $3, $3, 0, $4, $4, 1)`, job, agent, at.UnixMilli(), fingerprint)
 }
 
-func insertDiscarded(t *testing.T, s *Service, agent string, at time.Time) int64 {
+func insertDiscarded(t *testing.T, s *Service, agent string, at time.Time) engine.ID {
 	t.Helper()
 	exec1(t, s, `insert into river_job (kind, queue, args, max_attempts, attempt, created_at, state, finalized_at)
 		values ($1, $1, '{}', 1, 1, $2, 'discarded', $2)`, agent, s.db.Stamp(at))
-	return one[int64](t, s, `select max(id) from river_job`)
+	return one[engine.ID](t, s, `select max(id) from river_job`)
 }
 
 // A job that gave up stays in sight, however much else fails and heals itself, and however many failures are of one kind.
@@ -35,9 +35,9 @@ func TestWhatGaveUpStaysAboveWhatHealsItself(t *testing.T) {
 			insertFailed(t, s, insertDiscarded(t, s, "quiet", at), "quiet", "fatal", at)
 		}
 		insertFailed(t, s, insertDiscarded(t, s, "quiet", now.Add(-25*time.Hour)), "quiet", "yesterday", now.Add(-25*time.Hour))
-		insertFailed(t, s, 900, "other", "rare", now.Add(-30*time.Minute))
+		insertFailed(t, s, "900", "other", "rare", now.Add(-30*time.Minute))
 		for i := range 60 {
-			insertFailed(t, s, 1000+int64(i), "noisy", "again", now.Add(-time.Duration(i)*time.Second))
+			insertFailed(t, s, engine.NumberID(1000+int64(i)), "noisy", "again", now.Add(-time.Duration(i)*time.Second))
 		}
 		found, err := s.Failures(t.Context(), 3)
 		if err != nil || len(found) != 3 {
@@ -73,19 +73,19 @@ func TestJobsThatGaveUpAreCountedAndListed(t *testing.T) {
 			t.Fatalf("%+v, %v", today, err)
 		}
 		since := now.Add(-engine.GaveUpRecently)
-		page, err := s.List(t.Context(), engine.Filter{States: []string{"discarded"}, EndedSince: &since})
+		page, err := s.List(t.Context(), engine.Filter{States: []engine.State{"discarded"}, EndedSince: &since})
 		if err != nil || len(page.Jobs) != 2 || page.Next != nil {
 			t.Errorf("since an hour: %+v, %v", page, err)
 		}
-		page, err = s.List(t.Context(), engine.Filter{States: []string{"discarded"}, EndedUntil: &since, Limit: 1})
+		page, err = s.List(t.Context(), engine.Filter{States: []engine.State{"discarded"}, EndedUntil: &since, Limit: 1})
 		if err != nil || len(page.Jobs) != 1 || page.Next == nil {
 			t.Fatalf("until then: %+v, %v", page, err)
 		}
-		page, err = s.List(t.Context(), engine.Filter{States: []string{"discarded"}, EndedUntil: &since, Limit: 1, Cursor: *page.Next})
+		page, err = s.List(t.Context(), engine.Filter{States: []engine.State{"discarded"}, EndedUntil: &since, Limit: 1, Cursor: *page.Next})
 		if err != nil || len(page.Jobs) != 1 || page.Next != nil {
 			t.Errorf("the page after: %+v, %v", page, err)
 		}
-		if _, err := s.List(t.Context(), engine.Filter{States: []string{"discarded", "running"}, EndedSince: &since}); err == nil {
+		if _, err := s.List(t.Context(), engine.Filter{States: []engine.State{"discarded", "running"}, EndedSince: &since}); err == nil {
 			t.Error("jobs that run are looked for by their end")
 		}
 	})

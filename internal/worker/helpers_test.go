@@ -230,11 +230,11 @@ func insertWorker(t testing.TB, s *Service, id string, beat time.Time) {
 }
 
 // insertRunning writes a job of an unknown agent in its second attempt, in the hands of a River client.
-func insertRunning(t testing.TB, s *Service, client string) (id int64) {
+func insertRunning(t testing.TB, s *Service, client string) (id engine.ID) {
 	t.Helper()
 	exec1(t, s, `insert into river_job (kind, queue, state, attempt, args, attempted_at, attempted_by, max_attempts)
 		values ('gone', 'gone', 'running', 2, '{}', '2026-01-01 00:00:00', `+by(s, `jsonb(json_array('x', $1))`, `array['x', $1]`)+`, 3)`, client)
-	return one[int64](t, s, `select max(id) from river_job`)
+	return one[engine.ID](t, s, `select max(id) from river_job`)
 }
 
 // fill inserts n jobs, a second apart, the last one now. Every tenth is of agent "rare", every thousandth discarded.

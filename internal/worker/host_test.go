@@ -38,7 +38,7 @@ func TestWhatTheHostLacksUsesUpNoAttempt(t *testing.T) {
 			t.Errorf("job %+v", d)
 		}
 		say(syscall.SIGUSR2)
-		if d := untilState(t, reader, job.ID, "completed"); d.Attempt != 1 || d.Losses != 0 {
+		if d := untilState(t, reader, job.ID, "completed"); *d.Attempt != 1 || d.Losses != 0 {
 			t.Errorf("job %+v", d.Job)
 		}
 		p.end(t)

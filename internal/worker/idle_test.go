@@ -8,6 +8,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // many is a fleet of n agents, each with a queue of its own.
@@ -63,7 +64,7 @@ func TestAJobThatNobodyAnnouncedRuns(t *testing.T) {
 		s := start(t, database, many(20))
 		for _, queue := range []string{"agent-7", "default"} {
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('agent-7', $1, '{}', 1)`, queue)
-			id := one[int64](t, s, `select max(id) from river_job`)
+			id := one[engine.ID](t, s, `select max(id) from river_job`)
 			began := time.Now()
 			untilState(t, s, id, "completed")
 			t.Logf("%s: after %v", queue, time.Since(began))

@@ -11,7 +11,7 @@ import (
 )
 
 // wholeLog reads the log of a run by small answers.
-func wholeLog(t testing.TB, s *Service, run int64) (all []engine.LogLine) {
+func wholeLog(t testing.TB, s *Service, run engine.ID) (all []engine.LogLine) {
 	t.Helper()
 	for after := int64(0); ; {
 		lines, done, err := s.RunLogs(t.Context(), run, after, 1_000)

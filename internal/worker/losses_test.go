@@ -27,7 +27,7 @@ func housekeeper(t *testing.T, url, dataDir, yaml string) *Service {
 }
 
 // makeDue lets a job that waits for its time run now.
-func makeDue(t *testing.T, s *Service, id int64) {
+func makeDue(t *testing.T, s *Service, id engine.ID) {
 	t.Helper()
 	exec1(t, s, `update river_job set state = 'available', scheduled_at = $2 where id = $1`, id, s.db.Stamp(time.Now().Add(-time.Second)))
 }
@@ -113,7 +113,7 @@ func TestLossesAreCountedWhateverTheMetadata(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.watch.reaped = time.Time{}
-			if d := get(t, s, id); d.Losses != want || d.State == "running" || d.Attempt != 1 {
+			if d := get(t, s, id); d.Losses != want || d.State == "running" || *d.Attempt != 1 {
 				t.Errorf("%s: %d losses, job %+v", metadata, d.Losses, d.Job)
 			}
 			kept := one[string](t, s, `select `+by(s, `json(metadata)`, `metadata::text`)+` from river_job where id = $1`, id)

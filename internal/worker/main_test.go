@@ -133,7 +133,7 @@ func until(t testing.TB, what string, met func() bool) {
 	}
 }
 
-func get(t testing.TB, s *Service, id int64) engine.Detail {
+func get(t testing.TB, s *Service, id engine.ID) engine.Detail {
 	t.Helper()
 	d, err := s.Get(t.Context(), id)
 	if err != nil {
@@ -142,10 +142,10 @@ func get(t testing.TB, s *Service, id int64) engine.Detail {
 	return d
 }
 
-func untilState(t testing.TB, s *Service, id int64, state string) engine.Detail {
+func untilState(t testing.TB, s *Service, id engine.ID, state engine.State) engine.Detail {
 	t.Helper()
 	var d engine.Detail
-	until(t, "job in state "+state, func() bool { d = get(t, s, id); return d.State == state })
+	until(t, "job in state "+string(state), func() bool { d = get(t, s, id); return d.State == state })
 	return d
 }
 

@@ -17,7 +17,7 @@ func TestOddTimesOfOthersStopNoQueue(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true"), sh("long", "sleep 600")))
 		later := time.Now().Add(time.Hour)
-		ids := map[string]int64{}
+		ids := map[string]engine.ID{}
 		for _, name := range []string{"created_at = 'infinity'", "created_at = '-infinity'", "created_at = '10000-01-01 04:59:59+00'", "scheduled_at = 'infinity'"} {
 			id := enqueueWith(t, s, engine.EnqueueParams{Agent: "quick", ScheduledAt: &later}).ID
 			exec1(t, s, `update river_job set `+name+` where id = $1`, id)

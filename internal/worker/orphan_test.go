@@ -18,10 +18,10 @@ func TestAJobInNobodysHandsIsBackSoon(t *testing.T) {
 		untilState(t, s, held.ID, "running")
 		id := insertRunning(t, s, river.ClientID(s.id, 1))
 		until(t, "it is back", func() bool { return get(t, s, id).State == "available" })
-		if d := get(t, s, id); d.Attempt != 1 {
+		if d := get(t, s, id); *d.Attempt != 1 {
 			t.Errorf("it has used up an attempt: %+v", d.Job)
 		}
-		if d := get(t, s, held.ID); d.State != "running" || d.Attempt != 1 {
+		if d := get(t, s, held.ID); d.State != "running" || *d.Attempt != 1 {
 			t.Errorf("a job in its worker's hands is %s in attempt %d", d.State, d.Attempt)
 		}
 	})

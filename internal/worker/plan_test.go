@@ -75,15 +75,15 @@ func statements(t *testing.T, s *Service) []statement {
 		func() error { return s.reap(ctx) },
 		func() error { return s.sweeper.Sweep(ctx) },
 		func() error { _, err := s.schedule.InsertDue(ctx); return err },
-		func() error { _, err := s.Get(ctx, 1); return err },
-		func() error { _, _, err := s.RunLogs(ctx, 1, 0, 10); return err },
+		func() error { _, err := s.Get(ctx, "1"); return err },
+		func() error { _, _, err := s.RunLogs(ctx, "1", 0, 10); return err },
 		func() error { _, err := s.List(ctx, engine.Filter{Agent: "rare", Text: "nowhere"}); return err },
 		func() error {
-			_, err := s.List(ctx, engine.Filter{States: []string{"discarded"}, Queue: "rare"})
+			_, err := s.List(ctx, engine.Filter{States: []engine.State{"discarded"}, Queue: "rare"})
 			return err
 		},
 		func() error {
-			_, err := s.List(ctx, engine.Filter{States: []string{"scheduled", "discarded"}})
+			_, err := s.List(ctx, engine.Filter{States: []engine.State{"scheduled", "discarded"}})
 			return err
 		},
 	} {

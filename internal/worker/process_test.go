@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
@@ -21,7 +22,7 @@ func TestAKilledWorkersJobsRunAgainElsewhere(t *testing.T) {
 		d := dbtest.OpenURL(t, url)
 		reader := newService(t, d, "", fleetOf(t, yaml))
 		first := startProcess(t, url, data, yaml)
-		var ids []int64
+		var ids []engine.ID
 		for range 3 {
 			ids = append(ids, enqueue(t, reader, "slow").ID)
 		}
@@ -90,7 +91,7 @@ func TestCompletionIsAtomicUnderKill(t *testing.T) {
 			sh("leaf", "true", "queue: parked"), sh("other", "true", "queue: parked")) + "queues:\n  parked: {concurrency: 1}\n"
 		d := dbtest.OpenURL(t, url)
 		reader := newService(t, d, "", fleetOf(t, yaml))
-		parents := map[int64]bool{}
+		parents := map[engine.ID]bool{}
 		for range 20 {
 			parents[enqueue(t, reader, "crawl").ID] = true
 		}
@@ -173,7 +174,7 @@ func TestLogsAreFollowed(t *testing.T) {
 	})
 }
 
-func follow(t *testing.T, s *Service, run int64, dir string) {
+func follow(t *testing.T, s *Service, run engine.ID, dir string) {
 	t.Helper()
 	lines, done, err := s.WaitRunLogs(t.Context(), run, 0, 10)
 	if err != nil || done || len(lines) != 1 || lines[0].Msg != "first" {
@@ -196,7 +197,7 @@ func follow(t *testing.T, s *Service, run int64, dir string) {
 func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true")))
-		insert := func(worker string, beat time.Time) int64 {
+		insert := func(worker string, beat time.Time) engine.ID {
 			t.Helper()
 			insertWorker(t, s, worker, beat)
 			return insertRunning(t, s, river.ClientID(worker, 1))
@@ -212,13 +213,13 @@ func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 			insertWorker(t, s, river.WorkerPrefix+"far-2-bb", time.Now().Add(time.Hour)) // it beats
 			return get(t, s, silent).State == "available" && get(t, s, noRow).State == "available" && get(t, s, cancelled).State == "cancelled"
 		})
-		for _, id := range []int64{silent, noRow} {
-			if d := get(t, s, id); d.Attempt != 1 {
+		for _, id := range []engine.ID{silent, noRow} {
+			if d := get(t, s, id); *d.Attempt != 1 {
 				t.Errorf("job %+v", d.Job)
 			}
 		}
-		for _, id := range []int64{alive, others} {
-			if d := get(t, s, id); d.State != "running" || d.Attempt != 2 {
+		for _, id := range []engine.ID{alive, others} {
+			if d := get(t, s, id); d.State != "running" || *d.Attempt != 2 {
 				t.Errorf("job %+v", d.Job)
 			}
 		}

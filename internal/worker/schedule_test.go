@@ -22,7 +22,7 @@ func TestScheduledAgentsRun(t *testing.T) {
 		until(t, "it ran twice", func() bool {
 			return one[int](t, s, `select count(*) from run where agent = 'tick' and outcome = 'ok'`) >= 2
 		})
-		page, err := s.List(t.Context(), engine.Filter{Agent: "tick", States: []string{"completed"}})
+		page, err := s.List(t.Context(), engine.Filter{Agent: "tick", States: []engine.State{"completed"}})
 		if err != nil || len(page.Jobs) == 0 || page.Jobs[0].Args != `{"n":7}` {
 			t.Fatalf("%+v, %v", page, err)
 		}

@@ -28,7 +28,7 @@ func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 		done := enqueueWith(t, s, engine.EnqueueParams{Agent: "ok", Args: args})
 		failed, own := enqueue(t, s, "bad"), enqueue(t, s, "own")
 		shown := []any{untilState(t, s, own.ID, "discarded"), untilState(t, s, done.ID, "completed"), untilState(t, s, failed.ID, "discarded"), get(t, s, done.ID)}
-		for _, f := range []engine.Filter{{}, {Text: "hunter2"}, {States: []string{"discarded"}}} {
+		for _, f := range []engine.Filter{{}, {Text: "hunter2"}, {States: []engine.State{"discarded"}}} {
 			page, err := s.List(t.Context(), f)
 			if err != nil {
 				t.Fatal(err)
@@ -38,7 +38,7 @@ func TestSecretsOfAnAgentAreNotKept(t *testing.T) {
 			}
 			shown = append(shown, page)
 		}
-		for _, id := range []int64{done.ID, failed.ID, own.ID} {
+		for _, id := range []engine.ID{done.ID, failed.ID, own.ID} {
 			lines, _, err := s.RunLogs(t.Context(), *get(t, s, id).LogRunID, 0, 0)
 			if err != nil || len(lines) == 0 {
 				t.Fatal(lines, err)
@@ -100,7 +100,7 @@ func TestDeepArgumentsAreRefusedAndThoseOfOthersShown(t *testing.T) {
 			d := get(t, s, job.ID)
 			text, err := json.Marshal(d)
 			if err != nil || strings.Contains(string(text), "hunter2") || len(text) > 2<<20 || job.Args == "" && len(rows) < 6 {
-				t.Errorf("job %d: %v, %.300s", job.ID, err, text)
+				t.Errorf("job %s: %v, %.300s", job.ID, err, text)
 			}
 		}
 	})

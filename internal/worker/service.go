@@ -210,6 +210,6 @@ func isClosed(channel <-chan struct{}) bool {
 
 // WaitRunLogs is RunLogs that waits for a line or the end of the run, until ctx is done; then it returns no lines and no
 // error.
-func (s *Service) WaitRunLogs(ctx context.Context, run, after int64, limit int) ([]engine.LogLine, bool, error) {
+func (s *Service) WaitRunLogs(ctx context.Context, run engine.ID, after int64, limit int) ([]engine.LogLine, bool, error) {
 	return s.logs.WaitRunLogs(ctx, s.RunLogs, run, after, limit)
 }

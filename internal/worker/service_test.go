@@ -96,10 +96,10 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 		until(t, "the heartbeat tells", func() bool {
 			var err error
 			w, err = s.Workers(t.Context())
-			return err == nil && len(w) == 1 && w[0].Running == 1
+			return err == nil && len(w) == 1 && *w[0].Running == 1
 		})
-		if w[0].ID != s.Worker() || w[0].State != "active" || w[0].Slots != 7 || w[0].Agents != 3 || w[0].PID == 0 || w[0].Version != "test" || w[0].Host != hostName() ||
-			w[0].AgentNames != nil || w[0].Queues != nil || w[0].BeatAgeMS > river.SilentFor.Milliseconds() {
+		if w[0].ID != s.Worker() || w[0].State != "active" || *w[0].Slots != 7 || *w[0].Agents != 3 || *w[0].PID == 0 || w[0].Version != "test" || w[0].Host != hostName() ||
+			w[0].AgentNames != nil || w[0].Queues != nil || *w[0].BeatAgeMS > river.SilentFor.Milliseconds() {
 			t.Errorf("worker %+v", w[0])
 		}
 		queues, err := s.Queues(t.Context())
@@ -122,7 +122,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 		}
 		touch(t, dir+"/gate")
 		untilState(t, s, job.ID, "completed")
-		until(t, "the heartbeat tells", func() bool { w, err := s.Workers(t.Context()); return err == nil && w[0].Done == 1 })
+		until(t, "the heartbeat tells", func() bool { w, err := s.Workers(t.Context()); return err == nil && *w[0].Done == 1 })
 	})
 }
 

@@ -18,7 +18,7 @@ func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
 		yaml := agents(sh("one", "true"), sh("two", "true"), sh("left", "true", "queue: both"), sh("right", "true", "queue: both")) +
 			"queues:\n  both: {concurrency: 4}\n"
 		first := startWith(t, Options{DB: database, Fleet: fleetOf(t, yaml), Agents: []string{"one", "left"}})
-		var others []int64
+		var others []engine.ID
 		for _, queue := range []string{"", "default"} {
 			for _, name := range []string{"two", "right"} {
 				others = append(others, enqueueWith(t, first, engine.EnqueueParams{Agent: name, Queue: queue}).ID)
@@ -50,7 +50,7 @@ func TestAWorkerRunsOnlyItsAgents(t *testing.T) {
 		}
 		untilState(t, first, enqueue(t, first, "left").ID, "completed")
 		w, err := first.Workers(t.Context())
-		if err != nil || len(w) != 2 || w[0].ID != first.Worker() || w[0].Agents != 2 || w[0].Slots != 5 ||
+		if err != nil || len(w) != 2 || w[0].ID != first.Worker() || *w[0].Agents != 2 || *w[0].Slots != 5 ||
 			!slices.Equal(w[0].AgentNames, []string{"left", "one"}) || !slices.Equal(w[0].Queues, []string{"both", "default", "one"}) {
 			t.Errorf("workers %+v, %v", w, err)
 		}

@@ -30,7 +30,7 @@ func TestAnExitStatusSaysLater(t *testing.T) {
 			sh("patient", `echo '{"retry_after":"1h"}' >&2; exit 75`, "max_attempts: 1"),
 			sh("plain", `exit 75`, "max_attempts: 1", "exit_later: []")))
 		d := untilState(t, s, enqueue(t, s, "busy").ID, "completed")
-		if len(d.Runs) != 2 || d.Attempt != 1 || len(d.Errors) != 0 {
+		if len(d.Runs) != 2 || *d.Attempt != 1 || len(d.Errors) != 0 {
 			t.Fatalf("%d runs, attempt %d, errors %v", len(d.Runs), d.Attempt, d.Errors)
 		}
 		if r := d.Runs[1]; r.Outcome != "later" || *r.ExitCode != 75 || *r.Error != "put off for 200ms: exit status 75: rate limit" || r.Usage.InputTokens != 3 {
@@ -40,7 +40,7 @@ func TestAnExitStatusSaysLater(t *testing.T) {
 			t.Errorf("it came again after %s", pause)
 		}
 		patient := untilState(t, s, enqueue(t, s, "patient").ID, "scheduled")
-		if wait := time.Until(patient.ScheduledAt.Time); wait < 55*time.Minute || patient.Attempt != 0 {
+		if wait := time.Until(patient.ScheduledAt.Time); wait < 55*time.Minute || *patient.Attempt != 0 {
 			t.Errorf("it is due in %s, attempt %d", wait, patient.Attempt)
 		}
 		if d := untilState(t, s, enqueue(t, s, "plain").ID, "discarded"); d.Runs[0].Outcome != "failed" {

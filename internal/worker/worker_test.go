@@ -22,7 +22,7 @@ func TestAttemptRunsTheAgent(t *testing.T) {
 		s := start(t, database, agents(sh("hello", `echo '{"level":"warn","msg":"hi","progress":0.5,"usage":{"input_tokens":3,"cost_usd":0.5}}' >&2
       echo '{"usage":{"input_tokens":4}}' >&2; echo plain >&2; cat`)))
 		job := enqueueWith(t, s, engine.EnqueueParams{Agent: "hello", Args: []byte(`{"path":"/x"}`), Tags: []string{"one-tag"}})
-		if job.Args != `{"path":"/x"}` || job.MaxAttempts != 3 || job.Queue != "hello" {
+		if job.Args != `{"path":"/x"}` || *job.MaxAttempts != 3 || job.Queue != "hello" {
 			t.Errorf("enqueued %+v", job)
 		}
 		d := untilState(t, s, job.ID, "completed")
@@ -54,7 +54,7 @@ func TestFailedAttemptsAreTriedAgainByTheAgentsBackoff(t *testing.T) {
 		s := start(t, database, agents(sh("bad", `echo "cannot read /tmp/file-$AGENTOS_ATTEMPT" >&2; exit 3`, "max_attempts: 2", "backoff: {initial: 10ms}")))
 		job := enqueue(t, s, "bad")
 		d := untilState(t, s, job.ID, "discarded")
-		if len(d.Runs) != 2 || len(d.Errors) != 2 || d.Attempt != 2 {
+		if len(d.Runs) != 2 || len(d.Errors) != 2 || *d.Attempt != 2 {
 			t.Fatalf("runs %+v, errors %+v", d.Runs, d.Errors)
 		}
 		for i, r := range d.Runs {
@@ -97,7 +97,7 @@ func TestCancelEndsARunningAttempt(t *testing.T) {
 			t.Errorf("the cancellation took %v", took)
 		}
 		d := untilState(t, s, job.ID, "cancelled")
-		if d.Runs[0].Outcome != "cancelled" || *d.Runs[0].Error != cancelledText || d.Attempt != 1 {
+		if d.Runs[0].Outcome != "cancelled" || *d.Runs[0].Error != cancelledText || *d.Attempt != 1 {
 			t.Errorf("run %+v", d.Runs[0])
 		}
 	})
@@ -114,7 +114,7 @@ func TestEnqueuedWorkComesWithTheEnd(t *testing.T) {
 			t.Fatalf("%+v, %v", page, err)
 		}
 		for i, j := range page.Jobs { // newest first
-			if j.Args != fmt.Sprintf(`{"n":%d}`, 3-i) || j.Priority != 3-i {
+			if j.Args != fmt.Sprintf(`{"n":%d}`, 3-i) || *j.Priority != 3-i {
 				t.Errorf("job %+v", j)
 			}
 			untilState(t, s, j.ID, "completed")
@@ -188,7 +188,7 @@ func TestJobsOfOtherProgramsWithStrangeArguments(t *testing.T) {
 		s := start(t, database, agents(sh("echo", `cat`, "max_attempts: 1")))
 		if database.Kind == db.SQLite { // Postgres takes none that are malformed
 			exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('echo', 'echo', '{"a":', 1)`)
-			malformed := untilState(t, s, 1, "discarded")
+			malformed := untilState(t, s, "1", "discarded")
 			if len(malformed.Runs) != 1 || malformed.Runs[0].Outcome != "failed" || !strings.Contains(*malformed.Runs[0].Error, "decoded") {
 				t.Errorf("runs %+v", malformed.Runs)
 			}
@@ -197,7 +197,7 @@ func TestJobsOfOtherProgramsWithStrangeArguments(t *testing.T) {
 			}
 		}
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('echo', 'default', `+by(s, `jsonb('[1,2]')`, `'[1,2]'`)+`, 1)`)
-		if array := untilState(t, s, one[int64](t, s, `select max(id) from river_job`), "completed"); strings.ReplaceAll(*array.Result, " ", "") != "[1,2]" {
+		if array := untilState(t, s, one[engine.ID](t, s, `select max(id) from river_job`), "completed"); strings.ReplaceAll(*array.Result, " ", "") != "[1,2]" {
 			t.Errorf("result %q", *array.Result)
 		}
 		if page, err := s.List(t.Context(), engine.Filter{Text: "a"}); err != nil {
@@ -226,7 +226,7 @@ func TestStopLetsAttemptsEnd(t *testing.T) {
 		go func() { stopped <- s.Stop(context.Background()) }()
 		until(t, "it drains", func() bool {
 			w, err := s.Workers(t.Context())
-			return err == nil && len(w) == 1 && w[0].State == "draining" && w[0].Running == 1
+			return err == nil && len(w) == 1 && w[0].State == "draining" && *w[0].Running == 1
 		})
 		waiting := enqueue(t, s, "slow")
 		touch(t, dir+"/gate")
@@ -254,14 +254,14 @@ func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
 		s := start(t, database, agents(sh("slow", gated(dir), "kill_grace: 100ms"), sh("blocked", "sleep 60", "kill_grace: 100ms")))
 		job := enqueue(t, s, "slow")
 		until(t, "it began", func() bool { return exists(dir + "/began") })
-		var inDefault []int64
+		var inDefault []engine.ID
 		for range 2 { // one runs, the other waits in its queue
 			inDefault = append(inDefault, enqueueWith(t, s, engine.EnqueueParams{Agent: "blocked", Queue: "default"}).ID)
 		}
 		until(t, "both agents run", func() bool { return len(s.active.held()) == 2 })
 		stop(t, s)
 		for _, id := range append(inDefault, job.ID) {
-			if d := get(t, s, id); d.State != "available" || d.Attempt != 0 || len(d.Errors) != 0 {
+			if d := get(t, s, id); d.State != "available" || *d.Attempt != 0 || len(d.Errors) != 0 {
 				t.Errorf("job %+v", d.Job)
 			}
 		}

@@ -19,12 +19,12 @@ func parseDocument(text []byte) (*Document, error) {
 	return &Document{*d}, nil
 }
 
-// NewestJob is the greatest id of a job on the screen, or 0.
+// NewestJob is the greatest id of a job on the screen, as a number, or 0.
 func (d *Document) NewestJob() int64 {
 	var newest int64
 	if d.Dashboard.Jobs != nil {
-		for id := range d.Dashboard.Jobs.Newest {
-			newest = max(newest, id)
+		for _, job := range d.Dashboard.Jobs.Newest {
+			newest = max(newest, -job.Order) // the newest comes first
 		}
 	}
 	return newest

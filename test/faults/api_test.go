@@ -13,7 +13,7 @@ import (
 
 // job is what these tests read of a job.
 type job struct {
-	ID      int64   `json:"id"`
+	ID      int64   `json:"id,string"`
 	Agent   string  `json:"agent"`
 	State   string  `json:"state"`
 	Attempt int     `json:"attempt"`
@@ -24,7 +24,7 @@ type job struct {
 
 // run is what these tests read of an attempt.
 type run struct {
-	ID              int64     `json:"id"`
+	ID              int64     `json:"id,string"`
 	Attempt         int       `json:"attempt"`
 	Outcome         string    `json:"outcome"`
 	StartedAt       time.Time `json:"started_at"`

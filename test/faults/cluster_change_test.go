@@ -78,7 +78,9 @@ func changes(t *testing.T, c *cluster.Cluster) map[string][]time.Duration {
 		through := c.Servers[n%len(c.Servers)]
 		<-time.After(time.Duration(50+rand.IntN(250)) * time.Millisecond) // at no particular moment of the servers' own
 		began := time.Now()
-		var made struct{ ID int64 }
+		var made struct {
+			ID int64 `json:"id,string"`
+		}
 		if err := through.Call(t.Context(), http.MethodPost, "/api/jobs", map[string]any{"agent": "idle"}, &made); err != nil {
 			t.Fatal(err)
 		}

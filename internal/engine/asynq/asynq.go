@@ -20,7 +20,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/agentos/agentos/internal/engine/adapter"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/redisconn"
 	"github.com/agentos/agentos/internal/redact"
 )
@@ -46,8 +46,8 @@ type Engine struct {
 	redact *redact.Rules
 
 	mu     sync.Mutex
-	queues map[string]adapter.Queue // as they were read last
-	turn   string                   // the queue that was read last when not all could be
+	queues map[string]engine.QueueCounts // as they were read last
+	turn   string                        // the queue that was read last when not all could be
 }
 
 // Open connects to a redis:// URL.
@@ -56,47 +56,49 @@ func Open(ctx context.Context, url string, rules *redact.Rules) (*Engine, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{client: client, where: where, redact: rules, queues: map[string]adapter.Queue{}}, nil
+	return &Engine{client: client, where: where, redact: rules, queues: map[string]engine.QueueCounts{}}, nil
 }
 
 // Close closes the connections.
 func (e *Engine) Close() { e.client.Close() }
 
 // Probe looks for asynq's queues.
-func (e *Engine) Probe(ctx context.Context) (adapter.Info, error) {
+func (e *Engine) Probe(ctx context.Context) (engine.Info, error) {
 	count, err := e.client.Do(ctx, e.client.B().Exists().Key(allQueues).Build()).AsInt64()
 	if err != nil {
-		return adapter.Info{}, e.explain("look for queues of asynq", err)
+		return engine.Info{}, e.explain("look for queues of asynq", err)
 	}
 	if count == 0 {
-		return adapter.Info{}, fmt.Errorf("no queue of asynq at %s: %q is not there; is the number of the database right?", e.where, allQueues)
+		return engine.Info{}, fmt.Errorf("no queue of asynq at %s: %q is not there; is the number of the database right?", e.where, allQueues)
 	}
-	return adapter.Info{Engine: "asynq", Where: e.where, Caps: caps()}, nil
+	return engine.Info{Engine: "asynq", Where: e.where, Caps: caps()}, nil
 }
 
-func caps() adapter.Caps {
-	yes := adapter.Support{Answer: adapter.Yes}
-	return adapter.Caps{
-		adapter.CanOldestWaiting: yes,
-		adapter.CanRunning:       yes,
-		adapter.CanStartedAt:     yes,
-		adapter.CanScheduled:     yes,
-		adapter.CanRetries:       yes,
-		adapter.CanDiscarded:     yes,
-		adapter.CanErrors:        yes,
-		adapter.CanResults:       yes,
-		adapter.CanWorkers:       yes,
-		adapter.CanHeartbeat:     yes,
-		adapter.CanSlots:         yes,
-		adapter.CanSchedules:     yes,
-		adapter.CanPauses:        yes,
-		adapter.CanTotals:        yes,
-		adapter.CanFinished:      {Answer: adapter.NeedsSetting, Why: "Tasks that ended well are deleted, unless they are enqueued with asynq.Retention."},
-		adapter.CanEnqueuedAt:    {Why: "asynq records since when a task waits, not when it was enqueued."},
-		adapter.CanDurations:     {Why: "asynq does not record how long tasks ran and waited."},
-		adapter.CanEvents:        {Why: "asynq keeps no log of single tasks; its counters of what ended are exact."},
-		adapter.CanListByKind:    {Why: "asynq has no index of task types: lists are by queue and state."},
-		adapter.CanListAll:       {Why: "asynq has no list of all tasks: choose a state."},
+func caps() engine.Caps {
+	yes := engine.Support{Answer: engine.Yes}
+	return engine.Caps{
+		engine.CanOldestWaiting: yes,
+		engine.CanRunning:       yes,
+		engine.CanStartedAt:     yes,
+		engine.CanScheduled:     yes,
+		engine.CanRetries:       yes,
+		engine.CanDiscarded:     yes,
+		engine.CanErrors:        yes,
+		engine.CanResults:       yes,
+		engine.CanWorkers:       yes,
+		engine.CanHeartbeat:     yes,
+		engine.CanSlots:         yes,
+		engine.CanSchedules:     yes,
+		engine.CanPauses:        yes,
+		engine.CanTotals:        yes,
+		engine.CanFinished:      {Answer: engine.NeedsSetting, Why: "Tasks that ended well are deleted, unless they are enqueued with asynq.Retention."},
+		engine.CanEnqueuedAt:    {Why: "asynq records since when a task waits, not when it was enqueued."},
+		engine.CanDurations:     {Why: "asynq does not record how long tasks ran and waited."},
+		engine.CanEvents:        {Why: "asynq keeps no log of single tasks; its counters of what ended are exact."},
+		engine.CanListByKind:    {Why: "asynq has no index of task types: lists are by queue and state."},
+		engine.CanListAll:       {Why: "asynq has no list of all tasks: choose a state."},
+		engine.CanListByTime:    {Why: "asynq has no index of times: lists are by queue and state."},
+		engine.CanSearch:        {Why: "asynq has no index of what is in a task: open it by its id."},
 	}
 }
 
@@ -129,12 +131,12 @@ func key(queue, part string) string { return "asynq:{" + queue + "}:" + part }
 
 // split takes an id apart. Names of queues may hold slashes; asynq's ids of tasks may, too, if the program chose them: the first
 // slash divides those whose queue has none, else the queue is written with its slashes escaped.
-func split(id adapter.ID) (queue, task string, ok bool) {
+func split(id engine.ID) (queue, task string, ok bool) {
 	queue, task, ok = strings.Cut(string(id), "/")
 	return unescape.Replace(queue), task, ok && queue != "" && task != ""
 }
 
-func join(queue, task string) adapter.ID { return adapter.ID(escape.Replace(queue) + "/" + task) }
+func join(queue, task string) engine.ID { return engine.ID(escape.Replace(queue) + "/" + task) }
 
 var (
 	escape   = strings.NewReplacer("%", "%25", "/", "%2F")

@@ -1,7 +1,10 @@
 package asynq
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +16,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/agentos/agentos/internal/engine/adapter"
+	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/enginetest"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/test/servers"
@@ -27,12 +30,12 @@ type fleet struct {
 	redis     *servers.Redis
 	client    *asynq.Client
 	inspector *asynq.Inspector
-	tasks     map[string]map[adapter.State][]adapter.ID
+	tasks     map[string]map[engine.State][]engine.ID
 	workers   []string
 }
 
 func startFleet(t *testing.T) *fleet {
-	f := &fleet{redis: servers.StartRedis(t), tasks: map[string]map[adapter.State][]adapter.ID{}}
+	f := &fleet{redis: servers.StartRedis(t), tasks: map[string]map[engine.State][]engine.ID{}}
 	to := asynq.RedisClientOpt{Addr: f.redis.Addr}
 	f.client, f.inspector = asynq.NewClient(to), asynq.NewInspector(to)
 	t.Cleanup(func() { _ = f.inspector.Close() })
@@ -82,13 +85,13 @@ func (f *fleet) serve(t *testing.T, to asynq.RedisClientOpt, queue string, relea
 }
 
 // add enqueues a task and notes in which state it will be.
-func (f *fleet) add(t *testing.T, state adapter.State, queue, kind string, options ...asynq.Option) string {
+func (f *fleet) add(t *testing.T, state engine.State, queue, kind string, options ...asynq.Option) string {
 	t.Helper()
 	task := asynq.NewTask(kind, []byte(`{"customer": 17, "password": "hunter2"}`))
 	info, err := f.client.Enqueue(task, append(options, asynq.Queue(queue))...)
 	must(t, err)
 	if f.tasks[queue] == nil {
-		f.tasks[queue] = map[adapter.State][]adapter.ID{}
+		f.tasks[queue] = map[engine.State][]engine.ID{}
 	}
 	if state != "" {
 		f.tasks[queue][state] = append(f.tasks[queue][state], join(queue, info.ID))
@@ -100,26 +103,26 @@ func (f *fleet) add(t *testing.T, state adapter.State, queue, kind string, optio
 func (f *fleet) fill(t *testing.T) {
 	due := time.Now().Add(time.Hour).Truncate(time.Second)
 	for i := range 320 {
-		f.add(t, adapter.Waiting, "bulk", "import")
-		f.add(t, adapter.Scheduled, "bulk", "report", asynq.ProcessAt(due.Add(time.Duration(i/300)*time.Second)))
+		f.add(t, engine.Waiting, "bulk", "import")
+		f.add(t, engine.Scheduled, "bulk", "report", asynq.ProcessAt(due.Add(time.Duration(i/300)*time.Second)))
 	}
 	for i := range 12 {
-		f.add(t, adapter.Parked, "bulk", "grouped", asynq.Group(fmt.Sprintf("customer-%d", i%3)))
-		f.add(t, adapter.Waiting, "still", "import")
+		f.add(t, engine.Parked, "bulk", "grouped", asynq.Group(fmt.Sprintf("customer-%d", i%3)))
+		f.add(t, engine.Waiting, "still", "import")
 	}
 	for range 11 {
 		for _, queue := range []string{"alpha", "beta/two"} {
-			f.add(t, adapter.Retryable, queue, "fail", asynq.MaxRetry(3))
-			f.add(t, adapter.Discarded, queue, "fail", asynq.MaxRetry(0))
-			f.add(t, adapter.Completed, queue, "result", asynq.Retention(time.Hour))
+			f.add(t, engine.Retryable, queue, "fail", asynq.MaxRetry(3))
+			f.add(t, engine.Discarded, queue, "fail", asynq.MaxRetry(0))
+			f.add(t, engine.Completed, queue, "result", asynq.Retention(time.Hour))
 		}
 	}
 	f.add(t, "", "alpha", "done")
 	f.await(t, "alpha", func(q *asynq.QueueInfo) bool { return q.Processed == 34 })
 	f.await(t, "beta/two", func(q *asynq.QueueInfo) bool { return q.Processed == 33 })
 	for range 8 {
-		f.add(t, adapter.Running, "alpha", "block")
-		f.add(t, adapter.Running, "beta/two", "block")
+		f.add(t, engine.Running, "alpha", "block")
+		f.add(t, engine.Running, "beta/two", "block")
 	}
 	must(t, f.inspector.PauseQueue("still"))
 	f.awaitServers(t, 2, 16)
@@ -164,7 +167,7 @@ func eventually(t *testing.T, what string, enough func() bool) {
 }
 
 // open connects as the user who may only read.
-func (f *fleet) open(t *testing.T) adapter.Engine {
+func (f *fleet) open(t *testing.T) engine.Engine {
 	t.Helper()
 	e, err := Open(t.Context(), "redis://reader:secret@"+f.redis.Addr+"/0", redact.New(nil))
 	must(t, err)
@@ -213,14 +216,14 @@ func TestFiguresAreThoseOfTheInspector(t *testing.T) {
 	f := startFleet(t)
 	f.fill(t)
 	e := f.open(t)
-	s, err := e.Snapshot(t.Context(), adapter.Budget{Queues: 100, Workers: 100, Running: 100})
+	s, err := e.Snapshot(t.Context(), engine.Budget{Queues: 100, Workers: 100, Running: 100})
 	must(t, err)
 	for _, q := range s.Queues {
 		want, err := f.inspector.GetQueueInfo(q.Name)
 		must(t, err)
 		got := [...]int64{
-			q.Jobs[adapter.Waiting].N, q.Jobs[adapter.Running].N, q.Jobs[adapter.Scheduled].N, q.Jobs[adapter.Retryable].N, q.Jobs[adapter.Discarded].N,
-			q.Jobs[adapter.Completed].N, q.Jobs[adapter.Parked].N, q.Ended.OK.N + q.Ended.Failed.N, q.Ended.Failed.N,
+			q.Jobs[engine.Waiting].N, q.Jobs[engine.Running].N, q.Jobs[engine.Scheduled].N, q.Jobs[engine.Retryable].N, q.Jobs[engine.Discarded].N,
+			q.Jobs[engine.Completed].N, q.Jobs[engine.Parked].N, q.Ended.OK.N + q.Ended.Failed.N, q.Ended.Failed.N,
 			q.Ended.Today.OK.N + q.Ended.Today.Failed.N, q.Ended.Today.Failed.N,
 		}
 		if wanted := [...]int64{
@@ -242,13 +245,13 @@ func TestFiguresAreThoseOfTheInspector(t *testing.T) {
 	servers, err := f.inspector.Servers()
 	must(t, err)
 	for _, want := range servers {
-		i := slices.IndexFunc(s.Workers, func(w adapter.Worker) bool { return w.ID == want.ID })
+		i := slices.IndexFunc(s.Workers, func(w engine.Worker) bool { return w.ID == want.ID })
 		if i < 0 {
 			t.Fatalf("server %s is not reported", want.ID)
 		}
 		w := s.Workers[i]
-		if w.Host != want.Host || w.PID != want.PID || w.OwnState != want.Status || w.Slots.N != int64(want.Concurrency) ||
-			w.Running.N != int64(len(want.ActiveWorkers)) || !w.StartedAt.Equal(want.Started) || len(w.Queues) != len(want.Queues) {
+		if w.Host != want.Host || *w.PID != want.PID || cmp.Or(w.EngineState, w.State) != want.Status || *w.Slots != want.Concurrency ||
+			*w.Running != len(want.ActiveWorkers) || !w.StartedAt.Equal(want.Started) || len(w.Queues) != len(want.Queues) {
 			t.Errorf("server %+v, the Inspector says %+v", w, want)
 		}
 		if age := time.Since(*w.BeatAt); age < -2*time.Second || age > time.Minute {
@@ -264,7 +267,7 @@ func TestTasksAreThoseOfTheInspector(t *testing.T) {
 	e := f.open(t)
 	for queue, states := range f.tasks {
 		for state := range states {
-			page, err := e.List(t.Context(), adapter.Filter{Queue: queue, State: state}, "", 3)
+			page, err := e.List(t.Context(), engine.Filter{Queue: queue, States: []engine.State{state}, Limit: 3})
 			must(t, err)
 			for _, job := range page.Jobs {
 				_, id, _ := split(job.ID)
@@ -272,14 +275,14 @@ func TestTasksAreThoseOfTheInspector(t *testing.T) {
 				must(t, err)
 				d, err := e.Get(t.Context(), job.ID)
 				must(t, err)
-				if d.Kind != want.Type || d.OwnState != want.State.String() || d.MaxAttempts.N != int64(want.MaxRetry)+1 || d.Result.Text != string(want.Result) {
+				if d.Agent != want.Type || cmp.Or(d.EngineState, string(d.State)) != want.State.String() || *d.MaxAttempts != want.MaxRetry+1 || result(d) != string(want.Result) {
 					t.Errorf("task %s is %+v, the Inspector says %+v", job.ID, d, want)
 				}
-				if d.ArgsText.Text != `{"customer": 17, "password": "[redacted]"}` && d.ArgsText.Text != `{"customer":17,"password":"[redacted]"}` {
-					t.Errorf("task %s has the arguments %s", job.ID, d.ArgsText.Text)
+				if args := string(d.ArgsJSON); args != `{"customer": 17, "password": "[redacted]"}` && args != `{"customer":17,"password":"[redacted]"}` {
+					t.Errorf("task %s has the arguments %s", job.ID, args)
 				}
-				if strings.Contains(fmt.Sprintf("%+v", d), "hunter2") {
-					t.Errorf("task %s shows a secret: %+v", job.ID, d)
+				if text, err := json.Marshal(d); err != nil || bytes.Contains(text, []byte("hunter2")) {
+					t.Errorf("task %s shows a secret: %s, %v", job.ID, text, err)
 				}
 				checkTimes(t, job, want)
 			}
@@ -287,25 +290,32 @@ func TestTasksAreThoseOfTheInspector(t *testing.T) {
 	}
 }
 
+func result(d engine.Detail) string {
+	if d.Result == nil {
+		return ""
+	}
+	return *d.Result
+}
+
 // checkTimes compares the times that asynq records.
-func checkTimes(t *testing.T, job adapter.Job, want *asynq.TaskInfo) {
+func checkTimes(t *testing.T, job engine.Job, want *asynq.TaskInfo) {
 	t.Helper()
 	switch job.State {
-	case adapter.Scheduled, adapter.Retryable:
-		if job.DueAt == nil || !job.DueAt.Equal(want.NextProcessAt) {
-			t.Errorf("task %s is due at %v, the Inspector says %v", job.ID, job.DueAt, want.NextProcessAt)
+	case engine.Scheduled, engine.Retryable:
+		if job.ScheduledAt == nil || !job.ScheduledAt.Equal(want.NextProcessAt) {
+			t.Errorf("task %s is due at %v, the Inspector says %v", job.ID, job.ScheduledAt, want.NextProcessAt)
 		}
-	case adapter.Completed:
-		if job.EndedAt == nil || !job.EndedAt.Equal(want.CompletedAt) {
-			t.Errorf("task %s ended at %v, the Inspector says %v", job.ID, job.EndedAt, want.CompletedAt)
+	case engine.Completed:
+		if job.FinalizedAt == nil || !job.FinalizedAt.Equal(want.CompletedAt) {
+			t.Errorf("task %s ended at %v, the Inspector says %v", job.ID, job.FinalizedAt, want.CompletedAt)
 		}
-	case adapter.Discarded:
-		if job.EndedAt == nil || !job.EndedAt.Equal(want.LastFailedAt) || job.Error == "" {
-			t.Errorf("task %s failed at %v with %q, the Inspector says %v", job.ID, job.EndedAt, job.Error, want.LastFailedAt)
+	case engine.Discarded:
+		if job.FinalizedAt == nil || !job.FinalizedAt.Equal(want.LastFailedAt) || job.Error == nil {
+			t.Errorf("task %s failed at %v with %v, the Inspector says %v", job.ID, job.FinalizedAt, job.Error, want.LastFailedAt)
 		}
-	case adapter.Running:
-		if job.StartedAt == nil || job.Worker == "" {
-			t.Errorf("task %s runs since %v at %q", job.ID, job.StartedAt, job.Worker)
+	case engine.Running:
+		if job.AttemptedAt == nil || job.Worker == nil {
+			t.Errorf("task %s runs since %v at %v", job.ID, job.AttemptedAt, job.Worker)
 		}
 	}
 }
@@ -315,9 +325,9 @@ func TestABadRecordStopsNothing(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t)
 	for range 5 {
-		f.add(t, adapter.Waiting, "bulk", "import")
+		f.add(t, engine.Waiting, "bulk", "import")
 	}
-	bad := f.tasks["bulk"][adapter.Waiting][2]
+	bad := f.tasks["bulk"][engine.Waiting][2]
 	_, id, _ := split(bad)
 	must(t, f.do("HSET", key("bulk", "t:"+id), "msg", "\xff\xff no message"))
 	must(t, f.do("SET", key("bulk", "processed"), "many"))
@@ -325,22 +335,22 @@ func TestABadRecordStopsNothing(t *testing.T) {
 	must(t, f.do("SET", "asynq:servers:{nobody}", "\xff\xff no server"))
 
 	e := f.open(t)
-	page, err := e.List(t.Context(), adapter.Filter{State: adapter.Waiting}, "", 10)
+	page, err := e.List(t.Context(), engine.Filter{States: []engine.State{engine.Waiting}, Limit: 10})
 	must(t, err)
 	if len(page.Jobs) != 5 {
 		t.Fatalf("%d tasks are listed of 5", len(page.Jobs))
 	}
 	for _, job := range page.Jobs {
-		if (job.ID == bad) != (job.Error != "") || (job.ID == bad) != (job.Kind == "") {
+		if (job.ID == bad) != (job.Error != nil) || (job.ID == bad) != (job.Agent == "") {
 			t.Errorf("task %+v; the bad one is %s", job, bad)
 		}
 	}
-	if d, err := e.Get(t.Context(), bad); err != nil || d.Error == "" {
+	if d, err := e.Get(t.Context(), bad); err != nil || d.Error == nil {
 		t.Errorf("the bad one alone: %+v, %v", d, err)
 	}
-	s, err := e.Snapshot(t.Context(), adapter.Budget{Queues: 10, Workers: 10, Running: 10})
+	s, err := e.Snapshot(t.Context(), engine.Budget{Queues: 10, Workers: 10, Running: 10})
 	must(t, err)
-	if i := slices.IndexFunc(s.Queues, func(q adapter.Queue) bool { return q.Name == "bulk" }); s.Queues[i].Jobs[adapter.Waiting].N != 5 ||
+	if i := slices.IndexFunc(s.Queues, func(q engine.QueueCounts) bool { return q.Name == "bulk" }); s.Queues[i].Jobs[engine.Waiting].N != 5 ||
 		s.Queues[i].Ended.OK.Known.HasValue() || s.Queues[i].Ended.OK.Why == "" {
 		t.Errorf("the queue is %+v", s.Queues[i])
 	}
@@ -355,24 +365,25 @@ func TestAListGoesOnWhileTasksLeave(t *testing.T) {
 	f := startFleet(t)
 	due := time.Now().Add(time.Hour).Truncate(time.Second)
 	for range 60 {
-		f.add(t, adapter.Scheduled, "bulk", "report", asynq.ProcessAt(due))
-		f.add(t, adapter.Waiting, "bulk", "import")
+		f.add(t, engine.Scheduled, "bulk", "report", asynq.ProcessAt(due))
+		f.add(t, engine.Waiting, "bulk", "import")
 	}
 	e := f.open(t)
-	for _, state := range []adapter.State{adapter.Scheduled, adapter.Waiting} {
-		filter := adapter.Filter{State: state}
-		first, err := e.List(t.Context(), filter, "", 20)
+	for _, state := range []engine.State{engine.Scheduled, engine.Waiting} {
+		filter := engine.Filter{States: []engine.State{state}, Limit: 20}
+		first, err := e.List(t.Context(), filter)
 		must(t, err)
 		for _, job := range first.Jobs[:10] {
 			_, id, _ := split(job.ID)
 			must(t, f.inspector.DeleteTask("bulk", id))
 		}
-		seen := map[adapter.ID]bool{}
+		seen := map[engine.ID]bool{}
 		for _, job := range first.Jobs {
 			seen[job.ID] = true
 		}
-		for cursor := first.Next; cursor != ""; {
-			page, err := e.List(t.Context(), filter, cursor, 20)
+		for cursor := first.Next; cursor != nil; {
+			filter.Cursor = *cursor
+			page, err := e.List(t.Context(), filter)
 			must(t, err)
 			for _, job := range page.Jobs {
 				if seen[job.ID] {
@@ -420,11 +431,11 @@ func redisDo(r *servers.Redis, args ...string) error {
 func TestASnapshotCostsTheSameAtAnySize(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t)
-	f.add(t, adapter.Waiting, "bulk", "import")
+	f.add(t, engine.Waiting, "bulk", "import")
 	e := f.open(t)
 	cost := func() int {
 		must(t, f.do("CONFIG", "RESETSTAT"))
-		_, err := e.Snapshot(t.Context(), adapter.Budget{Queues: 10, Workers: 10, Running: 10})
+		_, err := e.Snapshot(t.Context(), engine.Budget{Queues: 10, Workers: 10, Running: 10})
 		must(t, err)
 		stats, err := f.redis.Do("INFO", "commandstats")
 		must(t, err)
@@ -440,16 +451,16 @@ func TestASnapshotCostsTheSameAtAnySize(t *testing.T) {
 		return calls
 	}
 	few := cost()
-	_, id, _ := split(f.tasks["bulk"][adapter.Waiting][0])
+	_, id, _ := split(f.tasks["bulk"][engine.Waiting][0])
 	for range 100 {
 		must(t, f.do("LPUSH", append([]string{key("bulk", "pending")}, slices.Repeat([]string{id}, 1000)...)...))
 	}
 	if many := cost(); few == 0 || many != few {
 		t.Errorf("%d commands for one task, %d for 100,001", few, many)
 	}
-	s, err := e.Snapshot(t.Context(), adapter.Budget{Queues: 10, Workers: 10, Running: 10})
+	s, err := e.Snapshot(t.Context(), engine.Budget{Queues: 10, Workers: 10, Running: 10})
 	must(t, err)
-	if n := s.Queues[0].Jobs[adapter.Waiting]; n.N != 100_001 {
+	if n := s.Queues[0].Jobs[engine.Waiting]; n.N != 100_001 {
 		t.Errorf("%d tasks wait, want 100,001", n.N)
 	}
 }
@@ -461,15 +472,15 @@ var readCommands = map[string]bool{"smembers": true, "llen": true, "zcard": true
 func TestAListOfManyEmptyQueuesGoesOn(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t)
-	f.add(t, adapter.Waiting, "zulu", "import")
+	f.add(t, engine.Waiting, "zulu", "import")
 	for i := range maxWalked + 20 {
 		must(t, f.do("SADD", allQueues, fmt.Sprintf("empty-%04d", i)))
 	}
 	e := f.open(t)
 	pages := 0
-	var found []adapter.Job
-	for cursor := adapter.Cursor(""); pages == 0 || cursor != ""; pages++ {
-		page, err := e.List(t.Context(), adapter.Filter{State: adapter.Waiting}, cursor, 10)
+	var found []engine.Job
+	for cursor := new(engine.Cursor); cursor != nil; pages++ {
+		page, err := e.List(t.Context(), engine.Filter{States: []engine.State{engine.Waiting}, Cursor: *cursor, Limit: 10})
 		must(t, err)
 		found, cursor = append(found, page.Jobs...), page.Next
 	}

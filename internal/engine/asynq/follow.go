@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/agentos/agentos/internal/engine/adapter"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // pace is how often the counters are read.
@@ -27,12 +27,12 @@ type follower struct {
 }
 
 // Follow reports what asynq's counters grew by. They are exact: what ended while nobody followed is in the next batch.
-func (e *Engine) Follow(ctx context.Context, after adapter.Cursor, take func(adapter.Batch) error) error {
+func (e *Engine) Follow(ctx context.Context, after engine.Cursor, take func(engine.Batch) error) error {
 	var last follower
 	if after != "" {
 		text, err := base64.RawURLEncoding.DecodeString(string(after))
 		if err != nil || json.Unmarshal(text, &last) != nil || last.At.IsZero() {
-			return adapter.ErrCursor
+			return engine.ErrCursor
 		}
 	}
 	ticker := time.NewTicker(pace)
@@ -80,9 +80,9 @@ func (e *Engine) countersNow(ctx context.Context, last follower) (follower, erro
 }
 
 // since is what happened between two readings. A counter that went down began anew: the queue was deleted and made again.
-func (now follower) since(last follower) adapter.Batch {
+func (now follower) since(last follower) engine.Batch {
 	text, _ := json.Marshal(now) // of strings and numbers: it cannot fail
-	b := adapter.Batch{From: last.At, To: now.At, Next: adapter.Cursor(base64.RawURLEncoding.EncodeToString(text))}
+	b := engine.Batch{From: last.At, To: now.At, Next: engine.Cursor(base64.RawURLEncoding.EncodeToString(text))}
 	if last.At.IsZero() {
 		b.From = now.At
 		return b
@@ -90,14 +90,14 @@ func (now follower) since(last follower) adapter.Batch {
 	for name, n := range now.Queues {
 		before := last.Queues[name]
 		if n.OK < before.OK || n.Failed < before.Failed {
-			b.Gaps = append(b.Gaps, adapter.Gap{
+			b.Gaps = append(b.Gaps, engine.Gap{
 				Queue: name, From: last.At, To: now.At, Cause: "The queue's counters began anew.",
-				Missed: adapter.Unknown(adapter.Unrecorded, "asynq deletes the counters of a queue with the queue."),
+				Missed: engine.Unknown(engine.Unrecorded, "asynq deletes the counters of a queue with the queue."),
 			})
 			before = counters{}
 		}
 		if n != before {
-			b.Ended = append(b.Ended, adapter.Ended{Queue: name, OK: n.OK - before.OK, Failed: n.Failed - before.Failed})
+			b.Ended = append(b.Ended, engine.Ended{Queue: name, OK: n.OK - before.OK, Failed: n.Failed - before.Failed})
 		}
 	}
 	return b

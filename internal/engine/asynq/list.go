@@ -1,6 +1,7 @@
 package asynq
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -13,15 +14,16 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/agentos/agentos/internal/engine/adapter"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
-	maxLimit   = 200
-	maxPreview = 120
-	maxError   = 200
-	maxText    = 64 << 10
-	maxWalked  = 500 // queues that are walked for one page
+	defaultLimit = 50
+	maxLimit     = 200
+	maxPreview   = 120
+	maxError     = 200
+	maxText      = 64 << 10
+	maxWalked    = 500 // queues that are walked for one page
 
 	// fewTasks is how many tasks are read at once: each comes with its whole payload.
 	fewTasks = 16
@@ -29,42 +31,61 @@ const (
 
 // place is where a list goes on: after a task, in a queue.
 type place struct {
-	State adapter.State `json:"s"`
-	Queue string        `json:"q"`
-	Group string        `json:"g,omitempty"` // of tasks that wait for their group
-	Task  string        `json:"t,omitempty"` // the last task that was listed; empty at the beginning of the queue
-	Score int64         `json:"v,omitempty"` // its score in a sorted set
-	Index int64         `json:"i,omitempty"` // how many were listed of a list, or with this score
+	State engine.State `json:"s"`
+	Queue string       `json:"q"`
+	Group string       `json:"g,omitempty"` // of tasks that wait for their group
+	Task  string       `json:"t,omitempty"` // the last task that was listed; empty at the beginning of the queue
+	Score int64        `json:"v,omitempty"` // its score in a sorted set
+	Index int64        `json:"i,omitempty"` // how many were listed of a list, or with this score
 }
+
+// stateAsked is the one state that a list is of: asynq has no other lists.
+func stateAsked(f engine.Filter) (engine.State, error) {
+	missing := func(what engine.Capability) error {
+		return fmt.Errorf("%w: %s", engine.ErrUnsupported, caps()[what].Why)
+	}
+	switch {
+	case f.Agent != "":
+		return "", missing(engine.CanListByKind)
+	case f.Text != "":
+		return "", missing(engine.CanSearch)
+	case f.Since != nil || f.Until != nil || f.EndedSince != nil || f.EndedUntil != nil:
+		return "", missing(engine.CanListByTime)
+	case len(f.States) != 1:
+		return "", missing(engine.CanListAll)
+	}
+	return f.States[0], nil
+}
+
+func emptyPage() engine.Page { return engine.Page{Jobs: []engine.Job{}, Order: "engine"} }
 
 // List lists the tasks of one state, queue by queue: waiting ones as they will be started, those due later as they are due, those
 // that ended newest first.
-func (e *Engine) List(ctx context.Context, f adapter.Filter, after adapter.Cursor, limit int) (adapter.Page, error) {
-	limit = max(1, min(limit, maxLimit))
-	switch {
-	case f.Kind != "":
-		return adapter.Page{}, fmt.Errorf("%w: %s", adapter.ErrUnsupported, caps()[adapter.CanListByKind].Why)
-	case f.State == "":
-		return adapter.Page{}, fmt.Errorf("%w: %s", adapter.ErrUnsupported, caps()[adapter.CanListAll].Why)
-	case f.State == adapter.Cancelled:
-		return adapter.Page{Jobs: []adapter.Job{}}, nil // asynq has no such state
-	}
-	at, err := e.begin(f, after)
+func (e *Engine) List(ctx context.Context, f engine.Filter) (engine.Page, error) {
+	limit := max(1, min(cmp.Or(f.Limit, defaultLimit), maxLimit))
+	state, err := stateAsked(f)
 	if err != nil {
-		return adapter.Page{}, err
+		return engine.Page{}, err
+	}
+	if state == engine.Cancelled {
+		return emptyPage(), nil // asynq has no such state
+	}
+	at, err := begin(f, state)
+	if err != nil {
+		return engine.Page{}, err
 	}
 	queues, err := e.queuesFrom(ctx, f.Queue, at.Queue)
 	if err != nil {
-		return adapter.Page{}, err
+		return engine.Page{}, err
 	}
-	started, err := e.startedIn(ctx, f.State)
+	started, err := e.startedIn(ctx, state)
 	if err != nil {
-		return adapter.Page{}, err
+		return engine.Page{}, err
 	}
-	page := adapter.Page{Jobs: []adapter.Job{}}
+	page := emptyPage()
 	for i, queue := range queues {
 		if queue != at.Queue {
-			at = place{State: f.State, Queue: queue}
+			at = place{State: state, Queue: queue}
 		}
 		if i == maxWalked { // most of many queues may be empty: the next page goes on
 			page.Next = encode(at)
@@ -72,14 +93,14 @@ func (e *Engine) List(ctx context.Context, f adapter.Filter, after adapter.Curso
 		}
 		groups, err := e.groupsFrom(ctx, at)
 		if err != nil {
-			return adapter.Page{}, err
+			return engine.Page{}, err
 		}
 		for _, group := range groups {
 			if group != at.Group {
-				at = place{State: f.State, Queue: queue, Group: group}
+				at = place{State: state, Queue: queue, Group: group}
 			}
 			if at, err = e.fill(ctx, &page, at, limit, started); err != nil {
-				return adapter.Page{}, err
+				return engine.Page{}, err
 			}
 			if len(page.Jobs) == limit {
 				page.Next = encode(at)
@@ -91,7 +112,7 @@ func (e *Engine) List(ctx context.Context, f adapter.Filter, after adapter.Curso
 }
 
 // fill adds the tasks of one list of asynq to a page until it is full, and returns the place after them.
-func (e *Engine) fill(ctx context.Context, page *adapter.Page, at place, limit int, started map[adapter.ID]work) (place, error) {
+func (e *Engine) fill(ctx context.Context, page *engine.Page, at place, limit int, started map[engine.ID]work) (place, error) {
 	for len(page.Jobs) < limit {
 		tasks, next, err := e.walk(ctx, at, limit-len(page.Jobs))
 		if err != nil || len(tasks) == 0 {
@@ -108,7 +129,7 @@ func (e *Engine) fill(ctx context.Context, page *adapter.Page, at place, limit i
 
 // groupsFrom returns the groups of a queue from the place on; one without a name where tasks are not grouped.
 func (e *Engine) groupsFrom(ctx context.Context, at place) ([]string, error) {
-	if at.State != adapter.Parked {
+	if at.State != engine.Parked {
 		return []string{""}, nil
 	}
 	groups, err := e.client.Do(ctx, e.client.B().Smembers().Key(key(at.Queue, "groups")).Build()).AsStrSlice()
@@ -120,21 +141,22 @@ func (e *Engine) groupsFrom(ctx context.Context, at place) ([]string, error) {
 	return groups[begin:], nil
 }
 
-func (e *Engine) begin(f adapter.Filter, after adapter.Cursor) (place, error) {
-	at := place{State: f.State, Queue: f.Queue}
-	if after == "" {
+func begin(f engine.Filter, state engine.State) (place, error) {
+	at := place{State: state, Queue: f.Queue}
+	if f.Cursor == "" {
 		return at, nil
 	}
-	text, err := base64.RawURLEncoding.DecodeString(string(after))
-	if err != nil || json.Unmarshal(text, &at) != nil || at.State != f.State || at.Queue == "" || (f.Queue != "" && at.Queue != f.Queue) {
-		return at, adapter.ErrCursor
+	text, err := base64.RawURLEncoding.DecodeString(string(f.Cursor))
+	if err != nil || json.Unmarshal(text, &at) != nil || at.State != state || at.Queue == "" || (f.Queue != "" && at.Queue != f.Queue) {
+		return at, engine.ErrCursor
 	}
 	return at, nil
 }
 
-func encode(at place) adapter.Cursor {
+func encode(at place) *engine.Cursor {
 	text, _ := json.Marshal(at) // of strings and numbers: it cannot fail
-	return adapter.Cursor(base64.RawURLEncoding.EncodeToString(text))
+	cursor := engine.Cursor(base64.RawURLEncoding.EncodeToString(text))
+	return &cursor
 }
 
 // queuesFrom returns the queues to walk, in order.
@@ -159,7 +181,7 @@ type listed struct {
 
 // walk returns the next tasks of one queue, at most n, and the place after them.
 func (e *Engine) walk(ctx context.Context, at place, n int) ([]listed, place, error) {
-	from := part{name: "g:" + at.Group, state: adapter.Parked}
+	from := part{name: "g:" + at.Group, state: engine.Parked}
 	if i := slices.IndexFunc(parts, func(p part) bool { return p.state == at.State }); i >= 0 {
 		from = parts[i]
 	}
@@ -197,7 +219,7 @@ func (e *Engine) walkList(ctx context.Context, part part, at place, n int) ([]li
 // walkSet walks a sorted set by score and then by name, upwards what is due, downwards what ended. Scores are seconds, so that many
 // tasks may have the same: how many of these were listed saves reading them again.
 func (e *Engine) walkSet(ctx context.Context, part part, at place, n int) ([]listed, place, error) {
-	down := part.state == adapter.Discarded || part.state == adapter.Completed
+	down := part.state == engine.Discarded || part.state == engine.Completed
 	skip, count := max(0, at.Index-1), int64(n+1)
 	for {
 		entries, err := e.client.Do(ctx, e.rangeOf(part, at, down, skip, count)).AsZScores()
@@ -263,8 +285,8 @@ func (e *Engine) rangeOf(part part, at place, down bool, skip, count int64) ruei
 }
 
 // read reads tasks as lists show them. One that is gone since is left out.
-func (e *Engine) read(ctx context.Context, queue string, tasks []listed, started map[adapter.ID]work) ([]adapter.Job, error) {
-	jobs := make([]adapter.Job, 0, len(tasks))
+func (e *Engine) read(ctx context.Context, queue string, tasks []listed, started map[engine.ID]work) ([]engine.Job, error) {
+	jobs := make([]engine.Job, 0, len(tasks))
 	for few := range slices.Chunk(tasks, fewTasks) {
 		commands := make([]rueidis.Completed, len(few))
 		for i, one := range few {
@@ -279,11 +301,11 @@ func (e *Engine) read(ctx context.Context, queue string, tasks []listed, started
 			if !there {
 				continue
 			}
-			if job.State == adapter.Scheduled || job.State == adapter.Retryable {
-				job.DueAt = unix(few[i].score)
+			if job.State == engine.Scheduled || job.State == engine.Retryable {
+				job.ScheduledAt = timeOf(unix(few[i].score))
 			}
-			if w, runs := started[job.ID]; runs && job.State == adapter.Running {
-				job.StartedAt, job.Worker = w.startedAt, w.server
+			if w, runs := started[job.ID]; runs && job.State == engine.Running {
+				job.AttemptedAt, job.Worker = timeOf(w.startedAt), &w.server
 			}
 			jobs = append(jobs, job)
 		}
@@ -292,11 +314,11 @@ func (e *Engine) read(ctx context.Context, queue string, tasks []listed, started
 }
 
 // startedIn reads which server runs what, for a list of what runs.
-func (e *Engine) startedIn(ctx context.Context, state adapter.State) (map[adapter.ID]work, error) {
-	if state != adapter.Running {
+func (e *Engine) startedIn(ctx context.Context, state engine.State) (map[engine.ID]work, error) {
+	if state != engine.Running {
 		return nil, nil
 	}
-	all := map[adapter.ID]work{}
+	all := map[engine.ID]work{}
 	now := strconv.FormatInt(time.Now().Unix(), 10)
 	alive, err := e.client.Do(ctx, e.client.B().Zrangebyscore().Key(allServers).Min(now).Max("+inf").Build()).AsStrSlice()
 	if err != nil {
@@ -322,109 +344,141 @@ func (e *Engine) startedIn(ctx context.Context, state adapter.State) (map[adapte
 }
 
 // job makes a job of the fields msg, state and pending_since of a task.
-func (e *Engine) job(queue, id string, values []rueidis.RedisMessage) (adapter.Job, task, bool) {
+func (e *Engine) job(queue, id string, values []rueidis.RedisMessage) (engine.Job, task, bool) {
 	message, err := values[0].AsBytes()
 	if err != nil {
-		return adapter.Job{}, task{}, false // it is gone
+		return engine.Job{}, task{}, false // it is gone
 	}
 	own, _ := values[1].ToString()
 	state := stateOf(own)
 	t, err := parseTask(message)
 	if err != nil {
 		why := "The record of the task cannot be read."
-		unknown := adapter.Unknown(adapter.Unrecorded, why)
-		return adapter.Job{ID: join(queue, id), Queue: queue, State: state, OwnState: own, Attempt: unknown, MaxAttempts: unknown, Error: why}, t, true
+		return engine.Job{ID: join(queue, id), Queue: queue, State: state, EngineState: ownWord(own, state), Error: &why}, t, true
 	}
-	now := time.Now()
-	job := adapter.Job{
-		ID: join(queue, id), Kind: t.kind, Queue: queue, State: state, OwnState: own,
-		Attempt: attempts(t, state, now), MaxAttempts: adapter.Exactly(t.retry+1, now),
-		Args: e.preview(t.payload), Error: clip(e.redact.Text(t.failure), maxError),
+	most := int(t.retry + 1)
+	job := engine.Job{
+		ID: join(queue, id), Agent: t.kind, Queue: queue, State: state, EngineState: ownWord(own, state),
+		Attempt: attempts(t, state), MaxAttempts: &most, Args: e.preview(t.payload),
+	}
+	if t.failure != "" {
+		failure := clip(e.redact.Text(t.failure), maxError)
+		job.Error = &failure
 	}
 	switch state {
-	case adapter.Waiting:
-		job.DueAt = nanos(values[2])
-	case adapter.Completed:
-		job.EndedAt = unix(t.completed)
-	case adapter.Discarded:
-		job.EndedAt = unix(t.lastFailed)
+	case engine.Waiting:
+		job.ScheduledAt = timeOf(nanos(values[2]))
+	case engine.Completed:
+		job.FinalizedAt = timeOf(unix(t.completed))
+	case engine.Discarded:
+		job.FinalizedAt = timeOf(unix(t.lastFailed))
 	}
 	return job, t, true
 }
 
-// attempts counts those that were begun. asynq counts retries: the first attempt, and the last one of a task that gave up, are not.
-func attempts(t task, state adapter.State, now time.Time) adapter.Count {
-	switch state {
-	case adapter.Running, adapter.Completed:
-		return adapter.Exactly(t.retried+1, now)
-	case adapter.Discarded:
-		if t.lastFailed == 0 {
-			return adapter.Exactly(0, now) // archived by hand before it ran
-		}
-		if t.retried < t.retry {
-			return adapter.LowerBound(max(t.retried, 1), now, "asynq does not record whether the task was archived by hand or by its last attempt.")
-		}
-		return adapter.Exactly(t.retried+1, now)
+// ownWord is asynq's word for a state, where ours is another one.
+func ownWord(own string, state engine.State) string {
+	if own == string(state) {
+		return ""
 	}
-	return adapter.Exactly(t.retried, now)
+	return own
 }
 
-func stateOf(own string) adapter.State {
+// attempts counts those that were begun; nil where asynq does not record it. It counts retries: the first attempt, and the last one of
+// a task that gave up, are not.
+func attempts(t task, state engine.State) *int {
+	n := int(t.retried)
+	switch {
+	case state == engine.Running || state == engine.Completed:
+		n++
+	case state == engine.Discarded && t.lastFailed == 0: // archived by hand before it ran
+		n = 0
+	case state == engine.Discarded && t.retried < t.retry:
+		return nil // by hand, or by an attempt that was the last for another reason
+	case state == engine.Discarded:
+		n++
+	}
+	return &n
+}
+
+func stateOf(own string) engine.State {
 	for _, part := range parts {
 		if part.own == own {
 			return part.state
 		}
 	}
-	return adapter.Parked // aggregating
+	return engine.Parked // aggregating
 }
 
 // Get reads one task.
-func (e *Engine) Get(ctx context.Context, id adapter.ID) (adapter.Detail, error) {
+func (e *Engine) Get(ctx context.Context, id engine.ID) (engine.Detail, error) {
 	queue, name, ok := split(id)
 	if !ok || len(queue) > maxQueueName || len(id) > 512 {
-		return adapter.Detail{}, adapter.ErrNotFound
+		return engine.Detail{}, engine.ErrNotFound
 	}
 	values, err := e.client.Do(ctx, e.client.B().Hmget().Key(key(queue, "t:"+name)).Field("msg", "state", "pending_since", "result").Build()).ToArray()
 	if err != nil {
-		return adapter.Detail{}, e.explain("read a task", err)
+		return engine.Detail{}, e.explain("read a task", err)
 	}
 	job, t, there := e.job(queue, name, values)
 	if !there {
-		return adapter.Detail{}, adapter.ErrNotFound
+		return engine.Detail{}, engine.ErrNotFound
 	}
-	d := adapter.Detail{Job: job, ArgsText: e.text(t.payload), ErrorText: e.text([]byte(t.failure))}
+	d := engine.Detail{Job: job, Tags: []string{}, Errors: []engine.AttemptError{}, Runs: []engine.Run{}, Notes: notes(t, job.State)}
+	e.describe(&d, t)
 	if result, err := values[3].AsBytes(); err == nil {
-		d.Result = e.text(result)
+		text := e.text(result)
+		d.Result, d.ResultBytes, d.ResultCut = &text.Text, &text.Bytes, text.Cut
 	}
 	if err := e.place(ctx, &d, name); err != nil {
 		return d, err
 	}
-	d.Notes = notes(t)
 	return d, nil
 }
 
+// describe adds the payload and the last error. A payload that is no JSON is shown as a text.
+func (e *Engine) describe(d *engine.Detail, t task) {
+	args := e.text(t.payload)
+	d.ArgsBytes, d.ArgsCut = args.Bytes, args.Cut
+	if d.ArgsJSON = json.RawMessage(args.Text); args.Cut || !json.Valid(d.ArgsJSON) {
+		d.ArgsJSON, _ = json.Marshal(args.Text) // a text always encodes
+	}
+	if t.failure == "" {
+		return
+	}
+	failure := engine.AttemptError{Attempt: int(max(t.retried, 1)), Error: e.text([]byte(t.failure)).Text}
+	if at := timeOf(unix(t.lastFailed)); at != nil {
+		failure.At = *at
+	}
+	if d.State == engine.Discarded && d.Attempt != nil {
+		failure.Attempt = *d.Attempt
+	}
+	d.Errors, d.ErrorsTotal = append(d.Errors, failure), 1
+}
+
 // place adds what is not in the task itself: when it is due, if that may be asked, and who runs it.
-func (e *Engine) place(ctx context.Context, d *adapter.Detail, name string) error {
+func (e *Engine) place(ctx context.Context, d *engine.Detail, name string) error {
 	switch d.State {
-	case adapter.Scheduled, adapter.Retryable:
-		set := map[adapter.State]string{adapter.Scheduled: "scheduled", adapter.Retryable: "retry"}[d.State]
+	case engine.Scheduled, engine.Retryable:
+		set := map[engine.State]string{engine.Scheduled: "scheduled", engine.Retryable: "retry"}[d.State]
 		if score, err := e.client.Do(ctx, e.client.B().Zscore().Key(key(d.Queue, set)).Member(name).Build()).AsFloat64(); err == nil {
-			d.DueAt = unix(int64(score))
+			d.ScheduledAt = timeOf(unix(int64(score)))
 		}
 		return nil
-	case adapter.Running:
+	case engine.Running:
 	default:
 		return nil
 	}
 	started, err := e.startedIn(ctx, d.State)
 	if w, runs := started[d.ID]; runs {
-		d.StartedAt, d.Worker = w.startedAt, w.server
+		d.AttemptedAt, d.Worker = timeOf(w.startedAt), &w.server
 	}
 	return err
 }
 
-func notes(t task) (all []adapter.Note) {
-	add := func(name, value string) { all = append(all, adapter.Note{Name: name, Value: value}) }
+func notes(t task, state engine.State) []engine.Note {
+	all := []engine.Note{}
+	add := func(name, value string) { all = append(all, engine.Note{Name: name, Value: value}) }
 	if t.timeoutS > 0 {
 		add("Time limit", (time.Duration(t.timeoutS) * time.Second).String())
 	}
@@ -433,6 +487,9 @@ func notes(t task) (all []adapter.Note) {
 	}
 	if t.retentionS > 0 {
 		add("Kept after its end", (time.Duration(t.retentionS) * time.Second).String())
+	}
+	if attempts(t, state) == nil {
+		add("Attempts", fmt.Sprintf("at least %d", max(t.retried, 1)))
 	}
 	if t.group != "" {
 		add("Group", t.group)
@@ -452,14 +509,14 @@ func (e *Engine) preview(payload []byte) string {
 	return clip(strings.Join(strings.Fields(e.redact.Any(text)), " "), maxPreview)
 }
 
-func (e *Engine) text(whole []byte) adapter.Text {
+func (e *Engine) text(whole []byte) engine.Text {
 	if !utf8.Valid(whole) {
-		return adapter.Text{Text: fmt.Sprintf("(%d bytes that are not text)", len(whole)), Bytes: int64(len(whole))}
+		return engine.Text{Text: fmt.Sprintf("(%d bytes that are not text)", len(whole)), Bytes: int64(len(whole))}
 	}
 	if len(whole) <= maxText {
-		return adapter.Text{Text: e.redact.Output(string(whole)), Bytes: int64(len(whole))}
+		return engine.Text{Text: e.redact.Output(string(whole)), Bytes: int64(len(whole))}
 	}
-	return adapter.Text{Text: e.redact.Beginning(clip(string(whole), maxText)), Bytes: int64(len(whole)), Cut: true}
+	return engine.Text{Text: e.redact.Beginning(clip(string(whole), maxText)), Bytes: int64(len(whole)), Cut: true}
 }
 
 // clip cuts a text to a number of bytes, between characters.

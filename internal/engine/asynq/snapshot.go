@@ -12,7 +12,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/agentos/agentos/internal/engine/adapter"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 const (
@@ -23,8 +23,8 @@ const (
 )
 
 // Snapshot reads the counters of the queues, the servers and what they do.
-func (e *Engine) Snapshot(ctx context.Context, budget adapter.Budget) (adapter.Snapshot, error) {
-	s := adapter.Snapshot{At: time.Now()}
+func (e *Engine) Snapshot(ctx context.Context, budget engine.Budget) (engine.Snapshot, error) {
+	s := engine.Snapshot{At: time.Now()}
 	names, err := e.client.Do(ctx, e.client.B().Smembers().Key(allQueues).Build()).AsStrSlice()
 	if err != nil {
 		return s, e.explain("list the queues", err)
@@ -40,12 +40,15 @@ func (e *Engine) Snapshot(ctx context.Context, budget adapter.Budget) (adapter.S
 }
 
 // readQueues reads as many queues as the budget allows, beginning after those that were read last, and reports all that are known.
-func (e *Engine) readQueues(ctx context.Context, s *adapter.Snapshot, names []string, most int) error {
+func (e *Engine) readQueues(ctx context.Context, s *engine.Snapshot, names []string, most int) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	listed := names[:min(len(names), 10*most)]
 	s.MoreQueue = int64(len(names) - len(listed))
-	maps.DeleteFunc(e.queues, func(name string, _ adapter.Queue) bool { _, there := slices.BinarySearch(listed, name); return !there })
+	maps.DeleteFunc(e.queues, func(name string, _ engine.QueueCounts) bool {
+		_, there := slices.BinarySearch(listed, name)
+		return !there
+	})
 
 	turn := takeTurn(listed, e.turn, most)
 	read, err := e.queuesNow(ctx, turn, s)
@@ -87,47 +90,47 @@ func takeTurn(names []string, last string, n int) []string {
 	return turn
 }
 
-func delayed(q adapter.Queue) adapter.Queue {
+func delayed(q engine.QueueCounts) engine.QueueCounts {
 	q.Jobs = maps.Clone(q.Jobs)
 	for state, count := range q.Jobs {
-		if count.Known == adapter.Exact {
-			count.Known = adapter.Delayed
+		if count.Known == engine.Exact {
+			count.Known = engine.Delayed
 			q.Jobs[state] = count
 		}
 	}
 	return q
 }
 
-func unread(name string) adapter.Queue {
-	q := adapter.Queue{Name: name, Jobs: map[adapter.State]adapter.Count{}}
+func unread(name string) engine.QueueCounts {
+	q := engine.QueueCounts{Name: name, Jobs: map[engine.State]engine.Count{}}
 	for _, part := range parts {
-		q.Jobs[part.state] = adapter.Unknown(adapter.NotYet, "There are many queues: they are read in turns.")
+		q.Jobs[part.state] = engine.Unknown(engine.NotYet, "There are many queues: they are read in turns.")
 	}
-	q.Jobs[adapter.Parked] = q.Jobs[adapter.Waiting]
+	q.Jobs[engine.Parked] = q.Jobs[engine.Waiting]
 	return q
 }
 
 // part is one of asynq's lists of a queue, with the state of what is in it.
 type part struct {
 	name, own string
-	state     adapter.State
+	state     engine.State
 	list      bool // a list, else a sorted set
 }
 
 var parts = []part{
-	{"active", "active", adapter.Running, true},
-	{"pending", "pending", adapter.Waiting, true},
-	{"retry", "retry", adapter.Retryable, false},
-	{"scheduled", "scheduled", adapter.Scheduled, false},
-	{"archived", "archived", adapter.Discarded, false},
-	{"completed", "completed", adapter.Completed, false},
+	{"active", "active", engine.Running, true},
+	{"pending", "pending", engine.Waiting, true},
+	{"retry", "retry", engine.Retryable, false},
+	{"scheduled", "scheduled", engine.Scheduled, false},
+	{"archived", "archived", engine.Discarded, false},
+	{"completed", "completed", engine.Completed, false},
 }
 
 // perQueue is how many commands one queue takes.
 const perQueue = 10
 
 // queuesNow reads queues, at O(1) for each.
-func (e *Engine) queuesNow(ctx context.Context, names []string, s *adapter.Snapshot) (map[string]adapter.Queue, error) {
+func (e *Engine) queuesNow(ctx context.Context, names []string, s *engine.Snapshot) (map[string]engine.QueueCounts, error) {
 	b, day := e.client.B, s.At.UTC().Format(time.DateOnly)
 	commands := make([]rueidis.Completed, 0, perQueue*len(names))
 	for _, name := range names {
@@ -145,18 +148,18 @@ func (e *Engine) queuesNow(ctx context.Context, names []string, s *adapter.Snaps
 			b().Exists().Key(key(name, "groups")).Build())
 	}
 	answers := e.do(ctx, commands)
-	queues := make(map[string]adapter.Queue, len(names))
+	queues := make(map[string]engine.QueueCounts, len(names))
 	oldest := map[string]string{} // the task that waits longest in each queue
 	var grouped []string
 	for i, name := range names {
 		a := answers[i*perQueue : (i+1)*perQueue]
-		q := adapter.Queue{Name: name, Jobs: map[adapter.State]adapter.Count{}}
+		q := engine.QueueCounts{Name: name, Jobs: map[engine.State]engine.Count{}}
 		for j, part := range parts {
 			n, err := a[j].AsInt64()
 			if err != nil {
 				return nil, e.explain(fmt.Sprintf("count the %s tasks of queue %q", part.own, name), err)
 			}
-			q.Jobs[part.state] = adapter.Exactly(n, s.At)
+			q.Jobs[part.state] = engine.Exactly(n, s.At)
 		}
 		if err := cmp.Or(a[6].Error(), a[8].Error(), a[9].Error()); err != nil {
 			return nil, e.explain(fmt.Sprintf("read queue %q", name), err)
@@ -168,7 +171,7 @@ func (e *Engine) queuesNow(ctx context.Context, names []string, s *adapter.Snaps
 		if ids, err := a[8].AsStrSlice(); err == nil && len(ids) == 1 {
 			oldest[name] = ids[0]
 		}
-		q.Jobs[adapter.Parked] = adapter.Exactly(0, s.At)
+		q.Jobs[engine.Parked] = engine.Exactly(0, s.At)
 		if n, err := a[9].AsInt64(); err == nil && n > 0 {
 			grouped = append(grouped, name)
 		}
@@ -181,16 +184,16 @@ func (e *Engine) queuesNow(ctx context.Context, names []string, s *adapter.Snaps
 }
 
 // totals reads asynq's counters: of all attempts that ended, and of those that failed.
-func totals(answer rueidis.RedisResult, at time.Time) adapter.Totals {
-	t := adapter.Totals{Today: adapter.Day{Start: at.UTC().Truncate(24 * time.Hour)}}
+func totals(answer rueidis.RedisResult, at time.Time) engine.Totals {
+	t := engine.Totals{Today: engine.Day{Start: at.UTC().Truncate(24 * time.Hour)}}
 	n, err := numbers(answer)
 	if err != nil {
-		unknown := adapter.Unknown(adapter.Unrecorded, "asynq's counter is not a number.")
+		unknown := engine.Unknown(engine.Unrecorded, "asynq's counter is not a number.")
 		t.OK, t.Failed, t.Today.OK, t.Today.Failed = unknown, unknown, unknown, unknown
 		return t
 	}
-	t.OK, t.Failed = adapter.Exactly(n[0]-n[1], at), adapter.Exactly(n[1], at)
-	t.Today.OK, t.Today.Failed = adapter.Exactly(n[2]-n[3], at), adapter.Exactly(n[3], at)
+	t.OK, t.Failed = engine.Exactly(n[0]-n[1], at), engine.Exactly(n[1], at)
+	t.Today.OK, t.Today.Failed = engine.Exactly(n[2]-n[3], at), engine.Exactly(n[3], at)
 	return t
 }
 
@@ -210,7 +213,7 @@ func numbers(answer rueidis.RedisResult) ([]int64, error) {
 }
 
 // readOldest reads since when the next task of each queue waits.
-func (e *Engine) readOldest(ctx context.Context, queues map[string]adapter.Queue, oldest map[string]string) error {
+func (e *Engine) readOldest(ctx context.Context, queues map[string]engine.QueueCounts, oldest map[string]string) error {
 	names := slices.Sorted(maps.Keys(oldest))
 	commands := make([]rueidis.Completed, len(names))
 	for i, name := range names {
@@ -238,7 +241,7 @@ func nanos(value rueidis.RedisMessage) *time.Time {
 }
 
 // readGroups counts the tasks that wait for their group to be full.
-func (e *Engine) readGroups(ctx context.Context, queues map[string]adapter.Queue, grouped []string, s *adapter.Snapshot) error {
+func (e *Engine) readGroups(ctx context.Context, queues map[string]engine.QueueCounts, grouped []string, s *engine.Snapshot) error {
 	for _, name := range grouped {
 		groups, err := e.client.Do(ctx, e.client.B().Smembers().Key(key(name, "groups")).Build()).AsStrSlice()
 		if err != nil {
@@ -256,17 +259,17 @@ func (e *Engine) readGroups(ctx context.Context, queues map[string]adapter.Queue
 			}
 			sum += n
 		}
-		count := adapter.Exactly(sum, s.At)
+		count := engine.Exactly(sum, s.At)
 		if len(groups) > maxGroups {
-			count = adapter.LowerBound(sum, s.At, fmt.Sprintf("There are %d groups; those of the first %d are counted.", len(groups), maxGroups))
+			count = engine.LowerBound(sum, s.At, fmt.Sprintf("There are %d groups; those of the first %d are counted.", len(groups), maxGroups))
 		}
-		queues[name].Jobs[adapter.Parked] = count
+		queues[name].Jobs[engine.Parked] = count
 	}
 	return nil
 }
 
 // readServers reads the processes that are alive, and what they do.
-func (e *Engine) readServers(ctx context.Context, s *adapter.Snapshot, budget adapter.Budget) error {
+func (e *Engine) readServers(ctx context.Context, s *engine.Snapshot, budget engine.Budget) error {
 	alive, err := e.client.Do(ctx, e.client.B().Zrangebyscore().Key(allServers).Min(strconv.FormatInt(s.At.Unix(), 10)).Max("+inf").Withscores().Build()).AsZScores()
 	if err != nil {
 		return e.explain("list the servers", err)
@@ -307,42 +310,71 @@ func (e *Engine) readServers(ctx context.Context, s *adapter.Snapshot, budget ad
 			s.Running = append(s.Running, e.running(w))
 		}
 	}
-	slices.SortFunc(s.Workers, func(a, b adapter.Worker) int { return strings.Compare(a.ID, b.ID) })
-	slices.SortFunc(s.Running, func(a, b adapter.Job) int { return longest(a.StartedAt, b.StartedAt) })
+	slices.SortFunc(s.Workers, func(a, b engine.Worker) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(s.Running, longest)
 	s.Running = s.Running[:min(len(s.Running), budget.Running)]
 	return nil
 }
 
-func longest(a, b *time.Time) int {
+// longest orders jobs by the start of their attempts; those of which it is not recorded come last.
+func longest(a, b engine.RunningJob) int {
 	switch {
-	case a == nil || b == nil:
-		return 0
-	default:
-		return a.Compare(*b)
+	case a.StartedAt.Known() && b.StartedAt.Known():
+		return a.StartedAt.Compare(b.StartedAt.Time)
+	case a.StartedAt.Known():
+		return -1
+	case b.StartedAt.Known():
+		return 1
 	}
+	return 0
 }
 
-func worker(s server, ends int64, at time.Time) adapter.Worker {
+// worker makes a worker of a server's entry, which ends some time after its last heartbeat.
+func worker(s server, ends int64, at time.Time) engine.Worker {
 	slices.Sort(s.queues)
 	listed := s.queues[:min(len(s.queues), maxNames)]
 	beat := time.Unix(ends, 0).Add(-beats).UTC()
-	return adapter.Worker{
-		ID: s.id, Host: s.host, PID: int(s.pid), OwnState: s.status, StartedAt: s.startedAt, BeatAt: &beat,
-		Slots: adapter.Exactly(s.slots, at), Running: adapter.Exactly(s.busy, at), Queues: listed, MoreQueue: len(s.queues) - len(listed),
+	age := max(at.Sub(beat).Milliseconds(), 0)
+	pid, slots, busy := int(s.pid), int(s.slots), int(s.busy)
+	w := engine.Worker{
+		ID: s.id, Host: s.host, PID: &pid, State: "active", StartedAt: s.startedAt, BeatAt: &beat, BeatAgeMS: &age,
+		Slots: &slots, Running: &busy, Queues: listed, MoreQueues: len(s.queues) - len(listed),
 	}
+	if s.status != w.State {
+		w.State, w.EngineState = "draining", s.status // stopped or closed
+	}
+	if s.startedAt != nil {
+		w.Order = s.startedAt.UnixMilli()
+	}
+	return w
 }
 
-func (e *Engine) running(w work) adapter.Job {
-	return adapter.Job{
-		ID: join(w.queue, w.task), Kind: w.kind, Queue: w.queue, State: adapter.Running, OwnState: "active",
-		Attempt:     adapter.Unknown(adapter.NotYet, "Open the task for its attempts."),
-		MaxAttempts: adapter.Unknown(adapter.NotYet, "Open the task for its attempts."),
-		StartedAt:   w.startedAt, Args: e.preview(w.payload), Worker: w.server,
+func (e *Engine) running(w work) engine.RunningJob {
+	started := timeOf(w.startedAt)
+	job := engine.RunningJob{
+		Job: engine.Job{
+			ID: join(w.queue, w.task), Agent: w.kind, Queue: w.queue, State: engine.Running, EngineState: "active",
+			AttemptedAt: started, Args: e.preview(w.payload), Worker: &w.server,
+		},
+		Host: w.host,
 	}
+	if started != nil {
+		job.StartedAt, job.Order = *started, started.UnixMilli()
+	}
+	return job
+}
+
+// timeOf is a time of asynq's; nil for none.
+func timeOf(at *time.Time) *engine.Time {
+	if at == nil {
+		return nil
+	}
+	t := engine.TimeOf(*at)
+	return &t
 }
 
 // readSchedules reads the entries of the schedulers that are alive.
-func (e *Engine) readSchedules(ctx context.Context, s *adapter.Snapshot) error {
+func (e *Engine) readSchedules(ctx context.Context, s *engine.Snapshot) error {
 	alive, err := e.client.Do(ctx, e.client.B().Zrangebyscore().Key(allSchedulers).Min(strconv.FormatInt(s.At.Unix(), 10)).Max("+inf").Build()).AsStrSlice()
 	if err != nil {
 		return e.explain("list the schedulers", err)
@@ -359,14 +391,14 @@ func (e *Engine) readSchedules(ctx context.Context, s *adapter.Snapshot) error {
 				continue
 			}
 			if len(s.Schedules) < maxEntries {
-				s.Schedules = append(s.Schedules, adapter.Schedule{ID: one.id, Kind: one.kind, Spec: one.spec, NextAt: one.next, LastAt: one.last})
+				s.Schedules = append(s.Schedules, engine.Schedule{ID: one.id, Kind: one.kind, Spec: one.spec, NextAt: one.next, LastAt: one.last})
 			}
 		}
 	}
 	return nil
 }
 
-func problem(s *adapter.Snapshot, text string) {
+func problem(s *engine.Snapshot, text string) {
 	if len(s.Problems) < maxProblems {
 		s.Problems = append(s.Problems, text)
 	}

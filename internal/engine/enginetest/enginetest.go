@@ -9,16 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/agentos/agentos/internal/engine/adapter"
+	"github.com/agentos/agentos/internal/engine"
 )
 
 // Case is an engine with jobs that the test put there by the engine's own library.
 type Case struct {
 	// Open connects the adapter, as a user who may only read.
-	Open func(t *testing.T) adapter.Engine
+	Open func(t *testing.T) engine.Engine
 
 	// Queues are the jobs in each state that are there, by queue. They do not change while the suite runs.
-	Queues map[string]map[adapter.State][]adapter.ID
+	Queues map[string]map[engine.State][]engine.ID
 
 	// Paused are the queues that are paused.
 	Paused []string
@@ -48,7 +48,7 @@ func Run(t *testing.T, c Case) {
 	t.Run("Unwritten", c.Unwritten)
 }
 
-var wide = adapter.Budget{Queues: 1000, Workers: 1000, Running: 1000}
+var wide = engine.Budget{Queues: 1000, Workers: 1000, Running: 1000}
 
 func (c Case) probe(t *testing.T) {
 	info, err := c.Open(t).Probe(t.Context())
@@ -66,17 +66,17 @@ func (c Case) capabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, what := range adapter.Capabilities() {
+	for _, what := range engine.Capabilities() {
 		support, listed := info.Caps[what]
 		if !listed {
 			t.Errorf("%s is not answered", what)
 		}
-		if (support.Answer == adapter.Yes) != (support.Why == "") {
+		if (support.Answer == engine.Yes) != (support.Why == "") {
 			t.Errorf("%s: answer %d with the sentence %q", what, support.Answer, support.Why)
 		}
 	}
 	for what := range info.Caps {
-		if !slices.Contains(adapter.Capabilities(), what) {
+		if !slices.Contains(engine.Capabilities(), what) {
 			t.Errorf("%s is no capability", what)
 		}
 	}
@@ -106,10 +106,10 @@ func (c Case) snapshot(t *testing.T) {
 	c.checkRunning(t, e, s)
 }
 
-func (c Case) checkQueue(t *testing.T, q adapter.Queue) {
+func (c Case) checkQueue(t *testing.T, q engine.QueueCounts) {
 	t.Helper()
 	for state, ids := range c.Queues[q.Name] {
-		if count := q.Jobs[state]; count.Known != adapter.Exact || count.N != int64(len(ids)) {
+		if count := q.Jobs[state]; count.Known != engine.Exact || count.N != int64(len(ids)) {
 			t.Errorf("queue %s has %d %s (%s), want %d", q.Name, count.N, state, count.Known, len(ids))
 		}
 	}
@@ -117,7 +117,7 @@ func (c Case) checkQueue(t *testing.T, q adapter.Queue) {
 		if !count.Known.HasValue() && (count.Why == "" || count.N != 0) {
 			t.Errorf("queue %s: %s is not known, with the number %d and the reason %q", q.Name, state, count.N, count.Why)
 		}
-		if n := len(c.Queues[q.Name][state]); n == 0 && count.Known == adapter.Exact && count.N != 0 {
+		if n := len(c.Queues[q.Name][state]); n == 0 && count.Known == engine.Exact && count.N != 0 {
 			t.Errorf("queue %s has %d %s, want none", q.Name, count.N, state)
 		}
 	}
@@ -126,9 +126,9 @@ func (c Case) checkQueue(t *testing.T, q adapter.Queue) {
 	}
 }
 
-func (c Case) checkWorkers(t *testing.T, e adapter.Engine, s adapter.Snapshot) {
+func (c Case) checkWorkers(t *testing.T, e engine.Engine, s engine.Snapshot) {
 	t.Helper()
-	if !caps(t, e).Can(adapter.CanWorkers) {
+	if !caps(t, e).Can(engine.CanWorkers) {
 		return
 	}
 	ids := make([]string, len(s.Workers))
@@ -141,23 +141,26 @@ func (c Case) checkWorkers(t *testing.T, e adapter.Engine, s adapter.Snapshot) {
 	}
 }
 
-func (c Case) checkRunning(t *testing.T, e adapter.Engine, s adapter.Snapshot) {
+func (c Case) checkRunning(t *testing.T, e engine.Engine, s engine.Snapshot) {
 	t.Helper()
-	if !caps(t, e).Can(adapter.CanRunning) {
+	if !caps(t, e).Can(engine.CanRunning) {
 		return
 	}
-	var want []adapter.ID
+	var want []engine.ID
 	for _, states := range c.Queues {
-		want = append(want, states[adapter.Running]...)
+		want = append(want, states[engine.Running]...)
 	}
-	got := ids(s.Running)
+	var got []engine.ID
+	for _, job := range s.Running {
+		got = append(got, job.ID)
+	}
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("running %q, want %q", got, want)
 	}
 	for i := 1; i < len(s.Running); i++ {
-		if a, b := s.Running[i-1].StartedAt, s.Running[i].StartedAt; a != nil && b != nil && b.Before(*a) {
+		if a, b := s.Running[i-1].StartedAt, s.Running[i].StartedAt; a.Known() && b.Known() && b.Before(a.Time) {
 			t.Errorf("%s runs since %v and is listed after %s, since %v", s.Running[i].ID, b, s.Running[i-1].ID, a)
 		}
 	}
@@ -171,7 +174,7 @@ func (c Case) snapshotInTurns(t *testing.T) {
 	}
 	read := map[string]bool{}
 	for range c.Queues {
-		s, err := e.Snapshot(t.Context(), adapter.Budget{Queues: 1, Workers: 1000, Running: 1000})
+		s, err := e.Snapshot(t.Context(), engine.Budget{Queues: 1, Workers: 1000, Running: 1000})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,11 +183,11 @@ func (c Case) snapshotInTurns(t *testing.T) {
 		}
 		fresh := 0
 		for _, q := range s.Queues {
-			switch known := q.Jobs[adapter.Waiting].Known; {
-			case known == adapter.Exact:
+			switch known := q.Jobs[engine.Waiting].Known; {
+			case known == engine.Exact:
 				fresh++
 				read[q.Name] = true
-			case read[q.Name] && known != adapter.Delayed, !read[q.Name] && known != adapter.NotYet:
+			case read[q.Name] && known != engine.Delayed, !read[q.Name] && known != engine.NotYet:
 				t.Errorf("queue %s, read before: %v, is %s", q.Name, read[q.Name], known)
 			}
 		}
@@ -200,8 +203,8 @@ func (c Case) snapshotInTurns(t *testing.T) {
 // Each list has each of its jobs once, whatever the size of its pages.
 func (c Case) lists(t *testing.T) {
 	e := c.Open(t)
-	for _, state := range adapter.States() {
-		var want []adapter.ID
+	for _, state := range engine.States() {
+		var want []engine.ID
 		for _, states := range c.Queues {
 			want = append(want, states[state]...)
 		}
@@ -209,7 +212,7 @@ func (c Case) lists(t *testing.T) {
 			if size == 1 && len(want) > 100 {
 				continue
 			}
-			c.checkList(t, e, adapter.Filter{State: state}, size, want)
+			c.checkList(t, e, engine.Filter{States: []engine.State{state}, Limit: size}, want)
 		}
 	}
 }
@@ -218,51 +221,52 @@ func (c Case) listsOfOneQueue(t *testing.T) {
 	e := c.Open(t)
 	for queue, states := range c.Queues {
 		for state, want := range states {
-			c.checkList(t, e, adapter.Filter{Queue: queue, State: state}, 50, want)
+			c.checkList(t, e, engine.Filter{Queue: queue, States: []engine.State{state}, Limit: 50}, want)
 		}
 	}
 }
 
-func (c Case) checkList(t *testing.T, e adapter.Engine, f adapter.Filter, size int, want []adapter.ID) {
+// checkList reads a list of one state to its end.
+func (c Case) checkList(t *testing.T, e engine.Engine, f engine.Filter, want []engine.ID) {
 	t.Helper()
-	var got []adapter.ID
-	for cursor := adapter.Cursor(""); ; {
-		page, err := e.List(t.Context(), f, cursor, size)
-		if errors.Is(err, adapter.ErrUnsupported) {
+	var got []engine.ID
+	for {
+		page, err := e.List(t.Context(), f)
+		if errors.Is(err, engine.ErrUnsupported) {
 			return
 		}
 		if err != nil {
 			t.Fatalf("list %+v: %v", f, err)
 		}
-		if len(page.Jobs) > size {
-			t.Fatalf("list %+v: %d jobs in a page of %d", f, len(page.Jobs), size)
+		if len(page.Jobs) > f.Limit {
+			t.Fatalf("list %+v: %d jobs in a page", f, len(page.Jobs))
 		}
 		for _, job := range page.Jobs {
-			if job.State != f.State || job.OwnState == "" || (f.Queue != "" && job.Queue != f.Queue) {
-				t.Fatalf("list %+v has %s in queue %s, %s (%q)", f, job.ID, job.Queue, job.State, job.OwnState)
+			if job.State != f.States[0] || job.EngineState == string(job.State) || (f.Queue != "" && job.Queue != f.Queue) {
+				t.Fatalf("list %+v has %s in queue %s, %s (%q)", f, job.ID, job.Queue, job.State, job.EngineState)
 			}
 		}
 		got = append(got, ids(page.Jobs)...)
-		if page.Next == "" {
+		if page.Next == nil {
 			break
 		}
-		if len(got) > len(want)+size {
+		if len(got) > len(want)+f.Limit {
 			t.Fatalf("list %+v does not end after %d jobs", f, len(got))
 		}
-		cursor = page.Next
+		f.Cursor = *page.Next
 	}
 	slices.Sort(got)
 	want = slices.Sorted(slices.Values(want))
 	if !slices.Equal(got, want) {
-		t.Errorf("list %+v in pages of %d has %d jobs, want %d: %s", f, size, len(got), len(want), difference(got, want))
+		t.Errorf("list %+v has %d jobs, want %d: %s", f, len(got), len(want), difference(got, want))
 	}
 }
 
-func difference(got, want []adapter.ID) string {
+func difference(got, want []engine.ID) string {
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			return string(append(append([]adapter.ID{}, got[min(i, len(got)):]...), "nothing")[0]) + " instead of " +
-				string(append(append([]adapter.ID{}, want[min(i, len(want)):]...), "nothing")[0])
+			return string(append(append([]engine.ID{}, got[min(i, len(got)):]...), "nothing")[0]) + " instead of " +
+				string(append(append([]engine.ID{}, want[min(i, len(want)):]...), "nothing")[0])
 		}
 	}
 	return "none"
@@ -271,24 +275,26 @@ func difference(got, want []adapter.ID) string {
 // What cannot be answered is refused with an error that callers know.
 func (c Case) refusals(t *testing.T) {
 	e := c.Open(t)
-	if _, err := e.List(t.Context(), adapter.Filter{State: adapter.Waiting}, "!no cursor", 10); !errors.Is(err, adapter.ErrCursor) {
+	if _, err := e.List(t.Context(), engine.Filter{States: []engine.State{engine.Waiting}, Cursor: "!no cursor", Limit: 10}); !errors.Is(err, engine.ErrCursor) {
 		t.Errorf("a cursor of nobody: %v", err)
 	}
-	for what, filter := range map[adapter.Capability]adapter.Filter{
-		adapter.CanListByKind: {State: adapter.Waiting, Kind: "some"},
-		adapter.CanListAll:    {},
+	for what, filter := range map[engine.Capability]engine.Filter{
+		engine.CanListByKind: {States: []engine.State{engine.Waiting}, Agent: "some"},
+		engine.CanListByTime: {States: []engine.State{engine.Waiting}, Since: &time.Time{}},
+		engine.CanSearch:     {States: []engine.State{engine.Waiting}, Text: "some"},
+		engine.CanListAll:    {},
 	} {
-		_, err := e.List(t.Context(), filter, "", 10)
-		if can := caps(t, e).Can(what); can != (err == nil) || (!can && !errors.Is(err, adapter.ErrUnsupported)) {
+		_, err := e.List(t.Context(), filter)
+		if can := caps(t, e).Can(what); can != (err == nil) || (!can && !errors.Is(err, engine.ErrUnsupported)) {
 			t.Errorf("%s is %v, and its list gives %v", what, can, err)
 		}
 	}
-	for _, id := range []adapter.ID{"", "nothing", "no/such", "a/b/c", "../..", adapter.ID(make([]byte, 2000)), "17", "99999999999999999999"} {
-		if _, err := e.Get(t.Context(), id); !errors.Is(err, adapter.ErrNotFound) {
+	for _, id := range []engine.ID{"", "nothing", "no/such", "a/b/c", "../..", engine.ID(make([]byte, 2000)), "17", "99999999999999999999"} {
+		if _, err := e.Get(t.Context(), id); !errors.Is(err, engine.ErrNotFound) {
 			t.Errorf("job %.20q: %v", id, err)
 		}
 	}
-	if err := e.Follow(t.Context(), "!no cursor", func(adapter.Batch) error { return nil }); !errors.Is(err, adapter.ErrCursor) {
+	if err := e.Follow(t.Context(), "!no cursor", func(engine.Batch) error { return nil }); !errors.Is(err, engine.ErrCursor) {
 		t.Errorf("following from a cursor of nobody: %v", err)
 	}
 }
@@ -298,8 +304,8 @@ func (c Case) details(t *testing.T) {
 	e := c.Open(t)
 	for queue, states := range c.Queues {
 		for state := range states {
-			page, err := e.List(t.Context(), adapter.Filter{Queue: queue, State: state}, "", 5)
-			if errors.Is(err, adapter.ErrUnsupported) {
+			page, err := e.List(t.Context(), engine.Filter{Queue: queue, States: []engine.State{state}, Limit: 5})
+			if errors.Is(err, engine.ErrUnsupported) {
 				continue
 			}
 			if err != nil {
@@ -309,7 +315,7 @@ func (c Case) details(t *testing.T) {
 				d, err := e.Get(t.Context(), job.ID)
 				if err != nil {
 					t.Errorf("job %s of a list: %v", job.ID, err)
-				} else if d.ID != job.ID || d.Kind != job.Kind || d.Queue != job.Queue || d.State != job.State || d.OwnState != job.OwnState {
+				} else if d.ID != job.ID || d.Agent != job.Agent || d.Queue != job.Queue || d.State != job.State || d.EngineState != job.EngineState {
 					t.Errorf("job %s: %+v in the list, %+v alone", job.ID, job, d.Job)
 				}
 			}
@@ -320,11 +326,11 @@ func (c Case) details(t *testing.T) {
 // What ends is reported once, also when nobody followed at the time.
 func (c Case) follow(t *testing.T) {
 	e := c.Open(t)
-	cursor := c.next(t, e, "", func(b adapter.Batch) bool { return true }) // now
+	cursor := c.next(t, e, "", func(b engine.Batch) bool { return true }) // now
 	for _, ok := range []bool{true, false} {
 		queue := c.End(t, ok)
-		var sum adapter.Ended
-		cursor = c.next(t, e, cursor, func(b adapter.Batch) bool {
+		var sum engine.Ended
+		cursor = c.next(t, e, cursor, func(b engine.Batch) bool {
 			for _, gap := range b.Gaps {
 				t.Errorf("a gap: %+v", gap)
 			}
@@ -337,7 +343,7 @@ func (c Case) follow(t *testing.T) {
 			}
 			return sum.OK+sum.Failed > 0
 		})
-		if want := (adapter.Ended{OK: one(ok), Failed: one(!ok)}); sum != want {
+		if want := (engine.Ended{OK: one(ok), Failed: one(!ok)}); sum != want {
 			t.Errorf("after one more job ended, well: %v, %+v is reported", ok, sum)
 		}
 	}
@@ -351,12 +357,12 @@ func one(if_ bool) int64 {
 }
 
 // next follows until enough was seen, and returns the cursor after it.
-func (c Case) next(t *testing.T, e adapter.Engine, cursor adapter.Cursor, enough func(adapter.Batch) bool) adapter.Cursor {
+func (c Case) next(t *testing.T, e engine.Engine, cursor engine.Cursor, enough func(engine.Batch) bool) engine.Cursor {
 	t.Helper()
 	stop := errors.New("enough")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	err := e.Follow(ctx, cursor, func(b adapter.Batch) error {
+	err := e.Follow(ctx, cursor, func(b engine.Batch) error {
 		cursor = b.Next
 		if b.To.Before(b.From) {
 			t.Errorf("a batch from %v to %v", b.From, b.To)
@@ -379,15 +385,15 @@ func (c Case) endedContext(t *testing.T) {
 	if _, err := e.Snapshot(ctx, wide); !errors.Is(err, context.Canceled) {
 		t.Errorf("a snapshot: %v", err)
 	}
-	if _, err := e.List(ctx, adapter.Filter{State: adapter.Waiting}, "", 10); !errors.Is(err, context.Canceled) {
+	if _, err := e.List(ctx, engine.Filter{States: []engine.State{engine.Waiting}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a list: %v", err)
 	}
-	if err := e.Follow(ctx, "", func(adapter.Batch) error { return nil }); !errors.Is(err, context.Canceled) {
+	if err := e.Follow(ctx, "", func(engine.Batch) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("following: %v", err)
 	}
 }
 
-func caps(t *testing.T, e adapter.Engine) adapter.Caps {
+func caps(t *testing.T, e engine.Engine) engine.Caps {
 	t.Helper()
 	info, err := e.Probe(t.Context())
 	if err != nil {
@@ -396,8 +402,8 @@ func caps(t *testing.T, e adapter.Engine) adapter.Caps {
 	return info.Caps
 }
 
-func ids(jobs []adapter.Job) []adapter.ID {
-	all := make([]adapter.ID, len(jobs))
+func ids(jobs []engine.Job) []engine.ID {
+	all := make([]engine.ID, len(jobs))
 	for i, job := range jobs {
 		all[i] = job.ID
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -52,8 +51,8 @@ type target struct {
 }
 
 // Retry makes a job available now, also one that ended. It gets one attempt more when it has none left.
-func (a *Actor) Retry(ctx context.Context, id int64) (engine.Job, error) {
-	return a.act(ctx, "retry", id, func(tx *db.Tx, t target) error {
+func (a *Actor) Retry(ctx context.Context, job engine.ID) (engine.Job, error) {
+	return a.act(ctx, "retry", job, func(tx *db.Tx, id int64, t target) error {
 		switch {
 		case t.state == string(rivertype.JobStateRunning):
 			return engine.ErrorOf(engine.ErrConflict, "job %d is running: cancel it first, or wait for its end", id)
@@ -76,9 +75,9 @@ func (a *Actor) Retry(ctx context.Context, id int64) (engine.Job, error) {
 const mostAttempts = 1<<15 - 1
 
 // Cancel ends a job: at once when it waits; one that runs is told to stop, and still runs when Cancel returns.
-func (a *Actor) Cancel(ctx context.Context, id int64) (engine.Job, error) {
-	return a.act(ctx, "cancel", id, func(tx *db.Tx, t target) error {
-		if slices.Contains(engine.EndStates, t.state) {
+func (a *Actor) Cancel(ctx context.Context, job engine.ID) (engine.Job, error) {
+	return a.act(ctx, "cancel", job, func(tx *db.Tx, id int64, t target) error {
+		if engine.State(t.state).Ended() {
 			return engine.ErrorOf(engine.ErrConflict, "job %d has already ended (%s): there is nothing to cancel", id, t.state)
 		}
 		_, err := a.queue.JobCancelTx(ctx, tx, id)
@@ -87,8 +86,8 @@ func (a *Actor) Cancel(ctx context.Context, id int64) (engine.Job, error) {
 }
 
 // Delete removes a job that does not run, and what also does in the same transaction; nil: nothing.
-func (a *Actor) Delete(ctx context.Context, id int64, also func(*db.Tx) error) error {
-	_, err := a.act(ctx, "delete", id, func(tx *db.Tx, t target) error {
+func (a *Actor) Delete(ctx context.Context, job engine.ID, also func(tx *db.Tx, id int64) error) error {
+	_, err := a.act(ctx, "delete", job, func(tx *db.Tx, id int64, t target) error {
 		if t.state == string(rivertype.JobStateRunning) {
 			return engine.ErrorOf(engine.ErrConflict, "job %d is running: cancel it first", id)
 		}
@@ -98,7 +97,7 @@ func (a *Actor) Delete(ctx context.Context, id int64, also func(*db.Tx) error) e
 		if also == nil {
 			return nil
 		}
-		return also(tx)
+		return also(tx, id)
 	})
 	return err
 }
@@ -132,13 +131,17 @@ func (a *Actor) setQueuePaused(ctx context.Context, name, what string, first fun
 }
 
 // act does something to a job whose row is locked, and returns the job as lists show it; nothing of one that was deleted.
-func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, target) error) (engine.Job, error) {
-	err := a.db.InTx(ctx, func(tx *db.Tx) error {
+func (a *Actor) act(ctx context.Context, what string, job engine.ID, do func(tx *db.Tx, id int64, t target) error) (engine.Job, error) {
+	id, err := JobNumber(job)
+	if err != nil {
+		return engine.Job{}, err
+	}
+	err = a.db.InTx(ctx, func(tx *db.Tx) error {
 		t, err := a.lock(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		return do(tx, t)
+		return do(tx, id, t)
 	})
 	switch {
 	case err == nil && what == "delete":
@@ -146,7 +149,7 @@ func (a *Actor) act(ctx context.Context, what string, id int64, do func(*db.Tx, 
 	case err == nil:
 		return a.table.Job(ctx, id)
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, rivertype.ErrNotFound):
-		return engine.Job{}, engine.NoSuchJob(id)
+		return engine.Job{}, engine.NoSuchJob(job)
 	case errors.Is(err, engine.ErrConflict):
 		return engine.Job{}, err
 	case errors.Is(err, rivertype.ErrJobRunning):

@@ -120,7 +120,8 @@ func (rd *Reader) countFew(ctx context.Context, keys []engine.StateQueue, stats 
 	}
 	rows, err := rd.db.Read.QueryContext(ctx, rd.sql.kindsOfQueues, rd.sql.stateQueues(keys)...)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
-		var state, kind string
+		var state engine.State
+		var kind string
 		var n int64
 		err := rows.Scan(&state, Name(&kind), &n)
 		if a := stats[kind]; a != nil {

@@ -29,13 +29,17 @@ const (
 )
 
 // Get returns everything known about a job, in an answer of bounded size.
-func (rd *Reader) Get(ctx context.Context, id int64) (engine.Detail, error) {
-	d, err := rd.detail(ctx, id)
+func (rd *Reader) Get(ctx context.Context, id engine.ID) (engine.Detail, error) {
+	job, err := JobNumber(id)
+	if err != nil {
+		return engine.Detail{}, err
+	}
+	d, err := rd.detail(ctx, job)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return engine.Detail{}, engine.NoSuchJob(id)
 	case err != nil:
-		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
+		return engine.Detail{}, engine.WrapDB(fmt.Sprintf("read job %d", job), err)
 	}
 	return d, nil
 }
@@ -60,7 +64,8 @@ func (rd *Reader) detail(ctx context.Context, id int64) (engine.Detail, error) {
 	if err := rd.db.Read.QueryRowContext(ctx, `select count(*) from run where job_id = $1`, id).Scan(&d.RunsTotal); err != nil {
 		return engine.Detail{}, err
 	}
-	var run, size sql.Null[int64]
+	var run sql.Null[engine.ID]
+	var size sql.Null[int64]
 	var result sql.NullString
 	err = rd.db.Read.QueryRowContext(ctx, `select id, substr(result, 1, $2), octet_length(result) from run
 		where job_id = $1 and outcome = 'ok' order by id desc limit 1`, id, inlineResult).Scan(&run, &result, &size)
@@ -84,11 +89,14 @@ func (t *Table) Text(beginning string, size int64) engine.Text {
 }
 
 // Runs returns the attempts at a job that come after the page before, whose cursor that is; empty for the newest.
-func (rd *Reader) Runs(ctx context.Context, job int64, cursor string, limit int) (engine.RunPage, error) {
+func (rd *Reader) Runs(ctx context.Context, id engine.ID, cursor engine.Cursor, limit int) (engine.RunPage, error) {
+	job, err := JobNumber(id)
+	if err != nil {
+		return engine.RunPage{}, err
+	}
 	before := int64(math.MaxInt64)
 	if cursor != "" {
-		var err error
-		if before, err = strconv.ParseInt(cursor, 10, 64); err != nil || before < 1 {
+		if before, err = strconv.ParseInt(string(cursor), 10, 64); err != nil || before < 1 {
 			return engine.RunPage{}, engine.ErrorOf(engine.ErrInvalid, "the cursor is not one of a page of attempts: leave it out to begin with the newest")
 		}
 	}
@@ -103,31 +111,39 @@ func (rd *Reader) runsBefore(ctx context.Context, job, before int64, limit int) 
 	}
 	if len(page.Runs) > limit {
 		page.Runs = page.Runs[:limit]
-		next := strconv.FormatInt(page.Runs[limit-1].ID, 10)
+		next := engine.Cursor(page.Runs[limit-1].ID)
 		page.Next = &next
 	}
 	return page, nil
 }
 
 // Result returns what an attempt wrote to standard output.
-func (rd *Reader) Result(ctx context.Context, run int64) (engine.Text, error) {
+func (rd *Reader) Result(ctx context.Context, id engine.ID) (engine.Text, error) {
+	run, ok := id.Number()
+	if !ok {
+		return engine.Text{}, engine.NoSuchRun(id)
+	}
 	var result sql.NullString
 	var size sql.NullInt64
 	err := rd.db.Read.QueryRowContext(ctx, `select substr(result, 1, $2), octet_length(result) from run where id = $1`, run, engine.MaxText).Scan(&result, &size)
 	if errors.Is(err, sql.ErrNoRows) {
-		return engine.Text{}, engine.ErrorOf(engine.ErrNotFound, "there is no run %d: it was deleted, or pruned after some days", run)
+		return engine.Text{}, engine.NoSuchRun(id)
 	}
 	return rd.Text(result.String, size.Int64), engine.WrapDB("read the result", err)
 }
 
 // Args returns the arguments of a job.
-func (t *Table) Args(ctx context.Context, job int64) (engine.Text, error) {
+func (t *Table) Args(ctx context.Context, id engine.ID) (engine.Text, error) {
+	job, err := JobNumber(id)
+	if err != nil {
+		return engine.Text{}, err
+	}
 	var part sql.NullString
 	var size sql.NullInt64
-	err := t.db.Read.QueryRowContext(ctx, `select `+t.sql.argsPart+` from river_job j where j.id = $1`, job, engine.MaxText).Scan(&part, &size)
+	err = t.db.Read.QueryRowContext(ctx, `select `+t.sql.argsPart+` from river_job j where j.id = $1`, job, engine.MaxText).Scan(&part, &size)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return engine.Text{}, engine.NoSuchJob(job)
+		return engine.Text{}, engine.NoSuchJob(id)
 	case err != nil:
 		return engine.Text{}, engine.WrapDB("read the arguments", err)
 	}
@@ -144,7 +160,7 @@ func (t *Table) Row(ctx context.Context, id int64) (engine.Detail, error) {
 	if err != nil {
 		return engine.Detail{}, err
 	}
-	d := engine.Detail{Job: r.Job, ArgsBytes: size.Int64, Tags: []string{}, Runs: []engine.Run{}, ErrorsTotal: total}
+	d := engine.Detail{Job: r.Job, ArgsBytes: size.Int64, Tags: []string{}, Runs: []engine.Run{}, Notes: []engine.Note{}, ErrorsTotal: total}
 	d.ArgsJSON, d.ArgsCut = t.argsJSON(args, size.Int64)
 	page, err := t.errorsBefore(ctx, id, math.MaxInt32, pageOfErrors)
 	if err != nil {
@@ -182,7 +198,11 @@ func (t *Table) argsJSON(raw sql.NullString, size int64) (shown json.RawMessage,
 }
 
 // Errors returns the errors of a job before the one of a number, newest first; 0 for the newest.
-func (t *Table) Errors(ctx context.Context, job, before int64, limit int) (engine.ErrorPage, error) {
+func (t *Table) Errors(ctx context.Context, id engine.ID, before int64, limit int) (engine.ErrorPage, error) {
+	job, err := JobNumber(id)
+	if err != nil {
+		return engine.ErrorPage{}, err
+	}
 	if before <= 0 || before > math.MaxInt32 {
 		before = math.MaxInt32
 	}

@@ -43,7 +43,7 @@ func TestAJobsAnswerIsBounded(t *testing.T) {
 			select 1, i, 200, 'agent0', 'agent0', 'w', case when i = 100 then 'ok' else 'failed' end, i, i, i, 0, `+by(s, `$1`, `$1::text`)+` || i from n`, text)
 
 		var d engine.Detail
-		if took := allocated(func() { d = get(t, s, 1) }); took > 16<<20 {
+		if took := allocated(func() { d = get(t, s, "1") }); took > 16<<20 {
 			t.Errorf("an answer took %d bytes", took)
 		}
 		answer, err := json.Marshal(d)
@@ -65,7 +65,7 @@ func TestAJobsAnswerIsBounded(t *testing.T) {
 
 		runs, cursor := len(d.Runs), d.RunsNext
 		for cursor != nil {
-			page, err := s.Runs(t.Context(), 1, *cursor, 50)
+			page, err := s.Runs(t.Context(), "1", *cursor, 50)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestAJobsAnswerIsBounded(t *testing.T) {
 		}
 		found := map[int]bool{}
 		for before := int64(0); ; {
-			page, err := s.Errors(t.Context(), 1, before, 50)
+			page, err := s.Errors(t.Context(), "1", before, 50)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestAJobsAnswerIsBounded(t *testing.T) {
 		if err != nil || whole.Cut || whole.Text != text+"100" {
 			t.Errorf("the whole result: %d bytes, %v", len(whole.Text), err)
 		}
-		part, err := s.Args(t.Context(), 1)
+		part, err := s.Args(t.Context(), "1")
 		if err != nil || !part.Cut || part.Bytes != d.ArgsBytes || len(part.Text) > engine.MaxText+100 || len(part.Text) < engine.MaxText/2 {
 			t.Errorf("the arguments: %d bytes of %d, %v", len(part.Text), part.Bytes, err)
 		}

@@ -85,9 +85,7 @@ func (rd *Reader) failuresOf(ctx context.Context, ids []sql.NullInt64) ([]engine
 		return nil, nil
 	}
 	condition, args := rd.db.In("id", known)
-	all, err := rd.readFailures(ctx, `where `+condition, args...)
-	slices.SortFunc(all, func(a, b engine.Failure) int {
-		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(b.RunID, a.RunID))
-	})
+	all, err := rd.readFailures(ctx, `where `+condition+` order by id desc`, args...)
+	slices.SortStableFunc(all, func(a, b engine.Failure) int { return cmp.Compare(a.Order, b.Order) })
 	return all, err
 }

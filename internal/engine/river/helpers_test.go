@@ -98,7 +98,7 @@ func by(s *Reader, sqlite, postgres string) string {
 	return sqlite
 }
 
-func get(t testing.TB, s *Reader, id int64) engine.Detail {
+func get(t testing.TB, s *Reader, id engine.ID) engine.Detail {
 	t.Helper()
 	d, err := s.Get(t.Context(), id)
 	if err != nil {

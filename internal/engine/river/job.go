@@ -19,23 +19,27 @@ const (
 // jobRow is a job as read: its arguments are those of the database, with secrets.
 type jobRow struct {
 	engine.Job
+	id      int64
 	size    int64
 	rawArgs sql.NullString
 }
 
 func (r *jobRow) fields() []any {
-	return []any{&r.ID, Name(&r.Agent), Name(&r.Queue), Name(&r.State), Number(&r.Attempt), Number(&r.MaxAttempts), Number(&r.Priority)}
+	r.Attempt, r.MaxAttempts, r.Priority = new(int), new(int), new(int) // River always has them
+	r.CreatedAt, r.ScheduledAt = new(engine.Time), new(engine.Time)
+	return []any{&r.id, Name(&r.Agent), Name(&r.Queue), Name((*string)(&r.State)), Number(r.Attempt), Number(r.MaxAttempts), Number(r.Priority),
+		r.CreatedAt, r.ScheduledAt, &r.AttemptedAt, &r.FinalizedAt}
 }
 
 // scanJob reads a dialect's jobColumns and what follows them.
 func (t *Table) scanJob(rows interface{ Scan(...any) error }, after ...any) (r jobRow, err error) {
 	var size sql.NullInt64
 	var client, failure sql.NullString
-	into := append(r.fields(), &r.CreatedAt, &r.ScheduledAt, &r.AttemptedAt, &r.FinalizedAt, &size, &r.rawArgs, &client, &failure)
+	into := append(r.fields(), &size, &r.rawArgs, &client, &failure)
 	if err := rows.Scan(append(into, after...)...); err != nil {
 		return r, err
 	}
-	r.Order = -r.ID
+	r.ID, r.Order = engine.NumberID(r.id), -r.id
 	r.size = size.Int64
 	r.Args = t.preview(r.rawArgs, r.size)
 	if client.Valid {
@@ -67,9 +71,17 @@ func (t *Table) preview(raw sql.NullString, size int64) string {
 func (t *Table) Job(ctx context.Context, id int64) (engine.Job, error) {
 	r, err := t.scanJob(t.db.Read.QueryRowContext(ctx, `select `+t.sql.jobColumns()+` from river_job j where j.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
-		return engine.Job{}, engine.NoSuchJob(id)
+		return engine.Job{}, engine.NoSuchJob(engine.NumberID(id))
 	}
 	return r.Job, engine.WrapDB(fmt.Sprintf("read job %d", id), err)
+}
+
+// JobNumber is River's number of a job's id; that no job has such an id is the error.
+func JobNumber(id engine.ID) (int64, error) {
+	if n, ok := id.Number(); ok {
+		return n, nil
+	}
+	return 0, engine.NoSuchJob(id)
 }
 
 // jobsWhere reads jobs; the condition says which and in what order.

@@ -77,24 +77,35 @@ func (t *Table) walkOf(ctx context.Context, f engine.Filter) (*walk, error) {
 	}
 	w.ended = len(f.States) > 0
 	for _, state := range f.States {
-		if !slices.Contains(engine.States, state) {
-			return nil, engine.ErrorOf(engine.ErrInvalid, "%q is no state of a job; there are: %s", engine.Clip(state, 40), strings.Join(engine.States, ", "))
+		if !slices.Contains(engine.States(), state) {
+			return nil, engine.ErrorOf(engine.ErrInvalid, "%q is no state of a job; there are: %s", engine.Clip(string(state), 40), joined(engine.States(), ", "))
 		}
-		w.ended = w.ended && slices.Contains(engine.EndStates, state)
+		w.ended = w.ended && state.Ended()
 	}
 	switch {
 	case w.ended:
 		w.page.Order = "ended"
 	case f.EndedSince != nil || f.EndedUntil != nil:
-		return nil, engine.ErrorOf(engine.ErrInvalid, "ended_since and ended_until are for jobs that have ended: add state=%s or some of these", strings.Join(engine.EndStates, ","))
+		return nil, engine.ErrorOf(engine.ErrInvalid, "ended_since and ended_until are for jobs that have ended: add state=%s or some of these", joined(endStates, ","))
 	}
 	if f.EndedUntil != nil {
 		w.before = place{at: *f.EndedUntil, id: 1} // no id is smaller
 	}
 	if f.Cursor != "" && !w.from(f.Cursor) {
-		return nil, engine.ErrorOf(engine.ErrInvalid, "the cursor is not one of a page with this filter: leave it out to begin with the newest")
+		return nil, engine.ErrCursor
 	}
 	return w, engine.WrapDB("find the time span", w.between(ctx))
+}
+
+// endStates are those of jobs that have ended.
+var endStates = []engine.State{engine.Completed, engine.Cancelled, engine.Discarded}
+
+func joined(states []engine.State, by string) string {
+	texts := make([]string, len(states))
+	for i, state := range states {
+		texts[i] = string(state)
+	}
+	return strings.Join(texts, by)
 }
 
 // lastPlace is after every job that ended, whatever its clock was.
@@ -106,8 +117,8 @@ func (t *Table) lastPlace() place {
 }
 
 // from goes on where a page ended: "ID", or "MICROSECONDS.ID" by end, with "~DEPTH" after a search.
-func (w *walk) from(cursor string) bool {
-	at, depth, _ := strings.Cut(cursor, "~")
+func (w *walk) from(cursor engine.Cursor) bool {
+	at, depth, _ := strings.Cut(string(cursor), "~")
 	if depth != "" {
 		n, err := strconv.Atoi(depth)
 		if err != nil || n < 1 || n > deepest {
@@ -264,7 +275,7 @@ func (w *walk) matching(ctx context.Context, order []int64, candidates string, a
 func (w *walk) byID(ctx context.Context, ids []int64) ([]jobRow, error) {
 	condition, args := w.table.db.In(`j.id`, ids)
 	rows, err := w.table.jobsWhere(ctx, `where `+condition, args...)
-	slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(ids, a.ID) - slices.Index(ids, b.ID) })
+	slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(ids, a.id) - slices.Index(ids, b.id) })
 	return rows, err
 }
 
@@ -272,7 +283,7 @@ func (w *walk) byID(ctx context.Context, ids []int64) ([]jobRow, error) {
 func (w *walk) take(rows []jobRow) bool {
 	for _, r := range rows {
 		if len(w.page.Jobs) == w.filter.Limit {
-			w.goOnFrom(strconv.FormatInt(w.page.Jobs[len(w.page.Jobs)-1].ID, 10))
+			w.goOnFrom(string(w.page.Jobs[len(w.page.Jobs)-1].ID))
 			return true
 		}
 		w.page.Jobs = append(w.page.Jobs, r.Job)
@@ -285,5 +296,6 @@ func (w *walk) goOnFrom(cursor string) {
 	if w.page.SearchBounded && len(w.page.Jobs) == 0 {
 		cursor = fmt.Sprintf("%s~%d", cursor, min(w.depth+1, deepest))
 	}
-	w.page.Next = &cursor
+	next := engine.Cursor(cursor)
+	w.page.Next = &next
 }

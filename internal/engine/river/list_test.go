@@ -25,7 +25,8 @@ func listed(t testing.TB, s *Reader, f engine.Filter) (ids []int64, pages int, s
 		pages++
 		searched += page.Searched
 		for _, j := range page.Jobs {
-			ids = append(ids, j.ID)
+			n, _ := j.ID.Number()
+			ids = append(ids, n)
 		}
 		if page.Next == nil {
 			return ids, pages, searched
@@ -50,7 +51,7 @@ func TestListFilters(t *testing.T) {
 			}
 			return ids
 		}
-		since, until := get(t, s, n-2000).CreatedAt.Time, get(t, s, n-1000).CreatedAt.Time
+		since, until := get(t, s, engine.NumberID(n-2000)).CreatedAt.Time, get(t, s, engine.NumberID(n-1000)).CreatedAt.Time
 		for _, c := range []struct {
 			name  string
 			f     engine.Filter
@@ -59,10 +60,10 @@ func TestListFilters(t *testing.T) {
 			{"all", engine.Filter{Limit: 200}, func(int64) bool { return true }},
 			{"agent", engine.Filter{Limit: 200, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
 			{"queue", engine.Filter{Limit: 200, Queue: "rare"}, func(id int64) bool { return id%10 == 0 }},
-			{"rare state", engine.Filter{Limit: 5, States: []string{"discarded"}}, func(id int64) bool { return id%1000 == 0 }},
-			{"rare states", engine.Filter{Limit: 5, States: []string{"discarded", "available", "running"}, Agent: "rare"}, func(id int64) bool { return id%1000 == 0 }},
-			{"common state", engine.Filter{Limit: 200, States: []string{"completed", "discarded"}, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
-			{"none of a state", engine.Filter{Limit: 5, States: []string{"retryable"}}, func(int64) bool { return false }},
+			{"rare state", engine.Filter{Limit: 5, States: []engine.State{"discarded"}}, func(id int64) bool { return id%1000 == 0 }},
+			{"rare states", engine.Filter{Limit: 5, States: []engine.State{"discarded", "available", "running"}, Agent: "rare"}, func(id int64) bool { return id%1000 == 0 }},
+			{"common state", engine.Filter{Limit: 200, States: []engine.State{"completed", "discarded"}, Agent: "rare"}, func(id int64) bool { return id%10 == 0 }},
+			{"none of a state", engine.Filter{Limit: 5, States: []engine.State{"retryable"}}, func(int64) bool { return false }},
 			{"no such agent", engine.Filter{Limit: 5, Agent: "nobody"}, func(int64) bool { return false }},
 			{"error text", engine.Filter{Limit: 5, Text: "BROKEN pipe"}, func(id int64) bool { return id%1000 == 0 }},
 			{"args text", engine.Filter{Limit: 5, Text: `"n":399`}, func(id int64) bool { return strings.HasPrefix(fmt.Sprint(id), "399") }},
@@ -89,7 +90,7 @@ func TestASearchIsBounded(t *testing.T) {
 		if err != nil || !page.SearchBounded || page.Next == nil || page.Searched != scanFirst || len(page.Jobs) != 0 {
 			t.Errorf("%+v, %v", page, err)
 		}
-		for _, f := range []engine.Filter{{Text: "nowhere"}, {Text: "nowhere", States: []string{"completed", "discarded"}}} {
+		for _, f := range []engine.Filter{{Text: "nowhere"}, {Text: "nowhere", States: []engine.State{"completed", "discarded"}}} {
 			if ids, pages, searched := listed(t, s, f); len(ids) != 0 || pages < 16_000/scanMost || searched != 16_000 {
 				t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
 			}
@@ -99,7 +100,7 @@ func TestASearchIsBounded(t *testing.T) {
 			t.Errorf("%d jobs on %d pages after %d", len(ids), pages, searched)
 		}
 		// Rare states and kinds need no search.
-		if page, err := s.List(t.Context(), engine.Filter{States: []string{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 100 || page.Order != "ended" {
+		if page, err := s.List(t.Context(), engine.Filter{States: []engine.State{"discarded"}}); err != nil || len(page.Jobs) != 16 || page.Searched > 100 || page.Order != "ended" {
 			t.Errorf("%+v, %v", page, err)
 		}
 		if page, err := s.List(t.Context(), engine.Filter{Agent: "nobody"}); err != nil || len(page.Jobs) != 0 || page.Searched > rareAfter+scanFirst || page.Next != nil {
@@ -122,10 +123,10 @@ func TestJobsThatEndedTogetherAreListedInOrder(t *testing.T) {
 			name, where string
 			f           engine.Filter
 		}{
-			{"one statement's", `state = 'cancelled'`, engine.Filter{Limit: 40, States: []string{"cancelled"}}},
-			{"few", `state = 'discarded'`, engine.Filter{Limit: 7, States: []string{"discarded"}}},
-			{"of all states", `true`, engine.Filter{Limit: 40, States: []string{"completed", "cancelled", "discarded"}}},
-			{"of a kind", `state in ('cancelled', 'discarded') and kind = 'rare'`, engine.Filter{Limit: 20, States: []string{"cancelled", "discarded"}, Agent: "rare"}},
+			{"one statement's", `state = 'cancelled'`, engine.Filter{Limit: 40, States: []engine.State{"cancelled"}}},
+			{"few", `state = 'discarded'`, engine.Filter{Limit: 7, States: []engine.State{"discarded"}}},
+			{"of all states", `true`, engine.Filter{Limit: 40, States: []engine.State{"completed", "cancelled", "discarded"}}},
+			{"of a kind", `state in ('cancelled', 'discarded') and kind = 'rare'`, engine.Filter{Limit: 20, States: []engine.State{"cancelled", "discarded"}, Agent: "rare"}},
 		} {
 			for _, lookFor := range []time.Duration{time.Nanosecond, time.Hour} {
 				s.lookFor = lookFor
@@ -151,8 +152,8 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 		exec1(t, s, `update river_job set state = 'scheduled', finalized_at = null where id <= 1200`)
 		exec1(t, s, `update river_job set state = 'running', finalized_at = null where id = 77`)
 		s.lookFor = time.Nanosecond
-		page, err := s.List(t.Context(), engine.Filter{States: []string{"scheduled", "running"}, Limit: 200})
-		if err != nil || len(page.Jobs) != 200 || page.Jobs[0].ID != 1200 || page.SearchBounded {
+		page, err := s.List(t.Context(), engine.Filter{States: []engine.State{"scheduled", "running"}, Limit: 200})
+		if err != nil || len(page.Jobs) != 200 || page.Jobs[0].ID != "1200" || page.SearchBounded {
 			t.Fatalf("%d jobs, %v", len(page.Jobs), err)
 		}
 		s.lookFor = time.Hour
@@ -160,10 +161,10 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 			f    engine.Filter
 			want int
 		}{
-			{engine.Filter{States: []string{"scheduled", "running"}, Limit: 200}, 1200},
-			{engine.Filter{States: []string{"scheduled"}, Agent: "rare", Limit: 50}, 120},
-			{engine.Filter{States: []string{"scheduled"}, Queue: "rare", Limit: 50}, 120},
-			{engine.Filter{States: []string{"running"}, Queue: "rare", Limit: 50}, 0},
+			{engine.Filter{States: []engine.State{"scheduled", "running"}, Limit: 200}, 1200},
+			{engine.Filter{States: []engine.State{"scheduled"}, Agent: "rare", Limit: 50}, 120},
+			{engine.Filter{States: []engine.State{"scheduled"}, Queue: "rare", Limit: 50}, 120},
+			{engine.Filter{States: []engine.State{"running"}, Queue: "rare", Limit: 50}, 0},
 		} {
 			if ids, _, searched := listed(t, s, c.f); len(ids) != c.want || !slices.IsSortedFunc(ids, func(a, b int64) int { return int(b - a) }) || searched > 10*scanFirst {
 				t.Errorf("%+v: %d jobs of %d looked at", c.f, len(ids), searched)
@@ -176,11 +177,11 @@ func TestListTellsWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		for text, f := range map[string]engine.Filter{
-			"is no state of a job; there are: available": {States: []string{"done"}},
+			"is no state of a job; there are: available": {States: []engine.State{"done"}},
 			"use 1 to 200":                     {Limit: 201},
 			"the cursor is not one of a page":  {Cursor: "x"},
 			"the cursor is not one of a page ": {Cursor: "12.13"},
-			"cursor is not one of a page with": {Cursor: "12", States: []string{"completed"}},
+			"cursor is not one of a page with": {Cursor: "12", States: []engine.State{"completed"}},
 			"is not one of a page with this":   {Cursor: "12~9"},
 		} {
 			if _, err := s.List(t.Context(), f); !errors.Is(err, engine.ErrInvalid) || !strings.Contains(err.Error(), text) {

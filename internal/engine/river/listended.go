@@ -80,10 +80,11 @@ type endedJob struct {
 
 // together are the jobs that ended in one state at one time.
 type together struct {
-	state, end string
+	state engine.State
+	end   string
 }
 
-func (p place) in(state string) together { return together{state, p.atZero().String()} }
+func (p place) in(state engine.State) together { return together{state, p.atZero().String()} }
 
 // atZero is the place before all that ended at the time.
 func (p place) atZero() place { p.id = 0; return p }
@@ -146,7 +147,7 @@ func (w *walk) nextEnded(ctx context.Context, n int) (next stage, err error) {
 }
 
 // endedIn returns the next jobs of one state, about n of them.
-func (w *walk) endedIn(ctx context.Context, state string, n int) (stage, error) {
+func (w *walk) endedIn(ctx context.Context, state engine.State, n int) (stage, error) {
 	first, err := w.endedAt(ctx, state, w.before, n)
 	if err != nil || !first.end {
 		return first, err
@@ -178,7 +179,7 @@ func (w *walk) endedIn(ctx context.Context, state string, n int) (stage, error) 
 }
 
 // endedAt returns the jobs of one state that ended at the time of a place and come after it.
-func (w *walk) endedAt(ctx context.Context, state string, from place, n int) (stage, error) {
+func (w *walk) endedAt(ctx context.Context, state engine.State, from place, n int) (stage, error) {
 	if w.many[from.in(state)] {
 		return w.byIDs(ctx, state, from, n)
 	}
@@ -201,7 +202,7 @@ func (w *walk) endedAt(ctx context.Context, state string, from place, n int) (st
 }
 
 // byIDs is endedAt for jobs too many to sort: they lie close together as a rule.
-func (w *walk) byIDs(ctx context.Context, state string, from place, n int) (stage, error) {
+func (w *walk) byIDs(ctx context.Context, state engine.State, from place, n int) (stage, error) {
 	if from.id == math.MaxInt64 { // those that were created later cannot be among them
 		first, err := w.table.FirstSince(ctx, from.at.Add(clocksDiffer))
 		if err != nil {
@@ -280,13 +281,13 @@ func (w *walk) takeEnded(ctx context.Context, next []endedJob) (full bool, err e
 		if err != nil {
 			return false, err
 		}
-		slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(chunk, a.ID) - slices.Index(chunk, b.ID) })
+		slices.SortFunc(rows, func(a, b jobRow) int { return slices.Index(chunk, a.id) - slices.Index(chunk, b.id) })
 		for _, r := range rows {
 			if len(w.page.Jobs) == w.filter.Limit {
 				w.goOnFrom(w.last.String())
 				return true, nil
 			}
-			w.last = places[r.ID]
+			w.last = places[r.id]
 			r.Order = -w.last.at.UnixMilli()
 			w.page.Jobs = append(w.page.Jobs, r.Job)
 		}

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/agentos/agentos/internal/db"
-	"github.com/agentos/agentos/internal/engine"
 )
 
 // byStates fills the page from the index of states, if there are few jobs of those asked for: they may lie below any number of
@@ -50,7 +49,7 @@ func (w *walk) newestOfStates(ctx context.Context, n int) (ids []int64, few bool
 	for _, state := range w.filter.States {
 		// In the order of the index that is meant: else the planner may read the table from its beginning.
 		condition, order := `state = `+place(state), `queue, priority, scheduled_at, id`
-		if slices.Contains(engine.EndStates, state) {
+		if state.Ended() {
 			condition, order = condition+` and finalized_at is not null`, `finalized_at`
 		} else if w.filter.Queue != "" {
 			condition += ` and queue = ` + place(w.filter.Queue)

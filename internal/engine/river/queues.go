@@ -21,7 +21,7 @@ func (t *Table) CountActive(ctx context.Context) (map[engine.StateQueue]engine.A
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (key engine.StateQueue, err error) {
 		var active engine.Active
 		var oldest sql.NullInt64
-		err = rows.Scan(Name(&key.State), Name(&key.Queue), &active.N, &oldest)
+		err = rows.Scan(Name((*string)(&key.State)), Name(&key.Queue), &active.N, &oldest)
 		if at := engine.TimeOfMS(oldest); at != nil && at.Before(now) {
 			active.OldestAt = at
 		}

@@ -25,7 +25,7 @@ func (rd *Reader) Running(ctx context.Context, n int) ([]engine.RunningJob, erro
 		return nil, engine.WrapDB("read the running jobs", err)
 	}
 	if len(all) < n {
-		begun := map[int64]bool{}
+		begun := map[engine.ID]bool{}
 		for _, j := range all {
 			begun[j.ID] = true
 		}
@@ -51,7 +51,8 @@ func (rd *Reader) Running(ctx context.Context, n int) ([]engine.RunningJob, erro
 }
 
 func (rd *Reader) scanRunning(rows *sql.Rows) (engine.RunningJob, error) {
-	var run, started int64
+	var run engine.ID
+	var started int64
 	var progress sql.Null[float64]
 	var message sql.Null[string]
 	r, err := rd.scanJob(rows, &run, &started, &progress, &message)

@@ -22,7 +22,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 	}
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
-		ids := map[string]int64{}
+		ids := map[string]engine.ID{}
 		for name, text := range texts {
 			args, err := json.Marshal(map[string]any{"text": text, "list": []any{1, true}, "password": "hunter2"}) // with \u0026 and the like
 			if err != nil {
@@ -38,7 +38,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 			`"text": "a/b"`: {"slash"}, `"text":"a/b"`: {"slash"}, "ärger": {"slash"}, `& "SO"`: {"slash"}, "987654": {"number"},
 			fmt.Sprint(ids["emoji"]): {"emoji"}, "hunter2": nil, "nothing of it": nil, "u0026": nil, `\u0026`: nil, "ttwo": nil, "ntwo": nil,
 		} {
-			for _, f := range []engine.Filter{{Text: text}, {Text: text, States: []string{"available"}}, {Text: " " + text + " ", Agent: "rare", Queue: "rare"}} {
+			for _, f := range []engine.Filter{{Text: text}, {Text: text, States: []engine.State{"available"}}, {Text: " " + text + " ", Agent: "rare", Queue: "rare"}} {
 				s.lookFor = time.Minute
 				page, err := s.List(t.Context(), f)
 				var found []string
@@ -86,7 +86,7 @@ func TestASearchThroughLargeArgumentsIsBounded(t *testing.T) {
 			with recursive n(i) as (select 1 union all select i + 1 from n where i < 120) select 'rare', 'rare', `+
 			by(s, `jsonb_object('n', i, 'data', hex(randomblob(60000)))`, `jsonb_build_object('n', i, 'data', (select string_agg(md5((i * k)::text), '') from generate_series(1, 4000) k))`)+
 			`, 1, 'completed', `+by(s, `datetime('now', '-' || i || ' seconds')`, `now() - i * interval '1 second'`)+` from n`)
-		for _, f := range []engine.Filter{{Text: "no such thing"}, {Text: "no such thing", States: []string{"completed"}}} {
+		for _, f := range []engine.Filter{{Text: "no such thing"}, {Text: "no such thing", States: []engine.State{"completed"}}} {
 			searched, pages := 0, 0
 			for {
 				began := time.Now()

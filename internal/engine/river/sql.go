@@ -158,7 +158,7 @@ func dialectOf(kind db.Kind) *dialect {
 func (d *dialect) stateQueues(keys []engine.StateQueue) []any {
 	states, queues, pairs := make([]string, len(keys)), make([]string, len(keys)), make([][2]string, len(keys))
 	for i, key := range keys {
-		states[i], queues[i], pairs[i] = key.State, key.Queue, [2]string{key.State, key.Queue}
+		states[i], queues[i], pairs[i] = string(key.State), key.Queue, [2]string{string(key.State), key.Queue}
 	}
 	if d.kind == db.Postgres {
 		return []any{states, queues}

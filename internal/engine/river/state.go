@@ -36,7 +36,7 @@ var ErrSuperseded = errors.New("another worker has taken the job over")
 
 // Running is a job whose last attempt is under way as far as the database knows.
 type Running struct {
-	ID        engine.ID
+	ID        int64
 	Attempt   int
 	Queue     string
 	Client    string // the River client's id
@@ -60,7 +60,7 @@ func (t *Table) RunningJobs(ctx context.Context) ([]Running, error) {
 }
 
 // AttemptsOf returns whose attempt each of these jobs is, without its queue and worker. Those that were deleted are missing.
-func (t *Table) AttemptsOf(ctx context.Context, ids []engine.ID) ([]Running, error) {
+func (t *Table) AttemptsOf(ctx context.Context, ids []int64) ([]Running, error) {
 	condition, args := t.db.In(`j.id`, ids)
 	rows, err := t.db.Read.QueryContext(ctx, `select j.id, j.attempt, `+t.sql.lastClient+`, j.attempted_at,
 		case when j.state = 'running' then `+t.sql.cancelNote+` end from river_job j where `+condition, args...)
@@ -81,7 +81,7 @@ func (t *Table) Held(job, attempt, client int) string {
 
 // Hold keeps the job of an attempt as it is until the transaction ends, or returns ErrSuperseded when it is not this attempt's any
 // more.
-func (a *Actor) Hold(ctx context.Context, tx *db.Tx, job engine.ID, attempt int, client string) error {
+func (a *Actor) Hold(ctx context.Context, tx *db.Tx, job int64, attempt int, client string) error {
 	var n int
 	err := tx.QueryRowContext(ctx, a.table.Held(1, 2, 3)+a.db.ForUpdate(), job, attempt, client).Scan(&n)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -124,7 +124,7 @@ func (a *Actor) PutBack(ctx context.Context, job *rivertype.JobRow, client strin
 const LossesKey = "agentos_losses"
 
 // Losses returns how many workers died while they ran a job, and the job's kind. That there is no such job is sql.ErrNoRows.
-func (a *Actor) Losses(ctx context.Context, tx *db.Tx, job engine.ID) (kind string, losses int, err error) {
+func (a *Actor) Losses(ctx context.Context, tx *db.Tx, job int64) (kind string, losses int, err error) {
 	err = tx.QueryRowContext(ctx, `select j.kind, `+a.table.sql.losses+` from river_job j where j.id = $1`+a.db.ForUpdate(), job).Scan(&kind, &losses)
 	return kind, losses, err
 }

@@ -31,16 +31,19 @@ func (rd *Reader) Workers(ctx context.Context) ([]engine.Worker, error) {
 		from worker w left join (select worker, count(*) as running from run where ended_ms is null group by worker) r on r.worker = w.id
 		where w.beat_ms >= `+rd.db.NowMS()+` - $1 order by w.started_ms, w.id`, lostShown.Milliseconds())
 	workers, err := db.Collect(rows, err, func(rows *sql.Rows) (w engine.Worker, err error) {
-		var started, beat int64
+		var started, beat, age int64
+		w.PID, w.Slots, w.Running, w.Done = new(int), new(int), new(int), new(int64) // our own workers write them all
 		var text servedText
 		var aheadMS sql.NullInt64
-		err = rows.Scan(&w.ID, &w.Host, &w.PID, &w.Version, &w.State, &started, &beat, &w.BeatAgeMS, &w.Slots, &w.Running, &w.Done, &text.queues, &text.agents, &aheadMS)
+		err = rows.Scan(&w.ID, &w.Host, w.PID, &w.Version, &w.State, &started, &beat, &age, w.Slots, w.Running, w.Done, &text.queues, &text.agents, &aheadMS)
 		if err != nil {
 			return w, err
 		}
-		w.Order, w.StartedAt, w.BeatAt, w.BeatAgeMS = started, db.FromMS(started), db.FromMS(beat), max(w.BeatAgeMS, 0)
+		startedAt, beatAt := db.FromMS(started), db.FromMS(beat)
+		age = max(age, 0)
+		w.Order, w.StartedAt, w.BeatAt, w.BeatAgeMS = started, &startedAt, &beatAt, &age
 		w.SkewS = engine.SkewSeconds(time.Duration(aheadMS.Int64) * time.Millisecond)
-		if time.Duration(w.BeatAgeMS)*time.Millisecond > SilentFor {
+		if time.Duration(age)*time.Millisecond > SilentFor {
 			w.State = "lost"
 		}
 		what, ok := known[text]
@@ -50,7 +53,7 @@ func (rd *Reader) Workers(ctx context.Context) ([]engine.Worker, error) {
 			}
 			known[text] = what
 		}
-		w.Agents, w.AgentNames, w.Queues = what.count, what.agents, what.queues
+		w.Agents, w.AgentNames, w.Queues = &what.count, what.agents, what.queues
 		return w, nil
 	})
 	return workers, engine.WrapDB("read the workers", err)

@@ -34,33 +34,35 @@ export function listJobs(
   if (cursor) query.set('cursor', cursor)
   return ask('GET', `/api/jobs?${query}`, { signal })
 }
+/** Where a job is: its id may have slashes in it. */
+const jobPath = (id: string) => `/api/jobs/${encodeURIComponent(id)}`
 export function getJob(id: string, signal?: AbortSignal): Promise<JobDetail> {
-  return ask('GET', `/api/jobs/${encodeURIComponent(id)}`, { signal, asText: 'args_json' })
+  return ask('GET', jobPath(id), { signal, asText: 'args_json' })
 }
 /** What a job's own answer has only the beginning of. */
-export function getArgs(id: number): Promise<Text> {
-  return ask('GET', `/api/jobs/${id}/args`)
+export function getArgs(id: string): Promise<Text> {
+  return ask('GET', `${jobPath(id)}/args`)
 }
-export function getResult(run: number): Promise<Text> {
-  return ask('GET', `/api/runs/${run}/result`)
+export function getResult(run: string): Promise<Text> {
+  return ask('GET', `/api/runs/${encodeURIComponent(run)}/result`)
 }
-export function getRuns(id: number, cursor: string): Promise<RunPage> {
-  return ask('GET', `/api/jobs/${id}/runs?cursor=${encodeURIComponent(cursor)}&limit=50`)
+export function getRuns(id: string, cursor: string): Promise<RunPage> {
+  return ask('GET', `${jobPath(id)}/runs?cursor=${encodeURIComponent(cursor)}&limit=50`)
 }
-export function getErrors(id: number, before: number): Promise<ErrorPage> {
-  return ask('GET', `/api/jobs/${id}/errors?before=${before}&limit=50`)
+export function getErrors(id: string, before: number): Promise<ErrorPage> {
+  return ask('GET', `${jobPath(id)}/errors?before=${before}&limit=50`)
 }
 /** The arguments are JSON as it was typed. */
 export function enqueue({ args, ...job }: NewJob): Promise<Job> {
   return ask('POST', '/api/jobs', { json: `{"args":${args},${JSON.stringify(job).slice(1)}` })
 }
 export type JobAction = 'retry' | 'cancel' | 'delete'
-export function actOnJob(id: number, action: JobAction): Promise<Job | void> {
-  return action === 'delete' ? ask('DELETE', `/api/jobs/${id}`) : ask('POST', `/api/jobs/${id}/${action}`)
+export function actOnJob(id: string, action: JobAction): Promise<Job | void> {
+  return action === 'delete' ? ask('DELETE', jobPath(id)) : ask('POST', `${jobPath(id)}/${action}`)
 }
 /** The log of one attempt after a line; waits up to `wait` seconds for the next one. */
-export function readLog(run: number, after: number, wait: number, signal?: AbortSignal): Promise<LogPage> {
-  return ask('GET', `/api/runs/${run}/logs?after=${after}&limit=${logPage}&wait=${wait}`, {
+export function readLog(run: string, after: number, wait: number, signal?: AbortSignal): Promise<LogPage> {
+  return ask('GET', `/api/runs/${encodeURIComponent(run)}/logs?after=${after}&limit=${logPage}&wait=${wait}`, {
     signal,
     timeoutMs: 15_000 + wait * 1000,
   })

@@ -43,11 +43,11 @@ describe('hosts', () => {
 })
 
 test('running jobs are found by their worker, the longest first', () => {
-  const job = (id: number, order: number, worker: string | null) => ({ id, order, worker }) as RunningJob
-  const jobs = byWorker(keyed(job(1, 2, 'a'), job(2, 1, 'a'), job(3, 0, null), job(4, 3, 'b')))
+  const job = (id: string, order: number, worker: string | null) => ({ id, order, worker }) as RunningJob
+  const jobs = byWorker(keyed(job('1', 2, 'a'), job('2', 1, 'a'), job('3', 0, null), job('4', 3, 'b')))
   expect([...jobs].map(([worker, list]) => [worker, list.map(({ id }) => id)])).toEqual([
-    ['a', [2, 1]],
-    ['b', [4]],
+    ['a', ['2', '1']],
+    ['b', ['4']],
   ])
 })
 

@@ -18,8 +18,8 @@ export function byHost(workers: Maybe<Keyed<Worker>>): Host[] {
     hosts.set(worker.host, host)
     host.workers.push(worker)
     if (worker.state === 'lost') continue
-    host.slots += worker.slots
-    host.running += worker.running
+    host.slots += worker.slots ?? 0
+    host.running += worker.running ?? 0
   }
   return [...hosts.values()].sort((a, b) => a.name.localeCompare(b.name, 'en', { numeric: true }))
 }
@@ -28,8 +28,8 @@ export function byHost(workers: Maybe<Keyed<Worker>>): Host[] {
  * When a worker's last heartbeat was by the server's clock, if its section was collected at `asOf`: its own time is by the
  * database's clock, which may differ.
  */
-export function beatAt(worker: Pick<Worker, 'beat_at' | 'beat_age_ms'>, asOf: string | null): string {
-  if (worker.beat_age_ms == null || asOf === null) return worker.beat_at
+export function beatAt(worker: Pick<Worker, 'beat_at' | 'beat_age_ms'>, asOf: string | null): string | null {
+  if (worker.beat_age_ms == null || asOf === null) return worker.beat_at ?? null
   return new Date(Date.parse(asOf) - worker.beat_age_ms).toISOString()
 }
 

@@ -18,7 +18,7 @@ const atOnce = 6
 
 /** A job that could not be acted on, and why. */
 export interface Refusal {
-  id: number
+  id: string
   reason: string
 }
 
@@ -26,7 +26,7 @@ export interface Refusal {
 const named = 5
 
 /** Says how it went: what was done, and what was not, by its reasons. */
-export function report(ids: number[], action: JobAction, stopping: number, refusals: Refusal[]) {
+export function report(ids: string[], action: JobAction, stopping: number, refusals: Refusal[]) {
   const ok: string[] = []
   const say = (n: number, words: string) => {
     if (!n) return
@@ -38,15 +38,16 @@ export function report(ids: number[], action: JobAction, stopping: number, refus
   say(ids.length - refusals.length - stopping, did[action])
   if (!refusals.length) return { ok, bad: null }
   if (ids.length === 1) return { ok, bad: `#${refusals[0]!.id}: ${refusals[0]!.reason}` }
-  const byReason = new Map<string, number[]>()
+  const byReason = new Map<string, string[]>()
   for (const { id, reason } of refusals) {
-    const general = reason.replace(new RegExp(`^Job ${id} `), '').replace(/\.$/, '')
+    const about = `Job ${id} `
+    const general = (reason.startsWith(about) ? reason.slice(about.length) : reason).replace(/\.$/, '')
     byReason.set(general, [...(byReason.get(general) ?? []), id])
   }
   const reasons = [...byReason].map(([reason, of]) => {
     const rest = of.length - named
     return `${of
-      .sort((a, b) => a - b)
+      .sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
       .slice(0, named)
       .map((id) => `#${id}`)
       .join(', ')}${rest > 0 ? ` and ${rest} more` : ''}: ${reason}`
@@ -58,7 +59,7 @@ export function report(ids: number[], action: JobAction, stopping: number, refus
 }
 
 /** Does it to each job, a few at a time, and says how it went. Returns whether all went well. */
-export async function actOnJobs(ids: number[], action: JobAction): Promise<boolean> {
+export async function actOnJobs(ids: string[], action: JobAction): Promise<boolean> {
   const rest = [...ids]
   const refusals: Refusal[] = []
   let stopping = 0 // they are cancelled once their processes have ended

@@ -89,7 +89,7 @@ export class JobList {
     if (this.#filters) this.show(this.#filters, this.#cursor)
   }
 
-  remove(ids: number[]) {
+  remove(ids: string[]) {
     this.#rows = this.#rows.filter(({ id }) => !ids.includes(id))
   }
 
@@ -100,8 +100,8 @@ export class JobList {
 
   #follow() {
     if (!this.#filters || this.loading || this.error || document.hidden || Date.now() - this.#askedAt < quietMs) return
-    const top = this.order === 'ended' ? 0 : (this.#rows[0]?.id ?? 0)
-    const newest = Object.keys(live.doc?.dashboard.jobs?.newest ?? {}).some((id) => Number(id) > top)
+    const top = this.order === 'ended' ? undefined : this.#rows[0]
+    const newest = Object.values(live.doc?.dashboard.jobs?.newest ?? {}).some((job) => !top || job.order < top.order)
     const moving = this.#rows.some(({ finalized_at }) => finalized_at == null)
     if (!moving && !(newest && this.#cursor === null)) return
     this.#ask((page) => {
@@ -137,7 +137,7 @@ function newerThan(rows: Job[], { jobs, order }: JobPage): number {
   const known = new Set(rows.map(({ id }) => id))
   const first = jobs.findIndex(({ id }) => known.has(id))
   const before = first < 0 ? jobs : jobs.slice(0, first)
-  return order === 'ended' ? before.length : before.filter(({ id }) => id > (rows[0]?.id ?? 0)).length
+  return order === 'ended' ? before.length : before.filter(({ order }) => !rows[0] || order < rows[0].order).length
 }
 
 /** "3 newer jobs", "50+ newer jobs". */
@@ -147,6 +147,6 @@ export function newerWords(n: number): string {
 
 /** Which of two views of a job is the later one: more attempts, then finished, then as listed. */
 function fresher(row: Job, seen: Job | undefined): Job {
-  if (!seen || seen.attempt < row.attempt) return row
+  if (!seen || (seen.attempt ?? 0) < (row.attempt ?? 0)) return row
   return seen.attempt === row.attempt && row.finalized_at != null && seen.finalized_at == null ? row : seen
 }

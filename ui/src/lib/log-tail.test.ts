@@ -8,8 +8,8 @@ const line = (id: number, part: Partial<LogLine> = {}): LogLine => ({
   at: '2026-11-23T12:00:00Z',
   level: 'info',
   agent: 'hash',
-  job_id: 7,
-  run_id: 8,
+  job_id: '7',
+  run_id: '8',
   msg: `line ${id}`,
   ...part,
 })
@@ -27,7 +27,7 @@ test('filters by level and by text in message, agent or job', () => {
   const lines = [
     line(1, { level: 'debug' }),
     line(2, { level: 'warn', msg: 'Disk FULL' }),
-    line(3, { level: 'error', job_id: 99 }),
+    line(3, { level: 'error', job_id: '99' }),
   ]
   const ids = (...args: [string, string]) => filterLines(lines, ...args).map(({ id }) => id)
   expect(ids('', 'debug')).toEqual([1, 2, 3])

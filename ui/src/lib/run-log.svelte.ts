@@ -16,13 +16,13 @@ export class RunLog {
   cut = $state(false)
 
   /** Reads and follows until the run ends. Returns what stops it. */
-  follow(run: number): () => void {
+  follow(run: string): () => void {
     const abort = new AbortController()
     void untrack(() => this.#loop(run, abort.signal)) // callers are effects; what it reads is none of theirs
     return () => abort.abort()
   }
 
-  async #loop(run: number, signal: AbortSignal) {
+  async #loop(run: string, signal: AbortSignal) {
     let after = this.lines.at(-1)?.id ?? 0
     while (!signal.aborted && !this.done) {
       try {

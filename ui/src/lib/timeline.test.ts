@@ -6,7 +6,7 @@ const at = (s: number) => new Date(Date.UTC(2026, 10, 23, 12, 0, s)).toISOString
 const ms = (s: number) => Date.parse(at(s))
 const run = (attempt: number, due: number, from: number, to: number | null, outcome: Run['outcome']) =>
   ({
-    id: attempt,
+    id: String(attempt),
     attempt,
     scheduled_at: at(due),
     started_at: at(from),

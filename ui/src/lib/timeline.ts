@@ -20,14 +20,14 @@ const farthest = 253402300800000
 
 /** From the job's creation to its end, or to `now`, without gaps. Unix ms. */
 export function stretches(job: JobDetail, now: number): Stretch[] {
-  const runs = [...job.runs].sort((a, b) => a.attempt - b.attempt || a.id - b.id)
+  const runs = [...job.runs].sort((a, b) => a.attempt - b.attempt || moment(a.started_at) - moment(b.started_at))
   const list: Stretch[] = []
   // What is no time, or beyond every clock, is left out.
   const time = (text: string | null | undefined, otherwise: number) => {
     const ms = moment(text)
     return ms > 0 && ms < farthest ? ms : otherwise
   }
-  const due = (text: string) => (moment(text) >= farthest ? Infinity : time(text, 0))
+  const due = (text: string | null) => (moment(text) >= farthest ? Infinity : time(text, 0))
   let at = time(job.created_at, time(runs[0]?.started_at, time(job.finalized_at, now)))
   for (const run of runs) {
     const from = Math.max(at, time(run.started_at, at))

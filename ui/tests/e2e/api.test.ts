@@ -97,7 +97,7 @@ describe('the document', () => {
 describe('values', () => {
   test('are those of the database', async ({ server }) => {
     const api = server.api()
-    const ids: number[] = []
+    const ids: string[] = []
     for (let i = 0; i < 5; i++) ids.push((await api.enqueue('echo', { i })).id)
     ids.push((await api.enqueue('flaky')).id, (await api.enqueue('broken')).id, (await api.enqueue('parent')).id)
     const later = await api.enqueue('echo', {}, { scheduled_at: new Date(Date.now() + 3_600_000).toISOString() })
@@ -168,7 +168,7 @@ function countIn(database: string): Counts {
 
 /** The same from the list of jobs, which reads the tables and not the document. */
 async function countByList(api: Api): Promise<Counts> {
-  const { jobs } = await api.get<{ jobs: { id: number; state: string }[] }>('/api/jobs?limit=200')
+  const { jobs } = await api.get<{ jobs: { id: string; state: string }[] }>('/api/jobs?limit=200')
   const runs = (await Promise.all(jobs.map((job) => api.job(job.id)))).flatMap((job) => job.runs)
   const inState = (state: string) => jobs.filter((job) => job.state === state).length
   const failed = runs.filter((run) => /failed|timeout|lost/.test(run.outcome)).length

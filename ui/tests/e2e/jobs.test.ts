@@ -71,7 +71,7 @@ describe('a job', () => {
     await row.getByText('running').waitFor()
     await row.getByRole('rowheader').getByRole('link').click()
     await page.waitForURL(/\/jobs\/\d+$/)
-    const id = Number(new URL(page.url()).pathname.split('/')[2])
+    const id = new URL(page.url()).pathname.split('/')[2]!
 
     // Nothing below happens before its gate is opened, so what is seen is seen while the job runs.
     const log = page.getByRole('log', { name: 'Log of attempt 1' })
@@ -188,7 +188,7 @@ describe('actions', () => {
 
   test('several jobs of the list at once', async ({ server, visitor }) => {
     const api = server.api()
-    const ids: number[] = []
+    const ids: string[] = []
     for (let i = 0; i < 3; i++) ids.push((await api.enqueue('broken', { i })).id)
     for (const id of ids) await eventually(async () => expect((await api.job(id)).state).toBe('discarded'))
     const page = await visitor.open('/jobs?agent=broken&state=discarded')

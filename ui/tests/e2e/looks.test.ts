@@ -22,7 +22,7 @@ const test = base.extend('pages', { scope: 'file' }, async ({ server }): Promise
   }
 })
 
-async function fill(server: AgentOS): Promise<number> {
+async function fill(server: AgentOS): Promise<string> {
   const api = server.api()
   const long = 'averylongwordwithoutanyspaceinit'.repeat(8)
   await api.enqueue('sleeper', { file: `/a/path/that/does/not/fit/on/any/phone/${long}` })

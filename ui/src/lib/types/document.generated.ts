@@ -307,29 +307,34 @@ export interface Worker {
   order: number
   id: string
   host: string
-  pid: number
+  /** Null, as all of these: its engine does not record it. */
+  pid?: Maybe<number>
   state: WorkerState
+  /** The engine's own word for the state, where it is another one. */
+  engine_state?: string
   version: string
   /** By the worker's clock. */
-  started_at: string
+  started_at?: Maybe<string>
   /** Its last heartbeat, by the database's clock, which is another than the server's. */
-  beat_at: string
+  beat_at?: Maybe<string>
   /** How old that was when the section was collected. */
-  beat_age_ms?: number
+  beat_age_ms?: Maybe<number>
   /** How far its clock is ahead of the database's, in seconds, less than zero behind; null: it is right, or unknown. */
   skew_s?: Maybe<number>
   /** Attempts that it may run at once. */
-  slots: number
+  slots?: Maybe<number>
   /** Attempts that it runs. */
-  running: number
+  running?: Maybe<number>
   /** Attempts ended since it started. */
-  done: number
+  done?: Maybe<number>
   /** How many agents it runs. */
-  agents: number
+  agents?: Maybe<number>
   /** Which ones, at most 20; null: the whole fleet. */
   agent_names?: Maybe<string[]>
   /** Which queues it serves, at most 20; null: all. */
   queues?: Maybe<string[]>
+  /** Queues that it serves and that are not listed. */
+  more_queues?: number
 }
 
 /** Queue is the section `queue`: the sums of all queues, and each of them. */
@@ -418,15 +423,19 @@ export interface Jobs {
 /** Job is one row of the queue. */
 export interface Job {
   order: number
-  id: number
-  /** The agent that runs it; River's job kind. */
+  /** Made by the job's engine. */
+  id: string
+  /** The agent that runs it: the kind of the job. */
   agent: string
   queue: string
   state: JobState
-  attempt: number
-  max_attempts: number
-  /** From 1, which comes first, to 4. */
-  priority: number
+  /** The engine's own word for the state, where it is another one. */
+  engine_state?: string
+  /** Attempts begun; null: not recorded. */
+  attempt?: Maybe<number>
+  max_attempts?: Maybe<number>
+  /** From 1, which comes first, to 4; null: not recorded. */
+  priority?: Maybe<number>
   created_at?: Maybe<string>
   scheduled_at?: Maybe<string>
   /** Null: never attempted. */
@@ -441,7 +450,7 @@ export interface Job {
   error?: Maybe<string>
 }
 
-/** JobState is River's state of a job. */
+/** JobState is the state of a job, in River's words. */
 export const jobStates = [
   'available',
   'running',
@@ -457,7 +466,7 @@ export type JobState = (typeof jobStates)[number]
 /** RunningJob is a job whose attempt is under way. */
 export interface RunningJob extends Job {
   /** Null: not recorded. */
-  run_id?: Maybe<number>
+  run_id?: Maybe<string>
   /** Where it runs; empty when its worker is not AgentOS. */
   host?: string
   started_at?: Maybe<string>
@@ -470,8 +479,8 @@ export interface RunningJob extends Job {
 /** Failure is one failed attempt. */
 export interface Failure {
   order: number
-  run_id: number
-  job_id: number
+  run_id: string
+  job_id: string
   agent: string
   at?: Maybe<string>
   attempt: number
@@ -595,7 +604,7 @@ export interface AgentError {
   at?: Maybe<string>
   /** Shortened. */
   message: string
-  job_id: number
+  job_id: string
 }
 
 /** Spark is an agent's last hour: ended attempts in consecutive buckets of step_s seconds. */
@@ -683,8 +692,8 @@ export interface LogLine {
   at: string
   level: LogLevel
   agent: string
-  job_id: number
-  run_id: number
+  job_id: string
+  run_id: string
   msg: string
   /** The line stands for others that are not kept. */
   gap?: LogGap

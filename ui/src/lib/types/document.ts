@@ -16,9 +16,6 @@ export interface Boot {
   served: Served
 }
 
-/** What an engine may be able to report. */
-export type Capability = string
-
 export type Role = 'viewer' | 'operator' | 'admin'
 export interface Me {
   name: string

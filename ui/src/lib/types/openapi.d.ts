@@ -559,8 +559,7 @@ export interface components {
         };
         AgentLastError: {
             at: string;
-            /** Format: int64 */
-            job_id: number;
+            job_id: string;
             message: string;
         };
         AgentList: {
@@ -806,47 +805,52 @@ export interface components {
             message: string;
         };
         Job: {
-            /** @description The agent that runs it; River's job kind */
+            /** @description The agent that runs it: the kind of the job, or the type of the task */
             agent: string;
             /** @description A preview of the arguments, secrets redacted by key name */
             args: string;
-            /** Format: int64 */
-            attempt: number;
+            /**
+             * Format: int64
+             * @description Attempts begun; null: the engine does not record it
+             */
+            attempt: number | null;
             /** Format: date-time */
             attempted_at: string | null;
             /** Format: date-time */
-            created_at: string;
+            created_at: string | null;
+            /** @description The engine's own word for the state, where it is another one */
+            engine_state?: string;
             /** @description The last attempt's error, shortened */
             error: string | null;
             /** Format: date-time */
             finalized_at: string | null;
+            /** @description Made by the job's engine; in an address it is escaped as one segment */
+            id: string;
             /** Format: int64 */
-            id: number;
-            /** Format: int64 */
-            max_attempts: number;
+            max_attempts: number | null;
             /**
              * Format: int64
-             * @description Sort ascending by this: newest first
+             * @description Sort ascending by this
              */
             order: number;
             /**
              * Format: int64
              * @description 1 (first) to 4
              */
-            priority: number;
+            priority: number | null;
             queue: string;
             /**
              * Format: date-time
-             * @description As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity
+             * @description Since when it may start, or when it may. As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity
              */
-            scheduled_at: string;
+            scheduled_at: string | null;
             /** @enum {string} */
             state: "available" | "scheduled" | "retryable" | "running" | "completed" | "cancelled" | "discarded" | "pending";
             /** @description The worker process of the last attempt */
             worker: string | null;
         };
         JobDetail: {
-            /** @description The agent that runs it; River's job kind */
+            /** @description The agent that runs it: the kind of the job, or the type of the task */
             agent: string;
             /** @description A preview of the arguments, secrets redacted by key name */
             args: string;
@@ -859,12 +863,17 @@ export interface components {
             args_cut: boolean;
             /** @description The arguments, secrets redacted by key name */
             args_json: unknown;
-            /** Format: int64 */
-            attempt: number;
+            /**
+             * Format: int64
+             * @description Attempts begun; null: the engine does not record it
+             */
+            attempt: number | null;
             /** Format: date-time */
             attempted_at: string | null;
             /** Format: date-time */
-            created_at: string;
+            created_at: string | null;
+            /** @description The engine's own word for the state, where it is another one */
+            engine_state?: string;
             /** @description The last attempt's error, shortened */
             error: string | null;
             /** @description The newest of them, in order; of each the beginning */
@@ -876,30 +885,29 @@ export interface components {
             errors_total: number;
             /** Format: date-time */
             finalized_at: string | null;
-            /** Format: int64 */
-            id: number;
-            /**
-             * Format: int64
-             * @description The run whose log is the one to show
-             */
-            log_run_id: number | null;
+            /** @description Made by the job's engine; in an address it is escaped as one segment */
+            id: string;
+            /** @description The run whose log is the one to show */
+            log_run_id: string | null;
             /**
              * Format: int64
              * @description Workers that died while they ran this job, since it was last retried by hand; at its agent's max_losses it is discarded
              */
             losses: number;
             /** Format: int64 */
-            max_attempts: number;
+            max_attempts: number | null;
+            /** @description What else the engine keeps of the job, such as a time limit, in the order to show it */
+            notes: components["schemas"]["Note"][];
             /**
              * Format: int64
-             * @description Sort ascending by this: newest first
+             * @description Sort ascending by this
              */
             order: number;
             /**
              * Format: int64
              * @description 1 (first) to 4
              */
-            priority: number;
+            priority: number | null;
             queue: string;
             /** @description Standard output of the last successful attempt, or its beginning */
             result: string | null;
@@ -910,8 +918,7 @@ export interface components {
             result_bytes: number | null;
             /** @description GET /api/runs/{id}/result of result_run_id has more */
             result_cut: boolean;
-            /** Format: int64 */
-            result_run_id: number | null;
+            result_run_id: string | null;
             /** @description The newest, newest first; of each result the beginning */
             runs: components["schemas"]["Run"][];
             /** @description The cursor with which GET /api/jobs/{id}/runs goes on; null when all are here */
@@ -920,9 +927,9 @@ export interface components {
             runs_total: number;
             /**
              * Format: date-time
-             * @description As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity
+             * @description Since when it may start, or when it may. As all times of a job: RFC 3339, or the text of what the database keeps instead, such as infinity
              */
-            scheduled_at: string;
+            scheduled_at: string | null;
             /** @enum {string} */
             state: "available" | "scheduled" | "retryable" | "running" | "completed" | "cancelled" | "discarded" | "pending";
             tags: string[];
@@ -943,10 +950,10 @@ export interface components {
             /** @description The cursor of the next page; null at the end */
             next: string | null;
             /**
-             * @description What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for
+             * @description What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for; engine: that in which the engine keeps them
              * @enum {string}
              */
-            order: "created" | "ended";
+            order: "created" | "ended" | "engine";
             /** @description The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long */
             search_bounded: boolean;
             /**
@@ -975,17 +982,18 @@ export interface components {
             at: string;
             /** @description The line stands for others that are not kept */
             gap?: components["schemas"]["LogGap"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the line
+             */
             id: number;
-            /** Format: int64 */
-            job_id: number;
+            job_id: string;
             /** @enum {string} */
             level: "debug" | "info" | "warn" | "error";
             msg: string;
             /** Format: int64 */
             order: number;
-            /** Format: int64 */
-            run_id: number;
+            run_id: string;
         };
         LongText: {
             /**
@@ -1057,6 +1065,10 @@ export interface components {
             password: string;
             /** @enum {string} */
             role: "viewer" | "operator" | "admin";
+        };
+        Note: {
+            name: string;
+            value: string;
         };
         OwnPassword: {
             /** @description The new one, of at least 10 characters */
@@ -1154,10 +1166,8 @@ export interface components {
             error: string | null;
             /** Format: int64 */
             exit_code: number | null;
-            /** Format: int64 */
-            id: number;
-            /** Format: int64 */
-            job_id: number;
+            id: string;
+            job_id: string;
             /** @enum {string} */
             outcome: "running" | "ok" | "failed" | "timeout" | "cancelled" | "lost" | "later";
             /** Format: double */
@@ -1269,41 +1279,51 @@ export interface components {
             /** @description The agents it runs, at most 20; null for all of the fleet */
             agent_names: string[];
             /** Format: int64 */
-            agents: number;
+            agents: number | null;
             /**
              * Format: int64
              * @description How old that was when this was read
              */
-            beat_age_ms: number;
+            beat_age_ms: number | null;
             /**
              * Format: date-time
-             * @description Its last heartbeat, by the database's clock
+             * @description Its last sign of life, by the database's clock
              */
-            beat_at: string;
+            beat_at: string | null;
             /**
              * Format: int64
              * @description Attempts ended since it started
              */
-            done: number;
+            done: number | null;
+            /** @description The engine's own word for the state, where it is another one */
+            engine_state?: string;
             host: string;
             id: string;
+            /**
+             * Format: int64
+             * @description Queues that it serves and that are not listed
+             */
+            more_queues?: number;
             /** Format: int64 */
             order: number;
             /** Format: int64 */
-            pid: number;
+            pid: number | null;
             /** @description The queues it serves, at most 20; null for all of the fleet */
             queues: string[];
             /** Format: int64 */
-            running: number;
+            running: number | null;
             /**
              * Format: double
              * @description How far its clock is ahead of the database's, in seconds, less than zero behind; null when it is right or not known
              */
             skew_s: number | null;
-            /** Format: int64 */
-            slots: number;
+            /**
+             * Format: int64
+             * @description Attempts that it may run at once
+             */
+            slots: number | null;
             /** Format: date-time */
-            started_at: string;
+            started_at: string | null;
             /** @enum {string} */
             state: "active" | "draining" | "lost" | "quiet";
             version: string;
@@ -1578,8 +1598,8 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The job's id */
-                id: number;
+                /** @description The job's id; escaped where it has a slash: default%2F17 */
+                id: string;
             };
             cookie?: never;
         };
@@ -1610,8 +1630,8 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The job's id */
-                id: number;
+                /** @description The job's id; escaped where it has a slash: default%2F17 */
+                id: string;
             };
             cookie?: never;
         };
@@ -1640,8 +1660,8 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The job's id */
-                id: number;
+                /** @description The job's id; escaped where it has a slash: default%2F17 */
+                id: string;
             };
             cookie?: never;
         };
@@ -1672,8 +1692,8 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The job's id */
-                id: number;
+                /** @description The job's id; escaped where it has a slash: default%2F17 */
+                id: string;
             };
             cookie?: never;
         };
@@ -1709,7 +1729,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The job's id */
-                id: number;
+                id: string;
             };
             cookie?: never;
         };
@@ -1740,8 +1760,8 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The job's id */
-                id: number;
+                /** @description The job's id; escaped where it has a slash: default%2F17 */
+                id: string;
             };
             cookie?: never;
         };
@@ -1777,7 +1797,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The job's id */
-                id: number;
+                id: string;
             };
             cookie?: never;
         };
@@ -1970,7 +1990,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The run's id */
-                id: number;
+                id: string;
             };
             cookie?: never;
         };
@@ -2002,7 +2022,7 @@ export interface operations {
             header?: never;
             path: {
                 /** @description The run's id */
-                id: number;
+                id: string;
             };
             cookie?: never;
         };

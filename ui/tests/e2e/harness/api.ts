@@ -3,14 +3,14 @@ import { get as httpGet, type IncomingHttpHeaders } from 'node:http'
 import { gunzipSync } from 'node:zlib'
 
 export interface Job {
-  id: number
+  id: string
   agent: string
   state: string
   attempt: number
 }
 
 export interface Run {
-  id: number
+  id: string
   attempt: number
   outcome: string
   progress: number | null
@@ -20,7 +20,7 @@ export interface Run {
 export interface JobDetail extends Job {
   runs: Run[]
   result: string | null
-  log_run_id: number | null
+  log_run_id: string | null
 }
 
 /** An answer as it came over the wire, not decoded. */
@@ -52,7 +52,7 @@ export class Api {
     return this.post<Job>('/api/jobs', { agent, args, ...more })
   }
 
-  job(id: number): Promise<JobDetail> {
+  job(id: string): Promise<JobDetail> {
     return this.get<JobDetail>(`/api/jobs/${id}`)
   }
 

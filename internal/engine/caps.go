@@ -1,4 +1,4 @@
-package adapter
+package engine
 
 import "slices"
 
@@ -27,6 +27,8 @@ const (
 	CanEvents        Capability = "events"         // what happened, job by job
 	CanListByKind    Capability = "list_by_kind"   // lists of one kind
 	CanListAll       Capability = "list_all"       // one list over all states
+	CanListByTime    Capability = "list_by_time"   // lists of what was created, or ended, within a range of time
+	CanSearch        Capability = "search"         // lists of what has a text in it
 )
 
 // Capabilities are all of them.
@@ -34,6 +36,7 @@ func Capabilities() []Capability {
 	return []Capability{
 		CanOldestWaiting, CanRunning, CanStartedAt, CanEnqueuedAt, CanScheduled, CanRetries, CanDiscarded, CanFinished, CanErrors,
 		CanResults, CanWorkers, CanHeartbeat, CanSlots, CanSchedules, CanPauses, CanTotals, CanDurations, CanEvents, CanListByKind, CanListAll,
+		CanListByTime, CanSearch,
 	}
 }
 
