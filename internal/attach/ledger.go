@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	// errOtherSource tells that the database of our own belongs to something else.
+	// errOtherSource means that our own database belongs to another source.
 	errOtherSource = errors.New("the sums in this database are not those of the attached one")
 	errCovered     = errors.New("these minutes are in the sums already")
 )

@@ -2,12 +2,12 @@ package engine
 
 import "time"
 
-// SkewTold is from when on a worker's clock is said to be off; what a heartbeat takes on its way looks alike.
-const SkewTold = 3 * time.Second
+// SkewReported is from when on a worker's clock is said to be off; what a heartbeat takes on its way looks alike.
+const SkewReported = 3 * time.Second
 
 // SkewSeconds is how far a clock is ahead, or nil when it is right.
 func SkewSeconds(ahead time.Duration) *float64 {
-	if ahead.Abs() < SkewTold {
+	if ahead.Abs() < SkewReported {
 		return nil
 	}
 	seconds := ahead.Round(time.Second).Seconds()

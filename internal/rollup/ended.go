@@ -10,7 +10,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// Ended is what came of one job whose attempts another program ran: how they ended, all told at the time the job ended.
+// Ended is what came of one job whose attempts another program ran: how they ended, all counted at the time the job ended.
 type Ended struct {
 	Agent, Queue string
 	At           time.Time
@@ -117,7 +117,7 @@ func (r *Store) HoursBefore(at time.Time) {
 	r.hoursTo.Store(floorTo(at.Unix(), hourStep))
 }
 
-// AgentSums is what the sums of some days tell of an agent. Times are the beginnings of minutes, or of hours that are long ago.
+// AgentSums is what the sums of some days hold of an agent. Times are the beginnings of minutes, or of hours that are long ago.
 type AgentSums struct {
 	Queue   string // that it had most often
 	LastRun time.Time
