@@ -115,7 +115,7 @@ func TestManyProcessesSumUpOnce(t *testing.T) {
 	}
 }
 
-// What one process is told to do with jobs that others run.
+// What one process is asked to do with jobs that others run.
 func TestActionsReachOtherProcesses(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		dir := t.TempDir()

@@ -71,7 +71,7 @@ func TestAWorkerThatStandsStillIsTakenOver(t *testing.T) {
 	dir, url := t.TempDir(), dbtest.PostgresURL(t)
 	yaml := single(dir)
 	reader := newService(t, dbtest.OpenURL(t, url), "", fleetOf(t, yaml))
-	data := t.TempDir() // a lock tells nothing of one that stands still
+	data := t.TempDir() // the lock of a suspended one is held
 	first := startProcess(t, url, data, yaml)
 	job := enqueue(t, reader, "slow")
 	until(t, "it runs", func() bool { return begins(dir) == 1 })

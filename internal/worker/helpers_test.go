@@ -63,7 +63,7 @@ func workerProcess(args []string) int {
 	return 0
 }
 
-// exhaust lets this process open no further file from SIGUSR1 to SIGUSR2. It says on standard output that it heard.
+// exhaust lets this process open no further file from SIGUSR1 to SIGUSR2. It says on standard output when it has got them.
 func exhaust() (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)

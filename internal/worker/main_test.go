@@ -94,7 +94,7 @@ func startWith(t testing.TB, o Options) *Service {
 	return s
 }
 
-// stop ends a service within the time a test has patience for.
+// stop ends a service within the time a test allows.
 func stop(t testing.TB, s *Service) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)

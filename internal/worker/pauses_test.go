@@ -140,7 +140,7 @@ func TestAQueueThatNobodyHasWorkedCanBePaused(t *testing.T) {
 	})
 }
 
-// A worker that could not hear for a while must not go by what it heard before: River announces a pause and its end once.
+// A worker that received nothing for a while must not go by what it received before: River announces a pause and its end once.
 func TestPausesDuringAnOutageAreNotMissed(t *testing.T) {
 	url := dbtest.PostgresURL(t)
 	proxiedURL, proxy := proxied(t, url)

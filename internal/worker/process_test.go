@@ -193,7 +193,7 @@ func follow(t *testing.T, s *Service, run engine.ID, dir string) {
 	}
 }
 
-// A worker on another host, or with another data folder, shows no lock: its heartbeat tells.
+// A worker on another host, or with another data folder, shows no lock: its heartbeat counts.
 func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true")))
