@@ -97,7 +97,7 @@ func (k *knownKinds) all() map[string]rollup.AgentSums {
 }
 
 // knownKinds returns the kinds of which jobs ended recently. Once all that ended before is in the sums, only the last hours are read
-// anew: with thousands of kinds, seven days of sums are a million rows.
+// again: with thousands of kinds, seven days of sums are a million rows.
 func (s *Service) knownKinds(ctx context.Context) (map[string]rollup.AgentSums, error) {
 	known, _, err := s.kinds.known.soon(ctx, s.refresher, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
 		now, before := time.Now(), s.kinds.known.last()

@@ -273,7 +273,7 @@ func (s *Service) countAgain(ctx context.Context, open, now time.Time) error {
 	for _, c := range due {
 		of := span{c.start, c.start.Add(minute)}
 		var t *tally
-		if now.Sub(c.start) < 24*time.Hour { // later its hour cannot be made anew from its minutes
+		if now.Sub(c.start) < 24*time.Hour { // later its hour cannot be made again from its minutes
 			n, err := s.countPriced(ctx, of)
 			if err != nil {
 				return err

@@ -38,7 +38,7 @@ func (c *cost) backoff(took time.Duration, share float64) time.Duration {
 	return max(time.Duration(float64(sorted[1])/share), took)
 }
 
-// paced is an answer that is asked for anew when its cost allows.
+// paced is an answer that is asked for again when its cost allows.
 type paced[T any] struct {
 	mu     sync.Mutex
 	value  T
@@ -74,7 +74,7 @@ func (r *refresher) close() {
 	r.busy.Wait()
 }
 
-// get returns the answer and when it was asked for. It asks anew if the answer is older than fresh and the share of time that
+// get returns the answer and when it was asked for. It asks again if the answer is older than fresh and the share of time that
 // the question may use allows it. While it fails the error is returned, with the last answer there was; while it takes long,
 // the last answer.
 func (p *paced[T]) get(ctx context.Context, by *refresher, fresh time.Duration, share float64, ask func(context.Context) (T, error)) (T, time.Time, error) {

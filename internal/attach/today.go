@@ -65,7 +65,7 @@ func (s *Service) Today(ctx context.Context) (engine.Today, error) {
 }
 
 // countCreated counts what is new since the last time. Ids are given before their jobs become visible, so that those of the
-// last minute are counted anew each time.
+// last minute are counted again each time.
 func (s *Service) countCreated(ctx context.Context, start, now time.Time) (createdNow, error) {
 	c := &s.created
 	c.mu.Lock()

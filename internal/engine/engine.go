@@ -39,7 +39,7 @@ type Info struct {
 
 // Budget bounds what a snapshot may cost.
 type Budget struct {
-	Queues  int // how many queues may be read anew; the others keep the figures of an earlier snapshot, with their time
+	Queues  int // how many queues may be read again; the others keep the figures of an earlier snapshot, with their time
 	Workers int // how many workers are listed
 	Running int // how many running jobs are listed
 }
@@ -65,7 +65,7 @@ type QueueCounts struct {
 	Ended    Totals
 }
 
-// Totals are an engine's own counters of ended attempts. They only grow, save when the engine starts anew.
+// Totals are an engine's own counters of ended attempts. They only grow, except when the engine starts again.
 type Totals struct {
 	OK, Failed Count
 	Today      Day // the engine's own day

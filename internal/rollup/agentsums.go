@@ -41,7 +41,7 @@ func (p *packedSums) addTo(s *sums) error {
 type endedCount struct{ ok, failed int64 }
 
 // partMark is of the sums of all agents: it differs when anything in a part does, because they only grow. (Those of a foreign
-// database are counted anew for a while, and might differ with an equal mark; but no part is kept for longer than an hour.)
+// database are counted again for a while, and might differ with an equal mark; but no part is kept for longer than an hour.)
 type partMark struct {
 	rows, ok, failed, timeout, lost, cancelled int64
 	runMax, waitMax, tokens, bytes             int64 // added up

@@ -79,7 +79,7 @@ func (r *Store) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) error
 	return nil
 }
 
-// RebuildHour sums up an hour anew from its minutes before a time, which have to be there still.
+// RebuildHour sums up an hour again from its minutes before a time, which have to be there still.
 func (r *Store) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.Time) error {
 	start := floorTo(hour.Unix(), hourStep)
 	if _, err := tx.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s = $2`, hourStep, start); err != nil {

@@ -51,7 +51,7 @@ func (s *Service) WriteError() error {
 // starting is what report is called with for this host's part in an attempt.
 const starting = "start attempts on this host"
 
-// judgeHost lets this worker rest when its host could not start an attempt, because the next one would fare no better, and returns how
+// judgeHost lets this worker rest when its host could not start an attempt, because the next one would fail too, and returns how
 // long its job has to wait. Another worker may take it then.
 func (s *Service) judgeHost(result runner.Result, failure error) time.Duration {
 	if host := new(runner.HostError); errors.As(failure, &host) {

@@ -229,7 +229,7 @@ func insertWorker(t testing.TB, s *Service, id string, beat time.Time) {
 		values ($1, 'h', 1, '', 'active', 0, $2, 1, 0, '{}', '{}') on conflict (id) do update set beat_ms = excluded.beat_ms`, id, beat.UnixMilli())
 }
 
-// insertRunning writes a job of an unknown agent in its second attempt, in the hands of a River client.
+// insertRunning writes a job of an unknown agent in its second attempt, held by a River client.
 func insertRunning(t testing.TB, s *Service, client string) (id engine.ID) {
 	t.Helper()
 	exec1(t, s, `insert into river_job (kind, queue, state, attempt, args, attempted_at, attempted_by, max_attempts)

@@ -127,7 +127,7 @@ func until(t testing.TB, what string, met func() bool) {
 	for !met() {
 		select {
 		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
+			t.Fatalf("timed out waiting: %s", what)
 		case <-tick.C:
 		}
 	}

@@ -22,7 +22,7 @@ func TestAJobInNobodysHandsIsBackSoon(t *testing.T) {
 			t.Errorf("it has used up an attempt: %+v", d.Job)
 		}
 		if d := get(t, s, held.ID); d.State != "running" || *d.Attempt != 1 {
-			t.Errorf("a job in its worker's hands is %s in attempt %d", d.State, d.Attempt)
+			t.Errorf("a job that its worker holds is %s in attempt %d", d.State, d.Attempt)
 		}
 	})
 }

@@ -113,7 +113,7 @@ func TestPausesOfOtherProgramsAreKeptAndEnded(t *testing.T) {
 	})
 }
 
-// Two pauses and a row of River's that was made anew: the pause counts until it is ended.
+// Two pauses and a row of River's that was made again: the pause counts until it is ended.
 func TestAQueueThatNobodyHasWorkedCanBePaused(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := agents(sh("left", "true"))

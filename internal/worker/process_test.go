@@ -14,7 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-// Two processes on one file: what a killed one had in its hands is run again by the other.
+// Two processes on one file: what a killed one ran is run again by the other.
 func TestAKilledWorkersJobsRunAgainElsewhere(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		dir, data := t.TempDir(), t.TempDir()

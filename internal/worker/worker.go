@@ -28,7 +28,7 @@ type worker struct {
 	client  string // the River client's id
 }
 
-// attempt is one attempt at a job, from River's hands to its end.
+// attempt is one attempt at a job, from River to its end.
 type attempt struct {
 	*worker
 	job   *river.Job[engineriver.Args]

@@ -59,7 +59,7 @@ func (a *Actor) Retry(ctx context.Context, job engine.ID) (engine.Job, error) {
 		case t.state == string(rivertype.JobStateAvailable):
 			return engine.ErrorOf(engine.ErrConflict, "job %d is already waiting to be run", id)
 		case t.attempt >= mostAttempts && a.db.Kind == db.Postgres:
-			return engine.ErrorOf(engine.ErrConflict, "job %d has had %d attempts, and River counts no further: enqueue it anew", id, t.attempt)
+			return engine.ErrorOf(engine.ErrConflict, "job %d has had %d attempts, and River counts no further: enqueue it again", id, t.attempt)
 		}
 		if err := a.forgetCancel(ctx, tx, id); err != nil {
 			return err

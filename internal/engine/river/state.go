@@ -28,7 +28,7 @@ import (
 //	its worker died           running -> available, scheduled or discarded                  RequeueLost, DiscardLost
 //	operator                  any but running -> available (retry), not ended -> cancelled (cancel), deleted    actor.go
 //
-// Whatever leaves running names the attempt that it ends: the job's number of the attempt and the River client in whose hands it was.
+// Whatever leaves running names the attempt that it ends: the number of the attempt and the River client that had it.
 // A job that is another attempt's by now is left alone, so that each end is written once, whoever else writes one.
 
 // ErrSuperseded means that the job was taken away from this attempt, whose worker was taken for dead.
