@@ -86,7 +86,7 @@ func (s skews) note(e *ended, since, now time.Time) {
 	r.least, r.most = max(r.least, least), max(r.most, most)
 }
 
-// skewReported is from when on a clock is said to be off; transactions that take some seconds look alike.
+// skewReported is the skew from which on a clock is reported as off: less may be a transaction that took some seconds.
 const skewReported = 5 * time.Second
 
 // skewed keeps how far the clocks are off.

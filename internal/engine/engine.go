@@ -11,7 +11,7 @@ type Engine interface {
 	// Probe reports what is there and what it can report. It fails when there is nothing that the adapter knows.
 	Probe(ctx context.Context) (Info, error)
 
-	// Snapshot reports how things stand, at a cost that does not grow with the number of jobs.
+	// Snapshot reports the current state, at a cost that does not grow with the number of jobs.
 	Snapshot(ctx context.Context, budget Budget) (Snapshot, error)
 
 	// Follow reports what happened after the cursor until ctx ends, and then returns ctx's error. An empty cursor is now.
@@ -44,7 +44,7 @@ type Budget struct {
 	Running int // how many running jobs are listed
 }
 
-// Snapshot is how an engine stands.
+// Snapshot is the state of an engine at one moment.
 type Snapshot struct {
 	At        time.Time
 	Queues    []QueueCounts // by name; at most 10 times the budget
