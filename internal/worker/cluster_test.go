@@ -23,6 +23,7 @@ func cluster(t *testing.T, url string, n int, o Options) []*Service {
 }
 
 func TestASchedulesTimeComesOnceInACluster(t *testing.T) {
+	t.Parallel()
 	url := dbtest.PostgresURL(t)
 	s := cluster(t, url, 3, Options{Fleet: fleetOf(t, agents(sh("tick", `true`, `schedule: "@every 1s"`, "concurrency: 5")))})[0]
 	// In one transaction the job comes and the agent's next time moves on: however late that is, there are no more jobs than times.

@@ -173,7 +173,7 @@ func exec1(t testing.TB, s *Service, query string, args ...any) {
 
 // gated is a script that says it began by making one file and waits for another.
 func gated(dir string) string {
-	return fmt.Sprintf(`touch %[1]s/began; while [ ! -e %[1]s/gate ]; do sleep 0.02; done`, dir)
+	return fmt.Sprintf(`touch %[1]s/began; while [ ! -e %[1]s/gate ]; do sleep 0.1; done`, dir)
 }
 
 func move(t testing.TB, from, to string) {

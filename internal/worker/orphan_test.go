@@ -11,8 +11,7 @@ import (
 // The database gave a job to this worker, but the answer was lost with the connection; or the end of an attempt could
 // not be written while the database was away. Nobody else takes the job over, for its worker lives.
 func TestAJobInNobodysHandsIsBackSoon(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
-		t.Parallel()
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("held", "sleep 60", "kill_grace: 0s")))
 		held := enqueue(t, s, "held")
 		untilState(t, s, held.ID, "running")

@@ -142,6 +142,7 @@ func TestAQueueThatNobodyHasWorkedCanBePaused(t *testing.T) {
 
 // A worker that received nothing for a while must not go by what it received before: River announces a pause and its end once.
 func TestPausesDuringAnOutageAreNotMissed(t *testing.T) {
+	t.Parallel()
 	url := dbtest.PostgresURL(t)
 	proxiedURL, proxy := proxied(t, url)
 	fleet := agents(sh("left", "true"), sh("right", "true"))
