@@ -195,7 +195,7 @@ func attachedHealth(service *attach.Service, foreign *db.DB) document.Component 
 	return document.Component{Status: document.ComponentOK, Detail: foreign.Describe(), TookMS: &took}
 }
 
-// replicaLate is how far a replica may be behind before that is news.
+// replicaLate is how far a replica may be behind before that is reported.
 const replicaLate = 10 * time.Second
 
 // lateReplica says how far a replica is behind and why; empty when it follows, or is none.

@@ -20,7 +20,7 @@ type Filter struct {
 // that ended last.
 type Page struct {
 	Jobs          []Job   `json:"jobs"`
-	Order         string  `json:"order" enum:"created,ended,engine" doc:"The time that the list is ordered by, latest first: ended, when only completed, cancelled and discarded ones are asked for; engine: that in which the engine keeps them"`
+	Order         string  `json:"order" enum:"created,ended,engine" doc:"How the list is ordered: by creation, latest first; by end, latest first, when only completed, cancelled and discarded ones are asked for; or as the engine keeps them"`
 	Next          *Cursor `json:"next" doc:"The cursor of the next page; null at the end"`
 	Searched      int     `json:"searched" doc:"How many jobs were looked at for this page"`
 	SearchBounded bool    `json:"search_bounded" doc:"The search reached its time limit before the page was full: the next page goes on from there, with four times the limit"`

@@ -950,7 +950,7 @@ export interface components {
             /** @description The cursor of the next page; null at the end */
             next: string | null;
             /**
-             * @description The time that the list is ordered by, latest first: ended, when only completed, cancelled and discarded ones are asked for; engine: that in which the engine keeps them
+             * @description How the list is ordered: by creation, latest first; by end, latest first, when only completed, cancelled and discarded ones are asked for; or as the engine keeps them
              * @enum {string}
              */
             order: "created" | "ended" | "engine";
