@@ -181,7 +181,9 @@ func collectDocument(out chan<- prometheus.Metric, d *document.Document) {
 	}
 	if system := d.Dashboard.System; system != nil && system.Attached != nil {
 		gauge(out, descAttached, oneIf(d.Component("attached").Status == document.ComponentOK))
-		gauge(out, descHistory, system.Attached.History.Percent/100)
+		if history := system.Attached.History; history != nil {
+			gauge(out, descHistory, history.Percent/100)
+		}
 		if behind := system.Attached.BehindS; behind != nil {
 			gauge(out, descReplica, *behind)
 		}
@@ -190,9 +192,9 @@ func collectDocument(out chan<- prometheus.Metric, d *document.Document) {
 		}
 	}
 	if queue := d.Dashboard.Queue; queue != nil {
-		gauge(out, descPending, float64(queue.Pending))
-		gauge(out, descRunning, float64(queue.Processing))
-		gauge(out, descParked, float64(queue.Parked))
+		figure(out, descPending, queue.Pending)
+		figure(out, descRunning, queue.Processing)
+		figure(out, descParked, queue.Parked)
 		byState(out, descQueues, map[string]int{"paused": queue.Paused, "open": queue.Total - queue.Paused})
 		oldest := 0.0
 		if since, known := queue.OldestAt.At(); known {
@@ -206,7 +208,10 @@ func collectDocument(out chan<- prometheus.Metric, d *document.Document) {
 const otherAgents = "(other)"
 
 // agentRuns are the ended attempts of an agent in the last hour.
-type agentRuns struct{ all, failed, cancelled int64 }
+type agentRuns struct {
+	all, failed, cancelled int64
+	notCancelled           bool // how many were cancelled is not recorded
+}
 
 // collectAgents reports what came of the attempts of each agent that the document lists, and of all others together.
 func collectAgents(out chan<- prometheus.Metric, d *document.Document) {
@@ -214,13 +219,15 @@ func collectAgents(out chan<- prometheus.Metric, d *document.Document) {
 	if agents == nil {
 		return
 	}
-	byState(out, descAgents, agents.States, document.AgentStates...)
+	if agents.TotalAgents != nil {
+		byState(out, descAgents, agents.States, document.AgentStates...)
+	}
 	var listed agentRuns
 	for name, a := range agents.Items {
 		if name == otherAgents { // of another program, which may name its jobs as it likes
 			continue
 		}
-		runs := agentRuns{a.Runs1h, a.Failed1h, a.Cancelled1h}
+		runs := agentRuns{all: a.Runs1h, failed: a.Failed1h, cancelled: a.Cancelled1h}
 		runs.collect(out, name)
 		if a.LastSuccessAt != nil {
 			gauge(out, descAgentOK, float64(a.LastSuccessAt.UnixMilli())/1000, name)
@@ -229,7 +236,10 @@ func collectAgents(out chan<- prometheus.Metric, d *document.Document) {
 	}
 	if d.Analytics != nil { // collected by itself, at another moment
 		hour := d.Analytics.Hour
-		others := agentRuns{failed: max(0, hour.Failed-listed.failed), cancelled: max(0, hour.Cancelled-listed.cancelled)}
+		others := agentRuns{failed: max(0, hour.Failed-listed.failed), notCancelled: hour.Cancelled == nil}
+		if hour.Cancelled != nil {
+			others.cancelled = max(0, *hour.Cancelled-listed.cancelled)
+		}
 		others.all = max(hour.Runs-listed.all, others.failed+others.cancelled)
 		others.collect(out, otherAgents)
 	}
@@ -238,7 +248,9 @@ func collectAgents(out chan<- prometheus.Metric, d *document.Document) {
 func (r agentRuns) collect(out chan<- prometheus.Metric, name string) {
 	gauge(out, descAgentRuns, float64(r.all-r.failed-r.cancelled), name, "ok")
 	gauge(out, descAgentRuns, float64(r.failed), name, "failed")
-	gauge(out, descAgentRuns, float64(r.cancelled), name, "cancelled")
+	if !r.notCancelled {
+		gauge(out, descAgentRuns, float64(r.cancelled), name, "cancelled")
+	}
 }
 
 // byState reports how many there are in each state, and that there are none in some.
@@ -268,6 +280,13 @@ func collectSections(out chan<- prometheus.Metric, sections map[string]snapshot.
 		if !section.AsOf.IsZero() {
 			gauge(out, descSectionAge, time.Since(section.AsOf).Seconds(), name)
 		}
+	}
+}
+
+// figure reports what is known; what is not known is absent, never 0.
+func figure(out chan<- prometheus.Metric, desc *prometheus.Desc, value *int64) {
+	if value != nil {
+		gauge(out, desc, float64(*value))
 	}
 }
 

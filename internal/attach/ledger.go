@@ -13,11 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/rollup"
 )
 
-var (
-	// errOtherSource means that our own database belongs to another source.
-	errOtherSource = errors.New("the sums in this database are not those of the attached one")
-	errCovered     = errors.New("these minutes are in the sums already")
-)
+var errCovered = errors.New("these minutes are in the sums already")
 
 const (
 	minute = time.Minute
@@ -67,28 +63,7 @@ func (l *ledger) tx(ctx context.Context, do func(tx *db.Tx) error) error {
 // open makes sure that the sums are those of this source, or that there are none yet. What was written of minutes that were
 // not over yet is dropped: it is read again.
 func (l *ledger) open(ctx context.Context, identity, url string) error {
-	err := l.tx(ctx, func(tx *db.Tx) error {
-		var have, before string
-		err := tx.QueryRowContext(ctx, `select identity, url from attach_source`).Scan(&have, &before)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			var used bool
-			if err := tx.QueryRowContext(ctx, `select exists (select 1 from rollup) or exists (select 1 from run)`).Scan(&used); err != nil {
-				return err
-			}
-			if used {
-				return fmt.Errorf("%w: it holds runs of a fleet of its own: give --attach a data folder (--data) or database of its own", errOtherSource)
-			}
-			_, err = tx.ExecContext(ctx, `insert into attach_source (one, identity, url, since_ms) values (1, $1, $2, $3)`, identity, url, time.Now().UnixMilli())
-			return err
-		case err != nil:
-			return err
-		case have != identity:
-			return fmt.Errorf("%w: they are of %s: give --attach another data folder (--data) or database", errOtherSource, before)
-		}
-		return nil
-	})
-	if err != nil {
+	if err := l.rollups.Claim(ctx, identity, url); err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
 	return l.dropOpen(ctx)

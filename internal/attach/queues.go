@@ -19,7 +19,7 @@ func (s *Service) waitingJobs(ctx context.Context) (map[engine.StateQueue]engine
 	if s.noActive() {
 		return nil, time.Time{}, missing(activeIndex)
 	}
-	return s.waiting.get(ctx, s.refresher, s.fresh(), shareWaiting, func(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
+	return s.waiting.get(ctx, s.askers, s.fresh(), shareWaiting, func(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
 		counts, err := s.CountActive(ctx)
 		return counts, engine.WrapDB("count the waiting jobs", err)
 	})
@@ -55,7 +55,9 @@ func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 	byName := map[string]*engine.Queue{}
 	of := func(name string) *engine.Queue {
 		if byName[name] == nil {
-			byName[name] = &engine.Queue{Name: name, PausedAt: paused[name], Agents: []string{}}
+			byName[name] = &engine.Queue{
+				Name: name, PausedAt: paused[name], Agents: []string{}, Pending: new(int64), Processing: new(int64), Scheduled: new(int64), Retryable: new(int64), Parked: new(int64),
+			}
 		}
 		return byName[name]
 	}
@@ -65,17 +67,17 @@ func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 	for key, active := range counts {
 		switch q := of(key.Queue); key.State {
 		case engine.Waiting:
-			q.Pending, q.OldestAt = active.N, active.OldestAt
+			q.Pending, q.OldestAt = &active.N, active.OldestAt
 		case engine.Scheduled:
-			q.Scheduled = active.N
+			q.Scheduled = &active.N
 		case engine.Retryable:
-			q.Retryable = active.N
+			q.Retryable = &active.N
 		case engine.Parked:
-			q.Parked = active.N
+			q.Parked = &active.N
 		}
 	}
 	for name, n := range now.byQueue {
-		of(name).Processing = n
+		of(name).Processing = &n
 	}
 	for kind, known := range s.kinds.known.last().all() {
 		if q := byName[known.Queue]; q != nil {
@@ -87,7 +89,7 @@ func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 		q := byName[name]
 		q.Order, q.CountedAt = int64(i), &countedAt
 		slices.Sort(q.Agents)
-		q.Agents, q.AgentCount = q.Agents[:min(len(q.Agents), maxNames)], len(q.Agents)
+		q.Agents, q.AgentCount = q.Agents[:min(len(q.Agents), maxNames)], new(len(q.Agents))
 		queues = append(queues, *q)
 	}
 	return queues, nil

@@ -15,7 +15,7 @@ func TestPendingJobsAreCounted(t *testing.T) {
 		site.insert(t, job{kind: "gate", queue: "held", state: "available"})
 		s := site.begun(t, nil)
 		queues, err := firstOf(t, s.Queues)
-		if err != nil || len(queues) != 1 || queues[0].Parked != 20 || queues[0].Pending != 1 {
+		if err != nil || len(queues) != 1 || *queues[0].Parked != 20 || *queues[0].Pending != 1 {
 			t.Errorf("queues: %+v, %v", queues, err)
 		}
 		agents, err := firstOf(t, s.Agents)

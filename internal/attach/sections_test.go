@@ -20,6 +20,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/rollup"
 )
 
 const (
@@ -80,7 +81,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 		if err != nil || len(queues) != 2 {
 			t.Fatalf("queues: %v, %v", queues, err)
 		}
-		if q := queues[0]; q.Name != "default" || q.Pending != 7 || q.Processing != 1 || q.Scheduled != 1 || q.Retryable != 1 || q.OldestAt == nil || q.CountedAt == nil {
+		if q := queues[0]; q.Name != "default" || *q.Pending != 7 || *q.Processing != 1 || *q.Scheduled != 1 || *q.Retryable != 1 || q.OldestAt == nil || q.CountedAt == nil {
 			t.Errorf("the queue is %+v", q)
 		}
 		workers, err := s.Workers(ctx)
@@ -109,7 +110,7 @@ func TestSectionsShowWhatRiverHolds(t *testing.T) {
 			t.Errorf("no failure is of a lost attempt: %+v", failures)
 		}
 		today, err := firstOf(t, s.Today)
-		if now.Sub(agent.StartOfDay(now)) > 3*time.Minute && (err != nil || today.Total != 21 || today.Completed != 6 || today.Partial) {
+		if now.Sub(agent.StartOfDay(now)) > 3*time.Minute && (err != nil || *today.Total != 21 || *today.Completed != 6 || today.Partial) {
 			t.Errorf("today: %+v, %v", today, err)
 		}
 		d, err := s.Get(ctx, engine.NumberID(running))
@@ -294,7 +295,7 @@ func TestOldSchemas(t *testing.T) {
 	}
 }
 
-func TestShowsWhatIsMissing(t *testing.T) {
+func TestTellsWhatIsMissing(t *testing.T) {
 	site := newSite(t, db.Postgres, 0)
 	furnish(t, site, time.Now())
 	site.exec(t, `drop index `+endedIndex)
@@ -329,7 +330,7 @@ func TestSumsAreOfOneSource(t *testing.T) {
 	own := dbtest.New(t)
 	one.begun(t, own)
 	one.begun(t, own)
-	if err := other.service(t, own).begin(t.Context()); !errors.Is(err, errOtherSource) {
+	if err := other.service(t, own).begin(t.Context()); !errors.Is(err, rollup.ErrOtherSource) {
 		t.Errorf("another source's sums are taken: %v", err)
 	}
 }
@@ -426,12 +427,12 @@ func TestBesideARealClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if day.OK == 36 && day.Cancelled == 4 && day.Failed == 0 {
+		if day.OK == 36 && *day.Cancelled == 4 && day.Failed == 0 {
 			break
 		}
 		select {
 		case <-deadline:
-			t.Fatalf("the day has %d ok, %d cancelled, %d failed", day.OK, day.Cancelled, day.Failed)
+			t.Fatalf("the day has %d ok, %d cancelled, %d failed", day.OK, *day.Cancelled, day.Failed)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}

@@ -73,8 +73,8 @@ func TestSumsHoldEveryEndedJob(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (engine.Window{OK: ok, Failed: 3*discarded + retried, Cancelled: cancelled}); day.OK != want.OK || day.Failed != want.Failed || day.Cancelled != want.Cancelled {
-			t.Errorf("the day has %d ok, %d failed, %d cancelled, want %d, %d, %d", day.OK, day.Failed, day.Cancelled, want.OK, want.Failed, want.Cancelled)
+		if want := (engine.Window{OK: ok, Failed: 3*discarded + retried, Cancelled: &cancelled}); day.OK != want.OK || day.Failed != want.Failed || *day.Cancelled != cancelled {
+			t.Errorf("the day has %d ok, %d failed, %d cancelled, want %d, %d, %d", day.OK, day.Failed, *day.Cancelled, want.OK, want.Failed, cancelled)
 		}
 		if p := s.Progress(); !p.Done || p.Jobs == 0 {
 			t.Errorf("progress is %+v", p)

@@ -67,12 +67,12 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		}
 	}
 	if w := d.Dashboard.Workers; w != nil {
-		fmt.Fprintf(out, "workers  %d of %d active, %d of %d slots busy\n", w.Active, w.Total, w.Busy, w.Slots)
+		fmt.Fprintf(out, "workers  %d of %d active, %s of %s slots busy\n", w.Active, w.Total, number(w.Busy), number(w.Slots))
 	}
 	if q := d.Dashboard.Queue; q != nil {
-		fmt.Fprintf(out, "queue    %d waiting, %d running, %d scheduled, %d to be retried", q.Pending, q.Processing, q.Scheduled, q.Retryable)
-		if q.Parked > 0 {
-			fmt.Fprintf(out, ", %d pending in River's sense", q.Parked)
+		fmt.Fprintf(out, "queue    %s waiting, %s running, %s scheduled, %s to be retried", number(q.Pending), number(q.Processing), number(q.Scheduled), number(q.Retryable))
+		if q.Parked != nil && *q.Parked > 0 {
+			fmt.Fprintf(out, ", %d pending in River's sense", *q.Parked)
 		}
 		fmt.Fprintln(out)
 	}
@@ -81,15 +81,17 @@ func writeStatus(out io.Writer, doc *snapshot.Snapshot, served snapshot.Served) 
 		if j.DayZone != "" {
 			since = fmt.Sprintf(" (since %s %s)", j.DayStart.Format("15:04"), j.DayZone)
 		}
-		fmt.Fprintf(out, "today    %d jobs enqueued, %d completed, %s gave up; %d attempts failed%s\n", j.TotalToday, j.CompletedToday, number(j.GaveUpToday), j.FailedToday, since)
+		fmt.Fprintf(out, "today    %s jobs enqueued, %s completed, %s gave up; %s attempts failed%s\n",
+			number(j.TotalToday), number(j.CompletedToday), number(j.GaveUpToday), number(j.FailedToday), since)
 	}
 	if d.Analytics != nil {
 		fmt.Fprintf(out, "success  %s of the attempts in 24 h\n", percent(d.Analytics.SuccessRate))
 	}
-	if d.AgentsWorkers.Agents == nil {
+	agents := d.AgentsWorkers.Agents
+	if agents == nil || agents.TotalAgents == nil {
 		return nil
 	}
-	return writeAgents(out, d.AgentsWorkers.Agents.Items, d.AgentsWorkers.Agents.TotalAgents)
+	return writeAgents(out, agents.Items, *agents.TotalAgents)
 }
 
 // lateSection says that a section is older than the document, and why.
@@ -122,11 +124,11 @@ func writeAgents(out io.Writer, items map[string]document.Agent, total int) erro
 	return err
 }
 
-func number(n *int64) string {
+func number[T int | int64](n *T) string {
 	if n == nil {
 		return "–"
 	}
-	return strconv.FormatInt(*n, 10)
+	return strconv.FormatInt(int64(*n), 10)
 }
 
 func percent(v *float64) string {

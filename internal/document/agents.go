@@ -5,9 +5,10 @@ import "time"
 // Agents is the section `agents`. An agent is active when a live worker serves it and it is not paused. The figures count all; of more
 // than fit, those that need attention are listed, then those that are busy.
 type Agents struct {
-	TotalAgents  int `json:"total_agents"`
-	ActiveAgents int `json:"active_agents"`
-	PausedAgents int `json:"paused_agents"`
+	// Null, as the other two: the engine cannot tell which kinds of jobs there are.
+	TotalAgents  *int `json:"total_agents"`
+	ActiveAgents *int `json:"active_agents"`
+	PausedAgents *int `json:"paused_agents"`
 	// How many are in each state, listed or not.
 	States map[AgentState]int `json:"states" schema:"optional"`
 	// How many of them are listed: the most important.

@@ -14,6 +14,8 @@ type Analytics struct {
 	ThroughputDay Series `json:"throughput_day"`
 	// Every attempt that ended before is counted.
 	CompleteTo time.Time `json:"complete_to"`
+	// Which of the windows, hour and day, are not exact.
+	Inexact map[string]Inexact `json:"inexact,omitempty"`
 }
 
 // Window sums up all attempts that ended in a span of time.
@@ -21,8 +23,9 @@ type Window struct {
 	Runs int64 `json:"runs"`
 	OK   int64 `json:"ok"`
 	// Timeouts and lost attempts included.
-	Failed    int64 `json:"failed"`
-	Cancelled int64 `json:"cancelled"`
+	Failed int64 `json:"failed"`
+	// Null: not recorded.
+	Cancelled *int64 `json:"cancelled"`
 	// Percent: ok of ok and failed; null: none ended.
 	SuccessRate *float64 `json:"success_rate"`
 	PerMinute   float64  `json:"per_minute"`
@@ -31,8 +34,9 @@ type Window struct {
 	// From start to end.
 	Run Percentiles `json:"run"`
 	// From being due to being started.
-	Wait  Percentiles `json:"wait"`
-	Usage Usage       `json:"usage"`
+	Wait Percentiles `json:"wait"`
+	// Null: not recorded.
+	Usage *Usage `json:"usage"`
 }
 
 // Percentiles are of times in milliseconds, with a relative error of at most 1 %; null: nothing was measured.
@@ -58,8 +62,8 @@ type Series struct {
 	OK []*int64 `json:"ok"`
 	// Null where nothing was recorded yet.
 	Failed []*int64 `json:"failed"`
-	// Null where nothing was recorded yet.
+	// Null where nothing was recorded yet; empty: the engine does not record it.
 	Cancelled []*int64 `json:"cancelled"`
-	// Of the run time; null where nothing ended.
+	// Of the run time; null where nothing ended; empty: the engine does not record it.
 	P95MS []*float64 `json:"p95_ms"`
 }

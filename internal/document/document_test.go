@@ -104,7 +104,7 @@ func TestParseReadsWhatItKnows(t *testing.T) {
 	if d.Component("database").Status != document.ComponentOK || d.Component("cache").Status != "" || d.Dashboard.System.CPU != nil {
 		t.Errorf("the system is %+v", d.Dashboard.System)
 	}
-	if _, known := d.Dashboard.Queue.OldestAt.At(); known || d.Dashboard.Queue.Pending != 3 || d.Dashboard.Workers != nil || d.Meta.Fleet != "f" {
+	if _, known := d.Dashboard.Queue.OldestAt.At(); known || *d.Dashboard.Queue.Pending != 3 || d.Dashboard.Workers != nil || d.Meta.Fleet != "f" {
 		t.Errorf("%+v", d)
 	}
 	if d.Timestamp.IsZero() || (&document.Document{}).Component("database").Status != "" {

@@ -17,6 +17,24 @@ type Missing struct {
 	Why string `json:"why"`
 }
 
+// Inexact is what is known of a figure that is not exact.
+type Inexact struct {
+	Known Known `json:"known"`
+	// One sentence to act on.
+	Why string `json:"why"`
+}
+
+// Known says how much is known of a figure. One that is not recorded, not allowed or not yet read is null.
+type Known string
+
+// What is known of a figure that is not exact.
+const (
+	KnownAtLeast     Known = "at_least"
+	KnownNotRecorded Known = "not_recorded"
+	KnownNotAllowed  Known = "not_allowed"
+	KnownNotYet      Known = "not_yet_read"
+)
+
 // Answer says what a capability lacks.
 type Answer string
 

@@ -2,24 +2,25 @@ package document
 
 import "time"
 
-// Jobs is the section `jobs`: the totals since the local midnight, and three short lists.
+// Jobs is the section `jobs`: the totals since midnight, of the server's day or the engine's own, and three short lists.
 type Jobs struct {
-	// Jobs enqueued.
-	TotalToday int64 `json:"total_today"`
-	// Jobs completed.
-	CompletedToday int64 `json:"completed_today"`
-	// Attempts that failed, timed out or were lost.
-	FailedToday int64 `json:"failed_today"`
+	// Jobs enqueued; null: the engine does not record it.
+	TotalToday *int64 `json:"total_today"`
+	// Jobs completed; null: unknown.
+	CompletedToday *int64 `json:"completed_today"`
+	// Attempts that failed, timed out or were lost; null: unknown.
+	FailedToday *int64 `json:"failed_today"`
 	// Jobs that gave up and are still there; null: unknown.
-	GaveUpToday    *int64 `json:"gave_up_today" schema:"optional"`
-	CancelledToday int64  `json:"cancelled_today"`
+	GaveUpToday *int64 `json:"gave_up_today" schema:"optional"`
+	// Null: unknown.
+	CancelledToday *int64 `json:"cancelled_today"`
 	// At least so many were cancelled: they are not counted to the end.
 	CancelledCapped bool `json:"cancelled_capped,omitempty"`
 	// Some of today's are still to be counted.
 	TodayPartial bool `json:"today_partial" schema:"optional"`
 	// When today began, with the offset of the zone that it is counted in.
 	DayStart time.Time `json:"day_start"`
-	// That zone, such as Europe/Berlin: of the leader.
+	// That zone, such as Europe/Berlin: of the leader, or of the engine whose counters these are.
 	DayZone string `json:"day_zone" schema:"optional"`
 	// The beginning for people: 00:00 CET.
 	DayLabel string `json:"day_label" schema:"optional"`

@@ -33,7 +33,7 @@ type System struct {
 	Process   Process   `json:"process"`
 	// By name: database, cache, warmer, clock, and what else this process depends on.
 	Components map[string]Component `json:"components"`
-	// Another program's River database; null: the jobs are our own.
+	// Where the jobs of another program are; null: the jobs are our own.
 	Attached *Attached `json:"attached" schema:"optional"`
 	// What runs the jobs.
 	Engine Engine `json:"engine" schema:"optional"`
@@ -134,12 +134,13 @@ var ConditionCodes = []ConditionCode{
 	ConditionComponent, ConditionDisk, ConditionMemory, ConditionAgentsFile, ConditionNoWorker, ConditionFailing, ConditionAgentFailing, ConditionOldestWait, ConditionGaveUp, ConditionPausedBacklog, ConditionUnknown,
 }
 
-// Attached is another program's River database.
+// Attached is where the jobs of another program are: its River database, or its Redis.
 type Attached struct {
 	// Its URL, without password.
 	Database string `json:"database"`
-	Schema   string `json:"schema"`
-	// Of River; 0 when unknown.
+	// Of a River database.
+	Schema string `json:"schema"`
+	// Of River; 0 when unknown, or none.
 	SchemaVersion int `json:"schema_version"`
 	// Jobs and queues may be changed.
 	Actions bool `json:"actions"`
@@ -147,11 +148,12 @@ type Attached struct {
 	Missing []string `json:"missing"`
 	// Why nothing new can be read at the moment; null: it can.
 	Error *string `json:"error"`
-	// How many kinds of jobs it has, shown or not.
-	Kinds int `json:"kinds"`
+	// How many kinds of jobs it has, shown or not; null: the engine cannot tell.
+	Kinds *int `json:"kinds"`
 	// How old the data of the replica is, in seconds; null: it is none.
 	BehindS *float64 `json:"behind_s"`
-	History History  `json:"history"`
+	// Null: what ended before is not read.
+	History *History `json:"history"`
 }
 
 // History is how far what ended before the first start is read.

@@ -10,10 +10,10 @@ type Workers struct {
 	// How many are in each state, listed or not.
 	States map[WorkerState]int `json:"states" schema:"optional"`
 	Hosts  int                 `json:"hosts" schema:"optional"`
-	// Attempts that the active ones may run at once.
-	Slots int `json:"slots"`
-	// Attempts that the active ones run.
-	Busy int `json:"busy"`
+	// Attempts that the active ones may run at once; null: the engine does not record it.
+	Slots *int `json:"slots"`
+	// Attempts that the active ones run; null: the engine does not record it.
+	Busy *int `json:"busy"`
 	// How many of them are listed: the most important.
 	Listed int `json:"listed" schema:"optional"`
 	// Of the clock that is furthest from the database's, in seconds; null: none is off.

@@ -14,12 +14,21 @@ const (
 	CanScheduled     Capability = "scheduled"      // jobs that are due later
 	CanRetries       Capability = "retries"        // jobs that failed and are tried again
 	CanDiscarded     Capability = "discarded"      // jobs that failed for good
+	CanCancelled     Capability = "cancelled"      // jobs that somebody cancelled
 	CanFinished      Capability = "finished"       // jobs that ended well
 	CanErrors        Capability = "errors"         // what went wrong
 	CanResults       Capability = "results"        // what a job returned
+	CanAttempts      Capability = "attempts"       // each attempt at a job by itself
+	CanLogs          Capability = "logs"           // what a job logged
+	CanProgress      Capability = "progress"       // how far a running job is
+	CanUsage         Capability = "usage"          // tokens and costs
+	CanPriorities    Capability = "priorities"     // the priority of a job
+	CanKinds         Capability = "kinds"          // which kinds of jobs there are, and how each stands
 	CanWorkers       Capability = "workers"        // which processes run jobs
 	CanHeartbeat     Capability = "heartbeat"      // when a worker was last alive
 	CanSlots         Capability = "slots"          // how many jobs a worker runs at once
+	CanWorkerTotals  Capability = "worker_totals"  // how many jobs a worker has ended
+	CanVersions      Capability = "versions"       // which version of the program a worker runs
 	CanSchedules     Capability = "schedules"      // periodic entries
 	CanPauses        Capability = "pauses"         // which queues are paused
 	CanTotals        Capability = "totals"         // the engine's own counters of what ended
@@ -34,8 +43,8 @@ const (
 // Capabilities are all of them.
 func Capabilities() []Capability {
 	return []Capability{
-		CanOldestWaiting, CanRunning, CanStartedAt, CanEnqueuedAt, CanScheduled, CanRetries, CanDiscarded, CanFinished, CanErrors,
-		CanResults, CanWorkers, CanHeartbeat, CanSlots, CanSchedules, CanPauses, CanTotals, CanDurations, CanEvents, CanListByKind, CanListAll,
+		CanOldestWaiting, CanRunning, CanStartedAt, CanEnqueuedAt, CanScheduled, CanRetries, CanDiscarded, CanCancelled, CanFinished, CanErrors,
+		CanResults, CanAttempts, CanLogs, CanProgress, CanUsage, CanPriorities, CanKinds, CanWorkers, CanHeartbeat, CanSlots, CanWorkerTotals, CanVersions, CanSchedules, CanPauses, CanTotals, CanDurations, CanEvents, CanListByKind, CanListAll,
 		CanListByTime, CanSearch,
 	}
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Known says how much is known of a figure. The zero value shows nothing.
 type Known uint8
@@ -26,6 +30,22 @@ func (k Known) String() string {
 	return "unknown"
 }
 
+// MarshalText writes it as one word: not_recorded.
+func (k Known) MarshalText() ([]byte, error) {
+	return []byte(strings.ReplaceAll(k.String(), " ", "_")), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (k *Known) UnmarshalText(text []byte) error {
+	for known := Unrecorded; known <= Exact; known++ {
+		if word, _ := known.MarshalText(); string(word) == string(text) {
+			*k = known
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing is known as %q", text)
+}
+
 // Count is a figure with what is known of it.
 type Count struct {
 	N     int64 // 0 unless Known has a value
@@ -45,7 +65,7 @@ func Unknown(known Known, why string) Count {
 	return Count{Known: known, Why: why}
 }
 
-// LowerBound is a count of which only a lower bound is known.
+// LowerBound is a count of which no more is known than that it is not less.
 func LowerBound(n int64, at time.Time, why string) Count {
 	return Count{N: n, Known: AtLeast, At: at, Why: why}
 }

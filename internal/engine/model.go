@@ -136,10 +136,10 @@ type Failure struct {
 	Error       string `json:"error"`
 	Fingerprint string `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
 	Similar24h  int    `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
-	Capped      bool   `json:"similar_capped,omitempty" doc:"The number of similar ones is a lower bound: they are not counted to the end"`
+	Capped      bool   `json:"similar_capped,omitempty" doc:"There are at least so many similar ones: they are not counted to the end"`
 	RunMS       int64  `json:"run_ms"`
 	GaveUp      int    `json:"gave_up" doc:"Jobs that gave up with this fingerprint in the last 24 h and are still there: they are listed first"`
-	MoreGaveUp  bool   `json:"gave_up_capped,omitempty" doc:"That number is a lower bound"`
+	MoreGaveUp  bool   `json:"gave_up_capped,omitempty" doc:"There are at least so many"`
 }
 
 // LogLine is one line an agent wrote to standard error.
@@ -165,17 +165,26 @@ type LogGap struct {
 type Queue struct {
 	Order      int64      `json:"order"`
 	Name       string     `json:"name"`
-	Pending    int64      `json:"pending" doc:"Waiting now"`
-	Processing int64      `json:"processing" doc:"Running now"`
-	Scheduled  int64      `json:"scheduled" doc:"Due later"`
-	Retryable  int64      `json:"retryable" doc:"Failed, to be tried again later"`
-	Parked     int64      `json:"parked" doc:"In River's state pending: they wait until a program releases them"`
+	Pending    *int64     `json:"pending" doc:"Waiting now; null, as all figures: the engine cannot give it"`
+	Processing *int64     `json:"processing" doc:"Running now"`
+	Scheduled  *int64     `json:"scheduled" doc:"Due later"`
+	Retryable  *int64     `json:"retryable" doc:"Failed, to be tried again later"`
+	Parked     *int64     `json:"parked" doc:"In River's state pending: they wait until a program releases them"`
 	PausedAt   *Time      `json:"paused_at" format:"date-time"`
 	OldestAt   *Time      `json:"oldest_at" format:"date-time" doc:"Since when the oldest waiting job is due"`
-	Slots      int        `json:"slots" doc:"Attempts that all live workers together may run at once"`
-	Agents     []string   `json:"agents" doc:"The agents whose jobs come there, at most 20"`
-	AgentCount int        `json:"agent_count" doc:"How many these are"`
+	Slots      *int       `json:"slots" doc:"Attempts that all live workers together may run at once"`
+	Agents     []string   `json:"agents" nullable:"true" doc:"The agents whose jobs come there, at most 20"`
+	AgentCount *int       `json:"agent_count" doc:"How many these are"`
+	Ended24h   *int64     `json:"ended_24h" doc:"Attempts that ended in the last 24 h; null: they are not counted by queue"`
+	Failed24h  *int64     `json:"failed_24h" doc:"Those of them that failed"`
 	CountedAt  *time.Time `json:"counted_at" doc:"When waiting jobs were counted, if that is done less often than the rest; null: with the rest"`
+	Inexact    *Inexact   `json:"inexact,omitempty" doc:"Why a figure is null, or at least so large"`
+}
+
+// Inexact says why figures are null, or at least so large.
+type Inexact struct {
+	Known Known  `json:"known" enum:"not_recorded,not_allowed,not_yet_read,at_least" doc:"Unless it is at_least, a figure is null"`
+	Why   string `json:"why" doc:"One sentence to act on"`
 }
 
 // Worker is one process that runs attempts. What its engine does not record is nil.
@@ -208,13 +217,14 @@ type Percentiles struct {
 // Window sums up all attempts that ended in a span of time.
 type Window struct {
 	Runs, OK    int64
-	Failed      int64 // timeouts and lost attempts included
-	Cancelled   int64
+	Failed      int64    // timeouts and lost attempts included
+	Cancelled   *int64   // nil: not recorded
 	SuccessRate *float64 // percent: ok of ok and failed; nil when none ended
 	PerMinute   float64
 	RecordedS   int64 // how many seconds of the span are recorded; those before the first start are not
 	Run, Wait   Percentiles
-	Usage       Usage
+	Usage       *Usage // nil: not recorded
+	Why         string // why the figures are at least so large; empty when they are exact
 }
 
 // Series counts ended attempts in consecutive buckets of StepS seconds from Start on.
@@ -229,7 +239,7 @@ type Series struct {
 type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
 	Parked                                 int64      // in River's state pending
-	Capped                                 bool       // these five are lower bounds
+	Capped                                 bool       // these five are at least so many
 	Slots                                  int        // attempts that all live workers together may run at once; 0 when none runs it, -1 when that is not known
 	Problem                                string     // why a worker cannot run it; empty when none says so
 	CountedAt                              *time.Time // when waiting jobs were counted, if that is done less often than the rest
@@ -247,13 +257,13 @@ type AgentStats struct {
 type Today struct {
 	DayStart  time.Time
 	Zone      string // in which the day began, such as Europe/Berlin: that of the process that counts
-	Total     int64  // created
-	Completed int64  // jobs
-	Failed    int64  // attempts that failed, timed out or were lost
+	Total     *int64 // created; nil, as all of these: not recorded
+	Completed *int64 // jobs
+	Failed    *int64 // attempts that failed, timed out or were lost
 	GaveUp    *int64 // jobs that were discarded and are still there; nil: not known
 	// Recently counts those of the last GaveUpRecently.
 	Recently  *int64
-	Cancelled int64
-	Capped    bool // the number of cancelled ones is a lower bound
+	Cancelled *int64
+	Capped    bool // at least so many were cancelled
 	Partial   bool // some are still to be counted
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// Ended is what came of one job whose attempts another program ran: how they ended, all counted at the time the job ended.
+// Ended is what came of one job whose attempts another program ran: how they ended, all told at the time the job ended.
 type Ended struct {
 	Agent, Queue string
 	At           time.Time
@@ -32,7 +32,12 @@ func (m *Minutes) Add(e Ended) {
 		m.sums = map[bucket]*sums{}
 	}
 	minute := floorTo(e.At.Unix(), minuteStep)
-	for _, b := range []bucket{{minuteStep, minute, e.Agent, e.Queue}, {minuteStep, minute, "", ""}} {
+	all := bucket{minuteStep, minute, "", ""}
+	buckets := []bucket{{minuteStep, minute, e.Agent, e.Queue}, all}
+	if buckets[0] == all { // of no agent and queue that is kept apart
+		buckets = buckets[1:]
+	}
+	for _, b := range buckets {
 		s := sumsOf(m.sums, b)
 		s.ok += e.OK
 		s.failed += e.Failed
@@ -65,6 +70,19 @@ func (r *Store) Replace(ctx context.Context, tx *db.Tx, from, to time.Time, with
 	return nil
 }
 
+// Add adds sums to those of their minutes and hours.
+func (r *Store) Add(ctx context.Context, tx *db.Tx, more *Minutes) error {
+	if err := r.AddHours(ctx, tx, more); err != nil {
+		return err
+	}
+	for b, s := range more.sums {
+		if err := addTo(ctx, tx, b, s); err != nil { // which makes s the sum of both
+			return err
+		}
+	}
+	return nil
+}
+
 // AddHours adds the sums of minutes to those of their hours. Minutes are to be added once.
 func (r *Store) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) error {
 	hours := map[bucket]*sums{}
@@ -79,7 +97,7 @@ func (r *Store) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) error
 	return nil
 }
 
-// RebuildHour sums up an hour again from its minutes before a time, which have to be there still.
+// RebuildHour sums up an hour anew from its minutes before a time, which have to be there still.
 func (r *Store) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.Time) error {
 	start := floorTo(hour.Unix(), hourStep)
 	if _, err := tx.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s = $2`, hourStep, start); err != nil {
@@ -117,7 +135,7 @@ func (r *Store) HoursBefore(at time.Time) {
 	r.hoursTo.Store(floorTo(at.Unix(), hourStep))
 }
 
-// AgentSums is what the sums of some days hold of an agent. Times are the beginnings of minutes, or of hours that are long ago.
+// AgentSums is what the sums of some days tell of an agent. Times are the beginnings of minutes, or of hours that are long ago.
 type AgentSums struct {
 	Queue   string // that it had most often
 	LastRun time.Time

@@ -16,10 +16,10 @@ func (s *sums) window(now time.Time, span time.Duration, recorded time.Time) eng
 	if !recorded.IsZero() {
 		span = min(span, max(now.Sub(recorded), time.Minute))
 	}
-	failed := s.failed + s.timeout + s.lost
+	failed, cancelled, usage := s.failed+s.timeout+s.lost, s.cancelled, s.usage
 	w := engine.Window{
-		Runs: s.ok + failed + s.cancelled, OK: s.ok, Failed: failed, Cancelled: s.cancelled,
-		Run: s.run.percentiles(), Wait: s.wait.percentiles(), Usage: s.usage, RecordedS: int64(span.Seconds()),
+		Runs: s.ok + failed + s.cancelled, OK: s.ok, Failed: failed, Cancelled: &cancelled,
+		Run: s.run.percentiles(), Wait: s.wait.percentiles(), Usage: &usage, RecordedS: int64(span.Seconds()),
 	}
 	w.PerMinute = math.Round(float64(w.Runs)/span.Minutes()*100) / 100
 	if ended := s.ok + failed; ended > 0 {

@@ -1,10 +1,12 @@
 package rollup
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,8 +64,8 @@ func number(t testing.TB, d *db.DB, query string, args ...any) (n int) {
 	return n
 }
 
-// Histograms are dear to read: those of closed minutes and hours only when something was added to them.
-func TestClosedSumsAreKept(t *testing.T) {
+// Histograms are dear to read: those of settled minutes and hours only when something was added to them.
+func TestSettledSumsAreKept(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := New(database)
 		random := rand.New(rand.NewPCG(5, 6))
@@ -86,7 +88,7 @@ func TestClosedSumsAreKept(t *testing.T) {
 		grow()
 		first := keep()
 		if len(first) < 2 {
-			t.Fatalf("%d parts of a day are closed", len(first))
+			t.Fatalf("%d parts of a day are settled", len(first))
 		}
 		for p, kept := range keep() {
 			if !same(kept, first[p]) {
@@ -148,7 +150,7 @@ func rollups(t testing.TB, s *Store) []string {
 			t.Fatal(err)
 		}
 		w := sum.window(time.Now(), time.Hour, time.Time{})
-		all = append(all, fmt.Sprint(step, start, agent, queue, w.Runs, w.OK, w.Failed, w.Cancelled, w.Usage, *cmpOr(w.Run.P50MS), *cmpOr(w.Wait.P95MS), sum.timeout, sum.lost))
+		all = append(all, fmt.Sprint(step, start, agent, queue, w.Runs, w.OK, w.Failed, *w.Cancelled, *w.Usage, *cmpOr(w.Run.P50MS), *cmpOr(w.Wait.P95MS), sum.timeout, sum.lost))
 	}
 	return all
 }
@@ -229,4 +231,54 @@ func BenchmarkSumByAgent(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// What another program's attempts came to is added batch by batch: to the minute, the hour, the queue and all.
+func TestBatchesAreAddedUp(t *testing.T) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+		s := New(database)
+		now := time.Now()
+		for range 3 {
+			batch := &Minutes{}
+			batch.Add(Ended{Queue: "alpha", At: now, OK: 5, Failed: 1})
+			batch.Add(Ended{Queue: "beta", At: now, OK: 1})
+			batch.Add(Ended{At: now, OK: 2}) // of queues that are not kept apart
+			if err := database.InTx(t.Context(), func(tx *db.Tx) error { return s.Add(t.Context(), tx, batch) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hour, day, err := s.Windows(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range []engine.Window{hour, day} {
+			if w.OK != 24 || w.Failed != 3 || w.Run.P50MS != nil {
+				t.Errorf("the window is %+v", w)
+			}
+		}
+		byQueue, err := s.EndedByQueue(t.Context(), now.Add(-time.Hour))
+		if diff := cmp.Diff(map[string]EndedOf{"alpha": {15, 3}, "beta": {3, 0}}, byQueue); err != nil || diff != "" {
+			t.Errorf("by queue (-want +got):\n%s\n%v", diff, err)
+		}
+	})
+}
+
+// The sums of one source are never mixed with those of another.
+func TestSumsBelongToOneSource(t *testing.T) {
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
+		s := New(database)
+		for range 2 {
+			if err := s.Claim(t.Context(), "one", "redis://one"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Claim(t.Context(), "two", "redis://two"); !errors.Is(err, ErrOtherSource) || !strings.Contains(err.Error(), "redis://one") {
+			t.Errorf("another source: %v", err)
+		}
+		execute(t, database, `delete from attach_source`)
+		insertRuns(t, database, rand.New(rand.NewPCG(1, 2)), 1)
+		if err := s.Claim(t.Context(), "two", "redis://two"); !errors.Is(err, ErrOtherSource) {
+			t.Errorf("a fleet's own database: %v", err)
+		}
+	})
 }

@@ -205,7 +205,7 @@ func (s *server) describeStatus(order int, spec *agent.Spec, now *standing) Agen
 	a := now.stats[spec.Name]
 	described.Status = &AgentStatus{
 		State: now.state(spec), Running: a.Running, Waiting: a.Waiting, Scheduled: a.Scheduled, Retryable: a.Retryable, Parked: a.Parked, Capped: a.Capped,
-		Runs1h: a.LastHour.Runs, Failed1h: a.LastHour.Failed, Cancelled1h: a.LastHour.Cancelled, Runs24h: a.LastDay.Runs, SuccessRate: a.LastDay.SuccessRate,
+		Runs1h: a.LastHour.Runs, Failed1h: a.LastHour.Failed, Cancelled1h: orZero(a.LastHour.Cancelled), Runs24h: a.LastDay.Runs, SuccessRate: a.LastDay.SuccessRate,
 		P50MS: a.LastDay.Run.P50MS, P95MS: a.LastDay.Run.P95MS, LastRunAt: a.LastRunAt, LastSuccessAt: a.LastSuccessAt,
 		Spark:     AgentSpark{Start: a.SparkStart, StepS: engine.SparkStep, OK: listed(a.SparkOK), Failed: listed(a.SparkFailed)},
 		CountedAt: a.CountedAt,
@@ -217,6 +217,14 @@ func (s *server) describeStatus(order int, spec *agent.Spec, now *standing) Agen
 		described.Status.LastError = &AgentLastError{At: f.At, Message: f.Error, JobID: f.JobID}
 	}
 	return described
+}
+
+// orZero is for a figure that every engine with agents knows.
+func orZero(n *int64) int64 {
+	if n == nil {
+		return 0
+	}
+	return *n
 }
 
 func (s *server) getAgent(ctx context.Context, in *nameInput) (*body[AgentSpec], error) {

@@ -52,9 +52,9 @@ func queueState(q engine.Queue) string {
 	switch {
 	case q.PausedAt != nil:
 		return "paused"
-	case q.Processing > 0:
+	case q.Processing != nil && *q.Processing > 0:
 		return "running"
-	case q.Pending > 0:
+	case q.Pending != nil && *q.Pending > 0:
 		return "waiting"
 	}
 	return "idle"

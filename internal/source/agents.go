@@ -19,12 +19,12 @@ func agents(d Deps) collectFunc {
 		if err != nil {
 			return nil, err
 		}
-		paused, err := d.Jobs.PausedQueues(ctx)
+		held, err := d.Jobs.PausedQueues(ctx)
 		if err != nil {
 			return nil, err
 		}
 		fleet, now := d.Fleet(), time.Now()
-		v := document.Agents{TotalAgents: len(fleet.Agents), States: map[document.AgentState]int{}, Config: describeConfig(fleet)}
+		v := document.Agents{States: map[document.AgentState]int{}, Config: describeConfig(fleet)}
 		all, place := make([]ranked, len(fleet.Agents)), make(map[string]int, len(fleet.Agents))
 		for i, spec := range fleet.Agents {
 			s := stats[spec.Name]
@@ -32,9 +32,9 @@ func agents(d Deps) collectFunc {
 				s = &engine.AgentStats{}
 				stats[spec.Name] = s
 			}
-			held := paused[spec.Queue] != nil
-			countAgent(&v, document.AgentState(s.State(held)))
-			all[i], place[spec.Name] = ranked{spec.Name, agentRank(s, held, now)}, i
+			paused := held[spec.Queue] != nil
+			v.States[document.AgentState(s.State(paused))]++
+			all[i], place[spec.Name] = ranked{spec.Name, agentRank(s, paused, now)}, i
 		}
 		picked := chosen.pick(all, now)
 		described := make(map[string]*engine.AgentStats, len(picked))
@@ -47,26 +47,20 @@ func agents(d Deps) collectFunc {
 		at := places(picked, attention)
 		v.Items = fill(chosen, picked, now, func(name string) document.Agent {
 			spec := fleet.Agents[place[name]]
-			one := describeAgent(place[name], spec, described[name], paused[spec.Queue] != nil)
+			one := describeAgent(place[name], spec, described[name], held[spec.Queue] != nil)
 			one.NextRunAt = d.Jobs.NextRun(name)
-			if len(picked) < v.TotalAgents {
+			if len(picked) < len(fleet.Agents) {
 				one.Order += at[name] * behind
 			}
 			return one
 		})
 		v.Listed = len(v.Items)
+		if d.lacks(document.CapabilityKinds) {
+			return v, nil
+		}
+		total, paused, offline := len(fleet.Agents), v.States[document.AgentPaused], v.States[document.AgentOffline]
+		v.TotalAgents, v.PausedAgents, v.ActiveAgents = &total, &paused, new(total-paused-offline)
 		return v, nil
-	}
-}
-
-func countAgent(v *document.Agents, state document.AgentState) {
-	v.States[state]++
-	switch state {
-	case document.AgentPaused:
-		v.PausedAgents++
-	case document.AgentOffline:
-	default:
-		v.ActiveAgents++
 	}
 }
 
@@ -121,7 +115,7 @@ func describeAgent(order int, spec *agent.Spec, s *engine.AgentStats, paused boo
 		Concurrency: spec.Concurrency, TimeoutS: spec.Timeout.Seconds(), MaxAttempts: spec.MaxAttempts,
 		State:   document.AgentState(s.State(paused)),
 		Running: s.Running, Waiting: s.Waiting, Scheduled: s.Scheduled, Retryable: s.Retryable, Parked: s.Parked, Capped: s.Capped,
-		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Cancelled1h: s.LastHour.Cancelled, Runs24h: s.LastDay.Runs,
+		Runs1h: s.LastHour.Runs, Failed1h: s.LastHour.Failed, Cancelled1h: known(s.LastHour.Cancelled), Runs24h: s.LastDay.Runs,
 		SuccessRate: s.LastDay.SuccessRate, P50MS: s.LastDay.Run.P50MS, P95MS: s.LastDay.Run.P95MS,
 		LastRunAt: s.LastRunAt, LastSuccessAt: s.LastSuccessAt, CountedAt: s.CountedAt,
 		Spark: document.Spark{Start: s.SparkStart, StepS: engine.SparkStep, OK: counts(s.SparkOK), Failed: counts(s.SparkFailed)},

@@ -85,6 +85,20 @@ func All(d Deps) []snapshot.Section {
 	return sections
 }
 
+// engine is what runs the jobs.
+func (d Deps) engine() document.Engine {
+	if d.Engine == nil {
+		return document.Engine{Name: "river", Missing: map[document.Capability]document.Missing{}}
+	}
+	return d.Engine()
+}
+
+// lacks reports whether the engine cannot report something at all.
+func (d Deps) lacks(what document.Capability) bool {
+	missing, some := d.engine().Missing[what]
+	return some && missing.Answer != document.AnswerNeedsSetting
+}
+
 // aged makes a section as old as the data that it is read from.
 func (d Deps) aged(of collectFunc) collectFunc {
 	if d.DataAt == nil {

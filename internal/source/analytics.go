@@ -27,6 +27,12 @@ func analytics(d Deps) collectFunc {
 		if err != nil {
 			return nil, err
 		}
+		inexact := map[string]document.Inexact{}
+		for name, w := range map[string]engine.Window{"hour": hour, "day": day} {
+			if w.Why != "" {
+				inexact[name] = document.Inexact{Known: document.KnownAtLeast, Why: clip(w.Why, 300)}
+			}
+		}
 		return document.Analytics{
 			SuccessRate:   day.SuccessRate,
 			Hour:          describeWindow(hour),
@@ -34,6 +40,7 @@ func analytics(d Deps) collectFunc {
 			Throughput:    describeSeries(perMinute),
 			ThroughputDay: describeSeries(perQuarter),
 			CompleteTo:    completeTo,
+			Inexact:       inexact,
 		}, nil
 	}
 }
@@ -41,15 +48,15 @@ func analytics(d Deps) collectFunc {
 func describeWindow(w engine.Window) document.Window {
 	return document.Window{
 		Runs: w.Runs, OK: w.OK, Failed: w.Failed, Cancelled: w.Cancelled, SuccessRate: w.SuccessRate, PerMinute: w.PerMinute, RecordedS: w.RecordedS,
-		Run: document.Percentiles(w.Run), Wait: document.Percentiles(w.Wait), Usage: document.Usage(w.Usage),
+		Run: document.Percentiles(w.Run), Wait: document.Percentiles(w.Wait), Usage: (*document.Usage)(w.Usage),
 	}
 }
 
 func describeSeries(s engine.Series) document.Series {
-	return document.Series{Start: s.Start, StepS: s.StepS, OK: counts(s.OK), Failed: counts(s.Failed), Cancelled: counts(s.Cancelled), P95MS: s.P95MS}
+	return document.Series{Start: s.Start, StepS: s.StepS, OK: counts(s.OK), Failed: counts(s.Failed), Cancelled: counts(s.Cancelled), P95MS: append([]*float64{}, s.P95MS...)}
 }
 
-// counts are null where nothing was recorded.
+// counts are null where nothing was recorded; none where nothing ever is.
 func counts(of engine.Counts) []*int64 {
 	all := make([]*int64, len(of))
 	for i := range of {

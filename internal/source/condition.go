@@ -183,12 +183,12 @@ func (f *fleetHealth) unserved(now time.Time, fleet Fleet) map[string]any {
 	waits := map[string]bool{} // queues that are not paused, with a job that waits for long enough
 	without := map[string]bool{}
 	for _, q := range f.readings.queues {
-		if q.PausedAt != nil || q.Pending == 0 || waited(q, now) < unservedFor {
+		if q.PausedAt != nil || known(q.Pending) == 0 || waited(q, now) < unservedFor {
 			continue
 		}
 		waits[q.Name] = true
-		if q.Slots == 0 {
-			n += q.Pending
+		if known(q.Slots) == 0 {
+			n += *q.Pending
 			without[q.Name] = true
 		}
 	}
@@ -281,10 +281,10 @@ func (r *readings) pausedBacklog() map[string]any {
 	var n int64
 	queues, first := 0, ""
 	for _, q := range r.queues {
-		if q.PausedAt == nil || q.Pending == 0 {
+		if q.PausedAt == nil || known(q.Pending) == 0 {
 			continue
 		}
-		n += q.Pending
+		n += *q.Pending
 		if queues++; queues == 1 {
 			first = q.Name
 		}

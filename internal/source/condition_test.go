@@ -40,28 +40,28 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 		status   document.SystemStatus
 		reasons  []string
 	}{
-		{"all is well", read(now, []engine.Queue{{Name: "q", Slots: 2, Pending: 3, OldestAt: due(time.Second)}}, served, 1, engine.Window{OK: 100, Failed: 9}, count(0)), false, "healthy", nil},
+		{"all is well", read(now, []engine.Queue{{Name: "q", Slots: new(2), Pending: new(int64(3)), OldestAt: due(time.Second)}}, served, 1, engine.Window{OK: 100, Failed: 9}, count(0)), false, "healthy", nil},
 		{
 			"no worker at all",
-			read(now, []engine.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {waiting: 2}, "b": {waiting: 1}}, 0, engine.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "q", Pending: new(int64(3)), OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {waiting: 2}, "b": {waiting: 1}}, 0, engine.Window{}, count(0)),
 			false, "critical", []string{"3 jobs wait and no worker runs a and 1 other"},
 		},
 		{
 			"one agent that nobody runs, in a queue that is served",
-			read(now, []engine.Queue{{Name: "q", Slots: 1, Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: 1, waiting: 2}, "b": {waiting: 1}}, 1, engine.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "q", Slots: new(1), Pending: new(int64(3)), OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: 1, waiting: 2}, "b": {waiting: 1}}, 1, engine.Window{}, count(0)),
 			false, "degraded", []string{"1 job waits and no worker runs b"},
 		},
 		{
 			"jobs that are of no agent here",
-			read(now, []engine.Queue{{Name: "old", Pending: 7, OldestAt: due(time.Minute)}}, served, 1, engine.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "old", Pending: new(int64(7)), OldestAt: due(time.Minute)}}, served, 1, engine.Window{}, count(0)),
 			false, "degraded", []string{"7 jobs wait and no worker runs the queue old"},
 		},
 		{
 			"nobody knows what another program's workers serve",
-			read(now, []engine.Queue{{Name: "q", Pending: 3, OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: -1, waiting: 3}}, 0, engine.Window{}, nil),
+			read(now, []engine.Queue{{Name: "q", Pending: new(int64(3)), OldestAt: due(time.Minute)}}, map[string]agentReading{"a": {slots: -1, waiting: 3}}, 0, engine.Window{}, nil),
 			true, "healthy", nil,
 		},
-		{"a worker has a moment to take a job", read(now, []engine.Queue{{Name: "q", Pending: 1, OldestAt: due(time.Second)}}, map[string]agentReading{"a": {waiting: 1}}, 0, engine.Window{}, count(0)), false, "healthy", nil},
+		{"a worker has a moment to take a job", read(now, []engine.Queue{{Name: "q", Pending: new(int64(1)), OldestAt: due(time.Second)}}, map[string]agentReading{"a": {waiting: 1}}, 0, engine.Window{}, count(0)), false, "healthy", nil},
 		{"four of four failed", read(now, nil, served, 1, engine.Window{Failed: 4}, count(0)), false, "degraded", []string{"4 of 4 attempts failed in the last hour"}},
 		{"three say little", read(now, nil, served, 1, engine.Window{Failed: 3}, count(0)), false, "healthy", nil},
 		{
@@ -71,12 +71,12 @@ func TestHealthJudgesTheFleet(t *testing.T) {
 		},
 		{"jobs gave up", read(now, nil, served, 1, engine.Window{}, count(2)), false, "degraded", []string{"2 jobs gave up in the last hour"}},
 		{
-			"a job waits for long", read(now, []engine.Queue{{Name: "q", Slots: 1, Pending: 9, OldestAt: due(7*time.Minute + time.Second)}}, served, 1, engine.Window{}, count(0)),
+			"a job waits for long", read(now, []engine.Queue{{Name: "q", Slots: new(1), Pending: new(int64(9)), OldestAt: due(7*time.Minute + time.Second)}}, served, 1, engine.Window{}, count(0)),
 			false, "degraded", []string{"queue q: the oldest job has waited 7 min"},
 		},
 		{
 			"a paused queue with a backlog",
-			read(now, []engine.Queue{{Name: "q", Pending: 5, PausedAt: due(time.Hour), OldestAt: due(time.Hour)}, {Name: "r", PausedAt: due(time.Hour)}}, map[string]agentReading{"a": {waiting: 5}}, 0, engine.Window{}, count(0)),
+			read(now, []engine.Queue{{Name: "q", Pending: new(int64(5)), PausedAt: due(time.Hour), OldestAt: due(time.Hour)}, {Name: "r", PausedAt: due(time.Hour)}}, map[string]agentReading{"a": {waiting: 5}}, 0, engine.Window{}, count(0)),
 			false, "degraded", []string{"queue q is paused with 5 jobs waiting"},
 		},
 		{"nothing is known", newReadings(), false, "degraded", []string{"not known at the moment: queues, agents, workers, attempts, jobs"}},
@@ -127,7 +127,7 @@ func TestHealthDoesNotFlicker(t *testing.T) {
 	f := &fleetHealth{raised: map[string]bool{}}
 	conditions := func(failed int64, waited time.Duration) []document.ConditionCode {
 		at := engine.Time{Time: now.Add(-waited)}
-		f.readings = read(now, []engine.Queue{{Name: "q", Slots: 1, Pending: 1, OldestAt: &at}}, nil, 1, engine.Window{OK: 100 - failed, Failed: failed}, nil)
+		f.readings = read(now, []engine.Queue{{Name: "q", Slots: new(1), Pending: new(int64(1)), OldestAt: &at}}, nil, 1, engine.Window{OK: 100 - failed, Failed: failed}, nil)
 		codes := []document.ConditionCode{}
 		for _, c := range f.judge(now, Fleet{Fleet: &agent.Fleet{}}) {
 			codes = append(codes, c.Code)

@@ -277,7 +277,7 @@ func attachedDeps(service *attach.Service) Deps {
 		},
 		Attached: func() *document.Attached {
 			text := nasty(5000)
-			return &document.Attached{Database: nasty(1000), Missing: slices.Repeat([]string{nasty(1000)}, 100), Error: &text, Kinds: service.Kinds()}
+			return &document.Attached{Database: nasty(1000), Missing: slices.Repeat([]string{nasty(1000)}, 100), Error: &text, Kinds: new(service.Kinds())}
 		},
 	}
 }
@@ -364,7 +364,7 @@ func TestTheLivingAreListedFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := value.(document.Workers)
-		if v.Total != 460 || v.Active != 10 || v.Busy != 10 || v.States["active"] != 10 || v.States[other] != 450 || v.Listed != len(v.Items) || v.Listed >= 460 {
+		if v.Total != 460 || v.Active != 10 || *v.Busy != 10 || v.States["active"] != 10 || v.States[other] != 450 || v.Listed != len(v.Items) || v.Listed >= 460 {
 			t.Errorf("among %s ones: %d of %d, %d active, %v", other, v.Listed, v.Total, v.Active, v.States)
 		}
 		for i := range 10 {

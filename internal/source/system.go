@@ -69,10 +69,7 @@ func (s *system) Collect(ctx context.Context) (any, error) {
 	if s.deps.Attached != nil {
 		v.Attached = s.deps.Attached()
 	}
-	v.Engine = document.Engine{Name: "river", Missing: map[document.Capability]document.Missing{}}
-	if s.deps.Engine != nil {
-		v.Engine = s.deps.Engine()
-	}
+	v.Engine = s.deps.engine()
 	if s.deps.Links != nil {
 		maps.Copy(v.Components, s.deps.Links())
 	}

@@ -28,6 +28,12 @@ func workers(d Deps) collectFunc {
 			Total:  len(rows),
 			States: map[document.WorkerState]int{document.WorkerActive: 0, document.WorkerDraining: 0, document.WorkerLost: 0},
 		}
+		if !d.lacks(document.CapabilitySlots) {
+			v.Slots = new(int)
+		}
+		if !d.lacks(document.CapabilityRunning) {
+			v.Busy = new(int)
+		}
 		all, place, hosts, now := make([]ranked, len(rows)), make(map[string]int, len(rows)), map[string]bool{}, time.Now()
 		for i, w := range slices.Backward(rows) { // of the lost ones those that started last come first
 			v.States[document.WorkerState(w.State)]++
@@ -37,8 +43,7 @@ func workers(d Deps) collectFunc {
 			}
 			if w.State == "active" {
 				v.Active++
-				v.Slots += known(w.Slots)
-				v.Busy += known(w.Running)
+				v.Slots, v.Busy = plus(v.Slots, w.Slots), plus(v.Busy, w.Running)
 			}
 			all[len(rows)-1-i], place[w.ID] = ranked{w.ID, workerRank(w, v.States[document.WorkerLost])}, i
 		}
@@ -58,8 +63,16 @@ func describeWorker(w engine.Worker) document.Worker {
 	}
 }
 
+// plus adds a figure that may not be recorded.
+func plus(sum, n *int) *int {
+	if n == nil {
+		return sum
+	}
+	return new(known(sum) + *n)
+}
+
 // known is a figure that may not be recorded.
-func known(n *int) int {
+func known[T int | int64](n *T) T {
 	if n == nil {
 		return 0
 	}

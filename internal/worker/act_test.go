@@ -12,7 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-func TestActionsSayWhyTheyCannotBe(t *testing.T) {
+func TestActionsTellWhyTheyCannotBe(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", gated(dir), "kill_grace: 10ms"), sh("quick", "true"),
@@ -62,7 +62,7 @@ func TestActionsSayWhyTheyCannotBe(t *testing.T) {
 	})
 }
 
-func TestEnqueueSaysWhatIsWrong(t *testing.T) {
+func TestEnqueueTellsWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, start(t, database, agents(sh("quick", "true"))).db, "", fleetOf(t, agents(sh("quick", "true"))))
 		for _, c := range []struct {
@@ -156,7 +156,7 @@ func TestAPausedAgentDoesNotBegin(t *testing.T) {
 		job := enqueue(t, s, "one")
 		untilState(t, s, enqueue(t, s, "two").ID, "completed")
 		queues, err := s.Queues(t.Context())
-		if err != nil || queues[0].PausedAt == nil || queues[0].Pending != 1 || queues[0].OldestAt == nil || queues[1].PausedAt != nil {
+		if err != nil || queues[0].PausedAt == nil || *queues[0].Pending != 1 || queues[0].OldestAt == nil || queues[1].PausedAt != nil {
 			t.Errorf("queues %+v, %v", queues, err)
 		}
 		if d := get(t, s, job.ID); d.State != "available" {

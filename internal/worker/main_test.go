@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"flag"
 	"os"
 	"strconv"
 	"strings"
@@ -28,16 +27,7 @@ func TestMain(m *testing.M) {
 			os.Exit(workerProcess(os.Args[2:]))
 		}
 	}
-	flag.Parse()
-	if !given("test.parallel") { // they wait more than they compute
-		_ = flag.Set("test.parallel", "4")
-	}
 	goleak.VerifyTestMain(dbtest.Main(m))
-}
-
-func given(name string) (found bool) {
-	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
-	return found
 }
 
 // fleetOf reads a fleet; its agents are shell scripts.
@@ -104,7 +94,7 @@ func startWith(t testing.TB, o Options) *Service {
 	return s
 }
 
-// stop ends a service within the time a test allows.
+// stop ends a service within the time a test has patience for.
 func stop(t testing.TB, s *Service) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -132,11 +122,13 @@ func enqueueWith(t testing.TB, s *Service, p engine.EnqueueParams) engine.Job {
 func until(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
-	for pause := 2 * time.Millisecond; !met(); pause = min(pause*3/2, 50*time.Millisecond) { // the longer it takes, the less often
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !met() {
 		select {
 		case <-deadline:
-			t.Fatalf("timed out waiting: %s", what)
-		case <-time.After(pause):
+			t.Fatalf("waited in vain: %s", what)
+		case <-tick.C:
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestPendingJobsAreCounted(t *testing.T) {
 		}
 		exec1(t, s, `update river_job set state = 'pending'`)
 		queues, err := s.Queues(t.Context())
-		if err != nil || queues[0].Parked != 5 || queues[0].Pending != 0 || queues[1].Parked != 5 {
+		if err != nil || *queues[0].Parked != 5 || *queues[0].Pending != 0 || *queues[1].Parked != 5 {
 			t.Errorf("queues: %+v, %v", queues, err)
 		}
 		agents, err := s.Agents(t.Context())

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -141,7 +142,10 @@ func (b *bed) auditRollups() {
 			return err
 		}
 		day := d.Analytics.Day
-		if shown := fmt.Sprintf("%d %d %d %d", day.Runs, day.OK, day.Failed, day.Cancelled); shown != runs[0] {
+		if day.Cancelled == nil {
+			return errors.New("it is not known how many were cancelled")
+		}
+		if shown := fmt.Sprintf("%d %d %d %d", day.Runs, day.OK, day.Failed, *day.Cancelled); shown != runs[0] {
 			return fmt.Errorf("runs, ok, failed and cancelled are %s on screen, %s in the runs", shown, runs[0])
 		}
 		return nil

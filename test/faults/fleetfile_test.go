@@ -89,7 +89,7 @@ func (b *bed) fleetShown(size int, problems bool) error {
 		return err
 	}
 	shown := d.AgentsWorkers.Agents
-	if shown == nil || shown.TotalAgents != size || len(shown.Items) != size {
+	if shown == nil || shown.TotalAgents == nil || *shown.TotalAgents != size || len(shown.Items) != size {
 		return fmt.Errorf("want %d agents: %+v", size, shown)
 	}
 	if has := len(shown.Config.Problems) > 0; has != problems {

@@ -118,7 +118,8 @@ func TestSchemaKnowsTheDocument(t *testing.T) {
 		{"a section", of(`{"pending": 1, "processing": 0, "scheduled": 0, "retryable": 0, "paused": 0, "oldest_at": "infinity", "items": {}, "more": []}`), true},
 		{"a row of a section", of(`{"pending": 1, "processing": 0, "scheduled": 0, "retryable": 0, "paused": 0, "oldest_at": null, "items": {"a": {"order": 1}}}`), false},
 		{"a field is missing", of(`{"processing": 0, "scheduled": 0, "retryable": 0, "paused": 0, "oldest_at": null, "items": {}}`), false},
-		{"a figure is null", of(`{"pending": null, "processing": 0, "scheduled": 0, "retryable": 0, "paused": 0, "oldest_at": null, "items": {}}`), false},
+		{"a figure is null that an engine may not give", of(`{"pending": null, "processing": 0, "scheduled": 0, "retryable": 0, "paused": 0, "oldest_at": null, "items": {}}`), true},
+		{"a figure is null that is always known", of(`{"pending": 0, "processing": 0, "scheduled": 0, "retryable": 0, "paused": null, "oldest_at": null, "items": {}}`), false},
 		{"a figure is a text", of(`{"pending": "1", "processing": 0, "scheduled": 0, "retryable": 0, "paused": 0, "oldest_at": null, "items": {}}`), false},
 		{"no meta", `{"dashboard": {}}`, false},
 	} {

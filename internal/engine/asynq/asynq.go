@@ -71,8 +71,13 @@ func (e *Engine) Probe(ctx context.Context) (engine.Info, error) {
 	if count == 0 {
 		return engine.Info{}, fmt.Errorf("no queue of asynq at %s: %q is not there; is the number of the database right?", e.where, allQueues)
 	}
-	return engine.Info{Engine: "asynq", Where: e.where, Caps: caps()}, nil
+	return about(e.where), nil
 }
+
+// About is what is known of the asynq at an address before it answers.
+func About(url string) engine.Info { return about(redisconn.Where(url)) }
+
+func about(where string) engine.Info { return engine.Info{Engine: "asynq", Where: where, Caps: caps()} }
 
 func caps() engine.Caps {
 	yes := engine.Support{Answer: engine.Yes}
@@ -93,6 +98,15 @@ func caps() engine.Caps {
 		engine.CanTotals:        yes,
 		engine.CanFinished:      {Answer: engine.NeedsSetting, Why: "Tasks that ended well are deleted, unless they are enqueued with asynq.Retention."},
 		engine.CanEnqueuedAt:    {Why: "asynq records since when a task waits, not when it was enqueued."},
+		engine.CanCancelled:     {Why: "asynq has no cancelled tasks: one that is cancelled fails or is archived."},
+		engine.CanAttempts:      {Why: "asynq keeps of the attempts at a task their number and the last error."},
+		engine.CanLogs:          {Why: "asynq keeps no logs of tasks."},
+		engine.CanProgress:      {Why: "asynq does not record how far a task is."},
+		engine.CanUsage:         {Why: "asynq does not record what tasks use and cost."},
+		engine.CanPriorities:    {Why: "asynq has no priorities of tasks: its servers weigh queues."},
+		engine.CanKinds:         {Why: "asynq counts tasks by queue, not by type."},
+		engine.CanWorkerTotals:  {Why: "asynq does not record how many tasks a server has ended."},
+		engine.CanVersions:      {Why: "asynq does not record which version of a program a server is."},
 		engine.CanDurations:     {Why: "asynq does not record how long tasks ran and waited."},
 		engine.CanEvents:        {Why: "asynq keeps no log of single tasks; its counters of what ended are exact."},
 		engine.CanListByKind:    {Why: "asynq has no index of task types: lists are by queue and state."},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -14,9 +15,9 @@ import (
 // Timeout bounds connecting and each command.
 const Timeout = 5 * time.Second
 
-// Open connects to a redis:// or rediss:// URL and returns, with the client, the address without credentials.
+// Open connects to a redis://, rediss:// or redis+unix:// URL and returns, with the client, the address without credentials.
 func Open(ctx context.Context, address string) (rueidis.Client, string, error) {
-	option, err := rueidis.ParseURL(address)
+	option, err := rueidis.ParseURL(strings.TrimPrefix(address, "redis+")) // to the client a socket is unix://
 	if err != nil {
 		return nil, "", fmt.Errorf("the address of Redis: %w", withoutURL(err))
 	}
@@ -32,7 +33,7 @@ func Open(ctx context.Context, address string) (rueidis.Client, string, error) {
 	option.RingScaleEachConn = 8
 	option.ReadBufferEachConn, option.WriteBufferEachConn = 64<<10, 64<<10
 	client, err := rueidis.NewClient(option)
-	where := whereOf(address)
+	where := Where(address)
 	if err != nil {
 		return nil, where, fmt.Errorf("connect to Redis at %s: %w", where, err)
 	}
@@ -43,13 +44,17 @@ func Open(ctx context.Context, address string) (rueidis.Client, string, error) {
 	return client, where, nil
 }
 
-// whereOf is the address without user, password and parameters.
-func whereOf(address string) string {
+// Where is an address without user, password and parameters but the number of the database.
+func Where(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "redis"
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	where := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	if db := u.Query().Get("db"); db != "" {
+		where.RawQuery = url.Values{"db": {db}}.Encode()
+	}
+	return where.String()
 }
 
 // withoutURL takes the address, with its password, out of an error of package url.

@@ -37,7 +37,7 @@ func TestCountsThatStopSaySo(t *testing.T) {
 	exec1(t, s, `update river_job set state = 'available', finalized_at = null, queue = 'both' where id <= $1`, maxByKind)
 	fail(maxSimilar)
 	today, common, failure := few()
-	if !today.Capped || today.Cancelled != maxCancelled || !common.Capped || common.Waiting != maxByKind*9/10 || !failure.Capped || failure.Similar24h != maxSimilar {
+	if !today.Capped || *today.Cancelled != maxCancelled || !common.Capped || common.Waiting != maxByKind*9/10 || !failure.Capped || failure.Similar24h != maxSimilar {
 		t.Errorf("%+v, %+v, %+v", today, common, failure)
 	}
 }

@@ -173,7 +173,7 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 	})
 }
 
-func TestListSaysWhatIsWrong(t *testing.T) {
+func TestListTellsWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		for text, f := range map[string]engine.Filter{
@@ -219,11 +219,11 @@ func TestTodayCountsFromMidnight(t *testing.T) {
 			}
 		}
 		today, err := s.Today(t.Context())
-		if err != nil || today.Total != 3 || today.Cancelled != 3 || !today.DayStart.Equal(start) {
+		if err != nil || *today.Total != 3 || *today.Cancelled != 3 || !today.DayStart.Equal(start) {
 			t.Errorf("%+v, %v", today, err)
 		}
 		exec1(t, s, `insert into river_job (kind, queue, args, max_attempts) values ('rare', 'rare', '{}', 1)`)
-		if today, err = s.Today(t.Context()); err != nil || today.Total != 4 {
+		if today, err = s.Today(t.Context()); err != nil || *today.Total != 4 {
 			t.Errorf("%+v, %v", today, err)
 		}
 	})

@@ -53,7 +53,7 @@ func (rd *Reader) readQueues(ctx context.Context) ([]engine.Queue, error) {
 	}
 	queues, rest := []engine.Queue{}, map[string]bool{}
 	for i, q := range fleet.Queues {
-		queues = append(queues, engine.Queue{Order: int64(i), Name: q.Name, Agents: append([]string{}, q.Agents[:min(len(q.Agents), maxNamed)]...), AgentCount: len(q.Agents)})
+		queues = append(queues, engine.Queue{Order: int64(i), Name: q.Name, Agents: append([]string{}, q.Agents[:min(len(q.Agents), maxNamed)]...), AgentCount: new(len(q.Agents))})
 	}
 	for key := range counts {
 		rest[key.Queue] = true
@@ -66,16 +66,16 @@ func (rd *Reader) readQueues(ctx context.Context) ([]engine.Queue, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(rest)) {
 		if rest[name] {
-			queues = append(queues, engine.Queue{Order: int64(len(queues)), Name: name, Agents: []string{}})
+			queues = append(queues, engine.Queue{Order: int64(len(queues)), Name: name, Agents: []string{}, AgentCount: new(0)})
 		}
 	}
 	for i := range queues {
 		q := &queues[i]
-		q.Pending, q.Processing = counts[engine.StateQueue{State: "available", Queue: q.Name}].N, counts[engine.StateQueue{State: "running", Queue: q.Name}].N
-		q.Scheduled, q.Retryable = counts[engine.StateQueue{State: "scheduled", Queue: q.Name}].N, counts[engine.StateQueue{State: "retryable", Queue: q.Name}].N
-		q.Parked = counts[engine.StateQueue{State: "pending", Queue: q.Name}].N
-		q.OldestAt = counts[engine.StateQueue{State: "available", Queue: q.Name}].OldestAt
-		q.PausedAt, q.Slots = paused[q.Name], slots[q.Name]
+		in := func(state engine.State) engine.Active { return counts[engine.StateQueue{State: state, Queue: q.Name}] }
+		q.Pending, q.Processing = new(in(engine.Waiting).N), new(in(engine.Running).N)
+		q.Scheduled, q.Retryable, q.Parked = new(in(engine.Scheduled).N), new(in(engine.Retryable).N), new(in(engine.Parked).N)
+		q.OldestAt = in(engine.Waiting).OldestAt
+		q.PausedAt, q.Slots = paused[q.Name], new(slots[q.Name])
 	}
 	return queues, nil
 }

@@ -28,19 +28,19 @@ func (rd *Reader) Today(ctx context.Context) (engine.Today, error) {
 	now := time.Now()
 	start := agent.StartOfDay(now)
 	t := engine.Today{DayStart: start, Zone: agent.ZoneName()}
-	var err error
-	if t.Total, err = rd.createdSince(ctx, start); err != nil {
+	total, err := rd.createdSince(ctx, start)
+	if err != nil {
 		return engine.Today{}, engine.WrapDB("count today's jobs", err)
 	}
 	all, err := rd.Between(ctx, start, now)
 	if err != nil {
 		return engine.Today{}, engine.WrapDB("sum up today's runs", err)
 	}
-	t.Completed, t.Failed = all.OK, all.Failed
+	var cancelled int64
 	err = rd.db.Read.QueryRowContext(ctx, `select count(*) from (select 1 from river_job
 		where state = 'cancelled' and finalized_at is not null and finalized_at >= $1 and finalized_at < $2 limit $3) cancelled`,
-		rd.db.Stamp(start), rd.db.Stamp(now.Add(24*time.Hour)), maxCancelled).Scan(&t.Cancelled)
-	t.Capped = t.Cancelled >= maxCancelled
+		rd.db.Stamp(start), rd.db.Stamp(now.Add(24*time.Hour)), maxCancelled).Scan(&cancelled)
+	t.Total, t.Completed, t.Failed, t.Cancelled, t.Capped = &total, &all.OK, &all.Failed, &cancelled, cancelled >= maxCancelled
 	if err != nil {
 		return engine.Today{}, engine.WrapDB("count today's cancelled jobs", err)
 	}

@@ -80,3 +80,23 @@ create index rollup_agent on rollup (step_s, agent, start_s);
 -- A row of the audit log that counts is written again as a whole when it is unknown whether it was written.
 alter table audit add column sum_id text;
 create unique index audit_sum on audit (sum_id) where sum_id is not null;
+-- How far another program's job engine was followed: where to go on, by the engine's own word, and since when.
+create table follow_cursor (
+    one      bigint primary key check (one = 1),
+    place    text not null,
+    number   bigint not null, -- of the batch before it
+    since_ms bigint not null
+);
+-- Spans of which it is not known when what ended did, or how much did (null).
+create table follow_gap (
+    number  bigint not null, -- of the batch that it came with
+    part    bigint not null, -- which of its gaps
+    queue   text not null, -- empty: several
+    from_ms bigint not null,
+    to_ms   bigint not null,
+    ok      bigint,
+    failed  bigint,
+    cause   text not null,
+    primary key (number, part)
+);
+create index follow_gap_to on follow_gap (to_ms);

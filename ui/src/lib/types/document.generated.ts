@@ -68,7 +68,7 @@ export interface System {
   process: Process
   /** By name: database, cache, warmer, clock, and what else this process depends on. */
   components: Keyed<Component>
-  /** Another program's River database; null: the jobs are our own. */
+  /** Where the jobs of another program are; null: the jobs are our own. */
   attached?: Maybe<Attached>
   /** What runs the jobs. */
   engine?: Engine
@@ -147,12 +147,13 @@ export interface Component {
 export const componentStatuses = ['ok', 'degraded', 'down'] as const
 export type ComponentStatus = (typeof componentStatuses)[number]
 
-/** Attached is another program's River database. */
+/** Attached is where the jobs of another program are: its River database, or its Redis. */
 export interface Attached {
   /** Its URL, without password. */
   database: string
+  /** Of a River database. */
   schema: string
-  /** Of River; 0 when unknown. */
+  /** Of River; 0 when unknown, or none. */
   schema_version: number
   /** Jobs and queues may be changed. */
   actions: boolean
@@ -160,11 +161,12 @@ export interface Attached {
   missing: string[]
   /** Why nothing new can be read at the moment; null: it can. */
   error?: Maybe<string>
-  /** How many kinds of jobs it has, shown or not. */
-  kinds: number
+  /** How many kinds of jobs it has, shown or not; null: the engine cannot tell. */
+  kinds?: Maybe<number>
   /** How old the data of the replica is, in seconds; null: it is none. */
   behind_s?: Maybe<number>
-  history: History
+  /** Null: what ended before is not read. */
+  history?: Maybe<History>
 }
 
 /** History is how far what ended before the first start is read. */
@@ -281,10 +283,10 @@ export interface Workers {
   /** How many are in each state, listed or not. */
   states?: Partial<Record<WorkerState, number>>
   hosts?: number
-  /** Attempts that the active ones may run at once. */
-  slots: number
-  /** Attempts that the active ones run. */
-  busy: number
+  /** Attempts that the active ones may run at once; null: the engine does not record it. */
+  slots?: Maybe<number>
+  /** Attempts that the active ones run; null: the engine does not record it. */
+  busy?: Maybe<number>
   /** How many of them are listed: the most important. */
   listed?: number
   /** Of the clock that is furthest from the database's, in seconds; null: none is off. */
@@ -337,18 +339,20 @@ export interface Worker {
   more_queues?: number
 }
 
-/** Queue is the section `queue`: the sums of all queues, and each of them. */
+/**
+ * Queue is the section `queue`: the sums of all queues, and each of them. A figure that the engine cannot give is null.
+ */
 export interface Queue {
   /** Jobs that are due and wait. */
-  pending: number
+  pending?: Maybe<number>
   /** Jobs that run. */
-  processing: number
+  processing?: Maybe<number>
   /** Jobs that are due later. */
-  scheduled: number
+  scheduled?: Maybe<number>
   /** Jobs that failed and are tried again later. */
-  retryable: number
+  retryable?: Maybe<number>
   /** In River's state pending: they wait until a program releases them. */
-  parked?: number
+  parked?: Maybe<number>
   /** How many queues are paused. */
   paused: number
   /** Since when the oldest waiting job is due; null: none waits. */
@@ -357,56 +361,78 @@ export interface Queue {
   total?: number
   /** How many of them are listed: the most important. */
   listed?: number
+  /** Which of the sums are not exact, by field. */
+  inexact?: Keyed<Inexact>
   /** By name. */
   items: Keyed<QueueItem>
 }
 
-/** QueueItem is one queue with what waits and runs in it. */
+/** Inexact is what is known of a figure that is not exact. */
+export interface Inexact {
+  known: Known
+  /** One sentence to act on. */
+  why: string
+}
+
+/** Known says how much is known of a figure. One that is not recorded, not allowed or not yet read is null. */
+export const knowns = ['at_least', 'not_recorded', 'not_allowed', 'not_yet_read'] as const
+export type Known = (typeof knowns)[number]
+
+/** QueueItem is one queue with what waits and runs in it. A figure that the engine cannot give is null. */
 export interface QueueItem {
   order: number
   name: string
   /** Jobs that are due and wait. */
-  pending: number
+  pending?: Maybe<number>
   /** Jobs that run. */
-  processing: number
+  processing?: Maybe<number>
   /** Jobs that are due later. */
-  scheduled: number
+  scheduled?: Maybe<number>
   /** Jobs that failed and are tried again later. */
-  retryable: number
+  retryable?: Maybe<number>
   /** In River's state pending: they wait until a program releases them. */
-  parked?: number
+  parked?: Maybe<number>
   /** Since when it is paused; null: it is not. */
   paused_at?: Maybe<string>
   /** Since when the oldest waiting job is due; null: none waits. */
   oldest_at?: Maybe<string>
-  /** Attempts that all live workers together may run at once; 0: none, or unknown. */
-  slots: number
-  /** The agents whose jobs come there: some of them, if they are many. */
-  agents: string[]
+  /** Attempts that all live workers together may run at once; 0: none; null: unknown. */
+  slots?: Maybe<number>
+  /** The agents whose jobs come there: some of them, if they are many; null: unknown. */
+  agents?: Maybe<string[]>
   /** How many these are. */
-  agent_count?: number
+  agent_count?: Maybe<number>
+  /** Attempts that ended in the last 24 h, and those of them that failed; null: not counted by queue. */
+  ended_24h?: Maybe<number>
+  failed_24h?: Maybe<number>
   /** When waiting jobs were counted, if less often than the rest; null: with the rest. */
   counted_at?: Maybe<string>
+  /** Why a figure is null, or at least so large. */
+  inexact?: Inexact
 }
 
-/** Jobs is the section `jobs`: the totals since the local midnight, and three short lists. */
+/**
+ * Jobs is the section `jobs`: the totals since midnight, of the server's day or the engine's own, and three short
+ * lists.
+ */
 export interface Jobs {
-  /** Jobs enqueued. */
-  total_today: number
-  /** Jobs completed. */
-  completed_today: number
-  /** Attempts that failed, timed out or were lost. */
-  failed_today: number
+  /** Jobs enqueued; null: the engine does not record it. */
+  total_today?: Maybe<number>
+  /** Jobs completed; null: unknown. */
+  completed_today?: Maybe<number>
+  /** Attempts that failed, timed out or were lost; null: unknown. */
+  failed_today?: Maybe<number>
   /** Jobs that gave up and are still there; null: unknown. */
   gave_up_today?: Maybe<number>
-  cancelled_today: number
+  /** Null: unknown. */
+  cancelled_today?: Maybe<number>
   /** At least so many were cancelled: they are not counted to the end. */
   cancelled_capped?: boolean
   /** Some of today's are still to be counted. */
   today_partial?: boolean
   /** When today began, with the offset of the zone that it is counted in. */
   day_start: string
-  /** That zone, such as Europe/Berlin: of the leader. */
+  /** That zone, such as Europe/Berlin: of the leader, or of the engine whose counters these are. */
   day_zone?: string
   /** The beginning for people: 00:00 CET. */
   day_label?: string
@@ -519,9 +545,10 @@ export interface AgentsWorkers {
  * count all; of more than fit, those that need attention are listed, then those that are busy.
  */
 export interface Agents {
-  total_agents: number
-  active_agents: number
-  paused_agents: number
+  /** Null, as the other two: the engine cannot tell which kinds of jobs there are. */
+  total_agents?: Maybe<number>
+  active_agents?: Maybe<number>
+  paused_agents?: Maybe<number>
   /** How many are in each state, listed or not. */
   states?: Partial<Record<AgentState, number>>
   /** How many of them are listed: the most important. */
@@ -629,6 +656,8 @@ export interface Analytics {
   throughput_day: Series
   /** Every attempt that ended before is counted. */
   complete_to: string
+  /** Which of the windows, hour and day, are not exact. */
+  inexact?: Keyed<Inexact>
 }
 
 /** Window sums up all attempts that ended in a span of time. */
@@ -637,7 +666,8 @@ export interface Window {
   ok: number
   /** Timeouts and lost attempts included. */
   failed: number
-  cancelled: number
+  /** Null: not recorded. */
+  cancelled?: Maybe<number>
   /** Percent: ok of ok and failed; null: none ended. */
   success_rate?: Maybe<number>
   per_minute: number
@@ -647,7 +677,8 @@ export interface Window {
   run: Percentiles
   /** From being due to being started. */
   wait: Percentiles
-  usage: Usage
+  /** Null: not recorded. */
+  usage?: Maybe<Usage>
 }
 
 /** Percentiles are of times in milliseconds, with a relative error of at most 1 %; null: nothing was measured. */
@@ -673,9 +704,9 @@ export interface Series {
   ok: Maybe<number>[]
   /** Null where nothing was recorded yet. */
   failed: Maybe<number>[]
-  /** Null where nothing was recorded yet. */
+  /** Null where nothing was recorded yet; empty: the engine does not record it. */
   cancelled: Maybe<number>[]
-  /** Of the run time; null where nothing ended. */
+  /** Of the run time; null where nothing ended; empty: the engine does not record it. */
   p95_ms: Maybe<number>[]
 }
 

@@ -804,6 +804,15 @@ export interface components {
             location: string;
             message: string;
         };
+        Inexact: {
+            /**
+             * @description Unless it is at_least, a figure is null
+             * @enum {string}
+             */
+            known: "not_recorded" | "not_allowed" | "not_yet_read" | "at_least";
+            /** @description One sentence to act on */
+            why: string;
+        };
         Job: {
             /** @description The agent that runs it: the kind of the job, or the type of the task */
             agent: string;
@@ -950,15 +959,15 @@ export interface components {
             /** @description The cursor of the next page; null at the end */
             next: string | null;
             /**
-             * @description How the list is ordered: by creation, latest first; by end, latest first, when only completed, cancelled and discarded ones are asked for; or as the engine keeps them
+             * @description What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for; engine: that in which the engine keeps them
              * @enum {string}
              */
             order: "created" | "ended" | "engine";
-            /** @description The search reached its time limit before the page was full: the next page goes on from there, with four times the limit */
+            /** @description The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long */
             search_bounded: boolean;
             /**
              * Format: int64
-             * @description How many of these had only part of their arguments searched: the first 256 KB, or nothing when the stored form is larger
+             * @description Of so many of these the arguments were searched in part: the first 256 KB, or none of what is larger as it is stored
              */
             search_cut: number;
             /**
@@ -1093,14 +1102,26 @@ export interface components {
              * Format: int64
              * @description How many these are
              */
-            agent_count: number;
+            agent_count: number | null;
             /** @description The agents whose jobs come there, at most 20 */
-            agents: string[];
+            agents: string[] | null;
             /**
              * Format: date-time
              * @description When waiting jobs were counted, if that is done less often than the rest; null: with the rest
              */
             counted_at: string | null;
+            /**
+             * Format: int64
+             * @description Attempts that ended in the last 24 h; null: they are not counted by queue
+             */
+            ended_24h: number | null;
+            /**
+             * Format: int64
+             * @description Those of them that failed
+             */
+            failed_24h: number | null;
+            /** @description Why a figure is null, or at least so large */
+            inexact?: components["schemas"]["Inexact"];
             name: string;
             /**
              * Format: date-time
@@ -1113,34 +1134,34 @@ export interface components {
              * Format: int64
              * @description In River's state pending: they wait until a program releases them
              */
-            parked: number;
+            parked: number | null;
             /** Format: date-time */
             paused_at: string | null;
             /**
              * Format: int64
-             * @description Waiting now
+             * @description Waiting now; null, as all figures: the engine cannot give it
              */
-            pending: number;
+            pending: number | null;
             /**
              * Format: int64
              * @description Running now
              */
-            processing: number;
+            processing: number | null;
             /**
              * Format: int64
              * @description Failed, to be tried again later
              */
-            retryable: number;
+            retryable: number | null;
             /**
              * Format: int64
              * @description Due later
              */
-            scheduled: number;
+            scheduled: number | null;
             /**
              * Format: int64
              * @description Attempts that all live workers together may run at once
              */
-            slots: number;
+            slots: number | null;
         };
         QueueList: {
             /**
