@@ -59,12 +59,13 @@ var mayImport = map[string][]string{
 	"internal/fetch":             {"internal/agent", "internal/db", "internal/engine/river"},
 	"internal/worker":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/fetch", "internal/jobspec", "internal/redact", "internal/riverlog", "internal/rollup", "internal/runlog", "internal/runner", "internal/schedule"},
 	"internal/attach":            {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/redact", "internal/rollup", "internal/runner"},
+	"internal/observe":           {"internal/agent", "internal/db", "internal/engine", "internal/rollup"},
 	"internal/source":            {"snapshot", "internal/document", "internal/engine", "internal/agent"},
 	"internal/server":            {"snapshot", "internal/auth", "internal/engine", "internal/worker", "internal/agent", "internal/redact", "internal/server/site"},
 	"internal/server/site":       {"snapshot"},
 	"internal/app": {
 		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "ui", "internal/agent", "internal/auth", "internal/config",
-		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/redact", "internal/server", "internal/source", "internal/worker",
+		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/engine/asynq", "internal/observe", "internal/redact", "internal/server", "internal/source", "internal/worker",
 	},
 	"internal/cli": {
 		"snapshot", "examples", "internal/agent", "internal/app", "internal/auth", "internal/config", "internal/db", "internal/document", "internal/engine",
@@ -102,10 +103,11 @@ var testsMayImport = map[string][]string{
 	"internal/engine/asynq": {"internal/engine/enginetest", "test/servers"},
 	"internal/engine/river": {"internal/db/dbtest"},
 
-	"internal/attach": {"internal/db/dbtest", "test/servers"},
-	"internal/source": {"internal/attach", "internal/db", "internal/worker", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest", "internal/runner"},
-	"internal/server": {"internal/db", "internal/db/dbtest", "snapshot/snapshottest", "internal/runner"},
-	"internal/app":    {"internal/db/dbtest"},
+	"internal/attach":  {"internal/db/dbtest", "test/servers"},
+	"internal/observe": {"internal/db/dbtest"},
+	"internal/source":  {"internal/attach", "internal/db", "internal/worker", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest", "internal/runner"},
+	"internal/server":  {"internal/db", "internal/db/dbtest", "snapshot/snapshottest", "internal/runner"},
+	"internal/app":     {"internal/db/dbtest"},
 
 	"internal/server/site": {"ui"},
 

@@ -45,9 +45,10 @@ type Config struct {
 	// What the names of all keys and channels in Redis begin with, before admin:dashboard:v4. Fleets that share a Redis need one each.
 	RedisPrefix string `yaml:"redis_prefix" env:"AGENTOS_REDIS_PREFIX" flag:"redis-prefix" usage:"prefix of all keys in Redis, such as staging: (default: none)"`
 
-	// URL of another program's River database, to show it instead of a fleet of our own: postgres://user:password@host/name, or
-	// the path of a SQLite file. It is only read; a user that may only read will do. What it does not keep is kept in Data.
-	Attach string `yaml:"attach" env:"AGENTOS_ATTACH_URL" flag:"attach" secret:"true" usage:"show another program's River database: postgres://... or a SQLite file"`
+	// URL of another program's jobs, to show them instead of a fleet of our own. A River database: postgres://user:password@host/name, or
+	// the path of a SQLite file. The tasks of asynq: redis://user:password@host:6379/0, rediss:// (TLS) or redis+unix:///path/to/socket?db=0.
+	// They are only read; a user that may only read will do. What they do not keep is kept in Data.
+	Attach string `yaml:"attach" env:"AGENTOS_ATTACH_URL" flag:"attach" secret:"true" usage:"show another program's jobs: River's at postgres://... or in a SQLite file, asynq's at redis://..."`
 
 	// Postgres schema of its tables. Empty: the one its user's connections find.
 	AttachSchema string `yaml:"attach_schema" env:"AGENTOS_ATTACH_SCHEMA" flag:"attach-schema" usage:"Postgres schema of the attached tables (default: the user's)"`
@@ -298,17 +299,30 @@ func isKeywordValue(raw string) bool {
 
 var keywordValue = regexp.MustCompile(`(?i)(?:^|\s)(?:host|hostaddr|port|user|password|dbname|sslmode|service)\s*=`)
 
-// checkAttach reports what is wrong with the attached database's settings.
+// AttachRedis reports whether the attached jobs are in Redis, not in a River database.
+func (c *Config) AttachRedis() bool {
+	return hasScheme(c.Attach, "redis", "rediss", "valkey", "valkeys", "redis+unix")
+}
+
+// checkAttach reports what is wrong with the attached jobs' settings.
 func (c *Config) checkAttach(invalid func(format string, args ...any)) {
 	postgres := hasScheme(c.Attach, "postgres", "postgresql")
 	switch {
+	case c.AttachRedis() && (c.AttachSchema != "" || c.AttachReplica != "" || c.AttachActions):
+		invalid("attach: attach_schema, attach_replica and attach_actions are for a River database: what is in Redis has no schema and is only read")
+	case c.AttachRedis():
+		if u, err := url.Parse(c.Attach); err != nil || u.Host == "" && u.Path == "" {
+			invalid("attach: %q is not an address: write redis://user:password@host:6379/0, with %%XX for characters of the password that an address cannot have", redact(c.Attach))
+		}
 	case c.Attach == "" && (c.AttachSchema != "" || c.AttachReplica != "" || c.AttachActions):
 		invalid("attach: attach_schema, attach_replica and attach_actions are for an attached database: name it with --attach")
+	case hasScheme(c.Attach, "redis-sentinel", "redis-cluster"):
+		invalid("attach: asynq is read from one Redis: write redis://user:password@host:6379/0")
 	case c.Attach == "":
 	case isKeywordValue(c.Attach):
 		invalid("attach: keywords and values are not supported: write them as postgres://user:password@host:5432/name")
 	case strings.Contains(c.Attach, "://") && !postgres && !hasScheme(c.Attach, "sqlite"):
-		invalid("attach: %q is not supported: write postgres://user:password@host:5432/name or the path of a SQLite file", redact(c.Attach))
+		invalid("attach: %q is not supported: write postgres://user:password@host:5432/name, the path of a SQLite file, or redis://user:password@host:6379/0", redact(c.Attach))
 	case !postgres && (c.AttachSchema != "" || c.AttachReplica != ""):
 		invalid("attach: attach_schema and attach_replica are for Postgres")
 	case c.AttachReplica != "" && !hasScheme(c.AttachReplica, "postgres", "postgresql"):
