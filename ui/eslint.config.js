@@ -14,4 +14,23 @@ export default ts.config(
       'svelte/no-navigation-without-resolve': 'off',
     },
   },
+  {
+    files: ['src/components/**'],
+    rules: {
+      // What a component shows and does is given to it: by a view, the frame or the application.
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex:
+                '/lib/(app|first-screen\\.svelte|job-actions|later|pause|router\\.svelte|session\\.svelte|theme\\.svelte|toasts\\.svelte)$',
+              allowTypeImports: true,
+              message: 'Take it as a prop.',
+            },
+          ],
+        },
+      ],
+    },
+  },
 )

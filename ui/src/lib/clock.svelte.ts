@@ -1,4 +1,6 @@
 import { createSubscriber } from 'svelte/reactivity'
+import { moment } from './format'
+import type { Maybe } from './types/document'
 
 /** The browser's time, ticking only while something on a visible page reads it. */
 class Clock {
@@ -29,4 +31,33 @@ function ticker(ms: number) {
   })
 }
 
-export const clock = new Clock()
+const clock = new Clock()
+
+/** The server's time, by which the page counts: the browser's clock may be wrong. */
+export class ServerClock {
+  /** How far the server's clock is ahead of the browser's, ms. */
+  offset = $state(0)
+
+  /** Unix ms, redrawn every second. */
+  get now(): number {
+    return clock.second + this.offset
+  }
+
+  /** Unix ms, redrawn five times a second. */
+  get preciseNow(): number {
+    return clock.fifth + this.offset
+  }
+
+  /** Milliseconds since `at`; null when unknown. Never negative. */
+  since(at: Maybe<string>): number | null {
+    return at == null ? null : Math.max(0, this.now - moment(at))
+  }
+
+  /** Milliseconds until `at`; null when unknown. Never negative. */
+  until(at: Maybe<string>): number | null {
+    return at == null ? null : Math.max(0, moment(at) - this.now)
+  }
+}
+
+/** That of the server this page came from. */
+export const serverClock = new ServerClock()

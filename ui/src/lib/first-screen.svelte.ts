@@ -8,6 +8,10 @@ class FirstScreen {
     setTimeout(resolve, 500)
   }).then(() => void (this.painted = true))
 
+  /** What is loaded then; null: not yet. */
+  later = $state.raw<typeof import('./later') | null>(null)
+  readonly whenLoaded = this.whenPainted.then(() => import('./later')).then((module) => (this.later = module))
+
   /** Of a list that scrolls within its box, the rows that the first screen has room for. */
   rows<T>(all: T[], room: number): T[] {
     return this.painted ? all : all.slice(0, Math.max(0, room))

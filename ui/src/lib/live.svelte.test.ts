@@ -155,11 +155,11 @@ describe('who collects', () => {
   }
 
   test.each([[['database', 'redis']], [['database', 'postgres link']]])('is told of servers joined by %s', (names) => {
-    expect(withParts(...names).collector).toBe('web-01:2210')
+    expect(withParts(...names).leader).toBe('web-01:2210')
   })
 
   test('goes without saying of a server alone, and before there is a document', () => {
-    expect(withParts('database', 'cache').collector).toBeUndefined()
-    expect(new Live().collector).toBeUndefined()
+    expect(withParts('database', 'cache').leader).toBeUndefined()
+    expect(new Live().leader).toBeUndefined()
   })
 })

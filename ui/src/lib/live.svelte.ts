@@ -2,9 +2,8 @@
  * The document every view reads, kept up to date. Boots from the data blocks of the page, so that nothing is asked
  * before the overview is complete.
  */
-import { clock } from './clock.svelte'
+import { ServerClock } from './clock.svelte'
 import type { Connection, Link, Patch, Receiver } from './connection'
-import { moment } from './format'
 import { mergePatch } from './merge'
 import { Skew } from './skew'
 import type { Attached, Boot, Capability, Document, Maybe, SectionMeta, SectionName, Served } from './types/document'
@@ -15,8 +14,10 @@ export interface SectionHealth {
   missing: boolean
   /** The value is older than promised, or its last attempt failed. */
   stale: boolean
-  /** It is collected so rarely, by its own pace or for its cost, that its age is told even when all is well. */
+  /** It is collected so rarely, by its own pace or for its cost, that its age is shown even when all is well. */
   slow: boolean
+  /** There is something to say on its card. That nothing comes at all is said once, above the page. */
+  notice: boolean
   /** When the value was collected; null = never. */
   asOf: string | null
   error: string | null
@@ -30,17 +31,19 @@ export class Live implements Receiver {
   served = $state.raw<Served | null>(null)
   /** Counts the documents received: for the pulse of the live dot. */
   received = $state(0)
-  #offset = $state(0)
   #skew = new Skew()
   #connection: Connection | null = null
 
-  constructor(private readonly onSessionEnd: () => void = () => {}) {}
+  constructor(
+    private readonly onSessionEnd: () => void = () => {},
+    private readonly clock = new ServerClock(),
+  ) {}
 
   /** Takes the page's own data. `loadedAt`: browser time (unix ms) at which the page's first byte arrived. */
   boot(boot: Maybe<Boot>, doc: Document | null, loadedAt: number) {
     this.doc = doc
     this.served = boot?.served ?? null
-    if (boot) this.#offset = this.#skew.add(Date.parse(boot.now), loadedAt)
+    if (boot) this.clock.offset = this.#skew.add(Date.parse(boot.now), loadedAt)
   }
 
   /** Begins to receive by a connection that may have to be loaded first. Returns what ends it. */
@@ -93,7 +96,7 @@ export class Live implements Receiver {
   }
 
   serverTime(at: string) {
-    this.#offset = this.#skew.add(Date.parse(at), Date.now())
+    this.clock.offset = this.#skew.add(Date.parse(at), Date.now())
   }
 
   linked(link: Link, problem: string | null) {
@@ -108,24 +111,20 @@ export class Live implements Receiver {
 
   // What the views read
 
-  /** The server's time, unix ms, ticking every second. */
   get now(): number {
-    return clock.second + this.#offset
+    return this.clock.now
   }
 
-  /** The server's time, unix ms, ticking five times a second. */
   get preciseNow(): number {
-    return clock.fifth + this.#offset
+    return this.clock.preciseNow
   }
 
-  /** Milliseconds since `at`; null when unknown. Never negative. */
   since(at: Maybe<string>): number | null {
-    return at == null ? null : Math.max(0, this.now - moment(at))
+    return this.clock.since(at)
   }
 
-  /** Milliseconds until `at`; null when unknown. Never negative. */
   until(at: Maybe<string>): number | null {
-    return at == null ? null : Math.max(0, moment(at) - this.now)
+    return this.clock.until(at)
   }
 
   /** Until when the state of a section is known: now, or when it was last collected if that is too long ago. */
@@ -146,7 +145,7 @@ export class Live implements Receiver {
   }
 
   /** The process that collects for several servers; undefined when one server is alone: then there is no link. */
-  get collector(): Maybe<string> {
+  get leader(): Maybe<string> {
     const parts = this.doc?.dashboard.system?.components ?? {}
     return parts.redis || parts['postgres link'] ? this.doc?.meta.publisher : undefined
   }
@@ -157,9 +156,19 @@ export class Live implements Receiver {
   }
 
   /** Whether the engine cannot report something at all: then the page has no room for it. What needs a setting may be there. */
-  lacks(capability: Capability): boolean {
+  lacks = (capability: Capability): boolean => {
     const missing = this.doc?.dashboard.system?.engine?.missing[capability]
     return missing !== undefined && missing.answer !== 'needs_setting'
+  }
+
+  /** Of how many there may be, where that is known: another program's limits are not. */
+  limit(n: Maybe<number>): Maybe<number> {
+    return n || !this.attached ? n : null
+  }
+
+  /** How often the document is published, ms. */
+  get every(): number {
+    return this.doc?.meta.interval_ms ?? 0
   }
 
   /** The sections that are older than promised, and when the oldest of them was collected; others may be fresh. */
@@ -171,12 +180,16 @@ export class Live implements Receiver {
 
   section(name: SectionName): SectionHealth {
     const meta: Maybe<SectionMeta> = this.doc?.meta.sections[name]
+    const missing = meta?.as_of == null
+    const error = meta?.error ?? null
+    const overdue = meta?.overdue ?? false
     return {
-      missing: this.doc === null || meta?.as_of == null,
-      stale: this.silent || (meta?.overdue ?? false) || meta?.error != null,
+      missing,
+      stale: this.silent || overdue || error !== null,
       slow: meta !== undefined && meta.every_ms > 10_000,
+      notice: this.doc !== null && (missing || error !== null || (overdue && !this.silent)),
       asOf: meta?.as_of ?? null,
-      error: meta?.error ?? null,
+      error,
     }
   }
 }

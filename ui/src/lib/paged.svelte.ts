@@ -113,6 +113,14 @@ export const workersPage: Ask<Worker> = async (query, limit, cursor, signal) => 
   return { ...page, rows: workers }
 }
 
+/** Some names of a list that a text may stand for. */
+export function namesIn(page: Ask<{ name: string }>) {
+  return async (text: string, signal: AbortSignal) => {
+    const { rows } = await page({ q: text, state: '' }, 20, null, signal)
+    return rows.map(({ name }) => name)
+  }
+}
+
 /** An agent as the document has it. Of one whose status is not known there is no figure. */
 export function asAgent({ status, ...config }: AgentConfig): Agent {
   return { ...config, ...(status ?? { state: 'unknown' }) } as Agent

@@ -11,13 +11,9 @@ class Toasts {
   items = $state.raw<Toast[]>([])
   #next = 1
 
-  ok(text: string) {
-    this.#add('ok', text)
-  }
+  ok = (text: string) => this.#add('ok', text)
 
-  bad(text: string) {
-    this.#add('bad', text)
-  }
+  bad = (text: string) => this.#add('bad', text)
 
   dismiss(id: number) {
     this.items = this.items.filter((toast) => toast.id !== id)

@@ -432,7 +432,7 @@ test('of several servers: who collects, where jobs run, and what connects them',
   fixture.publish()
   const page = await open('/')
   const system = page.locator('section:has(> header h2:text-is("System"))')
-  await system.locator('text=collects on web-01').waitFor()
+  await system.locator('text=leader web-01').waitFor()
   expect((await system.locator('li').allInnerTexts()).map((text) => text.replaceAll('\n', ' '))).toEqual([
     expect.stringMatching(/^Database Postgres 15.4/),
     'Redis connection refused down',
