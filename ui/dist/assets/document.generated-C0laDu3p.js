@@ -1,0 +1,1 @@
+var e=[`system`,`workers`,`queue`,`jobs`,`agents`,`analytics`,`logs`],t=[`available`,`running`,`scheduled`,`retryable`,`completed`,`cancelled`,`discarded`,`pending`];export{e as n,t};
