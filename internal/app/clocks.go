@@ -40,7 +40,7 @@ func describeClocks(off map[string]time.Duration, here time.Duration) string {
 		return fmt.Sprintf("%v ahead", d.Round(time.Second))
 	}
 	var parts []string
-	if here.Abs() >= engine.SkewTold {
+	if here.Abs() >= engine.SkewReported {
 		parts = append(parts, "this server's clock is "+by(here))
 	}
 	names := slices.SortedFunc(maps.Keys(off), func(a, b string) int {

@@ -41,28 +41,28 @@ type collectedFrom struct {
 	log       *slog.Logger
 	links     links
 	database  *db.DB
-	show      *shown
+	backend   *jobsBackend
 	clock     *wallClock
 	startedAt time.Time
 }
 
 // sections lists the document's sections. They show the panel that is made of them, too, which panel returns.
 func (f collectedFrom) sections(panel func() *snapshot.Panel) []snapshot.Section {
-	compared := &clocks{read: f.show.clocks, log: f.log}
+	compared := &clocks{read: f.backend.clocks, log: f.log}
 	return source.All(source.Deps{
-		Jobs: f.show.jobs, Fleet: f.show.agents, Engine: f.show.engine, Attached: f.show.attached, DataAt: f.show.dataAt, DataDir: f.cfg.Data,
+		Jobs: f.backend.jobs, Fleet: f.backend.agents, Engine: f.backend.engine, Attached: f.backend.attached, DataAt: f.backend.dataAt, DataDir: f.cfg.Data,
 		Version: Version(), StartedAt: f.startedAt,
 		Database: func(ctx context.Context) document.Component {
-			return databaseHealth(ctx, f.database, f.show.writeError)
+			return databaseHealth(ctx, f.database, f.backend.writeError)
 		},
 		Cache:  func(context.Context) document.Component { return cacheHealth(panel(), f.links) },
 		Warmer: func(context.Context) document.Component { return warmerHealth(panel()) },
 		Links: func() map[string]document.Component {
 			healths := map[string]document.Component{"clock": f.clock.Health()}
-			if f.show.components != nil {
-				maps.Copy(healths, f.show.components())
+			if f.backend.components != nil {
+				maps.Copy(healths, f.backend.components())
 			}
-			if f.show.clocks != nil {
+			if f.backend.clocks != nil {
 				if health, some := compared.Health(); some {
 					healths["clocks"] = health
 				}

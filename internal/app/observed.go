@@ -18,7 +18,7 @@ import (
 )
 
 // observedEngine shows another program's job engine that is no River: for now an asynq in Redis.
-func observedEngine(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, notify func(engine.Event)) (*shown, error) {
+func observedEngine(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, notify func(engine.Event)) (*jobsBackend, error) {
 	rules := redact.New(cfg.Redact)
 	service, err := observe.New(observe.Options{
 		Open:  func(ctx context.Context) (engine.Engine, error) { return asynq.Open(ctx, cfg.Attach, rules) },
@@ -28,7 +28,7 @@ func observedEngine(cfg *config.Config, log *slog.Logger, database *schema, lead
 		return nil, err
 	}
 	began := time.Now()
-	return &shown{
+	return &jobsBackend{
 		jobs:     service,
 		agents:   func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
 		engine:   func() document.Engine { return describeEngine(service.About()) },

@@ -69,30 +69,30 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 	// What happens to the jobs nudges the panel, whose sections read the jobs.
 	var panel *snapshot.Panel
 	notify := func(e engine.Event) { panel.Nudge(source.Touched(e)...) }
-	var show *shown
+	var backend *jobsBackend
 	lead := func() bool { return panel.Stats().Role != snapshot.Follower }
 	switch {
 	case keeper != nil:
-		show, err = ownFleet(ctx, cfg, log, keeper, database, links.cutOff(freshFor(cfg), fleet), notify)
+		backend, err = ownFleet(ctx, cfg, log, keeper, database, links.cutOff(freshFor(cfg), fleet), notify)
 	case cfg.AttachRedis():
-		show, err = observedEngine(cfg, log, database, lead, notify)
+		backend, err = observedEngine(cfg, log, database, lead, notify)
 	default:
-		show, err = attachedJobs(cfg, log, database, lead, notify)
+		backend, err = attachedJobs(cfg, log, database, lead, notify)
 	}
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, show.close()) }()
-	from := collectedFrom{cfg: cfg, log: log, links: links, database: database.DB, show: show, clock: newWallClock(log), startedAt: startedAt}
+	defer func() { err = errors.Join(err, backend.close()) }()
+	from := collectedFrom{cfg: cfg, log: log, links: links, database: database.DB, backend: backend, clock: newWallClock(log), startedAt: startedAt}
 	sections := from.sections(func() *snapshot.Panel { return panel })
 	if panel, err = openPanel(ctx, cfg, log, links, fleet, sections); err != nil {
 		return err
 	}
-	connections := server.NewConnections(mostConnections(show.attempts(), log), log)
+	connections := server.NewConnections(mostConnections(backend.attempts(), log), log)
 	handler, err := server.New(server.Options{
-		Panel: panel, Auth: accounts, Jobs: show.jobs, Actions: show.actions, Fleet: show.fleet,
+		Panel: panel, Auth: accounts, Jobs: backend.jobs, Actions: backend.actions, Fleet: backend.fleet,
 		Agents: func() server.AgentsState {
-			f := show.agents()
+			f := backend.agents()
 			return server.AgentsState{Fleet: f.Fleet, LoadedAt: f.LoadedAt, Problems: f.Problems, Notes: f.Notes}
 		},
 		UI: ui.Dist(), OnEvent: notify, Log: log, Redact: redact.New(cfg.Redact), Version: Version(), TLS: cfg.TLS(), MaxStreams: cfg.MaxStreams, BasePath: cfg.BasePath,
@@ -117,7 +117,7 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 		}
 		return nil
 	})
-	fmt.Fprintf(out, "AgentOS %s: %s\n  dashboard  %s\n", Version(), show.title, address(cfg, listener))
+	fmt.Fprintf(out, "AgentOS %s: %s\n  dashboard  %s\n", Version(), backend.title, address(cfg, listener))
 	group.Go(func() error {
 		select {
 		case <-database.done:
@@ -126,7 +126,7 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 			return nil
 		}
 	})
-	if err := show.start(running, group); err != nil {
+	if err := backend.start(running, group); err != nil {
 		stop()
 		_ = web.Close() // else it serves on
 		if cause := group.Wait(); cause != nil {
@@ -140,7 +140,7 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 		log.Info("shutting down", "cause", context.Cause(ctx), "drain", cfg.Drain)
 	case <-running.Done():
 	}
-	err = show.drain()
+	err = backend.drain()
 	panel.EndStreams(snapshot.EndShutdown)
 	ending, cancel := context.WithTimeoutCause(context.Background(), 2*time.Second, errors.New("shutting down took too long"))
 	defer cancel()

@@ -53,9 +53,9 @@ func collectStatus(ctx context.Context, by Caller, cfg *config.Config, log *slog
 	}
 	defer func() { err = errors.Join(err, database.Close()) }()
 	agents := source.Fleet{Fleet: service.Fleet(), LoadedAt: time.Now()}
-	show := &shown{jobs: service, agents: func() source.Fleet { return agents }, writeError: service.WriteError}
+	backend := &jobsBackend{jobs: service, agents: func() source.Fleet { return agents }, writeError: service.WriteError}
 	var panel *snapshot.Panel
-	from := collectedFrom{cfg: cfg, log: log, database: database, show: show, clock: newWallClock(log), startedAt: time.Now()}
+	from := collectedFrom{cfg: cfg, log: log, database: database, backend: backend, clock: newWallClock(log), startedAt: time.Now()}
 	if panel, err = openPanel(ctx, cfg, log, links, fleet, from.sections(func() *snapshot.Panel { return panel })); err != nil {
 		return nil, served, err
 	}

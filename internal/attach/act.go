@@ -60,7 +60,7 @@ func (a *Actions) Retry(ctx context.Context, id engine.ID) (engine.Job, error) {
 	return job, a.acted(err, engine.JobChanged)
 }
 
-// Cancel cancels a job: at once when it waits; one that runs is told to stop.
+// Cancel cancels a job: at once when it waits; one that runs is asked to stop.
 func (a *Actions) Cancel(ctx context.Context, id engine.ID) (engine.Job, error) {
 	if err := a.ready(); err != nil {
 		return engine.Job{}, err

@@ -39,7 +39,7 @@ func (s *site) setUnique(t testing.TB, key string, ids ...int64) {
 	}
 }
 
-func TestRefusedActionsTellWhy(t *testing.T) {
+func TestRefusedActionsSayWhy(t *testing.T) {
 	eachSite(t, func(t *testing.T, site *site) {
 		now := time.Now()
 		running := site.insert(t, job{kind: "mail", state: "running", client: clientA, attempt: 1, attempted: now})

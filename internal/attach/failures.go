@@ -34,7 +34,7 @@ func (s *Service) Failures(ctx context.Context, n int) ([]engine.Failure, error)
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	all, _, err := s.fails.get(ctx, s.askers, s.fresh(), shareFailures, func(ctx context.Context) ([]engine.Failure, error) {
+	all, _, err := s.fails.get(ctx, s.refresher, s.fresh(), shareFailures, func(ctx context.Context) ([]engine.Failure, error) {
 		all, err := s.readFailures(ctx)
 		return all, engine.WrapDB("read the newest failures", err)
 	})
@@ -57,8 +57,8 @@ func (s *Service) readFailures(ctx context.Context) ([]engine.Failure, error) {
 	if err != nil {
 		return nil, err
 	}
-	lately := s.now().Add(-failuresKept)
-	gaveUp := slices.DeleteFunc(slices.Clone(discarded), func(f engine.Failure) bool { return f.At.Before(lately) })
+	recently := s.now().Add(-failuresKept)
+	gaveUp := slices.DeleteFunc(slices.Clone(discarded), func(f engine.Failure) bool { return f.At.Before(recently) })
 	all := slices.Concat(discarded, retried)
 	slices.SortFunc(all, newestFirst)
 	all = engine.GroupFailures(gaveUp, all, failuresShown)
@@ -93,9 +93,9 @@ func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
 		return f, err
 	}
 	f.RunID, _ = runOf(f.JobID, f.Attempt)
-	switch told, err := time.Parse(time.RFC3339Nano, at.String); {
+	switch failedAt, err := time.Parse(time.RFC3339Nano, at.String); {
 	case err == nil:
-		f.At = engine.TimeOf(told.UTC().Truncate(time.Millisecond))
+		f.At = engine.TimeOf(failedAt.UTC().Truncate(time.Millisecond))
 	case finalized.Known(): // given up without an error of its own
 		f.At = engine.TimeOf(finalized.UTC().Truncate(time.Millisecond))
 	}

@@ -28,7 +28,7 @@ type Progress struct {
 	Share     float64   // of the time between Oldest and now that is read, 0 to 1
 }
 
-// Progress tells how far the reading of what ended before has come.
+// Progress reports how far the reading of what ended before has come.
 func (s *Service) Progress() Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *Service) fill(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			s.log.Warn("what ended before cannot be read; trying again", "error", err)
+			s.log.Warn("the history cannot be read; retrying", "error", err)
 		case more:
 			wait = time.Duration(float64(time.Since(began)) * (1/shareFilling - 1))
 			s.notify(engine.SumsAdded)

@@ -24,7 +24,7 @@ const (
 	kindsAgain = 2 * time.Hour
 	// kindsEvery is how often the sums are asked which kinds there are.
 	kindsEvery = 30 * time.Second
-	// maxByKind bounds how many waiting jobs are looked at one by one to tell of what kind they are.
+	// maxByKind bounds how many waiting jobs are looked at one by one to find their kinds.
 	maxByKind = 2_000_000
 )
 
@@ -82,7 +82,7 @@ func outcomeOf(e *ended) string {
 	return "failed"
 }
 
-// knownKinds are the kinds of which jobs ended lately. It is not to be changed.
+// knownKinds are the kinds of which jobs ended recently. It is not to be changed.
 type knownKinds struct {
 	kinds  map[string]rollup.AgentSums
 	readTo time.Time
@@ -96,10 +96,10 @@ func (k *knownKinds) all() map[string]rollup.AgentSums {
 	return k.kinds
 }
 
-// knownKinds returns the kinds of which jobs ended lately. Once all that ended before is in the sums, only the last hours are read
-// anew: with thousands of kinds, seven days of sums are a million rows.
+// knownKinds returns the kinds of which jobs ended recently. Once all that ended before is in the sums, only the last hours are read
+// again: with thousands of kinds, seven days of sums are a million rows.
 func (s *Service) knownKinds(ctx context.Context) (map[string]rollup.AgentSums, error) {
-	known, _, err := s.kinds.known.soon(ctx, s.askers, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
+	known, _, err := s.kinds.known.soon(ctx, s.refresher, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
 		now, before := time.Now(), s.kinds.known.last()
 		fresh := &knownKinds{readTo: now, whole: s.Progress().Done}
 		since := now.Add(-kindsSince)
@@ -129,7 +129,7 @@ func (s *Service) knownKinds(ctx context.Context) (map[string]rollup.AgentSums, 
 
 // waitingByKind counts the waiting jobs by kind. The index does not hold the kind, so that each job is looked at: some 1 µs.
 func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int64, time.Time, error) {
-	return s.kinds.waiting.get(ctx, s.askers, s.fresh(), shareKinds, func(ctx context.Context) (map[string]map[string]int64, error) {
+	return s.kinds.waiting.get(ctx, s.refresher, s.fresh(), shareKinds, func(ctx context.Context) (map[string]map[string]int64, error) {
 		counts := map[string]map[string]int64{}
 		rows, err := s.foreign.Read.QueryContext(ctx, `select kind, state, count(*) from (select kind, state from river_job
 			where state in ('available', 'pending', 'retryable', 'scheduled') limit $1) picked group by kind, state`, maxByKind)
@@ -162,7 +162,7 @@ func (s *Service) Agents(ctx context.Context) (map[string]*engine.AgentStats, er
 		return nil, err
 	}
 	stats := map[string]*engine.AgentStats{}
-	for _, names := range []map[string]bool{keys(known), keys(now.byKind), keys(waiting), s.kinds.lately()} {
+	for _, names := range []map[string]bool{keys(known), keys(now.byKind), keys(waiting), s.kinds.recently()} {
 		for kind := range names {
 			stats[kind] = &engine.AgentStats{Slots: -1}
 		}
@@ -201,8 +201,8 @@ func keys[T any](of map[string]T) map[string]bool {
 	return names
 }
 
-// lately are the kinds of which this process has read that a job ended.
-func (k *kinds) lately() map[string]bool {
+// recently are the kinds of which this process has read that a job ended.
+func (k *kinds) recently() map[string]bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return keys(k.last)

@@ -21,8 +21,8 @@ const (
 	// ahead is how far into the future ends of jobs are read: clocks differ, but what bears next year's date, or the time without
 	// end, would be read again each time.
 	ahead = time.Hour
-	// settled is how long after its end a minute is added to its hour. What comes to light later is found by counting again.
-	settled = 20 * time.Second
+	// closeDelay is how long after its end a minute is added to its hour. What comes to light later is found by counting again.
+	closeDelay = 20 * time.Second
 	// awayFor is how long nothing may have been read before the minutes since are left to be filled like older ones.
 	awayFor = 3 * minute
 )
@@ -72,8 +72,8 @@ func (l *live) add(e *ended) bool {
 	return true
 }
 
-// settled is how long after its end a minute is added to its hour: no reading finds more in it then.
-func (l *live) settled() time.Duration { return max(settled, l.overlap+settled-overlap) }
+// closeAfter is how long after its end a minute is added to its hour: no reading finds more in it then.
+func (l *live) closeAfter() time.Duration { return max(closeDelay, l.overlap+closeDelay-overlap) }
 
 // came notes how late a job was: how long after the time it bears it can have become visible at the latest. Readings go back further,
 // if need be.
@@ -130,7 +130,7 @@ func (s *Service) step(ctx context.Context) error {
 	if err := s.show(ctx, l); err != nil {
 		return err
 	}
-	for !l.from.Add(minute + l.settled()).After(now) {
+	for !l.from.Add(minute + l.closeAfter()).After(now) {
 		if err := s.closeMinute(ctx, l, now); err != nil {
 			return err
 		}
@@ -157,7 +157,7 @@ func (s *Service) liveAt(ctx context.Context, now time.Time) (*live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read which minutes are summed up: %w", err)
 	}
-	from := now.Add(-settled).Truncate(minute)
+	from := now.Add(-closeDelay).Truncate(minute)
 	if n := len(covered); n > 0 {
 		if end := covered[n-1].to; now.Sub(end) < awayFor {
 			from = end
@@ -273,7 +273,7 @@ func (s *Service) countAgain(ctx context.Context, open, now time.Time) error {
 	for _, c := range due {
 		of := span{c.start, c.start.Add(minute)}
 		var t *tally
-		if now.Sub(c.start) < 24*time.Hour { // later its hour cannot be made anew from its minutes
+		if now.Sub(c.start) < 24*time.Hour { // later its hour cannot be made again from its minutes
 			n, err := s.countPriced(ctx, of)
 			if err != nil {
 				return err

@@ -64,7 +64,7 @@ func TestTheDatabaseGoesAndComesBack(t *testing.T) {
 	go func() { ended <- s.Run(ctx) }()
 	until(t, "all is read", func() bool { return okOfDay(t, s) == 20 && s.Progress().Done })
 	server.Kill()
-	until(t, "the trouble is told", func() bool { return s.Trouble() != nil })
+	until(t, "the trouble is reported", func() bool { return s.Trouble() != nil })
 	if got := okOfDay(t, s); got != 20 {
 		t.Errorf("while it is away the day has %d jobs, want 20", got)
 	}

@@ -26,25 +26,25 @@ const (
 	shareFilling = 0.2
 )
 
-// price is what a question costs: the median of the last times it was asked, so that one hiccup of the network or of a busy
+// cost is what a question costs: the median of the last times it was asked, so that one hiccup of the network or of a busy
 // machine, which is no cost to the database, does not put it off for minutes.
-type price struct{ last [3]time.Duration }
+type cost struct{ last [3]time.Duration }
 
-// pay notes what the question took this time, and returns how long it must not be asked to keep to its share.
-func (p *price) pay(took time.Duration, share float64) time.Duration {
-	p.last = [3]time.Duration{took, p.last[0], p.last[1]}
-	sorted := p.last
+// backoff notes what the question took this time, and returns how long it must not be asked to keep to its share.
+func (c *cost) backoff(took time.Duration, share float64) time.Duration {
+	c.last = [3]time.Duration{took, c.last[0], c.last[1]}
+	sorted := c.last
 	slices.Sort(sorted[:])
 	return max(time.Duration(float64(sorted[1])/share), took)
 }
 
-// paced is an answer that is asked for anew when its price allows.
+// paced is an answer that is asked for again when its cost allows.
 type paced[T any] struct {
 	mu     sync.Mutex
 	value  T
 	at     time.Time // when the question was asked; zero before the first answer
 	err    error     // of the last time it was asked
-	price  price
+	cost   cost
 	next   time.Time     // when it may be asked again
 	asking chan struct{} // closed when the answer is there; nil while nobody asks
 }
@@ -56,28 +56,28 @@ const (
 	waitFor = time.Second
 )
 
-// askers keeps the questions that are asked in the background, beyond those who wanted to know.
-type askers struct {
+// refresher runs the questions that are asked in the background, which may outlast the caller that wanted to know.
+type refresher struct {
 	life context.Context
 	end  context.CancelFunc
 	busy sync.WaitGroup
 }
 
-func newAskers() *askers {
-	a := &askers{}
-	a.life, a.end = context.WithCancel(context.Background())
-	return a
+func newRefresher() *refresher {
+	r := &refresher{}
+	r.life, r.end = context.WithCancel(context.Background())
+	return r
 }
 
-func (a *askers) close() {
-	a.end()
-	a.busy.Wait()
+func (r *refresher) close() {
+	r.end()
+	r.busy.Wait()
 }
 
-// get returns the answer and when it was asked for. It asks anew if the answer is older than fresh and the share of time that
+// get returns the answer and when it was asked for. It asks again if the answer is older than fresh and the share of time that
 // the question may use allows it. While it fails the error is returned, with the last answer there was; while it takes long,
 // the last answer.
-func (p *paced[T]) get(ctx context.Context, by *askers, fresh time.Duration, share float64, ask func(context.Context) (T, error)) (T, time.Time, error) {
+func (p *paced[T]) get(ctx context.Context, by *refresher, fresh time.Duration, share float64, ask func(context.Context) (T, error)) (T, time.Time, error) {
 	p.mu.Lock()
 	now := time.Now()
 	if p.asking == nil && (now.Before(p.next) || p.err == nil && now.Sub(p.at) < fresh) {
@@ -91,14 +91,14 @@ func (p *paced[T]) get(ctx context.Context, by *askers, fresh time.Duration, sha
 	asking := p.asking
 	p.mu.Unlock()
 
-	patience := time.NewTimer(waitFor)
-	defer patience.Stop()
+	timeout := time.NewTimer(waitFor)
+	defer timeout.Stop()
 	late := false
 	select {
 	case <-asking:
 	case <-ctx.Done():
 		late = true
-	case <-patience.C:
+	case <-timeout.C:
 		late = true
 	}
 	p.mu.Lock()
@@ -110,7 +110,7 @@ func (p *paced[T]) get(ctx context.Context, by *askers, fresh time.Duration, sha
 }
 
 // soon is get for an answer whose age matters little: one that is there is returned at once, while a newer one is asked for.
-func (p *paced[T]) soon(ctx context.Context, by *askers, fresh time.Duration, share float64, ask func(context.Context) (T, error)) (T, time.Time, error) {
+func (p *paced[T]) soon(ctx context.Context, by *refresher, fresh time.Duration, share float64, ask func(context.Context) (T, error)) (T, time.Time, error) {
 	p.mu.Lock()
 	answered := !p.at.IsZero()
 	p.mu.Unlock()
@@ -124,13 +124,13 @@ func (p *paced[T]) soon(ctx context.Context, by *askers, fresh time.Duration, sh
 
 func (p *paced[T]) ask(ctx context.Context, share float64, ask func(context.Context) (T, error)) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	value, err := ask(ctx)
 	took := time.Since(began)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait := p.price.pay(took, share)
+	wait := p.cost.backoff(took, share)
 	if p.err = err; err != nil {
 		wait = min(wait, retryWithin)
 	} else {
@@ -141,8 +141,8 @@ func (p *paced[T]) ask(ctx context.Context, share float64, ask func(context.Cont
 	p.asking = nil
 }
 
-// askPatience is for a database that does not keep to its own statement timeout.
-const askPatience = 15 * time.Second
+// askTimeout is for a database that does not keep to its own statement timeout.
+const askTimeout = 15 * time.Second
 
 // last is the newest answer, as old as it may be.
 func (p *paced[T]) last() T {

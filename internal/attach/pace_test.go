@@ -14,7 +14,7 @@ import (
 // TestAQuestionKeepsToItsShare asks as often as it may for ten minutes: a question may use a hundredth of the time.
 func TestAQuestionKeepsToItsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		by := newAskers()
+		by := newRefresher()
 		defer by.close()
 		const cost = 800 * time.Millisecond
 		var p paced[int]
@@ -43,7 +43,7 @@ func TestAQuestionKeepsToItsShare(t *testing.T) {
 
 func TestACheapQuestionIsAskedEachTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		by := newAskers()
+		by := newRefresher()
 		defer by.close()
 		var p paced[int]
 		asked := 0
@@ -64,7 +64,7 @@ func TestACheapQuestionIsAskedEachTime(t *testing.T) {
 
 func TestASlowQuestionHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		by := newAskers()
+		by := newRefresher()
 		var p paced[int]
 		var n atomic.Int64
 		ask := func(context.Context) (int, error) { time.Sleep(5 * time.Second); return int(n.Add(1)), nil }
@@ -84,7 +84,7 @@ func TestASlowQuestionHoldsNobodyUp(t *testing.T) {
 
 func TestAQuestionThatFailsIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		by := newAskers()
+		by := newRefresher()
 		defer by.close()
 		var p paced[int]
 		down := true
@@ -109,7 +109,7 @@ func TestAQuestionThatFailsIsAskedAgain(t *testing.T) {
 // What may be old is not waited for once it is there.
 func TestAnAnswerThatMayBeOldIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		by := newAskers()
+		by := newRefresher()
 		defer by.close()
 		var p paced[int]
 		n := 0

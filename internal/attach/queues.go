@@ -19,7 +19,7 @@ func (s *Service) waitingJobs(ctx context.Context) (map[engine.StateQueue]engine
 	if s.noActive() {
 		return nil, time.Time{}, missing(activeIndex)
 	}
-	return s.waiting.get(ctx, s.askers, s.fresh(), shareWaiting, func(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
+	return s.waiting.get(ctx, s.refresher, s.fresh(), shareWaiting, func(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
 		counts, err := s.CountActive(ctx)
 		return counts, engine.WrapDB("count the waiting jobs", err)
 	})

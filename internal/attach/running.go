@@ -42,7 +42,7 @@ func (s *Service) runningJobs(ctx context.Context) (*nowRunning, error) {
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	found, _, err := s.running.get(ctx, s.askers, s.fresh(), shareRunning, func(ctx context.Context) (*nowRunning, error) {
+	found, _, err := s.running.get(ctx, s.refresher, s.fresh(), shareRunning, func(ctx context.Context) (*nowRunning, error) {
 		found, err := s.readRunning(ctx)
 		return found, engine.WrapDB("read the running jobs", err)
 	})
@@ -93,7 +93,7 @@ func (s *Service) Running(ctx context.Context, n int) ([]engine.RunningJob, erro
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	all, _, err := s.running.longest.get(ctx, s.askers, s.fresh(), shareLongest, func(ctx context.Context) ([]engine.RunningJob, error) {
+	all, _, err := s.running.longest.get(ctx, s.refresher, s.fresh(), shareLongest, func(ctx context.Context) ([]engine.RunningJob, error) {
 		all, err := s.readLongest(ctx)
 		return all, engine.WrapDB("read the running jobs", err)
 	})

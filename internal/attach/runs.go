@@ -108,7 +108,7 @@ func (s *Service) Result(ctx context.Context, run engine.ID) (engine.Text, error
 	return text, engine.WrapDB("read the result", err)
 }
 
-// Runs returns the attempts that there is more to tell of than an error: the last one.
+// Runs returns the attempts of which more is known than an error: the last one.
 func (s *Service) Runs(ctx context.Context, job engine.ID, _ engine.Cursor, _ int) (engine.RunPage, error) {
 	d, err := s.Get(ctx, job)
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *Service) Runs(ctx context.Context, job engine.ID, _ engine.Cursor, _ in
 	return engine.RunPage{Runs: d.Runs}, nil
 }
 
-// lastRun makes a run of what a job's row tells about its last attempt.
+// lastRun makes a run of what a job's row says about its last attempt.
 func lastRun(d *engine.Detail) (engine.Run, bool) {
 	attempt := *d.Attempt
 	run, ok := runOf(d.ID, attempt)
@@ -148,7 +148,7 @@ func lastRun(d *engine.Detail) (engine.Run, bool) {
 		r.Outcome, r.EndedAt, r.Error = "lost", &failure.At, &failure.Error
 	case failure != nil:
 		r.Outcome, r.EndedAt, r.Error = "failed", &failure.At, &failure.Error
-	default: // snoozed, or put back by hand: nothing tells how the attempt ended
+	default: // snoozed, or put back by hand: nothing says how the attempt ended
 		return engine.Run{}, false
 	}
 	if waited, known := d.AttemptedAt.Since(*d.ScheduledAt); known { // 0 when it is already when the next one is due
@@ -228,15 +228,15 @@ func (w *lineWriter) text(text string) {
 		}
 		if l := w.next(); l != nil {
 			l.Level, l.Msg = runner.CleanLine(line)
-			if told, ok := timeOf(line); ok {
-				l.At = told
+			if at, ok := timeOf(line); ok {
+				l.At = at
 			}
 			w.bytes += len(l.Msg)
 		}
 	}
 }
 
-// gap tells that some of the log is left out here.
+// gap writes that some of the log is left out here.
 func (w *lineWriter) gap(bytes int64) {
 	if l := w.next(); l != nil {
 		l.Level, l.Gap = "warn", &engine.LogGap{Bytes: &bytes}
@@ -310,7 +310,7 @@ func (s *Service) LatestLogs(ctx context.Context, n int) ([]engine.LogLine, erro
 	if s.noEnded() {
 		return nil, missing(endedIndex)
 	}
-	lines, _, err := s.latest.get(ctx, s.askers, s.fresh(), shareLogs, func(ctx context.Context) ([]engine.LogLine, error) {
+	lines, _, err := s.latest.get(ctx, s.refresher, s.fresh(), shareLogs, func(ctx context.Context) ([]engine.LogLine, error) {
 		lines, err := s.readLatest(ctx)
 		return lines, engine.WrapDB("read the newest log lines", err)
 	})

@@ -80,7 +80,7 @@ func scanEnded(rows *sql.Rows) (*ended, error) {
 	return &e, nil
 }
 
-// judge tells how the attempts at a job ended, from its last state, the number of its errors, and the last of those.
+// judge returns how the attempts at a job ended, from its last state, the number of its errors, and the last of those.
 func (e *ended) judge(state string, failed int64, failure string) {
 	switch state {
 	case "completed":
@@ -88,7 +88,7 @@ func (e *ended) judge(state string, failed int64, failure string) {
 		return
 	case "cancelled":
 		e.Cancelled, e.Failed = 1, failed
-		if strings.HasPrefix(failure, cancelledText) { // that attempt did not fail, it was told to stop
+		if strings.HasPrefix(failure, cancelledText) { // that attempt did not fail, it was asked to stop
 			e.Failed = max(failed-1, 0)
 		} else {
 			e.Timed = false // cancelled while it waited
@@ -120,7 +120,7 @@ func (s *Service) lastEnded(ctx context.Context, of span) (time.Time, error) {
 	return s.extreme(ctx, of, `order by finalized_at desc limit 1`, time.Time.Before)
 }
 
-// extreme returns the time at one end of the index, of all three states; better tells whether the second of two times is further out.
+// extreme returns the time at one end of the index, of all three states; better reports whether the second of two times is further out.
 func (s *Service) extreme(ctx context.Context, of span, order string, better func(a, b time.Time) bool) (best time.Time, err error) {
 	for _, state := range []string{"cancelled", "completed", "discarded"} { // one step down the index for each
 		var at engine.Time

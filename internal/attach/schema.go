@@ -86,7 +86,7 @@ func (s *Service) columns(ctx context.Context, table string) ([]string, error) {
 
 func scanText(rows *sql.Rows) (text string, err error) { return text, rows.Scan(&text) }
 
-// readMigrations reads the version, and what tells this database from others: the time it was first migrated.
+// readMigrations reads the version, and what identifies this database: the time it was first migrated.
 func (s *Service) readMigrations(ctx context.Context, found *Source) error {
 	columns, err := s.columns(ctx, "river_migration")
 	if err != nil {
@@ -119,7 +119,7 @@ func (s *Service) readMigrations(ctx context.Context, found *Source) error {
 			return fmt.Errorf("attach %s: River's schema is at version %d, the oldest that can be read is %d: migrate it with River's own tool", s.foreign.URL, found.SchemaVersion, oldestSchema)
 		}
 		if found.SchemaVersion > newestSchema {
-			found.Missing = append(found.Missing, fmt.Sprintf("what River's schema version %d brought: this version of AgentOS knows %d", found.SchemaVersion, newestSchema))
+			found.Missing = append(found.Missing, fmt.Sprintf("what River's schema version %d added: this version of AgentOS knows %d", found.SchemaVersion, newestSchema))
 		}
 	}
 	if s.foreign.Kind == db.Postgres {

@@ -295,7 +295,7 @@ func TestOldSchemas(t *testing.T) {
 	}
 }
 
-func TestTellsWhatIsMissing(t *testing.T) {
+func TestShowsWhatIsMissing(t *testing.T) {
 	site := newSite(t, db.Postgres, 0)
 	furnish(t, site, time.Now())
 	site.exec(t, `drop index `+endedIndex)

@@ -45,15 +45,15 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time // time.Now, but in tests
 
-	askers   *askers
-	standing standing
-	waiting  waiting
-	running  running
-	kinds    kinds
-	created  created
-	clients  clients
-	latest   latest
-	fails    failures
+	refresher *refresher
+	standing  standing
+	waiting   waiting
+	running   running
+	kinds     kinds
+	created   created
+	clients   clients
+	latest    latest
+	fails     failures
 
 	mu       sync.Mutex // guards the rest
 	source   Source
@@ -83,7 +83,7 @@ func New(opts Options) (*Service, error) {
 	s := &Service{
 		Table: river.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Store: rollups,
 		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
-		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, now: time.Now, askers: newAskers(),
+		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, now: time.Now, refresher: newRefresher(),
 	}
 	rollups.Recorded = s.recordedFrom
 	return s, nil
@@ -98,7 +98,7 @@ func (s *Service) recordedFrom(context.Context) (time.Time, error) {
 }
 
 // Close ends what is asked in the background. The databases are the caller's.
-func (s *Service) Close() { s.askers.close() }
+func (s *Service) Close() { s.refresher.close() }
 
 // Run reads what is new until ctx ends, and meanwhile what ended before, from the newest to the oldest. It begins as soon as
 // both databases can be used.
@@ -119,7 +119,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var filling sync.WaitGroup
 	filling.Go(func() { s.fill(ctx) })
 	defer filling.Wait()
-	var ended price
+	var ended cost
 	for {
 		began := time.Now()
 		s.asked = 0
@@ -127,7 +127,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.note(err)
 		wait := s.interval
 		if err == nil {
-			wait = max(wait, ended.pay(s.asked, shareEnded))
+			wait = max(wait, ended.backoff(s.asked, shareEnded))
 		}
 		wait -= time.Since(began)
 		if !pause(ctx, max(wait, 0)) {

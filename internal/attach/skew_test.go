@@ -6,7 +6,7 @@ import (
 )
 
 // TestClientsWhoseClocksAreOff lets three clients end jobs for four minutes, one of them with a clock that is 30 s behind, one with
-// one that is 20 s ahead: all jobs are counted, the clients are there, and their clocks are told.
+// one that is 20 s ahead: all jobs are counted, the clients are there, and their clocks are reported.
 func TestClientsWhoseClocksAreOff(t *testing.T) {
 	eachSite(t, func(t *testing.T, site *site) {
 		s := site.begun(t, nil)

@@ -53,9 +53,9 @@ const (
 	primaryTimeout = time.Second
 )
 
-// Standing tells how the attached database stands, as found last or now.
+// Standing returns the state of the attached database, as found last or now.
 func (s *Service) Standing(ctx context.Context) (Standing, error) {
-	found, _, err := s.standing.get(ctx, s.askers, s.fresh(), 1, s.readStanding)
+	found, _, err := s.standing.get(ctx, s.refresher, s.fresh(), 1, s.readStanding)
 	return found, err
 }
 
@@ -143,7 +143,7 @@ func (s *standing) judge(found *Standing, primary position, primaryErr error, ha
 	case len(s.marks) > 0:
 		found.DataAt = s.marks[0].at
 	default:
-		found.DataAt = now // nothing tells
+		found.DataAt = now // nothing says otherwise
 	}
 	if len(s.marks) > mostMarks {
 		thinned := slices.Clone(s.marks[:1])

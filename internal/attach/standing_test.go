@@ -38,7 +38,7 @@ func newReplicated(t *testing.T) *replicated {
 	return &replicated{site, primary, standby}
 }
 
-// attach makes a service that reads the replica, and asks the primary for its position if told to.
+// attach makes a service that reads the replica, and asks the primary for its position if asked to.
 func (r *replicated) attach(t *testing.T, asks bool) *Service {
 	t.Helper()
 	open := func(server *servers.Postgres) *db.DB {

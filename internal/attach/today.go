@@ -12,18 +12,18 @@ import (
 const (
 	// createdChunk bounds how many jobs are counted at once: the first look at a busy day takes several.
 	createdChunk = 100_000
-	// createdSettled is how long after a job's id was given its insertion may become visible.
-	createdSettled = time.Minute
+	// createdVisibleAfter is how long after a job's id was given its insertion may become visible.
+	createdVisibleAfter = time.Minute
 )
 
 // created counts the jobs that were inserted today.
 type created struct {
-	mu      sync.Mutex
-	start   time.Time // local midnight
-	settled int64     // ids up to it are in counted
-	counted int64
-	marks   []mark // highest ids seen lately, oldest first
-	latest  paced[createdNow]
+	mu        sync.Mutex
+	start     time.Time // local midnight
+	countedTo int64     // ids up to it are in counted
+	counted   int64
+	marks     []mark // highest ids seen recently, oldest first
+	latest    paced[createdNow]
 }
 
 type mark struct {
@@ -45,7 +45,7 @@ func (s *Service) Today(ctx context.Context) (engine.Today, error) {
 	if last := s.created.latest.last(); last.total > 0 && !last.part {
 		share = shareCreated
 	}
-	found, _, err := s.created.latest.get(ctx, s.askers, s.fresh(), share, func(ctx context.Context) (createdNow, error) { return s.countCreated(ctx, start, now) })
+	found, _, err := s.created.latest.get(ctx, s.refresher, s.fresh(), share, func(ctx context.Context) (createdNow, error) { return s.countCreated(ctx, start, now) })
 	if err != nil {
 		return t, err
 	}
@@ -65,7 +65,7 @@ func (s *Service) Today(ctx context.Context) (engine.Today, error) {
 }
 
 // countCreated counts what is new since the last time. Ids are given before their jobs become visible, so that those of the
-// last minute are counted anew each time.
+// last minute are counted again each time.
 func (s *Service) countCreated(ctx context.Context, start, now time.Time) (createdNow, error) {
 	c := &s.created
 	c.mu.Lock()
@@ -75,32 +75,32 @@ func (s *Service) countCreated(ctx context.Context, start, now time.Time) (creat
 		if err != nil {
 			return createdNow{}, engine.WrapDB("find the first job of today", err)
 		}
-		c.start, c.settled, c.counted, c.marks = start, first-1, 0, nil
+		c.start, c.countedTo, c.counted, c.marks = start, first-1, 0, nil
 	}
-	n, highest, err := s.countFrom(ctx, c.settled)
+	n, highest, err := s.countFrom(ctx, c.countedTo)
 	if err != nil {
 		return createdNow{}, err
 	}
 	if n >= createdChunk { // behind: what was counted is far below the newest
 		c.counted += n
-		c.settled = highest
+		c.countedTo = highest
 		return createdNow{c.counted, true}, nil
 	}
 	total := c.counted + n
 	c.marks = append(c.marks, mark{now, highest})
-	for len(c.marks) > 0 && now.Sub(c.marks[0].at) > createdSettled {
+	for len(c.marks) > 0 && now.Sub(c.marks[0].at) > createdVisibleAfter {
 		upTo := c.marks[0].id
 		c.marks = c.marks[1:]
-		if upTo <= c.settled {
+		if upTo <= c.countedTo {
 			continue
 		}
-		var settled int64
-		err := s.foreign.Read.QueryRowContext(ctx, `select count(*) from river_job where id > $1 and id <= $2`, c.settled, upTo).Scan(&settled)
+		var more int64
+		err := s.foreign.Read.QueryRowContext(ctx, `select count(*) from river_job where id > $1 and id <= $2`, c.countedTo, upTo).Scan(&more)
 		if err != nil {
 			return createdNow{}, engine.WrapDB("count today's jobs", err)
 		}
-		c.counted += settled
-		c.settled = upTo
+		c.counted += more
+		c.countedTo = upTo
 	}
 	return createdNow{total, false}, nil
 }

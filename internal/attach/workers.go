@@ -20,14 +20,14 @@ const (
 	maxNames   = 20     // of kinds and queues, shown beside a client
 )
 
-// clients remembers the River clients that ended jobs lately.
+// clients remembers the River clients that ended jobs recently.
 type clients struct {
 	mu   sync.Mutex
 	seen map[string]*clientSeen
 }
 
 type clientSeen struct {
-	first, last time.Time     // when jobs of its ended, by the database's clock as far as that is known
+	first, last time.Time     // when its jobs ended, by the database's clock as far as that is known
 	skew        time.Duration // of its clock against the database's
 	done        int64
 	kinds       map[string]bool
@@ -86,8 +86,8 @@ func (s skews) note(e *ended, since, now time.Time) {
 	r.least, r.most = max(r.least, least), max(r.most, most)
 }
 
-// skewTold is from when on a clock is said to be off; transactions that take some seconds look alike.
-const skewTold = 5 * time.Second
+// skewReported is the skew from which on a clock is reported as off: less may be a transaction that took some seconds.
+const skewReported = 5 * time.Second
 
 // skewed keeps how far the clocks are off.
 func (c *clients) skewed(clocks skews) {
@@ -99,9 +99,9 @@ func (c *clients) skewed(clocks skews) {
 			continue
 		}
 		switch {
-		case r.most < -skewTold:
+		case r.most < -skewReported:
 			seen.skew = r.least.Round(time.Second) // some job ended just before it was seen
-		case r.least > skewTold:
+		case r.least > skewReported:
 			seen.skew = r.least.Round(time.Second)
 		default:
 			seen.skew = 0
@@ -215,7 +215,7 @@ func names(of map[string]bool) []string {
 // riverClient is how River names a client that was given no name: its host and when it was made.
 var riverClient = regexp.MustCompile(`^(.+)_(\d{4}_\d\d_\d\dT\d\d_\d\d_\d\d_\d+)$`)
 
-// describeClient returns the host of a client and when it was started; nothing when its name does not tell.
+// describeClient returns the host of a client and when it was started; nothing when its name does not say.
 func describeClient(id string) (host string, started time.Time) {
 	parts := riverClient.FindStringSubmatch(id)
 	if parts == nil {

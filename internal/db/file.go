@@ -124,7 +124,7 @@ func (f *file) setAside() error {
 		return nil
 	}
 	f.log.Warn("the database file was replaced: setting its write-ahead log aside", "log", aside)
-	_ = os.Remove(f.path + "-shm") // SQLite makes it anew
+	_ = os.Remove(f.path + "-shm") // SQLite makes it again
 	return os.Rename(wal, aside)
 }
 

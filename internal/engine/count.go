@@ -65,7 +65,7 @@ func Unknown(known Known, why string) Count {
 	return Count{Known: known, Why: why}
 }
 
-// LowerBound is a count of which no more is known than that it is not less.
+// LowerBound is a count of which only a lower bound is known.
 func LowerBound(n int64, at time.Time, why string) Count {
 	return Count{N: n, Known: AtLeast, At: at, Why: why}
 }

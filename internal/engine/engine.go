@@ -11,7 +11,7 @@ type Engine interface {
 	// Probe reports what is there and what it can report. It fails when there is nothing that the adapter knows.
 	Probe(ctx context.Context) (Info, error)
 
-	// Snapshot reports how things stand, at a cost that does not grow with the number of jobs.
+	// Snapshot reports the current state, at a cost that does not grow with the number of jobs.
 	Snapshot(ctx context.Context, budget Budget) (Snapshot, error)
 
 	// Follow reports what happened after the cursor until ctx ends, and then returns ctx's error. An empty cursor is now.
@@ -39,12 +39,12 @@ type Info struct {
 
 // Budget bounds what a snapshot may cost.
 type Budget struct {
-	Queues  int // how many queues may be read anew; the others keep the figures of an earlier snapshot, with their time
+	Queues  int // how many queues may be read again; the others keep the figures of an earlier snapshot, with their time
 	Workers int // how many workers are listed
 	Running int // how many running jobs are listed
 }
 
-// Snapshot is how an engine stands.
+// Snapshot is the state of an engine at one moment.
 type Snapshot struct {
 	At        time.Time
 	Queues    []QueueCounts // by name; at most 10 times the budget
@@ -65,7 +65,7 @@ type QueueCounts struct {
 	Ended    Totals
 }
 
-// Totals are an engine's own counters of ended attempts. They only grow, save when the engine starts anew.
+// Totals are an engine's own counters of ended attempts. They only grow, except when the engine starts again.
 type Totals struct {
 	OK, Failed Count
 	Today      Day // the engine's own day

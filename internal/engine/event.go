@@ -1,6 +1,6 @@
 package engine
 
-// Event is what happened to a fleet. Who shows it knows by that what to read again: internal/source has the table.
+// Event is what happened to a fleet. Whoever shows the fleet knows by it what to read again: internal/source has the table.
 type Event uint8
 
 // What happens.
@@ -9,7 +9,7 @@ const (
 	JobStarted                     // an attempt began
 	JobEnded                       // an attempt ended, well or not
 	JobChanged                     // a job was retried, cancelled or deleted by hand
-	JobRequeued                    // a job is back on its queue whose attempt was nobody's
+	JobRequeued                    // an orphaned job was requeued
 	RunProgressed                  // an attempt reported how far it is
 	RunLogged                      // an attempt wrote to its log
 	SumsAdded                      // ended attempts are in the sums
@@ -18,7 +18,7 @@ const (
 	AgentsChanged                  // other agents are in force, or other ones can run
 	AgentsFileRead                 // the agents' file was read again, well or not
 	WorkerChanged                  // a worker begins to drain
-	WorkerLost                     // a worker died; its jobs are back on their queues
+	WorkerLost                     // a worker died; its jobs were requeued
 	EverythingChanged              // a process began, stopped, or can use its database again
 	events
 )

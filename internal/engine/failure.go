@@ -3,7 +3,7 @@ package engine
 import "time"
 
 const (
-	// GaveUpRecently is for how long a job that gave up is news.
+	// GaveUpRecently is how long ago a job may have given up to count as recent.
 	GaveUpRecently = time.Hour
 	// MaxGaveUp bounds how many jobs that gave up are counted and grouped in a cycle.
 	MaxGaveUp = 200
@@ -12,7 +12,7 @@ const (
 )
 
 // GroupFailures keeps the newest failure of each kind, which is its agent and fingerprint, at most n: first those of jobs that gave
-// up, which need somebody, then those that may heal. Both lists have the newest first.
+// up, which need attention, then those that may recover. Both lists have the newest first.
 func GroupFailures(gaveUp, failed []Failure, n int) []Failure {
 	type kind struct{ agent, fingerprint string }
 	at := map[kind]int{}

@@ -20,9 +20,9 @@ type Filter struct {
 // that ended last.
 type Page struct {
 	Jobs          []Job   `json:"jobs"`
-	Order         string  `json:"order" enum:"created,ended,engine" doc:"What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for; engine: that in which the engine keeps them"`
+	Order         string  `json:"order" enum:"created,ended,engine" doc:"How the list is ordered: by creation, latest first; by end, latest first, when only completed, cancelled and discarded ones are asked for; or as the engine keeps them"`
 	Next          *Cursor `json:"next" doc:"The cursor of the next page; null at the end"`
 	Searched      int     `json:"searched" doc:"How many jobs were looked at for this page"`
-	SearchBounded bool    `json:"search_bounded" doc:"The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long"`
-	SearchCut     int     `json:"search_cut" doc:"Of so many of these the arguments were searched in part: the first 256 KB, or none of what is larger as it is stored"`
+	SearchBounded bool    `json:"search_bounded" doc:"The search reached its time limit before the page was full: the next page goes on from there, with four times the limit"`
+	SearchCut     int     `json:"search_cut" doc:"How many of these had only part of their arguments searched: the first 256 KB, or nothing when the stored form is larger"`
 }

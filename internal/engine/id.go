@@ -8,7 +8,7 @@ import (
 // ID names a job, or an attempt at one, within its engine. It is made and understood by the engine alone, at most [MaxID] bytes long.
 type ID string
 
-// MaxID is how long an id is at most, in bytes.
+// MaxID is the maximum length of an id, in bytes.
 const MaxID = 512
 
 // Cursor is a place in a list or in what is followed. It is made and understood by the engine alone.

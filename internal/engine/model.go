@@ -136,10 +136,10 @@ type Failure struct {
 	Error       string `json:"error"`
 	Fingerprint string `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
 	Similar24h  int    `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
-	Capped      bool   `json:"similar_capped,omitempty" doc:"There are at least so many similar ones: they are not counted to the end"`
+	Capped      bool   `json:"similar_capped,omitempty" doc:"The number of similar ones is a lower bound: they are not counted to the end"`
 	RunMS       int64  `json:"run_ms"`
 	GaveUp      int    `json:"gave_up" doc:"Jobs that gave up with this fingerprint in the last 24 h and are still there: they are listed first"`
-	MoreGaveUp  bool   `json:"gave_up_capped,omitempty" doc:"There are at least so many"`
+	MoreGaveUp  bool   `json:"gave_up_capped,omitempty" doc:"That number is a lower bound"`
 }
 
 // LogLine is one line an agent wrote to standard error.
@@ -239,7 +239,7 @@ type Series struct {
 type AgentStats struct {
 	Running, Waiting, Scheduled, Retryable int64
 	Parked                                 int64      // in River's state pending
-	Capped                                 bool       // these five are at least so many
+	Capped                                 bool       // these five are lower bounds
 	Slots                                  int        // attempts that all live workers together may run at once; 0 when none runs it, -1 when that is not known
 	Problem                                string     // why a worker cannot run it; empty when none says so
 	CountedAt                              *time.Time // when waiting jobs were counted, if that is done less often than the rest
@@ -264,6 +264,6 @@ type Today struct {
 	// Recently counts those of the last GaveUpRecently.
 	Recently  *int64
 	Cancelled *int64
-	Capped    bool // at least so many were cancelled
+	Capped    bool // the number of cancelled ones is a lower bound
 	Partial   bool // some are still to be counted
 }

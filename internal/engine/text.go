@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// MaxText is as much as is shown of one text at all, in bytes.
+// MaxText is the most that is shown of one text, in bytes.
 const MaxText = 1 << 20
 
-// MaxErrorText is as much as is kept of an error with its attempt, in bytes.
+// MaxErrorText is how much of an error is kept with its attempt, in bytes.
 const MaxErrorText = 4000
 
 // Clip shortens a text to at most n bytes of whole characters.

@@ -29,7 +29,7 @@ func TimeOfMS(ms sql.NullInt64) *Time {
 	return &Time{Time: db.FromMS(ms.Int64)}
 }
 
-// Known reports whether it is a time that one can reckon with.
+// Known reports whether it is a time that can be computed with.
 func (t Time) Known() bool {
 	return t.Text == "" && !t.IsZero() && t.Year() >= 0 && t.Year() <= 9999
 }

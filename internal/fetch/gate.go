@@ -21,9 +21,9 @@ type Gate struct {
 	mu       sync.Mutex
 	most     int // attempts of all agents together; zero: no bound
 	lanes    map[string]*lane
-	taken    map[*rivertype.JobRow]string // the agent of each job in River's hands
+	taken    map[*rivertype.JobRow]string // the agent of each job that River has
 	reserved int                          // of fetches under way
-	suspect  *rivertype.JobRow            // the one in hand that has lost several workers, see losses.go
+	suspect  *rivertype.JobRow            // the running one that has lost several workers, see losses.go
 	blocked  []string                     // queues that all slots together kept from jobs, the longest waiting first
 	paused   map[string]bool              // queues of which nothing is fetched, whether River knows or not
 	restTill time.Time                    // nothing is fetched before

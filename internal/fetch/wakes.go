@@ -85,7 +85,7 @@ type listener struct {
 const RelistenAfter = time.Second
 
 // Listening is the listener's name in the worker's health.
-const Listening = "listen for news of the queue"
+const Listening = "listen for notifications of the queue"
 
 // reconnectTimeout bounds a try to connect again, which holds up our wakes.
 const reconnectTimeout = 2 * time.Second

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// settling is for how many seconds the sums of a minute still grow as a rule: these are read each time.
-	settling = 2 * minuteStep
+	// closing is for how many seconds the sums of a minute still grow as a rule: these are read each time.
+	closing = 2 * minuteStep
 )
 
 // partSums are of those agents that were asked for; they are not to be changed.
@@ -41,7 +41,7 @@ func (p *packedSums) addTo(s *sums) error {
 type endedCount struct{ ok, failed int64 }
 
 // partMark is of the sums of all agents: it differs when anything in a part does, because they only grow. (Those of a foreign
-// database are counted anew for a while, and might differ with an equal mark; but no part is kept for longer than an hour.)
+// database are counted again for a while, and might differ with an equal mark; but no part is kept for longer than an hour.)
 type partMark struct {
 	rows, ok, failed, timeout, lost, cancelled int64
 	runMax, waitMax, tokens, bytes             int64 // added up
@@ -52,10 +52,10 @@ type partMark struct {
 func (r *Store) SumByAgent(ctx context.Context, now time.Time, stats map[string]*engine.AgentStats) error {
 	from, to := spanEnding(now, hourSpan)
 	dayFrom, _ := spanEnding(now, daySpan)
-	hour, newest := cut(to-settling, part{minuteStep, from, to})
-	day, newestOfDay := cut(to-settling, r.partsOf(dayFrom, to)...)
+	hour, newest := cut(to-closing, part{minuteStep, from, to})
+	day, newestOfDay := cut(to-closing, r.partsOf(dayFrom, to)...)
 	names := slices.Sorted(maps.Keys(stats))
-	read, err := r.settledParts(ctx, slices.Concat(hour, day), names)
+	read, err := r.closedParts(ctx, slices.Concat(hour, day), names)
 	if err != nil {
 		return err
 	}
@@ -84,8 +84,8 @@ func (r *Store) SumByAgent(ctx context.Context, now time.Time, stats map[string]
 	return nil
 }
 
-// cut parts the settled ones from the newest minutes, which begin at edge.
-func cut(edge int64, parts ...part) (settled, newest []part) {
+// cut parts the closed ones from the newest minutes, which begin at edge.
+func cut(edge int64, parts ...part) (closed, newest []part) {
 	for _, p := range parts {
 		to := p.to
 		if p.step == minuteStep {
@@ -95,10 +95,10 @@ func cut(edge int64, parts ...part) (settled, newest []part) {
 			}
 		}
 		if p.from < to {
-			settled = append(settled, part{p.step, p.from, to})
+			closed = append(closed, part{p.step, p.from, to})
 		}
 	}
-	return settled, newest
+	return closed, newest
 }
 
 func addUp(read map[part]partSums, parts []part, stats map[string]*engine.AgentStats) (map[string]*sums, error) {
@@ -138,8 +138,8 @@ func fillSparks(stats map[string]*engine.AgentStats, start int64, recorded time.
 // maxSummed bounds of how many agents the sums of a part are kept.
 const maxSummed = 200
 
-// settledParts reads parts, or takes what it kept of them, and keeps them until the next time.
-func (r *Store) settledParts(ctx context.Context, parts []part, names []string) (map[part]partSums, error) {
+// closedParts reads parts, or takes what it kept of them, and keeps them until the next time.
+func (r *Store) closedParts(ctx context.Context, parts []part, names []string) (map[part]partSums, error) {
 	marks, err := r.marksOf(ctx, parts)
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (r *Store) settledParts(ctx context.Context, parts []part, names []string) 
 		read[p] = found
 	}
 	kept := maps.Clone(read)
-	r.settled.Store(&kept)
+	r.closed.Store(&kept)
 	return read, nil
 }
 
@@ -179,9 +179,9 @@ func (p partSums) with(other partSums) partSums {
 }
 
 // kept is what was read of all but the newest minutes the last time: histograms, by far the dearest to read, are read again only
-// when the plain columns tell that something was added.
+// when the plain columns show that something was added.
 func (r *Store) kept() map[part]partSums {
-	if parts := r.settled.Load(); parts != nil {
+	if parts := r.closed.Load(); parts != nil {
 		return *parts
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// Ended is what came of one job whose attempts another program ran: how they ended, all told at the time the job ended.
+// Ended is what came of one job whose attempts another program ran: how they ended, all counted at the time the job ended.
 type Ended struct {
 	Agent, Queue string
 	At           time.Time
@@ -97,7 +97,7 @@ func (r *Store) AddHours(ctx context.Context, tx *db.Tx, minutes *Minutes) error
 	return nil
 }
 
-// RebuildHour sums up an hour anew from its minutes before a time, which have to be there still.
+// RebuildHour sums up an hour again from its minutes before a time, which have to be there still.
 func (r *Store) RebuildHour(ctx context.Context, tx *db.Tx, hour, before time.Time) error {
 	start := floorTo(hour.Unix(), hourStep)
 	if _, err := tx.ExecContext(ctx, `delete from rollup where step_s = $1 and start_s = $2`, hourStep, start); err != nil {
@@ -135,7 +135,7 @@ func (r *Store) HoursBefore(at time.Time) {
 	r.hoursTo.Store(floorTo(at.Unix(), hourStep))
 }
 
-// AgentSums is what the sums of some days tell of an agent. Times are the beginnings of minutes, or of hours that are long ago.
+// AgentSums is what the sums of some days hold of an agent. Times are the beginnings of minutes, or of hours that are long ago.
 type AgentSums struct {
 	Queue   string // that it had most often
 	LastRun time.Time

@@ -9,7 +9,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-// recordedSince tells since when the sums hold everything that ended; zero: for ever.
+// recordedSince returns since when the sums hold everything that ended; zero: forever.
 func (r *Store) recordedSince(ctx context.Context) (time.Time, error) {
 	if r.Recorded == nil {
 		return r.recordedFrom(ctx)

@@ -116,7 +116,7 @@ func (r *Store) waiting(ctx context.Context) (some bool, err error) {
 	return some, err
 }
 
-// AddLast is AddEnded for a process that ends. Should the sums be in other hands, of a process that may be dead, it waits
+// AddLast is AddEnded for a process that ends. Should another process have the sums, which may be dead, it waits
 // for a moment.
 func (r *Store) AddLast(ctx context.Context) (added bool, err error) {
 	moment := time.After(time.Second)

@@ -13,7 +13,7 @@ type Store struct {
 	db      *db.DB
 	dialect dialect
 	hoursTo atomic.Int64                      // see HoursBefore; zero: all
-	settled atomic.Pointer[map[part]partSums] // see kept
+	closed  atomic.Pointer[map[part]partSums] // see kept
 
 	// Recorded reports since when the sums hold everything that ended. Nil: since the database was made, or was first summed up in.
 	Recorded func(context.Context) (time.Time, error)

@@ -64,8 +64,8 @@ func number(t testing.TB, d *db.DB, query string, args ...any) (n int) {
 	return n
 }
 
-// Histograms are dear to read: those of settled minutes and hours only when something was added to them.
-func TestSettledSumsAreKept(t *testing.T) {
+// Histograms are dear to read: those of closed minutes and hours only when something was added to them.
+func TestClosedSumsAreKept(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := New(database)
 		random := rand.New(rand.NewPCG(5, 6))
@@ -88,7 +88,7 @@ func TestSettledSumsAreKept(t *testing.T) {
 		grow()
 		first := keep()
 		if len(first) < 2 {
-			t.Fatalf("%d parts of a day are settled", len(first))
+			t.Fatalf("%d parts of a day are closed", len(first))
 		}
 		for p, kept := range keep() {
 			if !same(kept, first[p]) {

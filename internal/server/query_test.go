@@ -25,7 +25,7 @@ func TestQueriesAreRefusedRatherThanPassedOver(t *testing.T) {
 			"/api/jobs?limit=many":                                     "query.limit",
 			"/api/jobs?since=yesterday":                                "query.since",
 			"/api/jobs?state=running&ended_since=2026-11-01T00:00:00Z": "have ended",
-			"/api/jobs/" + strings.Repeat("9", engine.MaxID+1):          "path.id",
+			"/api/jobs/" + strings.Repeat("9", engine.MaxID+1):         "path.id",
 			"/api/agents?q=x&zzz=1":                                    "query.zzz",
 			"/api/me?x=1":                                              "query.x",
 			"/api/audit?limit=1&limit=2":                               "given 2 times",

@@ -22,7 +22,7 @@ const (
 	maxAbsentText = 300
 )
 
-// absentHere tells which agents of a fleet this worker cannot run, and why. Their jobs wait for a worker that can.
+// absentHere returns which agents of a fleet this worker cannot run, and why. Their jobs wait for a worker that can.
 func (s *Service) absentHere(fleet *agent.Fleet) map[string]string {
 	found := map[string]string{}
 	if s.id == "" || !s.ownRun {
@@ -67,7 +67,7 @@ func (s *Service) refit(ctx context.Context) {
 	fleet := *s.Fleet() // another one for whoever compares
 	if err := s.nextGeneration(&fleet); err != nil {
 		s.lacks.Store(&before)
-		s.log.Error("what can run here has changed and could not be taken over; trying again", "error", err)
+		s.log.Error("the agents that can run here have changed and could not be reloaded; retrying", "error", err)
 		return
 	}
 	s.fleet.Store(&fleet)

@@ -67,7 +67,7 @@ func (s *Service) PauseQueue(ctx context.Context, name string) error {
 }
 
 // pauseTimeout is how long to wait for River's word that a queue of this process is paused. It comes after its next
-// look for news, every 50 ms.
+// look for notifications, every 50 ms.
 const pauseTimeout = 500 * time.Millisecond
 
 // expectPause returns what waits until this process fetches nothing more from a queue, and what ends the watch.

@@ -12,7 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 )
 
-func TestActionsTellWhyTheyCannotBe(t *testing.T) {
+func TestActionsSayWhyTheyCannotBe(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
 		s := start(t, database, agents(sh("slow", gated(dir), "kill_grace: 10ms"), sh("quick", "true"),
@@ -62,7 +62,7 @@ func TestActionsTellWhyTheyCannotBe(t *testing.T) {
 	})
 }
 
-func TestEnqueueTellsWhatIsWrong(t *testing.T) {
+func TestEnqueueSaysWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, start(t, database, agents(sh("quick", "true"))).db, "", fleetOf(t, agents(sh("quick", "true"))))
 		for _, c := range []struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/agentos/agentos/internal/engine/river"
 )
 
-// activeSet knows the jobs this process has in its hands, from the moment River hands them over.
+// activeSet holds the attempts of this process, from the moment that River hands their jobs over.
 type activeSet struct {
 	mu       sync.Mutex
 	jobs     map[int64]*hold
@@ -18,7 +18,7 @@ type activeSet struct {
 	draining bool
 }
 
-// hold is an attempt in this process's hands.
+// hold is one attempt of this process.
 type hold struct {
 	cancel         context.CancelCauseFunc
 	job            int64
@@ -30,7 +30,7 @@ type hold struct {
 
 func newActiveSet() *activeSet { return &activeSet{jobs: map[int64]*hold{}} }
 
-// add takes a job in hand and returns what releases it. An earlier attempt at it that is still in hand has lost it.
+// add registers an attempt at a job and returns what releases it. An earlier attempt that is still registered has lost the job.
 func (a *activeSet) add(job *rivertype.JobRow, survivesCutOff bool, cancel context.CancelCauseFunc) (release func()) {
 	h := &hold{cancel: cancel, job: job.ID, attempt: job.Attempt, survivesCutOff: survivesCutOff, since: time.Now()}
 	if n := len(job.AttemptedBy); n > 0 {
@@ -68,7 +68,7 @@ func (a *activeSet) cancel(job int64, cause error) {
 	}
 }
 
-// held returns what is in hand, by job.
+// held returns the attempts, by job.
 func (a *activeSet) held() map[int64]*hold {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -20,13 +20,13 @@ const (
 	// beatTimeout is how long one heartbeat may take on Postgres: with a server that hangs, the next one gets a new
 	// connection.
 	beatTimeout = 3 * time.Second
-	// doubtAfter is how long after its last heartbeat a worker believes without asking that its jobs are still its own. It
+	// verifyAfter is how long after its last heartbeat a worker believes without asking that its jobs are still its own. It
 	// must be shorter than silentFor by more than any statement takes.
-	doubtAfter = 5 * time.Second
+	verifyAfter = 5 * time.Second
 )
 
-// pulse is this worker's heartbeat.
-type pulse struct {
+// heartbeat is what this worker keeps to write its heartbeat.
+type heartbeat struct {
 	beating sync.Mutex   // one beat at a time
 	conn    *sql.Conn    // Postgres: kept, so that a heartbeat never waits for other statements
 	fleet   *agent.Fleet // whose agents the row names; nil before it is written
@@ -37,7 +37,7 @@ type pulse struct {
 
 // beats writes heartbeats as long as this worker lives. Nothing else is done here: whatever hangs, they must not.
 func (s *Service) beats(ctx context.Context) {
-	defer s.pulse.disconnect()
+	defer s.heartbeat.disconnect()
 	every(ctx, beatEvery, func() {
 		ailed := s.WriteError() != nil
 		s.health.report(beating, s.beat(ctx, s.beatState()))
@@ -56,27 +56,27 @@ func (s *Service) beatState() string {
 
 // beat writes this worker's row. What it runs is written when that changes: it may be long.
 func (s *Service) beat(ctx context.Context, state string) error {
-	s.pulse.beating.Lock()
-	defer s.pulse.beating.Unlock()
+	s.heartbeat.beating.Lock()
+	defer s.heartbeat.beating.Unlock()
 	began := time.Now()
-	patience := persistTimeout
+	timeout := persistTimeout
 	if s.db.Kind == db.Postgres {
-		patience = beatTimeout
+		timeout = beatTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	whole := s.Fleet()
 	there := int64(0)
 	var err error
-	if whole == s.pulse.fleet {
-		there, err = s.pulse.exec(ctx, s.db, `update worker set state = $2, beat_ms = `+s.db.NowMS()+`, done = $3, ahead_ms = $4 - `+s.db.NowMS()+`
+	if whole == s.heartbeat.fleet {
+		there, err = s.heartbeat.exec(ctx, s.db, `update worker set state = $2, beat_ms = `+s.db.NowMS()+`, done = $3, ahead_ms = $4 - `+s.db.NowMS()+`
 			where id = $1`, s.id, state, s.done.Load(), time.Now().UnixMilli())
 	}
 	if err == nil && there == 0 {
 		err = s.beatWhole(ctx, state, whole)
 	}
 	if err == nil {
-		s.pulse.note(began)
+		s.heartbeat.note(began)
 	}
 	return err
 }
@@ -96,37 +96,37 @@ func (s *Service) beatWhole(ctx context.Context, state string, whole *agent.Flee
 	if err != nil {
 		return err
 	}
-	_, err = s.pulse.exec(ctx, s.db, `insert into worker
+	_, err = s.heartbeat.exec(ctx, s.db, `insert into worker
 		(id, host, pid, version, state, started_ms, beat_ms, slots, done, queues, agents, ahead_ms)
 		values ($1, $2, $3, $4, $5, `+s.db.NowMS()+`, `+s.db.NowMS()+`, $6, $7, $8, $9, $10 - `+s.db.NowMS()+`)
 		on conflict (id) do update set state = excluded.state, beat_ms = excluded.beat_ms, slots = excluded.slots,
 			done = excluded.done, queues = excluded.queues, agents = excluded.agents, ahead_ms = excluded.ahead_ms`,
 		s.id, hostName(), os.Getpid(), s.version, state, s.slots(fleet), s.done.Load(), string(queuesJSON), string(agentsJSON), time.Now().UnixMilli())
 	if err == nil {
-		s.pulse.fleet = whole
+		s.heartbeat.fleet = whole
 	}
 	return err
 }
 
 // note keeps when a heartbeat began that was written.
-func (p *pulse) note(began time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = began
+func (h *heartbeat) note(began time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = began
 }
 
 // silence is how long ago the last heartbeat was.
-func (p *pulse) silence() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return time.Since(p.last)
+func (h *heartbeat) silence() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return time.Since(h.last)
 }
 
 // heartbeatFresh reports whether the last heartbeat is so fresh that nobody can have held this worker for dead since.
-func (s *Service) heartbeatFresh() bool { return s.pulse.silence() < doubtAfter }
+func (s *Service) heartbeatFresh() bool { return s.heartbeat.silence() < verifyAfter }
 
 // exec returns how many rows there were.
-func (p *pulse) exec(ctx context.Context, d *db.DB, query string, args ...any) (int64, error) {
+func (h *heartbeat) exec(ctx context.Context, d *db.DB, query string, args ...any) (int64, error) {
 	if d.Kind != db.Postgres {
 		result, err := d.Write.ExecContext(ctx, query, args...)
 		if err != nil {
@@ -134,37 +134,37 @@ func (p *pulse) exec(ctx context.Context, d *db.DB, query string, args ...any) (
 		}
 		return result.RowsAffected()
 	}
-	if p.conn == nil {
+	if h.conn == nil {
 		conn, err := d.Write.Conn(ctx)
 		if err != nil {
 			return 0, err
 		}
-		p.conn = conn
+		h.conn = conn
 	}
-	result, err := p.conn.ExecContext(ctx, query, args...)
+	result, err := h.conn.ExecContext(ctx, query, args...)
 	if err != nil {
-		return 0, errors.Join(err, p.drop())
+		return 0, errors.Join(err, h.drop())
 	}
 	return result.RowsAffected()
 }
 
 // drop gives the connection back.
-func (p *pulse) drop() error {
-	if p.conn == nil {
+func (h *heartbeat) drop() error {
+	if h.conn == nil {
 		return nil
 	}
-	err := p.conn.Close()
-	p.conn = nil
+	err := h.conn.Close()
+	h.conn = nil
 	if errors.Is(err, sql.ErrConnDone) {
 		return nil
 	}
 	return err
 }
 
-func (p *pulse) disconnect() {
-	p.beating.Lock()
-	defer p.beating.Unlock()
-	_ = p.drop() // it is not needed any more
+func (h *heartbeat) disconnect() {
+	h.beating.Lock()
+	defer h.beating.Unlock()
+	_ = h.drop() // it is not needed any more
 }
 
 // beatIfLate beats when others may have held this worker for dead: nobody takes a job away from who has just beaten.

@@ -18,7 +18,7 @@ func TestWorkersWhoseClocksAreOff(t *testing.T) {
 		exec1(t, s, `update worker set ahead_ms = -30200 where id = 'worker-behind-1-aa'`)
 		exec1(t, s, `update worker set ahead_ms = 900 where id = 'worker-right-2-bb'`)
 		off, here, err := s.Clocks(t.Context())
-		if err != nil || len(off) != 1 || off["worker-behind-1-aa"] != -30200*time.Millisecond || here.Abs() > engine.SkewTold {
+		if err != nil || len(off) != 1 || off["worker-behind-1-aa"] != -30200*time.Millisecond || here.Abs() > engine.SkewReported {
 			t.Errorf("clocks %v, this one %v, %v", off, here, err)
 		}
 		workers, err := s.Workers(t.Context())

@@ -23,6 +23,7 @@ func cluster(t *testing.T, url string, n int, o Options) []*Service {
 }
 
 func TestASchedulesTimeComesOnceInACluster(t *testing.T) {
+	t.Parallel()
 	url := dbtest.PostgresURL(t)
 	s := cluster(t, url, 3, Options{Fleet: fleetOf(t, agents(sh("tick", `true`, `schedule: "@every 1s"`, "concurrency: 5")))})[0]
 	// In one transaction the job comes and the agent's next time moves on: however late that is, there are no more jobs than times.
@@ -115,7 +116,7 @@ func TestManyProcessesSumUpOnce(t *testing.T) {
 	}
 }
 
-// What one process is told to do with jobs that others run.
+// What one process is asked to do with jobs that others run.
 func TestActionsReachOtherProcesses(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		dir := t.TempDir()

@@ -26,11 +26,11 @@ const (
 
 const _ = uint(river.SilentFor - cutAfter - cutLook - cutTimeout - cutGrace) // negative does not compile
 
-// fenceFor is how long a worker may stand still before the supervisors end its attempts, up to a second later: others hold it
+// fenceFor is how long a worker may be suspended before the supervisors end its attempts, up to a second later: others hold it
 // for dead after silentFor.
 const fenceFor = 7 * time.Second
 
-// fence is for attempts of this worker. On SQLite a worker that stands still is alive: its lock tells.
+// fence is for attempts of this worker. On SQLite a suspended worker is alive: its lock shows it.
 func (s *Service) fence() time.Duration {
 	if s.db.Kind != db.Postgres {
 		return 0
@@ -46,7 +46,7 @@ var errCutOff = errors.New("this worker was cut off from the database")
 func (s *Service) guard(ctx context.Context) {
 	cut := false
 	every(ctx, cutLook, func() {
-		if s.pulse.silence() < cutAfter {
+		if s.heartbeat.silence() < cutAfter {
 			cut = false
 			return
 		}
@@ -61,7 +61,7 @@ func (s *Service) guard(ctx context.Context) {
 				ended++
 			}
 		}
-		s.log.Warn("this worker is cut off from the database: its jobs will be run elsewhere", "silent", s.pulse.silence(), "ended", ended)
+		s.log.Warn("this worker is cut off from the database: its jobs will be run elsewhere", "silent", s.heartbeat.silence(), "ended", ended)
 	})
 }
 
@@ -94,5 +94,5 @@ func (a *attempt) requeueUnstarted() error {
 	default:
 		s.log.Warn("requeue failed; retrying within a minute", "job", a.job.ID, "error", err)
 	}
-	return settled{}
+	return endWritten{}
 }

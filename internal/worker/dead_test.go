@@ -20,7 +20,7 @@ const backWithin = 15 * time.Second
 // ends when there is a "gate".
 func single(dir string, more ...string) string {
 	return agents(sh("slow", `exec 9>`+dir+`/running; flock -n 9 || echo twice >> `+dir+`/overlaps
-		trap "" TERM; echo began >> `+dir+`/begins; while [ ! -e `+dir+`/gate ]; do sleep 0.02; done`, more...))
+		trap "" TERM; echo began >> `+dir+`/begins; while [ ! -e `+dir+`/gate ]; do sleep 0.1; done`, more...))
 }
 
 func begins(dir string) int {
@@ -71,7 +71,7 @@ func TestAWorkerThatStandsStillIsTakenOver(t *testing.T) {
 	dir, url := t.TempDir(), dbtest.PostgresURL(t)
 	yaml := single(dir)
 	reader := newService(t, dbtest.OpenURL(t, url), "", fleetOf(t, yaml))
-	data := t.TempDir() // a lock tells nothing of one that stands still
+	data := t.TempDir() // the lock of a suspended one is held
 	first := startProcess(t, url, data, yaml)
 	job := enqueue(t, reader, "slow")
 	until(t, "it runs", func() bool { return begins(dir) == 1 })
@@ -98,6 +98,7 @@ func TestAWorkerThatStandsStillIsTakenOver(t *testing.T) {
 }
 
 func TestAWorkerCutOffFromTheDatabaseIsTakenOver(t *testing.T) {
+	t.Parallel()
 	for name, cut := range map[string]func(*servers.Proxy){"refused": (*servers.Proxy).Cut, "hung": (*servers.Proxy).Hang} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -156,7 +157,7 @@ func TestAnAttemptThatMayGoOnCutOffChangesNothingLater(t *testing.T) {
 	t.Parallel()
 	dir, url := t.TempDir(), dbtest.PostgresURL(t)
 	way, proxy := proxied(t, url)
-	yaml := agents(sh("slow", `echo began >> `+dir+`/begins; while [ ! -e `+dir+`/gate ]; do sleep 0.02; done; echo ended >> `+dir+`/ends`, "cut_off: continue"))
+	yaml := agents(sh("slow", `echo began >> `+dir+`/begins; while [ ! -e `+dir+`/gate ]; do sleep 0.1; done; echo ended >> `+dir+`/ends`, "cut_off: continue"))
 	first := startWith(t, Options{DB: dbtest.OpenURL(t, way), Fleet: fleetOf(t, yaml)})
 	job := enqueue(t, first, "slow")
 	until(t, "it runs", func() bool { return begins(dir) == 1 })

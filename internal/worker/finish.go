@@ -28,13 +28,13 @@ var (
 	errRefused = errors.New("what it asked to enqueue was refused")
 )
 
-// settled tells River that what becomes of the job is written already. River leaves it to an error that stands for
+// endWritten reports to River that what becomes of the job is written already. River leaves it to an error that stands for
 // several jobs to say which of them failed, and how; this one stands for none.
-type settled struct{}
+type endWritten struct{}
 
-func (settled) Error() string               { return "the end of the attempt is written" }
-func (settled) Jobs() []*rivertype.JobRow   { return nil }
-func (settled) ErrorsByID() map[int64]error { return nil }
+func (endWritten) Error() string               { return "the end of the attempt is written" }
+func (endWritten) Jobs() []*rivertype.JobRow   { return nil }
+func (endWritten) ErrorsByID() map[int64]error { return nil }
 
 // ending is what the run row says at the end.
 type ending struct {
@@ -72,7 +72,7 @@ func (e *ending) stdout(d *db.DB) *string {
 	return &text
 }
 
-// finish writes the end of the attempt. What it returns tells River that this is done.
+// finish writes the end of the attempt. River takes what it returns as the end of the job.
 func (a *attempt) finish(ctx context.Context, result runner.Result, failure error) error {
 	if a.said != nil {
 		result.Stdout = []byte(a.said.Output(string(result.Stdout), result.StdoutDropped > 0))
@@ -101,13 +101,13 @@ func (a *attempt) finish(ctx context.Context, result runner.Result, failure erro
 	}
 	switch {
 	case err == nil:
-		return settled{}
+		return endWritten{}
 	case errors.Is(err, engineriver.ErrSuperseded):
 		a.service.log.Warn("the end of an attempt does not count: another worker has its job", "job", a.job.ID, "run", a.runID)
 		a.endSuperseded()
-		return settled{}
+		return endWritten{}
 	case isClosed(a.service.gone): // nothing of it happened: the next worker finds this one gone and runs the job again
-		return settled{}
+		return endWritten{}
 	}
 	return unwritten(err)
 }
@@ -281,7 +281,7 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 		signal = end.result.Signal
 	}
 	outcome, laterMS := end.outcome, any(nil)
-	if outcome == engine.Later { // as a version before it knows it; what tells them apart is the pause
+	if outcome == engine.Later { // as a version before it knows it; the pause distinguishes them
 		outcome, laterMS = "cancelled", end.verdict.pause.Milliseconds()
 	}
 	_, err := tx.ExecContext(ctx, `update run set outcome = $2, ended_ms = $3, run_ms = $4, exit_code = $5, signal = $6,
@@ -324,7 +324,7 @@ func errorText(spec *agent.Spec, outcome string, failure error) string {
 	return failure.Error()
 }
 
-// insertParams turns what an attempt asked for into jobs, or tells why that cannot be.
+// insertParams turns what an attempt asked for into jobs, or returns why that cannot be.
 func (a *attempt) insertParams(requests []runner.EnqueueRequest) ([]river.InsertManyParams, error) {
 	now := time.Now()
 	all := make([]river.InsertManyParams, 0, len(requests))

@@ -93,7 +93,7 @@ func TestAnEndThatCannotBeWrittenFailsAlone(t *testing.T) {
 	if len(d.Runs) != 1 || d.Runs[0].Outcome != "failed" || !strings.Contains(*d.Runs[0].Error, "its end could not be written") {
 		t.Errorf("runs %+v", d.Runs)
 	}
-	until(t, "none is in hand", func() bool { return len(s.active.held()) == 0 })
+	until(t, "none is held", func() bool { return len(s.active.held()) == 0 })
 	well := one[int](t, s, `select count(*) from run where outcome = 'ok'`)
 	if well != n-1 {
 		t.Errorf("%d runs ended well", well)

@@ -33,7 +33,7 @@ func count(t testing.TB, s *Service, states ...string) int {
 	return one[int](t, s, `select count(*) from river_job where state in ('`+strings.Join(states, "', '")+`')`)
 }
 
-// untilAllEnded waits until n jobs have ended, and tells when one did not end well.
+// untilAllEnded waits until n jobs have ended, and fails when one did not end well.
 func untilAllEnded(t testing.TB, s *Service, n int) {
 	t.Helper()
 	until(t, "all ended", func() bool { return count(t, s, "completed", "discarded") == n })

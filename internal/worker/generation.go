@@ -77,13 +77,13 @@ func (g *generation) start() error {
 	return g.client.Start(context.Background())
 }
 
-// stop fetches nothing more and waits for the attempts under way: patiently as long as the service is, then it tells
-// them to end and waits as long as the service lives.
+// stop fetches nothing more and waits for the attempts under way: while the service drains they may end by themselves, then it
+// ends them and waits as long as the service lives.
 func (g *generation) stop() {
 	if g.idle {
 		return
 	}
-	drainCtx, stopWaiting := contextUntil(g.service.hurried)
+	drainCtx, stopWaiting := contextUntil(g.service.drainOver)
 	defer stopWaiting()
 	if g.client.Stop(drainCtx) != nil {
 		lifeCtx, cancel := contextUntil(g.service.gone)
@@ -112,8 +112,8 @@ func limitsOf(fleet *agent.Fleet) map[string]int {
 // HandleError is called by River when an attempt failed. Those that never came to the agent's process, for example for
 // arguments that cannot be decoded, have no run yet and get one here.
 func (g *generation) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	var told *attemptError
-	if !errors.As(err, &told) {
+	var known *attemptError
+	if !errors.As(err, &known) {
 		g.service.health.report("write a run", g.service.recordUnstarted(ctx, job, err.Error()))
 	}
 	return nil
@@ -158,7 +158,7 @@ func (s *Service) mine(fleet *agent.Fleet) *agent.Fleet {
 	return &part
 }
 
-// checkOnly tells which agents a worker is to run that its fleet does not have.
+// checkOnly is an error that names the agents a worker is to run that its fleet does not have.
 func checkOnly(only []string, fleet *agent.Fleet) error {
 	var unknown []string
 	for _, name := range only {

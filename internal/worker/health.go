@@ -31,7 +31,7 @@ func (h *health) report(what string, err error) {
 	h.mu.Unlock()
 	switch {
 	case err != nil && !was:
-		h.log.Warn("failed; trying again", "what", what, "error", err)
+		h.log.Warn("failed; retrying", "what", what, "error", err)
 	case err == nil && was:
 		h.log.Info("works again", "what", what)
 	}
@@ -40,7 +40,7 @@ func (h *health) report(what string, err error) {
 // beating is what report is called with for the heartbeat.
 const beating = "write the heartbeat"
 
-// WriteError tells why nothing can be written to the database: the error of this worker's last heartbeat. It is nil
+// WriteError returns why nothing can be written to the database: the error of this worker's last heartbeat. It is nil
 // when that was written, and for a service that does not work.
 func (s *Service) WriteError() error {
 	s.health.mu.Lock()
@@ -48,10 +48,10 @@ func (s *Service) WriteError() error {
 	return s.health.ailing[beating]
 }
 
-// starting is what health is told of this host's part in an attempt.
+// starting is what report is called with for this host's part in an attempt.
 const starting = "start attempts on this host"
 
-// judgeHost lets this worker rest when its host could not start an attempt, because the next one would fare no better, and returns how
+// judgeHost lets this worker rest when its host could not start an attempt, because the next one would fail too, and returns how
 // long its job has to wait. Another worker may take it then.
 func (s *Service) judgeHost(result runner.Result, failure error) time.Duration {
 	if host := new(runner.HostError); errors.As(failure, &host) {

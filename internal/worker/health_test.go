@@ -6,7 +6,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 )
 
-func TestWriteErrorTellsOfTheLastHeartbeat(t *testing.T) {
+func TestWriteErrorIsThatOfTheLastHeartbeat(t *testing.T) {
 	eachOutage(t, func(t *testing.T, database *db.DB, away, back func()) {
 		s := start(t, database, agents(sh("quick", "true")))
 		if err := s.WriteError(); err != nil {

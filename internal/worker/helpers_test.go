@@ -63,7 +63,7 @@ func workerProcess(args []string) int {
 	return 0
 }
 
-// exhaust lets this process open no further file from SIGUSR1 to SIGUSR2. It says on standard output that it heard.
+// exhaust lets this process open no further file from SIGUSR1 to SIGUSR2. It says on standard output when it has got them.
 func exhaust() (stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
@@ -173,7 +173,7 @@ func exec1(t testing.TB, s *Service, query string, args ...any) {
 
 // gated is a script that says it began by making one file and waits for another.
 func gated(dir string) string {
-	return fmt.Sprintf(`touch %[1]s/began; while [ ! -e %[1]s/gate ]; do sleep 0.02; done`, dir)
+	return fmt.Sprintf(`touch %[1]s/began; while [ ! -e %[1]s/gate ]; do sleep 0.1; done`, dir)
 }
 
 func move(t testing.TB, from, to string) {
@@ -229,7 +229,7 @@ func insertWorker(t testing.TB, s *Service, id string, beat time.Time) {
 		values ($1, 'h', 1, '', 'active', 0, $2, 1, 0, '{}', '{}') on conflict (id) do update set beat_ms = excluded.beat_ms`, id, beat.UnixMilli())
 }
 
-// insertRunning writes a job of an unknown agent in its second attempt, in the hands of a River client.
+// insertRunning writes a job of an unknown agent in its second attempt, held by a River client.
 func insertRunning(t testing.TB, s *Service, client string) (id engine.ID) {
 	t.Helper()
 	exec1(t, s, `insert into river_job (kind, queue, state, attempt, args, attempted_at, attempted_by, max_attempts)

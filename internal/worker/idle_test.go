@@ -23,8 +23,9 @@ func many(n int) string {
 
 // What an idle worker asks of Postgres must not grow with the number of its agents.
 func TestAnIdleWorkerCostsTheSameWithManyAgents(t *testing.T) {
+	t.Parallel()
 	few, lots := idleWorker(t, 10), idleWorker(t, 300)
-	<-time.After(2 * time.Second) // the starts have settled, and Postgres has counted them
+	<-time.After(2 * time.Second) // the starts are over, and Postgres has counted them
 	const span = 4 * time.Second
 	var fewRate, lotsRate float64
 	for range 3 { // on a busy machine a start takes its time, and Postgres counts in steps

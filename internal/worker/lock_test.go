@@ -14,7 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/engine/river"
 )
 
-func TestALockTellsWhetherItsProcessLives(t *testing.T) {
+func TestALockShowsWhetherItsProcessLives(t *testing.T) {
 	dir := t.TempDir()
 	id := newWorkerID()
 	if got := stateOfLock(dir, id); got != lockAbsent {

@@ -80,7 +80,7 @@ func TestALongLogKeepsItsBeginningAndItsEnd(t *testing.T) {
 	})
 }
 
-func TestALogTellsThatOlderLinesWereRemoved(t *testing.T) {
+func TestALogSaysThatOlderLinesWereRemoved(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("loud", `seq 100 >&2`)))
 		run := *untilState(t, s, enqueue(t, s, "loud").ID, "completed").LogRunID

@@ -13,7 +13,7 @@ import (
 
 // killer is a script that kills its worker once it may, as a container's OOM killer does.
 func killer(dir string) string {
-	return `while [ ! -e ` + dir + `/gate ]; do sleep 0.02; done; rm ` + dir + `/gate; kill -9 $(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status); sleep 60`
+	return `while [ ! -e ` + dir + `/gate ]; do sleep 0.1; done; rm ` + dir + `/gate; kill -9 $(sed -n 's/^PPid:[^0-9]*//p' /proc/$PPID/status); sleep 60`
 }
 
 // housekeeper is a service that runs nothing, but takes over the jobs of dead workers.
@@ -33,6 +33,7 @@ func makeDue(t *testing.T, s *Service, id engine.ID) {
 }
 
 func TestAJobThatKillsItsWorkersIsDiscarded(t *testing.T) {
+	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		dataDir, dir := t.TempDir(), t.TempDir()
 		yaml := agents(sh("killer", killer(dir), "max_attempts: 2"))

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"flag"
 	"os"
 	"strconv"
 	"strings"
@@ -27,7 +28,16 @@ func TestMain(m *testing.M) {
 			os.Exit(workerProcess(os.Args[2:]))
 		}
 	}
+	flag.Parse()
+	if !given("test.parallel") { // they wait more than they compute
+		_ = flag.Set("test.parallel", "4")
+	}
 	goleak.VerifyTestMain(dbtest.Main(m))
+}
+
+func given(name string) (found bool) {
+	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 // fleetOf reads a fleet; its agents are shell scripts.
@@ -94,7 +104,7 @@ func startWith(t testing.TB, o Options) *Service {
 	return s
 }
 
-// stop ends a service within the time a test has patience for.
+// stop ends a service within the time a test allows.
 func stop(t testing.TB, s *Service) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
@@ -122,13 +132,11 @@ func enqueueWith(t testing.TB, s *Service, p engine.EnqueueParams) engine.Job {
 func until(t testing.TB, what string, met func() bool) {
 	t.Helper()
 	deadline := time.After(time.Minute)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !met() {
+	for pause := 2 * time.Millisecond; !met(); pause = min(pause*3/2, 50*time.Millisecond) { // the longer it takes, the less often
 		select {
 		case <-deadline:
-			t.Fatalf("waited in vain: %s", what)
-		case <-tick.C:
+			t.Fatalf("timed out waiting: %s", what)
+		case <-time.After(pause):
 		}
 	}
 }

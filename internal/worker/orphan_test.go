@@ -11,8 +11,7 @@ import (
 // The database gave a job to this worker, but the answer was lost with the connection; or the end of an attempt could
 // not be written while the database was away. Nobody else takes the job over, for its worker lives.
 func TestAJobInNobodysHandsIsBackSoon(t *testing.T) {
-	dbtest.Each(t, func(t *testing.T, database *db.DB) {
-		t.Parallel()
+	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("held", "sleep 60", "kill_grace: 0s")))
 		held := enqueue(t, s, "held")
 		untilState(t, s, held.ID, "running")
@@ -22,7 +21,7 @@ func TestAJobInNobodysHandsIsBackSoon(t *testing.T) {
 			t.Errorf("it has used up an attempt: %+v", d.Job)
 		}
 		if d := get(t, s, held.ID); d.State != "running" || *d.Attempt != 1 {
-			t.Errorf("a job in its worker's hands is %s in attempt %d", d.State, d.Attempt)
+			t.Errorf("a job that its worker holds is %s in attempt %d", d.State, d.Attempt)
 		}
 	})
 }

@@ -113,7 +113,7 @@ func TestPausesOfOtherProgramsAreKeptAndEnded(t *testing.T) {
 	})
 }
 
-// Two pauses and a row of River's that was made anew: the pause counts until it is ended.
+// Two pauses and a row of River's that was made again: the pause counts until it is ended.
 func TestAQueueThatNobodyHasWorkedCanBePaused(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		fleet := agents(sh("left", "true"))
@@ -140,8 +140,9 @@ func TestAQueueThatNobodyHasWorkedCanBePaused(t *testing.T) {
 	})
 }
 
-// A worker that could not hear for a while must not go by what it heard before: River announces a pause and its end once.
+// A worker that received nothing for a while must not go by what it received before: River announces a pause and its end once.
 func TestPausesDuringAnOutageAreNotMissed(t *testing.T) {
+	t.Parallel()
 	url := dbtest.PostgresURL(t)
 	proxiedURL, proxy := proxied(t, url)
 	fleet := agents(sh("left", "true"), sh("right", "true"))

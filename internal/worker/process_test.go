@@ -14,11 +14,11 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 )
 
-// Two processes on one file: what a killed one had in its hands is run again by the other.
+// Two processes on one file: what a killed one ran is run again by the other.
 func TestAKilledWorkersJobsRunAgainElsewhere(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		dir, data := t.TempDir(), t.TempDir()
-		yaml := agents(sh("slow", `echo began >> `+dir+`/begins; while [ ! -e `+dir+`/gate ]; do sleep 0.02; done`, "concurrency: 3"))
+		yaml := agents(sh("slow", `echo began >> `+dir+`/begins; while [ ! -e `+dir+`/gate ]; do sleep 0.1; done`, "concurrency: 3"))
 		d := dbtest.OpenURL(t, url)
 		reader := newService(t, d, "", fleetOf(t, yaml))
 		first := startProcess(t, url, data, yaml)
@@ -84,6 +84,7 @@ func TestARestartAfterAKillTakesEverythingUp(t *testing.T) {
 // However a worker is killed around the end of an attempt: either the attempt's end and what it asked for are there, or
 // nothing of it.
 func TestCompletionIsAtomicUnderKill(t *testing.T) {
+	t.Parallel()
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		data := t.TempDir()
 		yaml := agents(
@@ -193,7 +194,7 @@ func follow(t *testing.T, s *Service, run engine.ID, dir string) {
 	}
 }
 
-// A worker on another host, or with another data folder, shows no lock: its heartbeat tells.
+// A worker on another host, or with another data folder, shows no lock: its heartbeat counts.
 func TestASilentWorkerWithoutALockIsDead(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("quick", "true")))

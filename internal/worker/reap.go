@@ -36,22 +36,22 @@ const (
 	// reapEvery is how often everything that runs is gone through. The jobs of a worker that has just died do not wait
 	// for it.
 	reapEvery = 5 * time.Second
-	// orphanedFor is how long a job of this very worker may be "running" without being in its hands before it is given
-	// back: the answer to its fetch was lost with the connection, or its end could not be written. It is counted while the
+	// orphanedFor is how long a job of this very worker may be "running" without an attempt before it is
+	// requeued: the answer to its fetch was lost with the connection, or its end could not be written. It is counted while the
 	// database answers, which is when River writes the ends that it still has. orphanedLooks is how often it must have been
-	// seen so: a process that stood still has fetched jobs that it has not taken in hand yet.
+	// seen so: a process that was suspended has fetched jobs that it has not begun yet.
 	orphanedFor   = 2 * reapEvery
 	orphanedLooks = 3
 
 	lostKept = 24 * time.Hour
 )
 
-// errAlive means that a worker taken for dead was heard again, or was reclaimed by another process.
+// errAlive means that a worker taken for dead wrote a heartbeat again, or was reclaimed by another process.
 var errAlive = errors.New("it is not as it was seen")
 
 // reap gives the jobs of dead workers back to the queue. Losing its worker does not use up an attempt.
 //
-// Every worker does this; a worker is reclaimed once, in one transaction that begins by making sure that it was not heard
+// Every worker does this; a worker is reclaimed once, in one transaction that begins by making sure that it wrote no heartbeat
 // meanwhile. Jobs of River clients that are not ours are left alone.
 func (s *Service) reap(ctx context.Context) error {
 	if err := s.look(ctx); err != nil {
@@ -153,7 +153,7 @@ func (s *Service) reclaimWorker(ctx context.Context, worker string, jobs []river
 		row.state = "lost"
 	}
 	if row != nil || back+discarded > 0 { // else it had signed off, and left nothing but a run
-		s.log.Warn("a worker was lost: its jobs are back", "worker", worker, "jobs", back, "discarded", discarded)
+		s.log.Warn("a worker was lost: its jobs are requeued", "worker", worker, "jobs", back, "discarded", discarded)
 	}
 	if ended > 0 || discarded > 0 {
 		s.signalEnded()
@@ -234,7 +234,7 @@ func (s *Service) forgetWorkers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// requeueOrphans makes jobs available of this worker that have been in nobody's hands for long.
+// requeueOrphans requeues this worker's jobs that have been running without an attempt for long.
 func (s *Service) requeueOrphans(ctx context.Context, mine []river.Running) error {
 	s.forgetOrphans(mine)
 	for _, j := range mine {
@@ -250,7 +250,7 @@ func (s *Service) requeueOrphans(ctx context.Context, mine []river.Running) erro
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("give job %d back to the queue: %w", j.ID, err)
+			return fmt.Errorf("requeue job %d: %w", j.ID, err)
 		}
 		s.log.Warn("orphaned job requeued", "job", j.ID)
 		s.signalEnded()
@@ -259,7 +259,7 @@ func (s *Service) requeueOrphans(ctx context.Context, mine []river.Running) erro
 	return nil
 }
 
-// orphaned reports whether a job of this worker has been in nobody's hands for long.
+// orphaned reports whether a job of this worker has been running without an attempt for long.
 func (s *Service) orphaned(job int64) bool {
 	if s.active.has(job) {
 		delete(s.watch.orphans, job)

@@ -80,9 +80,9 @@ type Service struct {
 	schedule *schedule.Keeper
 	health   health
 
-	lacks atomic.Pointer[map[string]string] // why agents cannot run here, by agent
-	pulse pulse
-	watch watch // used by the upkeep loop alone, once it runs
+	lacks     atomic.Pointer[map[string]string] // why agents cannot run here, by agent
+	heartbeat heartbeat
+	watch     watch // used by the upkeep loop alone, once it runs
 
 	id    string // of this worker; empty when this process is none
 	done  atomic.Int64
@@ -91,8 +91,8 @@ type Service struct {
 	// Each is closed once, by the function beside it. When the first is, the others are too.
 	gone       <-chan struct{} // everything in the background gives up
 	giveUp     context.CancelFunc
-	hurried    <-chan struct{} // attempts may no longer end by themselves
-	hurry      context.CancelFunc
+	drainOver  <-chan struct{} // attempts may no longer end by themselves
+	endDrain   context.CancelFunc
 	loopsOver  <-chan struct{} // the loops end
 	stopLoops  context.CancelFunc
 	startsOver <-chan struct{} // no more tries to begin
@@ -147,10 +147,10 @@ func New(ctx context.Context, opts Options) (*Service, error) {
 	s.gate = fetch.NewGate(opts.MaxProcesses, s.wake)
 	s.health.log = opts.Log
 	lifeCtx, giveUp := context.WithCancel(context.WithoutCancel(ctx))
-	drainCtx, hurry := context.WithCancel(lifeCtx)
+	drainCtx, endDrain := context.WithCancel(lifeCtx)
 	loopCtx, stopLoops := context.WithCancel(lifeCtx)
 	startCtx, stopStarts := context.WithCancel(lifeCtx)
-	s.gone, s.giveUp, s.hurried, s.hurry = lifeCtx.Done(), giveUp, drainCtx.Done(), hurry
+	s.gone, s.giveUp, s.drainOver, s.endDrain = lifeCtx.Done(), giveUp, drainCtx.Done(), endDrain
 	s.loopsOver, s.stopLoops, s.startsOver, s.stopStarts = loopCtx.Done(), stopLoops, startCtx.Done(), stopStarts
 	s.fleet.Store(opts.Fleet)
 	s.logs = runlog.New(s.db, s.health.report, func(lines bool) {

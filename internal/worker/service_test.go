@@ -40,12 +40,12 @@ func (h *happened) has(events ...engine.Event) bool {
 	return !slices.ContainsFunc(events, func(e engine.Event) bool { return h.seen[e] == 0 })
 }
 
-func TestChangesAreTold(t *testing.T) {
+func TestChangesAreReported(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		dir := t.TempDir()
-		told := &happened{seen: map[engine.Event]int{}}
+		got := &happened{seen: map[engine.Event]int{}}
 		fleet := fleetOf(t, agents(sh("slow", gated(dir)+`; echo '{"progress":0.5}' >&2; echo line >&2`), sh("bad", "exit 1", "max_attempts: 1")))
-		s, err := New(t.Context(), Options{DB: database, Fleet: fleet, DataDir: t.TempDir(), Log: testLog(t), OnEvent: told.add})
+		s, err := New(t.Context(), Options{DB: database, Fleet: fleet, DataDir: t.TempDir(), Log: testLog(t), OnEvent: got.add})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,9 +55,9 @@ func TestChangesAreTold(t *testing.T) {
 		}
 		step := func(what string, act func(), events ...engine.Event) {
 			t.Helper()
-			told.reset()
+			got.reset()
 			act()
-			until(t, what+" is told", func() bool { return told.has(events...) })
+			until(t, what+" is reported", func() bool { return got.has(events...) })
 		}
 		step("a pause", func() {
 			if err := s.PauseAgent(t.Context(), "slow"); err != nil {
@@ -75,7 +75,7 @@ func TestChangesAreTold(t *testing.T) {
 		step("a failure", func() {
 			id := enqueue(t, s, "bad").ID
 			untilState(t, s, id, "discarded")
-			told.reset()
+			got.reset()
 		}, engine.SumsAdded)
 		step("a reload", func() {
 			if err := s.Reload(t.Context(), fleetOf(t, agents(sh("slow", "true")))); err != nil {
@@ -93,7 +93,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 		job := enqueue(t, s, "slow")
 		until(t, "it runs", func() bool { return exists(dir + "/began") })
 		var w []engine.Worker
-		until(t, "the heartbeat tells", func() bool {
+		until(t, "the heartbeat shows it", func() bool {
 			var err error
 			w, err = s.Workers(t.Context())
 			return err == nil && len(w) == 1 && *w[0].Running == 1
@@ -122,7 +122,7 @@ func TestWorkersAndQueuesShowWhatTheyOffer(t *testing.T) {
 		}
 		touch(t, dir+"/gate")
 		untilState(t, s, job.ID, "completed")
-		until(t, "the heartbeat tells", func() bool { w, err := s.Workers(t.Context()); return err == nil && *w[0].Done == 1 })
+		until(t, "the heartbeat shows it", func() bool { w, err := s.Workers(t.Context()); return err == nil && *w[0].Done == 1 })
 	})
 }
 
@@ -165,7 +165,7 @@ func TestAServiceWithoutWorkInsertsAndReads(t *testing.T) {
 	})
 }
 
-func TestReadsTellThatTheDatabaseIsGone(t *testing.T) {
+func TestReadsReportThatTheDatabaseIsGone(t *testing.T) {
 	eachOutage(t, func(t *testing.T, database *db.DB, away, back func()) {
 		s := start(t, database, agents(sh("quick", "true")))
 		away()

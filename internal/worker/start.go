@@ -20,7 +20,7 @@ const (
 // also when ctx ends.
 //
 // When the database cannot be used at the moment it returns nil all the same, after two seconds at most, and begins as soon
-// as that is over; until then WriteError tells why it did not.
+// as that is over; until then WriteError returns why it did not.
 func (s *Service) Start(ctx context.Context) error {
 	if s.noWork {
 		return nil
@@ -60,14 +60,14 @@ func (s *Service) Start(ctx context.Context) error {
 
 // firstTry waits for the end of the first try, if that comes soon. That the database cannot be used is no error.
 func (s *Service) firstTry(ctx context.Context, first <-chan error) error {
-	patience := time.NewTimer(startTimeout)
-	defer patience.Stop()
+	timeout := time.NewTimer(startTimeout)
+	defer timeout.Stop()
 	select {
 	case err := <-first:
 		if !errors.Is(err, engine.ErrUnavailable) {
 			return err
 		}
-	case <-patience.C:
+	case <-timeout.C:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -31,10 +31,10 @@ func TestAServiceStartsWhileTheDatabaseIsAway(t *testing.T) {
 	for name, only := range map[string][]string{"worker": nil, "without agents": {}} {
 		t.Run(name, func(t *testing.T) {
 			database, back := away(t)
-			told := &happened{seen: map[engine.Event]int{}}
+			got := &happened{seen: map[engine.Event]int{}}
 			readied := false
 			s := startWith(t, Options{
-				DB: database, Fleet: fleetOf(t, agents(sh("quick", "true"), sh("tick", "true", `schedule: "@every 1s"`))), Agents: only, OnEvent: told.add,
+				DB: database, Fleet: fleetOf(t, agents(sh("quick", "true"), sh("tick", "true", `schedule: "@every 1s"`))), Agents: only, OnEvent: got.add,
 				Ready: func(ctx context.Context) error {
 					err := database.Migrate(ctx)
 					readied = err == nil
@@ -49,8 +49,8 @@ func TestAServiceStartsWhileTheDatabaseIsAway(t *testing.T) {
 			}
 			back()
 			until(t, "it works", func() bool { return s.WriteError() == nil })
-			if !readied || !told.has(engine.EverythingChanged) {
-				t.Errorf("ready: %v, told %v", readied, told.seen)
+			if !readied || !got.has(engine.EverythingChanged) {
+				t.Errorf("ready: %v, events %v", readied, got.seen)
 			}
 			until(t, "the schedule inserts", func() bool { return one[int](t, s, `select count(*) from river_job where kind = 'tick'`) > 0 })
 			if only == nil {
@@ -69,7 +69,7 @@ func TestAServiceThatHasNotBegunCanBeStopped(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatIsNotReadyIsToldAtTheStart(t *testing.T) {
+func TestADatabaseThatIsNotReadyIsReportedAtTheStart(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		unfit := errors.New("run that version")
 		s := newWith(t, Options{DB: database, Fleet: fleetOf(t, agents(sh("quick", "true"))), DataDir: t.TempDir(), Ready: func(context.Context) error { return unfit }})
@@ -80,17 +80,17 @@ func TestADatabaseThatIsNotReadyIsToldAtTheStart(t *testing.T) {
 }
 
 // Jobs that other programs insert are announced by River, whichever client does it.
-func TestInsertsOfOthersAreTold(t *testing.T) {
+func TestInsertsOfOthersAreReported(t *testing.T) {
 	database := dbtest.Postgres(t)
 	fleet := fleetOf(t, agents(sh("quick", "true")))
-	told := &happened{seen: map[engine.Event]int{}}
-	s := startWith(t, Options{DB: database, Fleet: fleet, Agents: []string{}, OnEvent: told.add})
+	got := &happened{seen: map[engine.Event]int{}}
+	s := startWith(t, Options{DB: database, Fleet: fleet, Agents: []string{}, OnEvent: got.add})
 	until(t, "it listens", func() bool {
 		return one[int](t, s, `select count(*) from pg_stat_activity where datname = current_database() and query like 'LISTEN%river_insert%'`) > 0
 	})
 	other := newService(t, database, "", fleet)
-	until(t, "the first is told", func() bool { return told.has(engine.JobEnqueued) })
-	told.reset()
+	until(t, "the first is reported", func() bool { return got.has(engine.JobEnqueued) })
+	got.reset()
 	enqueue(t, other, "quick")
-	until(t, "the insert is told", func() bool { return told.has(engine.JobEnqueued) })
+	until(t, "the insert is reported", func() bool { return got.has(engine.JobEnqueued) })
 }

@@ -68,7 +68,7 @@ func (s *Service) stopGenerations(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.log.Info("stopping the attempts that still run", "running", s.active.count(), "cause", context.Cause(ctx))
-	s.hurry()
+	s.endDrain()
 	select {
 	case <-stopped:
 		return nil
@@ -79,7 +79,7 @@ func (s *Service) stopGenerations(ctx context.Context) error {
 	return errors.New("the ends of some attempts could not be written: the next worker takes their jobs over")
 }
 
-// killTimeout is how long attempts that were told to stop may take: their own grace, and the writing of their ends.
+// killTimeout is how long attempts that were asked to stop may take: their own grace, and the writing of their ends.
 func (s *Service) killTimeout() time.Duration {
 	longest := agent.DefaultKillGrace
 	for _, spec := range s.Fleet().Agents {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxLater bounds how often a job is put off without using up an attempt, so that none goes on for ever.
+	// maxLater bounds how often a job is put off without using up an attempt, so that none goes on forever.
 	maxLater = 100
 	// laterKey is where River counts that, too.
 	laterKey = "snoozes"

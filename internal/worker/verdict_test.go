@@ -53,7 +53,7 @@ func TestAnExitStatusSaysLater(t *testing.T) {
 	})
 }
 
-// However often an attempt asks for it, a job does not go on for ever.
+// However often an attempt asks for it, a job does not go on forever.
 func TestLaterIsBounded(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("never-done", `echo '{"retry_after":0.1}' >&2; exit 75`, "max_attempts: 2", "backoff: {initial: 10ms}")))

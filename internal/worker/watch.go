@@ -11,7 +11,7 @@ import (
 
 const (
 	// lookTimeout is how long reading the heartbeats may take, and blindFor how long ago the last look may be, for silence
-	// to count: while this process or the database stood still, nobody was heard.
+	// to count: while this process or the database was suspended, no heartbeat was read.
 	lookTimeout = 2 * time.Second
 	blindFor    = 5 * time.Second
 )
@@ -21,7 +21,7 @@ type watch struct {
 	looked  time.Time // when the workers were looked at last; zero: never, or in vain
 	workers map[string]*sighting
 	reaped  time.Time         // when everything that runs was gone through last
-	orphans map[int64]*orphan // jobs of this worker in nobody's hands
+	orphans map[int64]*orphan // jobs of this worker that none of its attempts has
 }
 
 // orphan is such a job: since when, and how often it was seen so.
@@ -70,7 +70,7 @@ func (s *Service) look(ctx context.Context) error {
 
 // dead reports whether a worker is. A lock file on this host knows at once when its process has ended.
 //
-// On SQLite a lock that is held tells that the worker lives, and without a lock its heartbeat is judged by the clock that
+// On SQLite a lock that is held shows that the worker lives, and without a lock its heartbeat is judged by the clock that
 // all share. On Postgres only silence counts that this process has listened to: a worker that is frozen has its lock,
 // and after an outage of the database every heartbeat is old.
 func (s *Service) dead(worker string) bool {

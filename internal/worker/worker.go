@@ -28,7 +28,7 @@ type worker struct {
 	client  string // the River client's id
 }
 
-// attempt is one attempt at a job, from River's hands to its end.
+// attempt is one attempt at a job, from River to its end.
 type attempt struct {
 	*worker
 	job   *river.Job[engineriver.Args]
@@ -37,7 +37,7 @@ type attempt struct {
 	said  *redact.Attempt // takes the secrets out of what it says
 }
 
-// attemptError is what River is told of an attempt whose end it has to write. There is nothing to add to its run, if it
+// attemptError is what River gets for an attempt whose end it has to write. There is nothing to add to its run, if it
 // has one.
 type attemptError struct {
 	text  string
@@ -81,7 +81,7 @@ func (a *attempt) begin(ctx context.Context) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		s.log.Warn("an attempt does not begin: another worker has its job", "job", a.job.ID)
-		return settled{}
+		return endWritten{}
 	case ctx.Err() != nil:
 		return a.interrupted(ctx)
 	}
@@ -162,7 +162,7 @@ func (s *Service) fleetEnv() map[string]string {
 	return env
 }
 
-// interrupted is what River is told of a job whose process never ran: it was cancelled, or it goes back to the queue
+// interrupted is what River gets for a job whose process never ran: it was cancelled, or it goes back to the queue
 // without having used up an attempt.
 func (a *attempt) interrupted(ctx context.Context) error {
 	if cause := context.Cause(ctx); errors.Is(cause, rivertype.ErrJobCancelledRemotely) {

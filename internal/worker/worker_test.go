@@ -92,7 +92,7 @@ func TestCancelEndsARunningAttempt(t *testing.T) {
 		if _, err := s.Cancel(t.Context(), job.ID); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the attempt is told", func() bool { return s.active.count() == 0 })
+		until(t, "the attempt is reported", func() bool { return s.active.count() == 0 })
 		if took := time.Since(begin); took > 2*time.Second {
 			t.Errorf("the cancellation took %v", took)
 		}
@@ -300,7 +300,7 @@ func TestASupersededAttemptChangesNothing(t *testing.T) {
 }
 
 // River must write nothing after us: this fails when it no longer lets an error say so.
-func TestRiverLeavesASettledJobAlone(t *testing.T) {
+func TestRiverLeavesAFinishedJobAlone(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(sh("bad", `exit 1`, "max_attempts: 2", "backoff: {initial: 1h, max: 1h}")))
 		job := enqueue(t, s, "bad")

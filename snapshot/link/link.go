@@ -33,7 +33,7 @@ type HeldError struct{ Holder string }
 func (e *HeldError) Error() string { return "the lease is held by " + e.Holder }
 
 // A Link connects the processes that show the same document: it keeps the document, says which process collects it, and
-// carries news between them.
+// carries notifications between them.
 //
 // A link need not be reliable: every call has a deadline, and the processes go on with what they have. It may fail, hang
 // or return garbage. Its methods may be called at the same time.

@@ -19,7 +19,7 @@ const (
 	pingEvery   = time.Second
 	pingTimeout = 2 * time.Second
 
-	// channelSQL is where the news of one document of one schema travel; $1 is the document's name.
+	// channelSQL is where the notifications of one document of one schema travel; $1 is the document's name.
 	channelSQL = `'snapshot_' || md5(coalesce(current_schema(), '') || '/' || $1::text)`
 
 	// A message is the sender's id, one of these, and a revision or names separated by commas; no names = all sections.

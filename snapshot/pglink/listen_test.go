@@ -66,7 +66,7 @@ func TestForeignMessagesAreDropped(t *testing.T) {
 	}
 }
 
-// Two programs share a database, each with a schema of its own: neither receives the other's news.
+// Two programs share a database, each with a schema of its own: neither receives the other's notifications.
 func TestSchemasAreApart(t *testing.T) {
 	config := configOf(t, dbtest.PostgresURL(t))
 	run(t, config, `create schema other`)

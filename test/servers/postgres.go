@@ -71,7 +71,7 @@ func newPostgres(what string, options []PostgresOption) (*Postgres, error) {
 	// Nobody's data: what costs time to keep it safe is off.
 	given := &postgresSettings{settings: []string{
 		"listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "synchronous_commit=off",
-		"max_connections=200", "shared_preload_libraries=pg_stat_statements", "pg_stat_statements.max=10000",
+		"max_connections=300", "shared_preload_libraries=pg_stat_statements", "pg_stat_statements.max=10000",
 		"logging_collector=off", "log_line_prefix=%m [%p] %q%u@%d ", "wal_level=replica", "max_wal_senders=5",
 		"shared_buffers=64MB", "max_wal_size=512MB", "timezone=UTC", "track_io_timing=off",
 	}}

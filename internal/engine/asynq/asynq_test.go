@@ -137,7 +137,7 @@ func (f *fleet) await(t *testing.T, queue string, enough func(*asynq.QueueInfo) 
 	})
 }
 
-// awaitServers waits for the heartbeats that tell what runs.
+// awaitServers waits for the heartbeats that say what runs.
 func (f *fleet) awaitServers(t *testing.T, servers, running int) {
 	t.Helper()
 	eventually(t, "servers", func() bool {

@@ -59,7 +59,7 @@ func (a *Actor) Retry(ctx context.Context, job engine.ID) (engine.Job, error) {
 		case t.state == string(rivertype.JobStateAvailable):
 			return engine.ErrorOf(engine.ErrConflict, "job %d is already waiting to be run", id)
 		case t.attempt >= mostAttempts && a.db.Kind == db.Postgres:
-			return engine.ErrorOf(engine.ErrConflict, "job %d has had %d attempts, and River counts no further: enqueue it anew", id, t.attempt)
+			return engine.ErrorOf(engine.ErrConflict, "job %d has had %d attempts, and River counts no further: enqueue it again", id, t.attempt)
 		}
 		if err := a.forgetCancel(ctx, tx, id); err != nil {
 			return err
@@ -74,7 +74,7 @@ func (a *Actor) Retry(ctx context.Context, job engine.ID) (engine.Job, error) {
 // mostAttempts is as far as River's column counts on Postgres.
 const mostAttempts = 1<<15 - 1
 
-// Cancel ends a job: at once when it waits; one that runs is told to stop, and still runs when Cancel returns.
+// Cancel ends a job: at once when it waits; one that runs is asked to stop, and still runs when Cancel returns.
 func (a *Actor) Cancel(ctx context.Context, job engine.ID) (engine.Job, error) {
 	return a.act(ctx, "cancel", job, func(tx *db.Tx, id int64, t target) error {
 		if engine.State(t.state).Ended() {
@@ -185,7 +185,7 @@ func (a *Actor) forgetCancel(ctx context.Context, tx *db.Tx, id int64) error {
 	return err
 }
 
-// announce tells the workers that a queue has a job that did not come by an insert.
+// announce notifies the workers that a queue has a job that did not come by an insert.
 func (a *Actor) announce(ctx context.Context, tx *db.Tx, queue string) error {
 	return a.queue.NotifyTx(ctx, tx, InsertTopic, []string{InsertPayload(queue)})
 }

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// maxByKind bounds how many jobs of one state in a shared queue are looked at one by one to tell whose they are, and
+	// maxByKind bounds how many jobs of one state in a shared queue are looked at one by one to find their agents, and
 	// maxByKinds how many of all of them.
 	maxByKind  = 20_000
 	maxByKinds = 200_000
@@ -190,7 +190,7 @@ type lastSuccess struct {
 
 const (
 	maxSuccesses = 1000 // remembered
-	// lookBack is at how many attempts before the last one a success is looked for; beyond, the sums tell its minute or hour.
+	// lookBack is at how many attempts before the last one a success is looked for; beyond, the sums give its minute or hour.
 	lookBack = 200
 )
 
@@ -242,7 +242,7 @@ func (rd *Reader) readSuccess(ctx context.Context, name string, after int64) (ok
 	return rd.LastOK(ctx, name, after)
 }
 
-// absentSomewhere tells of each agent that a live worker cannot run, which and why: one of them, if there are several.
+// absentSomewhere returns for each agent that a live worker cannot run the worker and the reason: one of them, if there are several.
 func (rd *Reader) absentSomewhere(ctx context.Context) (map[string]string, error) {
 	reasons := map[string]string{}
 	rows, err := rd.db.Read.QueryContext(ctx, `select host, absent from worker where absent <> '{}' and state = 'active' and beat_ms >= `+rd.db.NowMS()+` - $1

@@ -49,7 +49,7 @@ func NewClient(d *db.DB, hooks Hooks, config *river.Config) (Client, error) {
 	return newClientOn(riversqlite.New(d.Write), hooks, (*db.Tx).SQLite, config)
 }
 
-// Hooks stand between River and its driver where River fetches jobs and listens for news.
+// Hooks stand between River and its driver where River fetches jobs and listens for notifications.
 type Hooks interface {
 	riverpilot.Pilot
 	// Listener returns what River is to listen on instead of its driver's own.

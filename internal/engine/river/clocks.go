@@ -17,7 +17,7 @@ const clocksRead = 50
 func (rd *Reader) Clocks(ctx context.Context) (off map[string]time.Duration, here time.Duration, err error) {
 	off = map[string]time.Duration{}
 	rows, err := rd.db.Read.QueryContext(ctx, `select id, ahead_ms from worker where beat_ms >= `+rd.db.NowMS()+` - $1 and abs(ahead_ms) >= $2
-		order by abs(ahead_ms) desc, id limit $3`, SilentFor.Milliseconds(), engine.SkewTold.Milliseconds(), clocksRead)
+		order by abs(ahead_ms) desc, id limit $3`, SilentFor.Milliseconds(), engine.SkewReported.Milliseconds(), clocksRead)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (id string, err error) {
 		var ahead int64
 		err = rows.Scan(&id, &ahead)

@@ -173,7 +173,7 @@ func TestFewJobsOfAStateAreFoundAtOnce(t *testing.T) {
 	})
 }
 
-func TestListTellsWhatIsWrong(t *testing.T) {
+func TestListSaysWhatIsWrong(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		for text, f := range map[string]engine.Filter{

@@ -232,7 +232,7 @@ func (w *walk) byIDs(ctx context.Context, state engine.State, from place, n int)
 	if s.end || len(s.jobs) > 0 {
 		return s, nil
 	}
-	// Over the gap at once, at the price of a look at all of them. The sum keeps the planner from walking down the ids.
+	// Over the gap at once, at the cost of a look at all of them. The sum keeps the planner from walking down the ids.
 	var next sql.NullInt64
 	err = w.table.db.Read.QueryRowContext(ctx, `select max(id + 0) from river_job
 		where state = $1 and finalized_at is not null and finalized_at = $2 and id < $3`, state, at, s.to.id).Scan(&next)

@@ -22,7 +22,7 @@ type pause struct {
 }
 
 // KeepPauses makes River's rows and ours agree: a pause that another client made is kept, one that another client ended is
-// forgotten, and a row that was made anew since, or is not there, is paused again.
+// forgotten, and a row that was made again since, or is not there, is paused again.
 func (a *Actor) KeepPauses(ctx context.Context, log *slog.Logger) error {
 	pauses, err := a.readPauses(ctx)
 	if err != nil {

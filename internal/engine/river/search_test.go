@@ -59,7 +59,7 @@ func TestSearchComparesWhatIsMeant(t *testing.T) {
 	})
 }
 
-func TestASearchTellsWhatItDidNotSearch(t *testing.T) {
+func TestASearchSaysWhatItDidNotSearch(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newReader(t, database, fleetOf(t, agents(sh("rare", "true"))))
 		s.lookFor = time.Minute

@@ -28,7 +28,7 @@ import (
 //	its worker died           running -> available, scheduled or discarded                  RequeueLost, DiscardLost
 //	operator                  any but running -> available (retry), not ended -> cancelled (cancel), deleted    actor.go
 //
-// Whatever leaves running names the attempt that it ends: the job's number of the attempt and the River client in whose hands it was.
+// Whatever leaves running names the attempt that it ends: the number of the attempt and the River client that had it.
 // A job that is another attempt's by now is left alone, so that each end is written once, whoever else writes one.
 
 // ErrSuperseded means that the job was taken away from this attempt, whose worker was taken for dead.
@@ -91,7 +91,7 @@ func (a *Actor) Hold(ctx context.Context, tx *db.Tx, job int64, attempt int, cli
 }
 
 // SetState brings one running job to another state, by River's own statement. It is ErrSuperseded when the job runs no more; whether it
-// is this attempt's, Hold tells first.
+// is this attempt's, Hold checks first.
 func (a *Actor) SetState(ctx context.Context, tx *db.Tx, to *riverdriver.JobSetStateIfRunningParams) error {
 	moved, err := a.queue.SetStateTx(ctx, tx, &riverdriver.JobSetStateIfRunningManyParams{
 		ID: []int64{to.ID}, Attempt: []*int{to.Attempt}, ErrData: [][]byte{to.ErrData}, FinalizedAt: []*time.Time{to.FinalizedAt},
@@ -112,7 +112,7 @@ func (a *Actor) Requeue(ctx context.Context, tx *db.Tx, j Running) (moved bool, 
 	return a.move(ctx, tx, j, backChange, time.Now(), true)
 }
 
-// PutBack makes a job available that was fetched beyond a limit, due at a time. Nobody was told of it.
+// PutBack makes a job available that was fetched beyond a limit, due at a time. Nobody knows of it yet.
 func (a *Actor) PutBack(ctx context.Context, job *rivertype.JobRow, client string, due time.Time) error {
 	_, err := a.db.Write.ExecContext(ctx, `update river_job as j set `+backChange+`
 		where id = $1 and state = 'running' and attempt = $2 and `+a.table.sql.lastClient+` = $3 and queue = $4`,

@@ -959,15 +959,15 @@ export interface components {
             /** @description The cursor of the next page; null at the end */
             next: string | null;
             /**
-             * @description What the jobs are in the order of, latest first: ended, when only completed, cancelled and discarded ones are asked for; engine: that in which the engine keeps them
+             * @description How the list is ordered: by creation, latest first; by end, latest first, when only completed, cancelled and discarded ones are asked for; or as the engine keeps them
              * @enum {string}
              */
             order: "created" | "ended" | "engine";
-            /** @description The search stopped for its time before the page was full: the next page goes on from there, and looks four times as long */
+            /** @description The search reached its time limit before the page was full: the next page goes on from there, with four times the limit */
             search_bounded: boolean;
             /**
              * Format: int64
-             * @description Of so many of these the arguments were searched in part: the first 256 KB, or none of what is larger as it is stored
+             * @description How many of these had only part of their arguments searched: the first 256 KB, or nothing when the stored form is larger
              */
             search_cut: number;
             /**

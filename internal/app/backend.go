@@ -21,8 +21,8 @@ import (
 	"github.com/agentos/agentos/internal/worker"
 )
 
-// shown is the jobs that a server shows, and what it does about them: those of a fleet of its own, or another program's.
-type shown struct {
+// jobsBackend is the jobs that a server shows, and what it does about them: those of a fleet of its own, or another program's.
+type jobsBackend struct {
 	jobs interface {
 		source.Jobs
 		server.Jobs
@@ -40,16 +40,16 @@ type shown struct {
 	drain      func() error
 	attempts   func() int // how many this process may run at once
 	close      func() error
-	title      string // for the line that tells what is served
+	title      string // for the line that says what is served
 }
 
 // ownFleet runs the agents of the fleet's file.
-func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper *fleetKeeper, database *schema, cutOff func(context.Context) bool, notify func(engine.Event)) (*shown, error) {
+func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper *fleetKeeper, database *schema, cutOff func(context.Context) bool, notify func(engine.Event)) (*jobsBackend, error) {
 	service, err := newJobs(ctx, cfg, log, database, keeper, cutOff, notify)
 	if err != nil {
 		return nil, err
 	}
-	return &shown{
+	return &jobsBackend{
 		jobs: service, actions: service, fleet: service, agents: keeper.Fleet, clocks: service.Clocks, writeError: service.WriteError,
 		start: func(ctx context.Context, group *errgroup.Group) error {
 			group.Go(func() error { keeper.Run(ctx, service, notify); return nil })
@@ -63,7 +63,7 @@ func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper 
 }
 
 // attachedJobs shows another program's River database.
-func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, notify func(engine.Event)) (*shown, error) {
+func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, notify func(engine.Event)) (*jobsBackend, error) {
 	reads := cfg.Attach
 	if cfg.AttachReplica != "" {
 		reads = cfg.AttachReplica
@@ -85,7 +85,7 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 		return nil, errors.Join(err, closeAll())
 	}
 	began := time.Now()
-	s := &shown{
+	s := &jobsBackend{
 		jobs:   service,
 		agents: func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
 		engine: attachedRiver,
@@ -195,10 +195,10 @@ func attachedHealth(service *attach.Service, foreign *db.DB) document.Component 
 	return document.Component{Status: document.ComponentOK, Detail: foreign.Describe(), TookMS: &took}
 }
 
-// replicaLate is how far a replica may be behind before that is news.
+// replicaLate is how far a replica may be behind before that is reported.
 const replicaLate = 10 * time.Second
 
-// lateReplica tells how far a replica is behind and why; empty when it follows, or is none.
+// lateReplica says how far a replica is behind and why; empty when it follows, or is none.
 func lateReplica(s attach.Standing, now time.Time) string {
 	behind := s.Behind(now)
 	switch {
@@ -211,8 +211,8 @@ func lateReplica(s attach.Standing, now time.Time) string {
 }
 
 // drain stops fetching jobs and waits for the running attempts; what has not ended by then goes back to the queue.
-func drain(service *worker.Service, patience time.Duration) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errors.New("the drain time is over"))
+func drain(service *worker.Service, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, errors.New("the drain time is over"))
 	defer cancel()
 	return service.Stop(ctx)
 }
