@@ -1,4 +1,4 @@
-// Package jobspec says what a job must be to be enqueued, and makes what it does not say as its agent's entry has it.
+// Package jobspec validates a job that is to be enqueued, and fills in what it leaves out from its agent's entry.
 package jobspec
 
 import (

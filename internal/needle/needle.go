@@ -1,4 +1,4 @@
-// Package needle finds a text in what users see of a job, whatever its case, and whatever JSON makes of it.
+// Package needle finds a text in what users see of a job, regardless of case and of how JSON escapes it.
 package needle
 
 import (

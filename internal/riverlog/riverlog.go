@@ -1,4 +1,4 @@
-// Package riverlog lets River's own log through, thinned.
+// Package riverlog passes River's own log on, with repeated messages thinned out.
 package riverlog
 
 import (
