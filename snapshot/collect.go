@@ -232,7 +232,7 @@ func count(counter *uint64, yes bool) {
 	}
 }
 
-// report keeps and logs how a section fares, once per change. w.mu is held.
+// report keeps and logs the state of a section, once per change. w.mu is held.
 func (w *warmer) report(s *section, err error) {
 	old := s.err
 	s.err = ""

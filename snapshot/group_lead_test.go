@@ -202,7 +202,7 @@ func TestLeaderWithoutTheDatabaseIsReplacedWithinFiveSeconds(t *testing.T) {
 	}
 }
 
-// When nobody's sources answer, the processes take turns, at most one turn of each in UnfitFor: it may be that one fares better. What
+// When nobody's sources answer, the processes take turns, at most one turn of each in UnfitFor: one of them may do better. What
 // they show says how old it is. When the sources are back, it is shown.
 func TestNobodyHasSources(t *testing.T) {
 	for name, down := range map[string]func(*snapshottest.Source){

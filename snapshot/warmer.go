@@ -329,7 +329,7 @@ func (w *warmer) ProbeAll(ctx context.Context) {
 }
 
 // AllSourcesFailing reports whether every metered section has failed since the run began, or has been without an answer for half its
-// time, so that another process may fare better. That a section is being tried again says nothing.
+// time, so that another process may do better. That a section is being tried again says nothing.
 func (w *warmer) AllSourcesFailing() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -238,7 +238,7 @@ func (f *fields5) nextOn(day date, after time.Time, zone *time.Location) (first 
 	return first
 }
 
-// moments returns when a wall clock shows a time, as far as the schedule heeds it.
+// moments returns when a wall clock shows a time, as far as the schedule depends on it.
 func (f *fields5) moments(w wall, zone *time.Location) []time.Time {
 	shown, gap := w.moments(zone)
 	switch {

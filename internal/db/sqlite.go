@@ -37,7 +37,7 @@ func openSQLite(ctx context.Context, rawURL string, log *slog.Logger) (*DB, erro
 	return d, nil
 }
 
-// pingSQLite heeds the context even while SQLite waits for a lock, which does not.
+// pingSQLite respects the context even while SQLite waits for a lock, which does not.
 func (d *DB) pingSQLite(ctx context.Context) error {
 	if err := d.file.check(); err != nil {
 		return err

@@ -56,7 +56,7 @@ func Parse(text []byte) (*Document, error) {
 	return d, nil
 }
 
-// Component returns how a component of the process that collected the document fares; its status is empty when the document does not
+// Component returns the status of a component of the process that collected the document; its status is empty when the document does not
 // say.
 func (d *Document) Component(name string) Component {
 	if d.Dashboard.System == nil {
@@ -68,7 +68,7 @@ func (d *Document) Component(name string) Component {
 // Time is a time that a job's row holds: in RFC 3339, or the text of what the database keeps instead, such as "infinity". Empty is null.
 type Time string
 
-// At returns the time; false when it is none that one can reckon with.
+// At returns the time; false when it is none that can be computed with.
 func (t Time) At() (time.Time, bool) {
 	at, err := time.Parse(time.RFC3339Nano, string(t))
 	return at, err == nil

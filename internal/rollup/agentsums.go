@@ -178,7 +178,7 @@ func (p partSums) with(other partSums) partSums {
 	return other
 }
 
-// kept is what was read of all but the newest minutes the last time: histograms, by far the dearest to read, are read again only
+// kept is what was read of all but the newest minutes the last time: histograms, by far the most expensive to read, are read again only
 // when the plain columns show that something was added.
 func (r *Store) kept() map[part]partSums {
 	if parts := r.closed.Load(); parts != nil {

@@ -64,7 +64,7 @@ func number(t testing.TB, d *db.DB, query string, args ...any) (n int) {
 	return n
 }
 
-// Histograms are dear to read: those of closed minutes and hours only when something was added to them.
+// Histograms are expensive to read: those of closed minutes and hours only when something was added to them.
 func TestClosedSumsAreKept(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := New(database)

@@ -39,9 +39,9 @@ type heartbeat struct {
 func (s *Service) beats(ctx context.Context) {
 	defer s.heartbeat.disconnect()
 	every(ctx, beatEvery, func() {
-		ailed := s.WriteError() != nil
+		failed := s.WriteError() != nil
 		s.health.report(beating, s.beat(ctx, s.beatState()))
-		if ailed && s.WriteError() == nil { // the database is back, and so is all that it knows
+		if failed && s.WriteError() == nil { // the database is back, and so is all that it knows
 			s.notify(engine.EverythingChanged)
 		}
 	})
@@ -122,7 +122,7 @@ func (h *heartbeat) silence() time.Duration {
 	return time.Since(h.last)
 }
 
-// heartbeatFresh reports whether the last heartbeat is so fresh that nobody can have held this worker for dead since.
+// heartbeatFresh reports whether the last heartbeat is so fresh that nobody can have taken this worker for dead since.
 func (s *Service) heartbeatFresh() bool { return s.heartbeat.silence() < verifyAfter }
 
 // exec returns how many rows there were.
@@ -167,7 +167,7 @@ func (h *heartbeat) disconnect() {
 	_ = h.drop() // it is not needed any more
 }
 
-// beatIfLate beats when others may have held this worker for dead: nobody takes a job away from who has just beaten.
+// beatIfLate beats when others may have taken this worker for dead: nobody takes a job from a worker with a fresh heartbeat.
 func (s *Service) beatIfLate(ctx context.Context) error {
 	if s.db.Kind != db.Postgres || s.heartbeatFresh() {
 		return nil

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// cutAfter is how long a worker may be unable to write its heartbeat before it ends its attempts. Others hold it for
+	// cutAfter is how long a worker may be unable to write its heartbeat before it ends its attempts. Others consider it
 	// dead after silentFor: what is between is the time to notice, to ask and to end them.
 	cutAfter = 7 * time.Second
 	// cutGrace is how long the attempts then have between SIGTERM and SIGKILL.
@@ -26,8 +26,8 @@ const (
 
 const _ = uint(river.SilentFor - cutAfter - cutLook - cutTimeout - cutGrace) // negative does not compile
 
-// fenceFor is how long a worker may be suspended before the supervisors end its attempts, up to a second later: others hold it
-// for dead after silentFor.
+// fenceFor is how long a worker may be suspended before the supervisors end its attempts, up to a second later: others consider it
+// dead after silentFor.
 const fenceFor = 7 * time.Second
 
 // fence is for attempts of this worker. On SQLite a suspended worker is alive: its lock shows it.

@@ -13,9 +13,9 @@ import (
 
 // health logs trouble of the background loops when it begins and when it is over, not each time.
 type health struct {
-	log    *slog.Logger
-	mu     sync.Mutex
-	ailing map[string]error
+	log     *slog.Logger
+	mu      sync.Mutex
+	failing map[string]error
 }
 
 func (h *health) report(what string, err error) {
@@ -23,11 +23,11 @@ func (h *health) report(what string, err error) {
 		return
 	}
 	h.mu.Lock()
-	was := h.ailing[what] != nil
-	if h.ailing == nil {
-		h.ailing = map[string]error{}
+	was := h.failing[what] != nil
+	if h.failing == nil {
+		h.failing = map[string]error{}
 	}
-	h.ailing[what] = err
+	h.failing[what] = err
 	h.mu.Unlock()
 	switch {
 	case err != nil && !was:
@@ -45,7 +45,7 @@ const beating = "write the heartbeat"
 func (s *Service) WriteError() error {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
-	return s.health.ailing[beating]
+	return s.health.failing[beating]
 }
 
 // starting is what report is called with for this host's part in an attempt.

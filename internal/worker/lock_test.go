@@ -82,14 +82,14 @@ func TestAWorkerIsNotDeadWhileItsAttemptsLive(t *testing.T) {
 		}
 		s.watch.workers[id].since = time.Now().Add(-time.Hour)
 		if s.dead(id) {
-			t.Error("it is held for dead while the lock is")
+			t.Error("it is taken for dead while the lock is held")
 		}
 		lock.keep.Store(true)
 		if err := lock.release(); err != nil || stateOfLock(dir, id) != lockFree {
 			t.Errorf("the file is gone with the process: %v", err)
 		}
 		if !s.dead(id) {
-			t.Error("it is not held for dead when nothing holds the lock")
+			t.Error("it is not taken for dead when nothing holds the lock")
 		}
 	})
 }

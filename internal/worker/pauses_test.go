@@ -155,12 +155,12 @@ func TestPausesDuringAnOutageAreNotMissed(t *testing.T) {
 	until(t, "the worker knows", func() bool { return worker.gate.IsPaused("right") })
 
 	proxy.Cut()
-	ails := func() bool {
+	failing := func() bool {
 		worker.health.mu.Lock()
 		defer worker.health.mu.Unlock()
-		return worker.health.ailing[fetch.Listening] != nil
+		return worker.health.failing[fetch.Listening] != nil
 	}
-	until(t, "the worker hears nothing", ails)
+	until(t, "the worker receives nothing", failing)
 	if err := operator.ResumeQueue(t.Context(), "right"); err != nil {
 		t.Fatal(err)
 	}

@@ -272,7 +272,7 @@ func TestStopPutsBackWhatDoesNotEnd(t *testing.T) {
 	})
 }
 
-// A worker that was held for dead must not touch the job that another one has by now, however its own attempt ends.
+// A worker that was taken for dead must not touch the job that another one has by now, however its own attempt ends.
 func TestASupersededAttemptChangesNothing(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		for _, ending := range []string{"exit 0", "exit 1", "sleep 60"} {

@@ -124,7 +124,7 @@ var faults = []fault{
 	}},
 }
 
-// TestLinkSurvives breaks a server in each way while two processes use it, looks how the calls fare, mends it and looks
+// TestLinkSurvives breaks a server in each way while two processes use it, looks at the results of calls, mends it and looks
 // whether all is as before.
 func TestLinkSurvives(t *testing.T) {
 	for _, f := range faults {

@@ -43,7 +43,7 @@ func TestLink(t *testing.T, start func(t *testing.T) LinkServer) {
 		{"frees the lease that is resigned", (*linkTest).freesResigned},
 		{"numbers the holders", (*linkTest).numbersHolders},
 		{"prefers the higher rank", (*linkTest).prefersRank},
-		{"reckons a grant from before the call", (*linkTest).reckonsFromBefore},
+		{"measures a grant from before the call", (*linkTest).measuresFromBefore},
 		{"fences older documents off", (*linkTest).fencesOlder},
 		{"delivers what others send", (*linkTest).delivers},
 		{"ends listening with the context", (*linkTest).endsListening},
@@ -269,7 +269,7 @@ func (l *linkTest) prefersRank() {
 	l.mustBeHeld(high, 1, "low")
 }
 
-func (l *linkTest) reckonsFromBefore() {
+func (l *linkTest) measuresFromBefore() {
 	a := l.open("a")
 	l.mustHave(a, 1)
 	if l.server.Slow != nil {

@@ -210,7 +210,7 @@ func TestDashboardAsksForWhatIsExported(t *testing.T) {
 				shown[name] = true
 			}
 			if !strings.Contains(target.Expr, `job=~"$job"`) {
-				t.Errorf("%s: %q does not heed the variable job", p.Title, target.Expr)
+				t.Errorf("%s: %q ignores the variable job", p.Title, target.Expr)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ const (
 	campaignTimeout = link.LeaseTime / 3
 
 	// UnfitFor is how long a process none of whose costly sources answered prefers others to lead: long enough that
-	// processes which all fare like that do not take turns at each campaign.
+	// processes which are all in that state do not take turns at each campaign.
 	UnfitFor = time.Minute
 
 	// resignTimeout is how long a process that ends waits for its leases to be given up.

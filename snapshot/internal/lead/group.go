@@ -47,7 +47,7 @@ type Warmer interface {
 	Nudge(sections ...string)
 	Republish()                   // publishes again, as a new revision
 	ProbeAll(ctx context.Context) // tries all sections at once, and does not wait for them
-	AllSourcesFailing() bool      // whether another process may fare better
+	AllSourcesFailing() bool      // whether another process may do better
 }
 
 // A Group is one process's part in it. Safe for concurrent use.
@@ -304,7 +304,7 @@ type Stats struct {
 	Links  []LinkStats
 }
 
-// LinkStats says how one link fares.
+// LinkStats is the state of one link.
 type LinkStats struct {
 	Name       string
 	Up         bool

@@ -107,7 +107,7 @@ func (l *linkState) reached(now time.Time, leads bool) bool {
 	return listening && now.Sub(l.listeningSince) >= link.LeaseTime || certain(l.grant.Until, now)
 }
 
-// stats says how the link fares.
+// stats is the state of the link.
 func (l *linkState) stats(now time.Time) LinkStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
