@@ -5,7 +5,7 @@ import "time"
 // Agents is the section `agents`. An agent is active when a live worker serves it and it is not paused. The figures count all; of more
 // than fit, those that need attention are listed, then those that are busy.
 type Agents struct {
-	// Null, as the other two: the engine cannot tell which kinds of jobs there are.
+	// Null, as the other two: the engine does not report which kinds of jobs there are.
 	TotalAgents  *int `json:"total_agents"`
 	ActiveAgents *int `json:"active_agents"`
 	PausedAgents *int `json:"paused_agents"`

@@ -148,7 +148,7 @@ type Attached struct {
 	Missing []string `json:"missing"`
 	// Why nothing new can be read at the moment; null: it can.
 	Error *string `json:"error"`
-	// How many kinds of jobs it has, shown or not; null: the engine cannot tell.
+	// How many kinds of jobs it has, shown or not; null: the engine does not report it.
 	Kinds *int `json:"kinds"`
 	// How old the data of the replica is, in seconds; null: it is none.
 	BehindS *float64 `json:"behind_s"`

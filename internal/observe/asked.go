@@ -63,12 +63,12 @@ func (a *asked[T]) get(ctx context.Context, by *background, fresh time.Duration,
 	asking := a.asking
 	a.mu.Unlock()
 
-	patience := time.NewTimer(waitFor)
-	defer patience.Stop()
+	timeout := time.NewTimer(waitFor)
+	defer timeout.Stop()
 	select {
 	case <-asking:
 	case <-ctx.Done():
-	case <-patience.C:
+	case <-timeout.C:
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

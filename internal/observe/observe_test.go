@@ -126,8 +126,8 @@ func (at *site) send(t *testing.T, b engine.Batch) {
 	}
 }
 
-// lately is some minutes ago: what ends a moment later is not in a minute that has not begun.
-func lately() time.Time { return time.Now().Add(-2 * time.Minute) }
+// recently is some minutes ago: what ends a moment later is not in a minute that has not begun.
+func recently() time.Time { return time.Now().Add(-2 * time.Minute) }
 
 func batch(n int, from, to time.Time, ended ...engine.Ended) engine.Batch {
 	return engine.Batch{From: from, To: to, Ended: ended, Next: engine.Cursor(strconv.Itoa(n))}
@@ -152,7 +152,7 @@ func TestBatchesAreCountedOnce(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, own *db.DB) {
 		at := newSite(t, own, nil)
 		stop := at.run(t)
-		now := lately()
+		now := recently()
 		at.send(t, batch(1, now, now))
 		at.send(t, batch(2, now, now.Add(time.Second), engine.Ended{Queue: "alpha", OK: 3, Failed: 1}))
 		at.send(t, batch(3, now, now.Add(time.Second), engine.Ended{Queue: "beta", OK: 4}))
@@ -178,7 +178,7 @@ func TestTwoFollowersCountNothingTwice(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, own *db.DB) {
 		one, other := newSite(t, own, nil), newSite(t, own, nil)
 		one.run(t)
-		now := lately()
+		now := recently()
 		one.send(t, batch(1, now, now, engine.Ended{Queue: "alpha"}))
 		other.run(t)
 		other.send(t, batch(2, now, now.Add(time.Second), engine.Ended{Queue: "alpha", OK: 5}))
@@ -223,7 +223,7 @@ func TestALongBatchIsAGap(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, own *db.DB) {
 		at := newSite(t, own, nil)
 		at.run(t)
-		now := lately()
+		now := recently()
 		began := now.Add(-50 * time.Minute)
 		at.send(t, batch(1, began, began, engine.Ended{Queue: "alpha"}))
 		at.send(t, batch(2, began, began.Add(time.Second), engine.Ended{Queue: "alpha", OK: 2}))
@@ -260,7 +260,7 @@ func TestALongBatchIsAGap(t *testing.T) {
 func TestAGapOfTheEngineIsSaid(t *testing.T) {
 	at := newSite(t, dbtest.New(t), nil)
 	at.run(t)
-	now := lately()
+	now := recently()
 	at.send(t, batch(1, now, now, engine.Ended{Queue: "alpha"}))
 	gapped := batch(2, now, now.Add(5*time.Second), engine.Ended{Queue: "alpha", OK: 1})
 	gapped.Gaps = []engine.Gap{{Queue: "alpha", From: now, To: now.Add(5 * time.Second), Missed: engine.Unknown(engine.Unrecorded, "Nobody knows."), Cause: "The counters began anew."}}
@@ -325,7 +325,7 @@ func TestManyQueuesAndWorkers(t *testing.T) {
 		t.Errorf("%d queues, %d workers, %q", len(queues), len(workers), at.Problems())
 	}
 	at.run(t)
-	now := lately()
+	now := recently()
 	at.send(t, batch(1, now, now, engine.Ended{Queue: "alpha"}))
 	all := batch(2, now, now.Add(time.Second))
 	for i := range 10_000 {

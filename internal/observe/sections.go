@@ -215,8 +215,8 @@ func (s *Service) sampleFailures(ctx context.Context) ([]engine.Failure, error) 
 		}
 		slices.SortStableFunc(of[state], func(a, b engine.Failure) int { return cmp.Compare(a.Order, b.Order) })
 	}
-	lately := time.Now().Add(-24 * time.Hour)
-	gaveUp := slices.DeleteFunc(slices.Clone(of[engine.Discarded]), func(f engine.Failure) bool { return f.At.Before(lately) })
+	recently := time.Now().Add(-24 * time.Hour)
+	gaveUp := slices.DeleteFunc(slices.Clone(of[engine.Discarded]), func(f engine.Failure) bool { return f.At.Before(recently) })
 	return engine.GroupFailures(gaveUp, slices.Concat(of[engine.Retryable], of[engine.Discarded]), failuresShown), nil
 }
 

@@ -14,8 +14,8 @@ import (
 // ErrOtherSource means that the database belongs to something else.
 var ErrOtherSource = errors.New("the sums in this database are not those of the attached one")
 
-// Claim makes sure that the sums are those of a source of jobs that another program runs, or that there are none yet. The identity tells
-// the source from others; url is for people.
+// Claim makes sure that the sums are those of a source of jobs that another program runs, or that there are none yet. The identity names
+// the source; url is for people.
 func (r *Store) Claim(ctx context.Context, identity, url string) error {
 	return r.db.InTx(ctx, func(tx *db.Tx) error {
 		if r.db.Kind == db.Postgres { // other processes may share the sums

@@ -161,7 +161,7 @@ export interface Attached {
   missing: string[]
   /** Why nothing new can be read at the moment; null: it can. */
   error?: Maybe<string>
-  /** How many kinds of jobs it has, shown or not; null: the engine cannot tell. */
+  /** How many kinds of jobs it has, shown or not; null: the engine does not report it. */
   kinds?: Maybe<number>
   /** How old the data of the replica is, in seconds; null: it is none. */
   behind_s?: Maybe<number>
@@ -545,7 +545,7 @@ export interface AgentsWorkers {
  * count all; of more than fit, those that need attention are listed, then those that are busy.
  */
 export interface Agents {
-  /** Null, as the other two: the engine cannot tell which kinds of jobs there are. */
+  /** Null, as the other two: the engine does not report which kinds of jobs there are. */
   total_agents?: Maybe<number>
   active_agents?: Maybe<number>
   paused_agents?: Maybe<number>
