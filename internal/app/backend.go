@@ -88,7 +88,7 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 	s := &jobsBackend{
 		jobs:   service,
 		agents: func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
-		engine: attachedRiver,
+		engine: func() document.Engine { return describeEngine(service.About()) },
 		attached: func() *document.Attached {
 			return describeAttached(service, foreign.URL, cfg.AttachActions)
 		},
@@ -147,24 +147,6 @@ func describeAttached(service *attach.Service, url string, actions bool) *docume
 		a.Error = &text
 	}
 	return a
-}
-
-// attachedRiver is what River records of the clients of another program, which is less than our own workers do.
-func attachedRiver() document.Engine {
-	no := func(why string) document.Missing { return document.Missing{Answer: document.AnswerNo, Why: why} }
-	setting := func(why string) document.Missing {
-		return document.Missing{Answer: document.AnswerNeedsSetting, Why: why}
-	}
-	return document.Engine{Name: "river", Missing: map[document.Capability]document.Missing{
-		document.CapabilityHeartbeat: no("River keeps no heartbeat of its clients: the latest start or end of a job is the last sign of life."),
-		document.CapabilitySlots:     no("River does not record how many jobs a client may run at once."),
-		document.CapabilityVersions:  no("River does not record which version of a program a client is."),
-		document.CapabilitySchedules: no("River's periodic jobs are known to the client that inserts them alone."),
-		document.CapabilityProgress:  no("River does not record how far a running job is."),
-		document.CapabilityUsage:     no("River does not record what jobs use and cost."),
-		document.CapabilityLogs:      setting("River keeps what a job logs if its clients have the middleware riverlog."),
-		document.CapabilityResults:   setting("River keeps what a job returned if it calls river.RecordOutput."),
-	}}
 }
 
 func known(at time.Time) *time.Time {

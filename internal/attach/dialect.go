@@ -8,20 +8,14 @@ import (
 
 // dialect is what differs between the databases in the statements on River's tables; alias j is river_job.
 type dialect struct {
-	lastClient string // the River client of the last attempt
-	errors     string // how many attempts failed; asked only of jobs that may have some
-	lastError  string // the text of the last error, shortened
-	lastAt     string // when that was, as text
-	output     string // JSON: the first $2 characters of what the worker recorded as its output, and how many bytes that is; of metadata above maxOutput the size of these, negative
-	logsOf     string // what riverlog wrote of attempt $2: the bytes, the first $3 characters, and the last $4 or what follows the first
-	lastLog    string // the attempt riverlog wrote last, and the end of that, if the metadata is no more than maxLogs
+	lastAt  string // when that was, as text
+	output  string // JSON: the first $2 characters of what the worker recorded as its output, and how many bytes that is; of metadata above maxOutput the size of these, negative
+	logsOf  string // what riverlog wrote of attempt $2: the bytes, the first $3 characters, and the last $4 or what follows the first
+	lastLog string // the attempt riverlog wrote last, and the end of that, if the metadata is no more than maxLogs
 }
 
 var postgresDialect = &dialect{
-	lastClient: `j.attempted_by[array_upper(j.attempted_by, 1)]`,
-	errors:     `case when j.attempt > 1 or j.state <> 'completed' then coalesce(array_length(j.errors, 1), 0) else 0 end`,
-	lastError:  `left(j.errors[array_upper(j.errors, 1)] ->> 'error', 300)`,
-	lastAt:     `j.errors[array_upper(j.errors, 1)] ->> 'at'`,
+	lastAt: `j.errors[array_upper(j.errors, 1)] ->> 'at'`,
 	output: fmt.Sprintf(`case when pg_column_size(j.metadata) <= %[1]d then left((j.metadata -> 'output')::text, $2::int) end,
 		case when pg_column_size(j.metadata) <= %[1]d then octet_length((j.metadata -> 'output')::text) else -pg_column_size(j.metadata) end`, maxOutput),
 	logsOf: fmt.Sprintf(`left join lateral (select octet_length(log) size, left(log, $3::int) head,
@@ -35,11 +29,7 @@ var postgresDialect = &dialect{
 }
 
 var sqliteDialect = &dialect{
-	lastClient: `case when json_valid(j.attempted_by, 9) then json_extract(j.attempted_by, '$[#-1]') end`,
-	errors: `case when (j.attempt > 1 or j.state <> 'completed') and json_valid(j.errors, 9) and json_type(j.errors) = 'array'
-		then json_array_length(j.errors) else 0 end`,
-	lastError: `case when json_valid(j.errors, 9) then substr(json_extract(j.errors, '$[#-1].error'), 1, 300) end`,
-	lastAt:    `case when json_valid(j.errors, 9) then json_extract(j.errors, '$[#-1].at') end`,
+	lastAt: `case when json_valid(j.errors, 9) then json_extract(j.errors, '$[#-1].at') end`,
 	output: fmt.Sprintf(`case when length(j.metadata) <= %[1]d and json_valid(j.metadata, 9) then substr(j.metadata -> '$.output', 1, $2) end,
 		case when length(j.metadata) > %[1]d then -length(j.metadata) when json_valid(j.metadata, 9) then octet_length(j.metadata -> '$.output') end`, maxOutput),
 	logsOf: fmt.Sprintf(`left join (select octet_length(log) size, substr(log, 1, $3) head,

@@ -11,6 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 )
 
 // failures are the newest failed attempts.
@@ -49,7 +50,7 @@ func (s *Service) noEnded() bool {
 
 func (s *Service) readFailures(ctx context.Context) ([]engine.Failure, error) {
 	discarded, err := s.failuresIn(ctx, `select id from river_job where state = 'discarded' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1`,
-		failuresRead, s.foreign.Stamp(s.now().Add(ahead)))
+		failuresRead, s.foreign.Stamp(s.now().Add(ends.Ahead)))
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +68,9 @@ func (s *Service) readFailures(ctx context.Context) ([]engine.Failure, error) {
 
 // failuresIn reads the last failures of the jobs that a query names, the newest first.
 func (s *Service) failuresIn(ctx context.Context, ids string, args ...any) ([]engine.Failure, error) {
+	_, lastError := river.LastAttempt(s.foreign.Kind)
 	rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
-		s.sql.lastAt+`, `+s.sql.lastError+` from river_job j where j.id in (`+ids+`)`, args...)
+		s.sql.lastAt+`, `+lastError+` from river_job j where j.id in (`+ids+`)`, args...)
 	all, err := db.Collect(rows, err, s.scanFailure)
 	all = slices.DeleteFunc(all, func(f engine.Failure) bool { return !f.At.Known() })
 	slices.SortFunc(all, newestFirst)
@@ -101,7 +103,7 @@ func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
 	}
 	f.Order = -f.At.UnixMilli()
 	f.Outcome = "failed"
-	if strings.HasPrefix(text.String, rescuedText) {
+	if strings.HasPrefix(text.String, ends.RescuedText) {
 		f.Outcome = "lost"
 	}
 	f.Error = engine.Clip(s.redact.Text(text.String), 200)

@@ -105,7 +105,7 @@ func (s *Service) openFrom() time.Time {
 // newestGap returns the newest span without sums, without the empty time at its end, and notes the progress.
 func (s *Service) newestGap(ctx context.Context, f *filler, to time.Time) (*span, error) {
 	horizon := to.Add(-fillBack)
-	oldest, err := s.firstEnded(ctx, span{horizon, to})
+	oldest, err := s.ends.First(ctx, horizon, to)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (s *Service) newestGap(ctx context.Context, f *filler, to time.Time) (*span
 		return nil, nil
 	}
 	gap := open[0]
-	last, err := s.lastEnded(ctx, gap)
+	last, err := s.ends.Last(ctx, gap.from, gap.to)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (s *Service) readPart(ctx context.Context, f *filler, gap span) (span, *tal
 			bound = 0
 		}
 		t := &tally{}
-		n, err := s.endedBetween(ctx, of, bound, t.add)
+		n, err := s.ends.Between(ctx, of.from, of.to, bound, t.add)
 		if err != nil {
 			return of, nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -44,7 +45,7 @@ type lastOfKind struct {
 }
 
 // ended notes what came of a job.
-func (k *kinds) ended(e *ended) {
+func (k *kinds) ended(e *ends.Ended) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.last == nil {
@@ -65,12 +66,12 @@ func (k *kinds) ended(e *ended) {
 	if e.OK > 0 {
 		last.ok = later(last.ok, e.At)
 	}
-	if e.fingerprint != "" && (last.failure == nil || !e.At.Before(last.failure.At.Time)) {
-		last.failure = &engine.Failure{JobID: engine.NumberID(e.id), Agent: e.Agent, At: engine.TimeOf(e.At.UTC()), Error: engine.Clip(e.failure, 200)}
+	if e.Fingerprint != "" && (last.failure == nil || !e.At.Before(last.failure.At.Time)) {
+		last.failure = &engine.Failure{JobID: engine.NumberID(e.ID), Agent: e.Agent, At: engine.TimeOf(e.At.UTC()), Error: engine.Clip(e.Failure, 200)}
 	}
 }
 
-func outcomeOf(e *ended) string {
+func outcomeOf(e *ends.Ended) string {
 	switch {
 	case e.OK > 0:
 		return "ok"

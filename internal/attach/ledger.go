@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -246,10 +247,10 @@ func (l *ledger) sweep(ctx context.Context, now time.Time) error {
 }
 
 // add counts a job.
-func (t *tally) add(e *ended) {
+func (t *tally) add(e *ends.Ended) {
 	t.jobs++
 	t.sums.Add(e.Ended)
-	if e.fingerprint == "" {
+	if e.Fingerprint == "" {
 		return
 	}
 	start := e.At.Truncate(minute)
@@ -259,8 +260,8 @@ func (t *tally) add(e *ended) {
 	if t.failures[start] == nil {
 		t.failures[start] = map[string]int64{}
 	}
-	if counts := t.failures[start]; len(counts) < maxFingerprints || counts[e.fingerprint] > 0 {
-		counts[e.fingerprint] += e.Failed + e.Lost
+	if counts := t.failures[start]; len(counts) < maxFingerprints || counts[e.Fingerprint] > 0 {
+		counts[e.Fingerprint] += e.Failed + e.Lost
 	}
 }
 

@@ -7,20 +7,16 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 )
 
 const (
-	// overlap is how far each reading goes back at least behind the one before: the end of a job becomes visible some time after the
-	// time it bears, when its transaction commits, and that is of its client's clock. Where jobs come later than that, the
-	// readings go back as far as they are late, up to mostOverlap, and come back to overlap when no such job has come for calmAfter.
-	overlap     = 10 * time.Second
+	// Where jobs come later than ends.Overlap, the readings go back as far as they are late, up to mostOverlap, and come back to it when
+	// no such job has come for calmAfter.
 	mostOverlap = 10 * time.Minute
 	calmAfter   = 10 * time.Minute
 	// firstOverlap is overlap at first: what clocks are off is not known yet.
 	firstOverlap = 90 * time.Second
-	// ahead is how far into the future ends of jobs are read: clocks differ, but what bears next year's date, or the time without
-	// end, would be read again each time.
-	ahead = time.Hour
 	// closeDelay is how long after its end a minute is added to its hour. What comes to light later is found by counting again.
 	closeDelay = 20 * time.Second
 	// awayFor is how long nothing may have been read before the minutes since are left to be filled like older ones.
@@ -52,7 +48,7 @@ func newLive(from, now time.Time) *live {
 }
 
 // add counts a job that was not counted before; it returns whether it was so.
-func (l *live) add(e *ended) bool {
+func (l *live) add(e *ends.Ended) bool {
 	start := e.At.UTC().Truncate(minute)
 	if start.Before(l.from) { // its minute is over: counting again finds it
 		return false
@@ -62,7 +58,7 @@ func (l *live) add(e *ended) bool {
 		m = &openMinute{seen: map[endOf]struct{}{}}
 		l.minutes[start] = m
 	}
-	end := endOf{e.id, e.At.UnixMicro()}
+	end := endOf{e.ID, e.At.UnixMicro()}
 	if _, known := m.seen[end]; known {
 		return false
 	}
@@ -73,22 +69,22 @@ func (l *live) add(e *ended) bool {
 }
 
 // closeAfter is how long after its end a minute is added to its hour: no reading finds more in it then.
-func (l *live) closeAfter() time.Duration { return max(closeDelay, l.overlap+closeDelay-overlap) }
+func (l *live) closeAfter() time.Duration { return max(closeDelay, l.overlap+closeDelay-ends.Overlap) }
 
 // came notes how late a job was: how long after the time it bears it can have become visible at the latest. Readings go back further,
 // if need be.
 func (l *live) came(late time.Duration, now time.Time) {
-	if late <= overlap {
+	if late <= ends.Overlap {
 		return
 	}
 	l.late = now
-	l.overlap = max(l.overlap, min(late+overlap, mostOverlap))
+	l.overlap = max(l.overlap, min(late+ends.Overlap, mostOverlap))
 }
 
 // calm ends the long readings when they have found nothing for a while.
 func (l *live) calm(now time.Time) {
-	if l.overlap > overlap && now.Sub(l.late) > calmAfter {
-		l.overlap = overlap
+	if l.overlap > ends.Overlap && now.Sub(l.late) > calmAfter {
+		l.overlap = ends.Overlap
 	}
 }
 
@@ -109,7 +105,7 @@ func (s *Service) step(ctx context.Context) error {
 	}
 	from := later(l.readTo.Add(-l.overlap), l.from)
 	fresh, clocks := 0, skews{}
-	err = s.priced(ctx, span{from, now.Add(ahead)}, func(e *ended) {
+	err = s.priced(ctx, span{from, now.Add(ends.Ahead)}, func(e *ends.Ended) {
 		if !l.add(e) {
 			return
 		}
@@ -228,10 +224,10 @@ func (s *Service) closeMinute(ctx context.Context, l *live, now time.Time) error
 // tallyLate sums up a minute of which some jobs became visible after it was read, and notes these.
 func (s *Service) tallyLate(ctx context.Context, l *live, of span, now time.Time) (*tally, error) {
 	t, clocks := &tally{}, skews{}
-	err := s.priced(ctx, of, func(e *ended) {
+	err := s.priced(ctx, of, func(e *ends.Ended) {
 		t.add(e)
 		if m := l.minutes[of.from]; m != nil {
-			if _, known := m.seen[endOf{e.id, e.At.UnixMicro()}]; known {
+			if _, known := m.seen[endOf{e.ID, e.At.UnixMicro()}]; known {
 				return
 			}
 		}
@@ -250,17 +246,17 @@ func (s *Service) tallyOf(ctx context.Context, of span) (*tally, error) {
 }
 
 // priced is endedBetween for Run, which pays for it by waiting.
-func (s *Service) priced(ctx context.Context, of span, each func(*ended)) error {
+func (s *Service) priced(ctx context.Context, of span, each func(*ends.Ended)) error {
 	began := time.Now()
 	defer func() { s.asked += time.Since(began) }()
-	_, err := s.endedBetween(ctx, of, 0, each)
+	_, err := s.ends.Between(ctx, of.from, of.to, 0, each)
 	return err
 }
 
 func (s *Service) countPriced(ctx context.Context, of span) (int64, error) {
 	began := time.Now()
 	defer func() { s.asked += time.Since(began) }()
-	return s.countEnded(ctx, of)
+	return s.ends.Count(ctx, of.from, of.to)
 }
 
 // countAgain counts minutes of which more jobs may have come to light: of transactions that took long, of clocks that are

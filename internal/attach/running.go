@@ -51,8 +51,9 @@ func (s *Service) runningJobs(ctx context.Context) (*nowRunning, error) {
 
 func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 	found := &nowRunning{byQueue: map[string]int64{}, byKind: map[string]int64{}, byClient: map[string]*clientNow{}}
+	lastClient, _ := river.LastAttempt(s.foreign.Kind)
 	rows, err := s.foreign.Read.QueryContext(ctx, `select kind, queue, client, count(*), max(attempted_at) from (
-		select j.kind, j.queue, `+s.sql.lastClient+` as client, j.attempted_at from river_job j where j.state = 'running' order by j.queue, j.priority, j.scheduled_at, j.id limit $1) picked
+		select j.kind, j.queue, `+lastClient+` as client, j.attempted_at from river_job j where j.state = 'running' order by j.queue, j.priority, j.scheduled_at, j.id limit $1) picked
 		group by kind, queue, client`, maxRunning)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind, queue string

@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/runner"
 )
@@ -144,7 +145,7 @@ func lastRun(d *engine.Detail) (engine.Run, bool) {
 		r.Outcome, r.EndedAt = "ok", d.FinalizedAt
 	case failure != nil && d.State == "cancelled":
 		r.Outcome, r.EndedAt = "cancelled", &failure.At
-	case failure != nil && strings.HasPrefix(failure.Error, rescuedText):
+	case failure != nil && strings.HasPrefix(failure.Error, ends.RescuedText):
 		r.Outcome, r.EndedAt, r.Error = "lost", &failure.At, &failure.Error
 	case failure != nil:
 		r.Outcome, r.EndedAt, r.Error = "failed", &failure.At, &failure.Error
@@ -321,7 +322,7 @@ func (s *Service) readLatest(ctx context.Context) ([]engine.LogLine, error) {
 	all := []engine.LogLine{}
 	for _, state := range []string{"completed", "discarded"} {
 		rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.finalized_at, `+s.sql.lastLog+` from river_job j where j.id in (
-			select id from river_job where state = '`+state+`' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1)`, logJobs, s.foreign.Stamp(s.now().Add(ahead)))
+			select id from river_job where state = '`+state+`' and finalized_at is not null and finalized_at < $2 order by finalized_at desc limit $1)`, logJobs, s.foreign.Stamp(s.now().Add(ends.Ahead)))
 		_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var id int64
 			var kind string

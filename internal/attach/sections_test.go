@@ -20,6 +20,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -35,7 +36,7 @@ func furnish(t *testing.T, s *site, now time.Time) (running, discarded int64) {
 		s.insert(t, done("mail", "completed", now.Add(-time.Duration(10+i)*time.Second)))
 	}
 	discarded = s.insert(t, done("mail", "discarded", now.Add(-9*time.Second), "no host 17", "no host 18"))
-	s.insert(t, done("mail", "discarded", now.Add(-8*time.Second), rescuedText))
+	s.insert(t, done("mail", "discarded", now.Add(-8*time.Second), ends.RescuedText))
 	logged := done("report", "completed", now.Add(-7*time.Second))
 	logged.metadata = `{"river:log":[{"attempt":1,"log":"time=2026-01-02T03:04:05.000Z level=WARN msg=careful\nlevel=INFO msg=done\n"}],"output":{"pages":3}}`
 	s.insert(t, logged)

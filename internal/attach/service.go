@@ -12,6 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/rollup"
 )
@@ -38,6 +39,7 @@ type Service struct {
 	primary  *db.DB // or nil
 	redact   *redact.Rules
 	sql      *dialect
+	ends     *ends.Reader
 	ledger   *ledger
 	interval time.Duration
 	notify   func(engine.Event)
@@ -82,7 +84,7 @@ func New(opts Options) (*Service, error) {
 	rollups := rollup.New(opts.Own)
 	s := &Service{
 		Table: river.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Store: rollups,
-		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ledger: &ledger{db: opts.Own, rollups: rollups},
+		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ends: ends.NewReader(opts.Foreign, opts.Redact), ledger: &ledger{db: opts.Own, rollups: rollups},
 		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, now: time.Now, refresher: newRefresher(),
 	}
 	rollups.Recorded = s.recordedFrom

@@ -11,6 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 )
 
 // scatter inserts jobs that ended at random times of the last days; the same seed makes the same jobs at the same distance from now.
@@ -24,7 +25,7 @@ func scatter(t testing.TB, s *site, seed uint64, n int, over time.Duration, now 
 		case 0:
 			s.insert(t, done(kind, "discarded", at, "no 1", "no 2", fmt.Sprintf("cannot reach host %d", random.IntN(3))))
 		case 1:
-			s.insert(t, done(kind, "cancelled", at, cancelledText+"enough"))
+			s.insert(t, done(kind, "cancelled", at, ends.CancelledText+"enough"))
 		case 2:
 			s.insert(t, done(kind, "completed", at, "at first it failed"))
 		default:
@@ -173,7 +174,7 @@ func TestMinutesClose(t *testing.T) {
 		}
 		first := clock
 		step(5 * time.Second)
-		s.live.overlap = overlap // as after some quiet minutes
+		s.live.overlap = ends.Overlap // as after some quiet minutes
 		for i := range 10 {
 			site.insert(t, done("mail", "completed", first.Add(time.Duration(i)*time.Second)))
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/river/ends"
 )
 
 const (
@@ -35,8 +36,8 @@ type clientSeen struct {
 }
 
 // ended notes who ended a job.
-func (c *clients) ended(e *ended, now time.Time) {
-	if e.client == "" {
+func (c *clients) ended(e *ends.Ended, now time.Time) {
+	if e.Client == "" {
 		return
 	}
 	c.mu.Lock()
@@ -44,7 +45,7 @@ func (c *clients) ended(e *ended, now time.Time) {
 	if c.seen == nil {
 		c.seen = map[string]*clientSeen{}
 	}
-	seen := c.seen[e.client]
+	seen := c.seen[e.Client]
 	if seen == nil {
 		if len(c.seen) >= maxClients {
 			c.forget(time.Now().Add(-quietShown))
@@ -53,7 +54,7 @@ func (c *clients) ended(e *ended, now time.Time) {
 			return
 		}
 		seen = &clientSeen{first: e.At, kinds: map[string]bool{}, queues: map[string]bool{}}
-		c.seen[e.client] = seen
+		c.seen[e.Client] = seen
 	}
 	at := e.At.Add(-seen.skew)
 	if at.After(now) {
@@ -72,14 +73,14 @@ type skews map[string]*skewRange
 type skewRange struct{ least, most time.Duration }
 
 // note looks at a job that became visible between two times by the database's clock. Its end bears the client's.
-func (s skews) note(e *ended, since, now time.Time) {
-	if e.client == "" {
+func (s skews) note(e *ends.Ended, since, now time.Time) {
+	if e.Client == "" {
 		return
 	}
 	least, most := e.At.Sub(now), e.At.Sub(since)
-	r := s[e.client]
+	r := s[e.Client]
 	if r == nil {
-		s[e.client] = &skewRange{least, most}
+		s[e.Client] = &skewRange{least, most}
 		return
 	}
 	// A job whose transaction took long seems to bear an early time: the least of what they show is behind.

@@ -147,6 +147,12 @@ func (d *dialect) jobColumns() string {
 	j.attempted_at, j.finalized_at, ` + d.argsSize + `, ` + d.argsText + `, ` + d.lastClient + `, ` + d.lastError
 }
 
+// LastAttempt names the River client of a job's last attempt and its last error, shortened; alias j is river_job.
+func LastAttempt(kind db.Kind) (client, failure string) {
+	d := dialectOf(kind)
+	return d.lastClient, d.lastError
+}
+
 func dialectOf(kind db.Kind) *dialect {
 	if kind == db.Postgres {
 		return postgresDialect
