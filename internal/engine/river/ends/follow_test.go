@@ -1,6 +1,7 @@
 package ends
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func TestWhatMayHaveBeenMissedIsAGap(t *testing.T) {
 
 func TestOnlyAPlaceOfItsOwnIsACursor(t *testing.T) {
 	for _, cursor := range []engine.Cursor{"!", "e30", "bm8", "eyJ0IjoiMjAyNi0wMS0wMlQwMDowMDowMFoifQ"} {
-		if _, err := placeOf(cursor); err != engine.ErrCursor {
+		if _, err := placeOf(cursor); !errors.Is(err, engine.ErrCursor) {
 			t.Errorf("%s: %v", cursor, err)
 		}
 	}
