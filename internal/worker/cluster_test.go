@@ -3,6 +3,7 @@ package worker
 import (
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,9 +60,16 @@ func TestAClusterLosesNothing(t *testing.T) {
 		enqueue(t, all[i%3], []string{"work", "work", "flaky"}[i%3])
 		n++
 		if i == least/2 {
+			running := func() bool {
+				return one[int](t, all[0], `select count(*) from run where worker = $1 and outcome = 'running'`, doomed.id) > 0
+			}
 			until(t, "the doomed one works", func() bool {
-				if one[int](t, all[0], `select count(*) from run where worker = $1 and outcome = 'running'`, doomed.id) > 0 {
-					return true
+				if running() {
+					doomed.signal(t, syscall.SIGSTOP) // an attempt that is under way now cannot end before the kill
+					if running() {
+						return true
+					}
+					doomed.signal(t, syscall.SIGCONT)
 				}
 				enqueue(t, all[0], "work") // the others may have taken all there was
 				n++
