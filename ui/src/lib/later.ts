@@ -2,6 +2,8 @@
 export { default as FreshnessDetails } from '../components/FreshnessDetails.svelte'
 export { default as Toasts } from '../components/Toasts.svelte'
 export { default as UnknownQuery } from '../components/UnknownQuery.svelte'
+export { default as NotRecorded } from '../views/NotRecorded.svelte'
+export { default as Queues } from '../views/overview/Queues.svelte'
 export { default as SecondScreen } from '../views/overview/SecondScreen.svelte'
 export { browser, Connection } from './connection'
 export { keyboard } from './keyboard'

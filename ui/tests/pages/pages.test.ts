@@ -467,6 +467,64 @@ test('a server that is cut off says so, and whose figures it shows', async () =>
   )
 })
 
+test('what the engine cannot report has no column, figure or filter, and is said once', async () => {
+  fixture.fleet.missing = {
+    oldest_waiting: 'It keeps no time of enqueueing.',
+    enqueued_at: 'It keeps no time of enqueueing.',
+    durations: 'It does not record how long jobs run.',
+    slots: 'It does not record how many jobs a worker runs at once.',
+    kinds: 'It counts jobs by queue.',
+    cancelled: 'It has no cancelled jobs.',
+    search: 'It has no index of texts.',
+    list_all: 'It has no list of all jobs.',
+    results: 'It keeps no results.',
+    priorities: 'It has no priorities.',
+  }
+  fixture.publish()
+  const columns = (page: Page) =>
+    page.locator('thead th[data-column]').evaluateAll((heads) => heads.map((head) => head.getAttribute('data-column')))
+  const page = await open('/')
+  await page.getByText('What this engine does not record (9)').click()
+  expect(await page.getByText('It keeps no time of enqueueing.').count()).toBe(1)
+  expect(await page.locator('.kpi h2').allInnerTexts()).toEqual([
+    'Workers',
+    'Queue',
+    expect.stringMatching(/^Jobs today/),
+    'Success, 24 h',
+  ])
+  expect(await columns(page)).toEqual(['queue', 'running', 'waiting', 'scheduled'])
+  expect(await page.locator('nav[aria-label=Main] a').allInnerTexts()).toEqual([
+    'Overview',
+    'Jobs',
+    'Workers',
+    'Settings',
+  ])
+  await page.goto(fixture.url + '/workers')
+  await page.waitForSelector('tr[data-row]')
+  const listed = await columns(page)
+  for (const name of ['slots', 'agents', 'oldest']) expect(listed).not.toContain(name)
+  await page.goto(fixture.url + '/jobs')
+  await page.waitForSelector('tr[data-row]')
+  expect(await columns(page)).toEqual(['pick', 'id', 'agent', 'state', 'args', 'error', 'attempt'])
+  const tabs = page.locator('nav[aria-label=State] a')
+  expect((await tabs.allInnerTexts()).map((text) => text.split('\n')[0])).toEqual([
+    'Waiting',
+    'Running',
+    'Scheduled',
+    'Retrying',
+    'Completed',
+    'Gave up',
+  ])
+  expect(await page.locator('nav[aria-label=State] a[aria-current]').innerText()).toMatch(/^Waiting/)
+  expect(await page.locator('[role=search] input').count()).toBe(0)
+  await page.goto(`${fixture.url}/jobs/${jobs().find(({ errors }) => errors.length)!.id}`)
+  await page.waitForSelector('h2:text-is("Arguments")')
+  expect(await page.locator('h2:text-is("Result")').count()).toBe(0)
+  await page.goto(fixture.url + '/settings')
+  await page.getByText('It has no cancelled jobs.').waitFor()
+  expect(faults).toEqual([])
+})
+
 test('a section that is collected rarely tells its age on its card', async () => {
   fixture.fleet.slow.analytics = 60_000
   fixture.publish()
