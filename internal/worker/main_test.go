@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"flag"
 	"os"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/runner"
+	"github.com/agentos/agentos/test/servers"
 )
 
 // The test binary is also the attempts' supervisor, and a whole worker process for tests that kill one.
@@ -28,16 +28,8 @@ func TestMain(m *testing.M) {
 			os.Exit(workerProcess(os.Args[2:]))
 		}
 	}
-	flag.Parse()
-	if !given("test.parallel") { // they wait more than they compute
-		_ = flag.Set("test.parallel", "4")
-	}
+	servers.AtOnce(4)
 	goleak.VerifyTestMain(dbtest.Main(m))
-}
-
-func given(name string) (found bool) {
-	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
-	return found
 }
 
 // fleetOf reads a fleet; its agents are shell scripts.

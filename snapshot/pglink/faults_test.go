@@ -221,6 +221,7 @@ func (s *site) mend(t *testing.T) {
 }
 
 func TestLinkOutlivesFaults(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, servers.PostgresSetting("max_connections", "20"))
 	next := documents(t)
 	for _, f := range faults {
@@ -236,6 +237,16 @@ func TestLinkOutlivesFaults(t *testing.T) {
 					mend()
 				}
 			}()
+			if f.says != "" { // of connections that are open it takes hold a moment later
+				eventually(t, "a store fails", func() error {
+					ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+					defer cancel()
+					if a.Store(ctx, next()) == nil {
+						return errors.New("it was stored")
+					}
+					return nil
+				})
+			}
 			suffers(t, f, a, next)
 			mended = true
 			mend()

@@ -17,10 +17,14 @@ import (
 	"github.com/agentos/agentos/test/servers"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Main(m)) }
+func TestMain(m *testing.M) {
+	servers.AtOnce(4)
+	goleak.VerifyTestMain(dbtest.Main(m))
+}
 
 func TestLinkConforms(t *testing.T) {
 	snapshottest.TestLink(t, func(t *testing.T) snapshottest.LinkServer {
+		t.Parallel() // each has a database of its own
 		config := configOf(t, dbtest.PostgresURL(t))
 		direct := config.Copy()
 		proxy := proxied(t, config)

@@ -3,6 +3,7 @@ package redislink_test
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // TestMain fails when goroutines are left behind. rueidis' client of a Cluster has some that sleep for up to 5 s and then
 // find that it is closed.
 func TestMain(m *testing.M) {
+	servers.AtOnce(4)
 	status := m.Run()
 	left := goleak.Find()
 	for end := time.Now().Add(10 * time.Second); left != nil && time.Now().Before(end); {
@@ -31,14 +33,14 @@ func TestMain(m *testing.M) {
 
 func TestRedisConforms(t *testing.T) {
 	redis := servers.StartRedis(t)
+	var checks atomic.Int64
 	snapshottest.TestLink(t, func(t *testing.T) snapshottest.LinkServer {
-		if _, err := redis.Do("FLUSHALL"); err != nil {
-			t.Fatal(err)
-		}
+		t.Parallel() // each has keys and a way to the server of its own
+		key := fmt.Sprint("check-", checks.Add(1))
 		proxy := servers.StartProxy(t, redis.Addr)
 		return snapshottest.LinkServer{
 			Open: func(holder string) link.Link {
-				return open(t, redis.URLAt(proxy.Addr), redislink.Options{Holder: holder})
+				return open(t, redis.URLAt(proxy.Addr), redislink.Options{Holder: holder, Key: key})
 			},
 			Cut: proxy.Cut, Hang: proxy.Hang, Slow: func(d time.Duration) { proxy.Slow(d / 2) },
 			Mend: func() {
@@ -46,14 +48,14 @@ func TestRedisConforms(t *testing.T) {
 					t.Error(err)
 				}
 			},
-			Plant: func(doc []byte) { plant(t, redis, doc) },
+			Plant: func(doc []byte) { plant(t, redis, key, doc) },
 		}
 	})
 }
 
-func plant(t *testing.T, redis *servers.Redis, doc []byte) {
+func plant(t *testing.T, redis *servers.Redis, key string, doc []byte) {
 	t.Helper()
-	for _, k := range []string{key, lastGood} {
+	for _, k := range []string{key, key + ":last-good"} {
 		if _, err := redis.Do("SET", k, string(doc)); err != nil {
 			t.Fatal(err)
 		}
@@ -85,6 +87,7 @@ func (g group) mend(t *testing.T) {
 }
 
 func TestSentinelConforms(t *testing.T) {
+	t.Parallel()
 	sentinel := servers.StartSentinel(t)
 	all := group(append(sentinel.Servers[:], sentinel.Sentinels[:]...))
 	snapshottest.TestLink(t, func(t *testing.T) snapshottest.LinkServer {
@@ -98,12 +101,13 @@ func TestSentinelConforms(t *testing.T) {
 		return snapshottest.LinkServer{
 			Open: func(holder string) link.Link { return open(t, sentinel.URL(), redislink.Options{Holder: holder}) },
 			Cut:  all.kill, Hang: all.pause, Mend: func() { all.mend(t) },
-			Plant: func(doc []byte) { plant(t, primary, doc) },
+			Plant: func(doc []byte) { plant(t, primary, key, doc) },
 		}
 	})
 }
 
 func TestClusterConforms(t *testing.T) {
+	t.Parallel()
 	cluster := servers.StartRedisCluster(t)
 	all := group(cluster.Servers[:])
 	snapshottest.TestLink(t, func(t *testing.T) snapshottest.LinkServer {

@@ -28,7 +28,7 @@ type LinkServer struct {
 }
 
 // TestLink checks that a link keeps the promises of link.Link, those of a Tier included. start starts a
-// server for each subtest. It takes about 15 s, for a lease lasts three.
+// server for each subtest, and may let it run beside the others with t.Parallel. One after the other they take about 15 s, for a lease lasts three.
 func TestLink(t *testing.T, start func(t *testing.T) LinkServer) {
 	t.Run("tier", func(t *testing.T) {
 		TestTier(t, func(t *testing.T) Tier { return newLinkTest(t, start(t)).open("alone") })
