@@ -128,7 +128,7 @@ func TestManyProcessesSumUpOnce(t *testing.T) {
 func TestActionsReachOtherProcesses(t *testing.T) {
 	dbtest.EachURL(t, func(t *testing.T, url string) {
 		dir := t.TempDir()
-		fleet := fleetOf(t, agents(sh("slow", `touch `+dir+`/began-$AGENTOS_JOB_ID; exec sleep 600`, "kill_grace: 100ms", "concurrency: 2"), sh("quick", "true"),
+		fleet := fleetOf(t, agents(sh("slow", `trap "" TERM; touch `+dir+`/began-$AGENTOS_JOB_ID; while [ ! -e `+dir+`/gate ]; do sleep 0.1; done`, "kill_grace: 1m"), sh("quick", "true"),
 			sh("picky", `test -e `+dir+`/good`, "max_attempts: 1")))
 		database := dbtest.OpenURL(t, url)
 		server := startWith(t, Options{DB: database, Fleet: fleet, Agents: []string{}})
@@ -140,6 +140,7 @@ func TestActionsReachOtherProcesses(t *testing.T) {
 		if d, err := server.Cancel(t.Context(), job.ID); err != nil || d.State != "running" {
 			t.Fatalf("%+v, %v", d, err)
 		}
+		touch(t, dir+"/gate")
 		if d := untilState(t, server, job.ID, "cancelled"); d.Runs[0].Outcome != "cancelled" {
 			t.Errorf("run %+v", d.Runs[0])
 		}
