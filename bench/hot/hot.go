@@ -84,7 +84,9 @@ func decoded(ctx context.Context, client rueidis.Client) ([]byte, error) {
 func serve(ctx context.Context, addr string, handle http.HandlerFunc) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Path, handle)
-	server := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{ // with the time limits of AgentOS, which cost something, too
+		Addr: addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 	defer stop()
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
