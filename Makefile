@@ -6,7 +6,7 @@ VERSION ?= dev
 # The race detector looks at everything but SQLite itself, a translation of C in which one statement would take up to 60 times as long.
 RACE := -race -gcflags=modernc.org/sqlite/lib=-race=false
 
-UNITS = $$($(GO) list ./... | grep -v -e /test/faults -e /test/soak)
+UNITS = $$(scripts/units)
 
 .PHONY: help
 help: ## list the targets
