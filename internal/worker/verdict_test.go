@@ -27,7 +27,7 @@ func TestAnExitStatusSaysLater(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := start(t, database, agents(
 			sh("busy", `if [ -e "$AGENTOS_DATA/went" ]; then echo done; else touch "$AGENTOS_DATA/went"; echo '{"retry_after":0.2,"usage":{"input_tokens":3}}' >&2; echo "rate limit" >&2; exit 75; fi`, "max_attempts: 1"),
-			sh("patient", `echo '{"retry_after":"1h"}' >&2; exit 75`, "max_attempts: 1"),
+			sh("later", `echo '{"retry_after":"1h"}' >&2; exit 75`, "max_attempts: 1"),
 			sh("plain", `exit 75`, "max_attempts: 1", "exit_later: []")))
 		d := untilState(t, s, enqueue(t, s, "busy").ID, "completed")
 		if len(d.Runs) != 2 || *d.Attempt != 1 || len(d.Errors) != 0 {
@@ -39,9 +39,9 @@ func TestAnExitStatusSaysLater(t *testing.T) {
 		if pause := d.Runs[0].StartedAt.Sub(d.Runs[1].EndedAt.Time); pause < 150*time.Millisecond {
 			t.Errorf("it came again after %s", pause)
 		}
-		patient := untilState(t, s, enqueue(t, s, "patient").ID, "scheduled")
-		if wait := time.Until(patient.ScheduledAt.Time); wait < 55*time.Minute || *patient.Attempt != 0 {
-			t.Errorf("it is due in %s, attempt %d", wait, patient.Attempt)
+		later := untilState(t, s, enqueue(t, s, "later").ID, "scheduled")
+		if wait := time.Until(later.ScheduledAt.Time); wait < 55*time.Minute || *later.Attempt != 0 {
+			t.Errorf("it is due in %s, attempt %d", wait, later.Attempt)
 		}
 		if d := untilState(t, s, enqueue(t, s, "plain").ID, "discarded"); d.Runs[0].Outcome != "failed" {
 			t.Errorf("%+v", d.Runs[0])

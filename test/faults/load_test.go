@@ -20,13 +20,13 @@ import (
 func loadFleet() agents {
 	const child = `>&2 printf '{"enqueue":{"agent":"child","args":{"parent":%s,"n":%s}}}\n' "$AGENTOS_JOB_ID"`
 	const losses = 1000
-	patient := []any{"max_losses", losses, "max_attempts", 50, "backoff", map[string]any{"initial": "200ms", "factor": 1, "max": "1s"}}
+	retried := []any{"max_losses", losses, "max_attempts", 50, "backoff", map[string]any{"initial": "200ms", "factor": 1, "max": "1s"}}
 	return agents{
-		"quick":  shell(`cat >/dev/null; echo done`, append(patient, "concurrency", 4)...),
-		"flaky":  shell(`[ "$AGENTOS_ATTEMPT" -ge 2 ] || { echo first attempts fail >&2; exit 3; }`, append(patient, "concurrency", 2)...),
-		"parent": shell(child+" 1; sleep 0.2; "+child+" 2", append(patient, "concurrency", 2)...),
-		"child":  shell(`exit 0`, append(patient, "concurrency", 4)...),
-		"slow":   shell(`for i in 1 2 3 4 5; do echo "step $i" >&2; sleep 0.4; done`, append(patient, "concurrency", 3)...),
+		"quick":  shell(`cat >/dev/null; echo done`, append(retried, "concurrency", 4)...),
+		"flaky":  shell(`[ "$AGENTOS_ATTEMPT" -ge 2 ] || { echo first attempts fail >&2; exit 3; }`, append(retried, "concurrency", 2)...),
+		"parent": shell(child+" 1; sleep 0.2; "+child+" 2", append(retried, "concurrency", 2)...),
+		"child":  shell(`exit 0`, append(retried, "concurrency", 4)...),
+		"slow":   shell(`for i in 1 2 3 4 5; do echo "step $i" >&2; sleep 0.4; done`, append(retried, "concurrency", 3)...),
 		"doomed": shell(`echo no >&2; exit 9`, "max_losses", losses, "concurrency", 2, "max_attempts", 2, "backoff", map[string]any{"initial": "200ms", "factor": 1, "max": "1s"}),
 	}
 }
