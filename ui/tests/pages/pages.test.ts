@@ -95,12 +95,9 @@ test.each(views)('nothing of %s is wider than a small phone', async (_, path) =>
   expect(content).toBeLessThanOrEqual(window)
 })
 
-test('the overview is complete without any API call, and nothing moves', async () => {
-  await fixture.stop()
-  fixture = await startFixture({ tickMs: 0 }) // rows that come and go are no layout shift to blame
-  const page = await open('/')
-  await page.waitForTimeout(2500)
-  const shift = await page.evaluate(
+/** How much of the page has moved since it began. */
+function shifts(page: Page): Promise<number> {
+  return page.evaluate(
     () =>
       new Promise<number>((done) => {
         let sum = 0
@@ -110,10 +107,36 @@ test('the overview is complete without any API call, and nothing moves', async (
         setTimeout(() => done(sum), 200)
       }),
   )
+}
+
+test('the overview is complete without any API call, and nothing moves', async () => {
+  await fixture.stop()
+  fixture = await startFixture({ tickMs: 0 }) // rows that come and go are no layout shift to blame
+  const page = await open('/')
+  await page.waitForTimeout(2500)
+  const shift = await shifts(page)
   expect(await page.locator('tbody tr:has(a[href^="/agents/"])').count()).toBe(11)
   expect(fixture.state.requests.filter((request) => request.includes('/api/'))).toEqual(['GET /api/admin/stream'])
   expect(shift).toBeLessThan(0.005)
   expect(faults).toEqual([])
+})
+
+test.each([2, 40])('nothing moves with %i agents, and their lists have the room they need', async (n) => {
+  await fixture.stop()
+  fixture = await startFixture({ tickMs: 0 })
+  const { agents } = fixture.fleet
+  fixture.fleet.mostListed = n
+  for (let i = agents.length; i < n; i++) agents.push({ ...agents[i % 11]!, name: `agent-${i}`, order: i })
+  fixture.publish()
+  const page = await open('/')
+  await page.waitForSelector('[role=log]')
+  await page.waitForTimeout(500)
+  expect(await page.locator('tbody tr:has(a[href^="/agents/"])').count()).toBe(n)
+  expect(await shifts(page)).toBeLessThan(0.005)
+  const box = async (name: string) => (await page.locator(`section:has(> header h2:text-is("${name}"))`).boundingBox())!
+  const [table, failures] = [await box('Agents'), await box('Latest failures')]
+  expect(Math.abs(table.y + table.height - failures.y - failures.height)).toBeLessThan(2)
+  expect(failures.height).toBeGreaterThan(40 + 4 * 48)
 })
 
 test('the first frame shows the whole first screen, and the rest comes after it', async () => {
