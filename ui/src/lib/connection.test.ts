@@ -19,7 +19,7 @@ class FakeReceiver implements Receiver {
   patches: Patch[] = []
   links: Link[] = []
   problem: string | null = null
-  heard: string[] = []
+  times: string[] = []
   ended = false
 
   revision = () => this.held
@@ -32,7 +32,7 @@ class FakeReceiver implements Receiver {
     if (this.fits) this.held = patch.to
     return this.fits
   }
-  serverTime = (at: string) => void this.heard.push(at)
+  serverTime = (at: string) => void this.times.push(at)
   linked = (link: Link, problem: string | null) => {
     this.links.push(link)
     this.problem = problem
@@ -60,14 +60,14 @@ afterEach(() => {
 })
 
 /** Lets promises that are ready go on. */
-const settle = () => vi.advanceTimersByTimeAsync(0)
+const answered = () => vi.advanceTimersByTimeAsync(0)
 
 describe('while the stream flows', () => {
   test('it resumes from the revision of the page and asks for nothing else', async () => {
     connection.start()
     server.stream.open()
     server.stream.send('patch', { from: 100, to: 101, patch: {} })
-    await settle()
+    await answered()
     expect(server.stream.url).toBe('/api/admin/stream?revision=100')
     expect(receiver.patches).toHaveLength(1)
     expect(receiver.links.at(-1)).toBe('live')
@@ -78,7 +78,7 @@ describe('while the stream flows', () => {
     receiver.held = null
     server.answer = () => Response.json(emptyDocument(7, now))
     connection.start()
-    await settle()
+    await answered()
     expect(server.stream.url).toBe('/api/admin/stream')
     expect(receiver.snapshots).toHaveLength(1)
   })
@@ -91,7 +91,7 @@ describe('while the stream flows', () => {
       server.stream.send('beat', beat(100))
     }
     expect(receiver.links.at(-1)).toBe('live')
-    expect(receiver.heard).toHaveLength(6)
+    expect(receiver.times).toHaveLength(6)
     expect(server.streams).toHaveLength(1)
   })
 
@@ -113,7 +113,7 @@ describe('while the stream flows', () => {
     server.stream.send('patch', { from: 150, to: 151, patch: {} })
     server.stream.send('patch', { from: 152, to: 153, patch: {} })
     expect(server.streams).toHaveLength(2)
-    await settle()
+    await answered()
     expect(server.asked).toHaveLength(1)
   })
 
@@ -126,7 +126,7 @@ describe('while the stream flows', () => {
     expect(server.stream.url).toBe('/api/admin/stream')
   })
 
-  test('events of a stream that was given up are not heard', () => {
+  test('events of a stream that was given up are ignored', () => {
     connection.start()
     const old = server.stream
     old.open()
@@ -148,7 +148,7 @@ describe('when the stream is cut', () => {
     server.answer = () => (answers.shift() ?? (() => new Response(null, { status: 304 })))()
     connection.start()
     server.stream.fail()
-    await settle()
+    await answered()
     expect(receiver.links.at(-1)).toBe('polling')
     await vi.advanceTimersByTimeAsync(pollMs)
     expect(server.asked.map((request) => request.headers.get('If-None-Match'))).toEqual([null, '"200"'])
@@ -183,11 +183,11 @@ describe('when the stream is cut', () => {
     expect(receiver.links.at(-1)).toBe('live')
   })
 
-  test('an unreachable server is told, and polled further', async () => {
+  test('an unreachable server is reported, and polled further', async () => {
     server.answer = () => Promise.reject(new TypeError('fetch failed'))
     connection.start()
     server.stream.fail()
-    await settle()
+    await answered()
     expect(receiver.links.at(-1)).toBe('offline')
     expect(receiver.problem).toBe('The server cannot be reached.')
     server.answer = () => Response.json(emptyDocument(300, now))
@@ -214,7 +214,7 @@ describe('when the stream is cut', () => {
     server.answer = () => Response.json({ detail: 'Nothing was collected yet.' }, { status: 503 })
     connection.start()
     server.stream.fail()
-    await settle()
+    await answered()
     expect(receiver.problem).toBe('Nothing was collected yet.')
   })
 
@@ -223,7 +223,7 @@ describe('when the stream is cut', () => {
     connection.start()
     server.isHidden = true
     server.stream.fail()
-    await settle()
+    await answered()
     const asked = server.asked.length
     await vi.advanceTimersByTimeAsync(pollMs * 2)
     expect(server.asked).toHaveLength(asked)
@@ -273,7 +273,7 @@ describe('when the stream is cut', () => {
     receiver.held = null
     server.answer = () => Response.json(emptyDocument(7, now))
     connection.start()
-    await settle()
+    await answered()
     expect(receiver.held).toBe(7)
     expect(server.streams).toHaveLength(0)
   })
@@ -325,7 +325,7 @@ describe('when the session is over', () => {
     server.answer = () => new Response(null, { status: 401 })
     connection.start()
     server.stream.fail()
-    await settle()
+    await answered()
     expect(receiver.ended).toBe(true)
     const [asked, opened] = [server.asked.length, server.streams.length]
     await vi.advanceTimersByTimeAsync(120_000)

@@ -29,7 +29,7 @@ export interface Receiver {
   snapshot(doc: Document, served: Served | null): void
   /** A step from one revision to the next. False: it does not fit, send everything. */
   patch(patch: Patch): boolean
-  /** The server's clock, as just heard. */
+  /** The server's clock, as just received. */
   serverTime(at: string): void
   linked(link: Link, problem: string | null): void
   sessionEnded(): void
@@ -37,7 +37,7 @@ export interface Receiver {
 
 /** What a connection needs of an EventSource. */
 export interface Stream {
-  addEventListener(event: string, heard: (event: Event) => void): void
+  addEventListener(event: string, listener: (event: Event) => void): void
   close(): void
 }
 

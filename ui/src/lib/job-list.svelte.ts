@@ -21,7 +21,7 @@ export class JobList {
   loading = $state(true)
   error = $state.raw<ApiError | null>(null)
   next = $state<string | null>(null)
-  /** How many jobs were looked at, when the search stopped for its time. */
+  /** How many jobs were searched before the time limit was reached. */
   searched = $state<number | null>(null)
   /** Of how many the arguments were searched in part. */
   searchCut = $state(0)

@@ -16,7 +16,7 @@ test('every digit and every member stays as it was written', () => {
   expect(prettyText(json).replaceAll(/\s/g, '')).toBe(json)
 })
 
-test('keys, strings, numbers and words are told apart', () => {
+test('keys, strings, numbers and words have a kind each', () => {
   expect(kinds({ path: 'docs', depth: 2, deep: true })).toMatchObject({
     '"path"': 'key',
     '"docs"': 'string',
@@ -26,7 +26,7 @@ test('keys, strings, numbers and words are told apart', () => {
 })
 
 describe('what the server blacked out', () => {
-  test('is told apart from text', () => {
+  test('differs from text', () => {
     expect(kinds({ api_key: '[redacted]', note: 'not [redacted] here' })).toMatchObject({
       '"[redacted]"': 'redacted',
       '"not [redacted] here"': 'string',

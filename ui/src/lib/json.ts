@@ -1,6 +1,6 @@
 import { tokens } from './exact'
 
-/** Pretty JSON as a list of coloured pieces. Values the server has blacked out are told apart from ordinary text. */
+/** Pretty JSON as a list of coloured pieces. Values that the server has redacted have a kind of their own. */
 export interface Piece {
   kind: 'key' | 'string' | 'number' | 'word' | 'redacted' | 'mark'
   text: string

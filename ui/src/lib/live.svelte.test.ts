@@ -143,7 +143,7 @@ test('a session that ends stops everything and says so', async () => {
   expect(live.link).toBe('ended')
 })
 
-describe('who collects', () => {
+describe('the leader', () => {
   const withParts = (...names: string[]) => {
     const doc = emptyDocument(1, now)
     doc.meta.publisher = 'web-01:2210'
@@ -154,7 +154,7 @@ describe('who collects', () => {
     return live
   }
 
-  test.each([[['database', 'redis']], [['database', 'postgres link']]])('is told of servers joined by %s', (names) => {
+  test.each([[['database', 'redis']], [['database', 'postgres link']]])('is known of servers joined by %s', (names) => {
     expect(withParts(...names).leader).toBe('web-01:2210')
   })
 

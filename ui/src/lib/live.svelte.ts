@@ -29,7 +29,7 @@ export class Live implements Receiver {
   /** Why there is no newer document, in words. */
   problem = $state<string | null>(null)
   served = $state.raw<Served | null>(null)
-  /** Counts the documents received: for the pulse of the live dot. */
+  /** Counts the documents received: the live dot rings with each. */
   received = $state(0)
   #skew = new Skew()
   #connection: Connection | null = null
@@ -144,7 +144,7 @@ export class Live implements Receiver {
     return this.silent || (this.doc?.meta.stale ?? true)
   }
 
-  /** The process that collects for several servers; undefined when one server is alone: then there is no link. */
+  /** The leader of several servers; undefined when one server is alone: then there is no link. */
   get leader(): Maybe<string> {
     const parts = this.doc?.dashboard.system?.components ?? {}
     return parts.redis || parts['postgres link'] ? this.doc?.meta.publisher : undefined

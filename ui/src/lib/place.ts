@@ -1,5 +1,5 @@
 /** Back leads to where one was: the browser itself restores the place too early, before the rows are there. */
-const patienceMs = 2_000
+const restoreTimeoutMs = 2_000
 
 /** Begins to keep the place of the page that is left for another site, or loaded anew. */
 export function keepPlace() {
@@ -10,7 +10,7 @@ export function keepPlace() {
 
 /** Scrolls there as soon as the page is long enough, unless somebody scrolls meanwhile. */
 export function restorePlace(y: number) {
-  const until = performance.now() + patienceMs
+  const until = performance.now() + restoreTimeoutMs
   let given = false
   const stop = () => (given = true)
   const events = ['wheel', 'touchstart', 'keydown', 'pointerdown'] as const

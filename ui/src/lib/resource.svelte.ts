@@ -14,14 +14,14 @@ export class Resource<T> {
     this.#abort = abort
     this.loading = true
     ask(abort.signal).then(
-      (value) => this.#settle(abort, () => ((this.value = value), (this.error = null))),
+      (value) => this.#finish(abort, () => ((this.value = value), (this.error = null))),
       (error) =>
-        this.#settle(abort, () => (this.error = error instanceof ApiError ? error : new ApiError(0, String(error)))),
+        this.#finish(abort, () => (this.error = error instanceof ApiError ? error : new ApiError(0, String(error)))),
     )
     return () => abort.abort()
   }
 
-  #settle(abort: AbortController, apply: () => void) {
+  #finish(abort: AbortController, apply: () => void) {
     if (abort.signal.aborted) return
     this.loading = false
     apply()

@@ -36,7 +36,7 @@ class FakeLocks {
 let streams: FakeStream[]
 let read: number
 let tabs: SharedStream[]
-let heard: Map<SharedStream, string[]>
+let received: Map<SharedStream, string[]>
 
 function tab(revision: number | null): SharedStream {
   const shared = new SharedStream(
@@ -52,7 +52,7 @@ function tab(revision: number | null): SharedStream {
   const events: string[] = []
   for (const name of ['open', 'error', 'snapshot', 'patch', 'beat', 'end'])
     shared.addEventListener(name, (e) => events.push(`${name} ${(e as MessageEvent).data ?? ''}`.trim()))
-  heard.set(shared, events)
+  received.set(shared, events)
   tabs.push(shared)
   return shared
 }
@@ -61,7 +61,7 @@ beforeEach(() => {
   streams = []
   read = 0
   tabs = []
-  heard = new Map()
+  received = new Map()
   vi.stubGlobal('navigator', { locks: new FakeLocks() })
 })
 afterEach(() => {
@@ -70,32 +70,32 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
-/** Waits until a tab has heard something. */
-const hears = (tab: SharedStream, event: string) => vi.waitFor(() => expect(heard.get(tab)).toContain(event))
+/** Waits until a tab has received an event. */
+const receives = (tab: SharedStream, event: string) => vi.waitFor(() => expect(received.get(tab)).toContain(event))
 
-test('the first tab has the stream, the others hear what it hears', async () => {
+test('the first tab has the stream, the others hear what it receives', async () => {
   const [first, second, third] = [tab(1), tab(1), tab(1)]
   streams[0]!.open()
   streams[0]!.send('patch', { from: 1, to: 2 })
-  for (const tab of [first, second, third]) await hears(tab, 'patch {"from":1,"to":2}')
+  for (const tab of [first, second, third]) await receives(tab, 'patch {"from":1,"to":2}')
   expect(streams).toHaveLength(1)
 })
 
-test('a tab that comes later is told that the stream is open', async () => {
+test('a tab that opens later learns that the stream is open', async () => {
   tab(1)
   streams[0]!.open()
-  await hears(tab(1), 'open')
+  await receives(tab(1), 'open')
   expect([streams.length, read]).toEqual([1, 0])
 })
 
-test('a tab without a document reads it once, and then hears what came meanwhile', async () => {
+test('a tab without a document reads it once, and then receives what came meanwhile', async () => {
   tab(1)
   streams[0]!.open()
   const late = tab(null)
   await vi.waitFor(() => expect(read).toBe(1))
   streams[0]!.send('patch', { from: 7, to: 8 })
-  await hears(late, 'patch {"from":7,"to":8}')
-  expect(heard.get(late)).toEqual(['snapshot {"whole":true}', 'open', 'patch {"from":7,"to":8}'])
+  await receives(late, 'patch {"from":7,"to":8}')
+  expect(received.get(late)).toEqual(['snapshot {"whole":true}', 'open', 'patch {"from":7,"to":8}'])
 })
 
 test('a stream that is still connecting is waited for', async () => {
@@ -109,7 +109,7 @@ test('a stream that is still connecting is waited for', async () => {
   channel.close()
   await vi.advanceTimersByTimeAsync(answerMs)
   expect(streams).toHaveLength(1)
-  expect(heard.get(second)).toEqual([])
+  expect(received.get(second)).toEqual([])
 })
 
 test('when the tab with the stream closes, the next one opens its own from where it is', async () => {
@@ -119,24 +119,24 @@ test('when the tab with the stream closes, the next one opens its own from where
   expect(streams[0]!.closed).toBe(true)
   expect(streams[1]!.url).toBe('?revision=5')
   streams[1]!.open()
-  await hears(second, 'open')
+  await receives(second, 'open')
 })
 
 test('a session that ends ends in all tabs', async () => {
   const [, second] = [tab(1), tab(1)]
   streams[0]!.send('end', { reason: 'session' })
-  await hears(second, 'end {"reason":"session"}')
+  await receives(second, 'end {"reason":"session"}')
 })
 
 test('a lost stream is the own trouble of the tab that had it', async () => {
   const [first, second] = [tab(1), tab(1)]
   streams[0]!.open()
-  await hears(second, 'open')
+  await receives(second, 'open')
   streams[0]!.fail()
-  expect(heard.get(first)).toContain('error')
+  expect(received.get(first)).toContain('error')
   first.close()
   await vi.waitFor(() => expect(streams).toHaveLength(2))
-  expect(heard.get(second)).not.toContain('error')
+  expect(received.get(second)).not.toContain('error')
 })
 
 test('a tab that is stuck loses the stream to one that is not', async () => {
@@ -150,22 +150,22 @@ test('a tab that is stuck loses the stream to one that is not', async () => {
   await vi.advanceTimersByTimeAsync(answerMs)
   expect(lost).toBe(true)
   streams[0]!.open()
-  expect(heard.get(second)).toContain('open')
+  expect(received.get(second)).toContain('open')
 })
 
 test('a tab from which the stream is taken says so', async () => {
   const first = tab(1)
   void navigator.locks.request('test', { steal: true }, () => new Promise<void>(() => {}))
-  await hears(first, 'error')
+  await receives(first, 'error')
   expect(streams[0]!.closed).toBe(true)
 })
 
-test('a closed tab neither hears nor opens anything', async () => {
+test('a closed tab neither receives nor opens anything', async () => {
   const [first, second, third] = [tab(1), tab(1), tab(1)]
   second.close()
   first.close()
   await vi.waitFor(() => expect(streams).toHaveLength(2))
   streams[1]!.send('beat', {})
-  await hears(third, 'beat {}')
-  expect(heard.get(second)).not.toContain('beat {}')
+  await receives(third, 'beat {}')
+  expect(received.get(second)).not.toContain('beat {}')
 })

@@ -65,7 +65,7 @@ export class SharedStream extends EventTarget {
       .catch(() => {
         if (!this.#stream) return // waited in vain
         this.#stream.close() // another tab has taken the lock
-        this.#tell({ event: 'error' })
+        this.#notify({ event: 'error' })
       })
   }
 
@@ -80,7 +80,7 @@ export class SharedStream extends EventTarget {
       this.#open = true
       this.#pass({ event: 'open' })
     })
-    stream.addEventListener('error', () => this.#tell({ event: 'error' })) // the others' turn comes with the lock
+    stream.addEventListener('error', () => this.#notify({ event: 'error' })) // the others' turn comes with the lock
     for (const event of events) {
       stream.addEventListener(event, (e) => this.#pass({ event, data: (e as MessageEvent<string>).data }))
     }
@@ -89,7 +89,7 @@ export class SharedStream extends EventTarget {
 
   #pass(message: Message) {
     if (!this.#closed) this.#channel.postMessage(message)
-    this.#tell(message)
+    this.#notify(message)
   }
 
   #hear(message: Message) {
@@ -101,7 +101,7 @@ export class SharedStream extends EventTarget {
     clearTimeout(this.#unanswered)
     if (message.event === 'open' && this.source.whole && !this.#held) void this.#catchUp()
     if (this.#held) this.#held.push(message)
-    else this.#tell(message)
+    else this.#notify(message)
   }
 
   async #catchUp() {
@@ -110,12 +110,12 @@ export class SharedStream extends EventTarget {
     const missed = this.#held
     this.#held = null
     if (this.#closed || this.#stream || !missed) return
-    if (data === null) return this.#tell({ event: 'error' })
-    this.#tell({ event: 'snapshot', data })
-    for (const message of missed) this.#tell(message)
+    if (data === null) return this.#notify({ event: 'error' })
+    this.#notify({ event: 'snapshot', data })
+    for (const message of missed) this.#notify(message)
   }
 
-  #tell({ event, data }: Message) {
+  #notify({ event, data }: Message) {
     if (this.#closed) return
     this.dispatchEvent(data === undefined ? new Event(event) : new MessageEvent(event, { data }))
   }

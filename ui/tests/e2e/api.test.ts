@@ -248,7 +248,7 @@ describe('who may do what', () => {
 })
 
 describe('wrong requests', () => {
-  test('are told what to do instead', async ({ server }) => {
+  test('learn what to do instead', async ({ server }) => {
     const api = server.api()
     const problems: [string, string, unknown, number][] = [
       ['POST', '/api/jobs', { agent: 'ecko' }, 422],

@@ -31,7 +31,7 @@ const isRunning = (pid: number) => existsSync(`/proc/${pid}`)
 
 describe('a job', () => {
   test('has the numbers that were typed, on screen and in a copy of it', async ({ server, visitor }) => {
-    const args = '{"id":3544790567247868102,"price":1.10}'
+    const args = '{"id":3544790567247868102,"rate":1.10}'
     const page = await visitor.open('/jobs')
     await page.getByRole('button', { name: 'Enqueue', exact: true }).click()
     const dialog = page.getByRole('dialog', { name: 'Enqueue a job' })
@@ -192,7 +192,7 @@ describe('actions', () => {
     for (let i = 0; i < 3; i++) ids.push((await api.enqueue('broken', { i })).id)
     for (const id of ids) await eventually(async () => expect((await api.job(id)).state).toBe('discarded'))
     const page = await visitor.open('/jobs?agent=broken&state=discarded')
-    for (const id of ids) await page.getByRole('checkbox', { name: `Choose job ${id}`, exact: true }).check()
+    for (const id of ids) await page.getByRole('checkbox', { name: `Select job ${id}`, exact: true }).check()
     await page.getByText('3 jobs', { exact: true }).waitFor()
     await page.getByRole('button', { name: 'Delete', exact: true }).click()
     await page
@@ -246,7 +246,7 @@ describe('the list', () => {
     await ids.first().waitFor()
   })
 
-  test('tells of newer jobs', async ({ server, visitor }) => {
+  test('announces newer jobs', async ({ server, visitor }) => {
     const api = server.api()
     await api.enqueue('echo')
     const page = await visitor.open('/jobs')

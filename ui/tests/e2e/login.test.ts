@@ -71,7 +71,7 @@ test('signing out ends the session and the stream of every tab', async ({ server
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.waitForURL('**/login*')
   expect((await fetch(`${server.url}/api/me`, { headers: { Cookie: cookie } })).status).toBe(401)
-  await other.waitForURL('**/login?next=*') // told by its stream
+  await other.waitForURL('**/login?next=*') // its stream said so
   await page.goto('/')
   await page.waitForURL('**/login*')
 })

@@ -36,7 +36,7 @@ async function fill(server: AgentOS): Promise<string> {
 }
 
 /** The page has its content and is live. */
-async function settled(page: Page) {
+async function loaded(page: Page) {
   await linked(page, 'Live')
   await page.locator('main h1, main p').first().waitFor({ state: 'attached' })
   await expect.poll(() => page.locator('[aria-busy=true]').count()).toBe(0)
@@ -67,11 +67,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
       const found: Record<string, string[]> = {}
       for (const [name, path] of Object.entries(pages)) {
         await page.goto(path)
-        await settled(page)
+        await loaded(page)
         found[name] = await violations(page)
       }
       await page.goto('/jobs')
-      await settled(page)
+      await loaded(page)
       await page.getByRole('button', { name: 'Enqueue', exact: true }).click()
       await page.getByRole('dialog', { name: 'Enqueue a job' }).waitFor()
       found.dialog = await violations(page)
@@ -134,7 +134,7 @@ for (const width of [360, 390]) {
     const wide: Record<string, unknown> = {}
     for (const [name, path] of Object.entries(pages)) {
       await page.goto(path)
-      await settled(page)
+      await loaded(page)
       const overflow = await sideways(page)
       if (overflow.width > width) wide[name] = overflow
     }
@@ -174,7 +174,7 @@ describe('by keyboard', () => {
 
   test('two keys lead to each page, ? explains them, Escape closes', async ({ visitor }) => {
     const page = await visitor.open('/')
-    await settled(page)
+    await loaded(page)
     for (const [key, path] of [
       ['j', '/jobs'],
       ['a', '/agents'],
@@ -201,7 +201,7 @@ describe('by keyboard', () => {
     const unseen: Record<string, string[]> = {}
     for (const [name, path] of Object.entries(pages)) {
       await page.goto(path)
-      await settled(page)
+      await loaded(page)
       const stops = new Set<string>()
       for (let i = 0; i < 40; i++) {
         await page.keyboard.press('Tab')
@@ -231,7 +231,7 @@ describe('by keyboard', () => {
 test('every page loads by its address and by its link without any complaint', async ({ visitor, pages }) => {
   for (const path of Object.values(pages)) {
     const page = await visitor.open(path)
-    await settled(page)
+    await loaded(page)
     expect(await page.locator('body').innerText()).not.toMatch(nonsense)
     await page.close()
   }

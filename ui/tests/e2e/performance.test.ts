@@ -223,7 +223,7 @@ test('nothing moves on a page that arrives in pieces', async ({ server, visitor,
   expect(await page.evaluate(() => window.shifts)).toEqual([])
 })
 
-test('the page stands still while jobs come, run and end for ten seconds', async ({ server, visitor }) => {
+test('nothing moves while jobs come, run and end for ten seconds', async ({ server, visitor }) => {
   const api = server.api()
   for (let i = 0; i < 3; i++) await api.enqueue('sleeper', { i })
   const page = await visitor.blank({ viewport: { width: 1440, height: 900 } })

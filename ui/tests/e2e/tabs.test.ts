@@ -42,7 +42,7 @@ test('ten tabs share one stream, and whoever closes leaves it to another', async
   expect(await streams(server)).toBe(1)
 })
 
-test('a sign-out in one tab is heard in all', async ({ visitor, server }) => {
+test('a sign-out in one tab reaches all', async ({ visitor, server }) => {
   visitor.tolerate(/401|ERR_/)
   const first = await visitor.blank({ as: null })
   await first.goto('/login')

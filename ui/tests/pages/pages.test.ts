@@ -410,7 +410,7 @@ test('workers: where they are, what they may run and what they run', async () =>
   ).toMatch(/^(build|web)-/)
 })
 
-test('agents that nobody runs are told on the workers’ page', async () => {
+test('agents that nobody runs are named on the workers’ page', async () => {
   fixture.fleet.unserved.add('walk').add('report')
   const page = await open('/workers')
   await page.waitForSelector('text=No worker runs walk, report: their jobs wait until one does.')
@@ -450,7 +450,7 @@ test('what the document does not list is found by asking the server', async () =
   expect(faults).toEqual([])
 })
 
-test('of several servers: who collects, where jobs run, and what connects them', async () => {
+test('of several servers: which one leads, where jobs run, and what connects them', async () => {
   Object.assign(fixture.fleet.links, { redis: 'down', 'postgres link': 'degraded' })
   fixture.publish()
   const page = await open('/')
@@ -459,7 +459,7 @@ test('of several servers: who collects, where jobs run, and what connects them',
   expect((await system.locator('li').allInnerTexts()).map((text) => text.replaceAll('\n', ' '))).toEqual([
     expect.stringMatching(/^Database Postgres 15.4/),
     'Redis connection refused down',
-    'Postgres link what other servers publish is not heard degraded',
+    'Postgres link what other servers publish does not arrive degraded',
     expect.stringMatching(/^Cache /),
     expect.stringMatching(/^Warmer /),
   ])
@@ -548,7 +548,7 @@ test('what the engine cannot report has no column, figure or filter, and is said
   expect(faults).toEqual([])
 })
 
-test('a section that is collected rarely tells its age on its card', async () => {
+test('a section that is collected rarely shows its age on its card', async () => {
   fixture.fleet.slow.analytics = 60_000
   fixture.publish()
   const page = await open('/')

@@ -132,9 +132,9 @@ export class AgentOS {
     const gone = once(child, 'exit')
     child.kill(signal)
     child.kill('SIGCONT')
-    const impatience = setTimeout(() => child.kill('SIGKILL'), 12_000)
+    const killTimeout = setTimeout(() => child.kill('SIGKILL'), 12_000)
     await gone
-    clearTimeout(impatience)
+    clearTimeout(killTimeout)
   }
 
   #env() {
