@@ -2,32 +2,24 @@ package attach
 
 import (
 	"context"
-	"time"
 
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river/adapter"
 )
 
-// behind is the service behind the interface of engines.
-type behind struct{ *Service }
-
 // Engine is the attached database behind the interface of engines.
-func (s *Service) Engine() engine.Engine {
-	return adapter.New(behind{s}, s.About())
-}
+func (s *Service) Engine() engine.Engine { return adapter.New(s, s.About()) }
 
 // About is the attached database, with what River does not record of another program's jobs.
 func (s *Service) About() engine.Info { return adapter.About(s.foreign.URL, false) }
 
-func (b behind) Active(ctx context.Context) (map[engine.StateQueue]engine.Active, time.Time, error) {
-	return b.waitingJobs(ctx)
-}
+// Schedules are none: River's periodic jobs are known to the clients that insert them alone.
+func (s *Service) Schedules() []engine.Schedule { return nil }
 
-func (b behind) Schedules() []engine.Schedule { return nil }
-
-func (b behind) Follow(ctx context.Context, after engine.Cursor, take func(engine.Batch) error) error {
-	if b.noEnded() {
+// Follow reports what ends, as engine.Engine does.
+func (s *Service) Follow(ctx context.Context, after engine.Cursor, take func(engine.Batch) error) error {
+	if s.noEnded() {
 		return missing(endedIndex)
 	}
-	return b.ends.Follow(ctx, b.present, after, take)
+	return s.ends.Follow(ctx, s.present, after, take)
 }

@@ -1,7 +1,6 @@
 package attach
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -61,37 +60,30 @@ func (s *Service) readFailures(ctx context.Context) ([]engine.Failure, error) {
 	recently := s.now().Add(-failuresKept)
 	gaveUp := slices.DeleteFunc(slices.Clone(discarded), func(f engine.Failure) bool { return f.At.Before(recently) })
 	all := slices.Concat(discarded, retried)
-	slices.SortFunc(all, newestFirst)
+	slices.SortStableFunc(all, newestFirst)
 	all = engine.GroupFailures(gaveUp, all, failuresShown)
 	return all, s.countSimilar(ctx, all)
 }
 
-// failuresIn reads the last failures of the jobs that a query names, the newest first.
+// failuresIn reads the last failures of the jobs that a query names, the newest first. The sum keeps the planner from walking down the ids.
 func (s *Service) failuresIn(ctx context.Context, ids string, args ...any) ([]engine.Failure, error) {
 	_, lastError := river.LastAttempt(s.foreign.Kind)
 	rows, err := s.foreign.Read.QueryContext(ctx, `select j.id, j.kind, j.attempt, j.max_attempts, j.attempted_at, j.finalized_at, `+
-		s.sql.lastAt+`, `+lastError+` from river_job j where j.id in (`+ids+`)`, args...)
+		s.sql.lastAt+`, `+lastError+` from river_job j where j.id in (`+ids+`) order by j.id + 0 desc`, args...)
 	all, err := db.Collect(rows, err, s.scanFailure)
 	all = slices.DeleteFunc(all, func(f engine.Failure) bool { return !f.At.Known() })
-	slices.SortFunc(all, newestFirst)
+	slices.SortStableFunc(all, newestFirst)
 	return all, err
 }
 
 func newestFirst(a, b engine.Failure) int {
-	return cmp.Or(b.At.Compare(a.At.Time), byNumber(b.JobID, a.JobID))
-}
-
-// byNumber orders ids as River numbers the jobs.
-func byNumber(a, b engine.ID) int {
-	m, _ := a.Number()
-	n, _ := b.Number()
-	return cmp.Compare(m, n)
+	return b.At.Compare(a.At.Time)
 }
 
 func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
 	var attempted, finalized engine.Time
 	var at, text sql.NullString
-	if err := rows.Scan(&f.JobID, river.Name(&f.Agent), river.Number(&f.Attempt), river.Number(&f.MaxAttempts), &attempted, &finalized, &at, &text); err != nil {
+	if err := rows.Scan(&f.JobID, engine.ScanName(&f.Agent), engine.ScanNumber(&f.Attempt), engine.ScanNumber(&f.MaxAttempts), &attempted, &finalized, &at, &text); err != nil {
 		return f, err
 	}
 	f.RunID, _ = runOf(f.JobID, f.Attempt)

@@ -11,7 +11,6 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
-	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/engine/river/ends"
 	"github.com/agentos/agentos/internal/rollup"
 )
@@ -137,7 +136,7 @@ func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int6
 		_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 			var kind, state string
 			var n int64
-			err := rows.Scan(river.Name(&kind), &state, &n)
+			err := rows.Scan(engine.ScanName(&kind), &state, &n)
 			if counts[kind] == nil {
 				counts[kind] = map[string]int64{}
 			}

@@ -60,7 +60,7 @@ func (s *Service) readRunning(ctx context.Context) (*nowRunning, error) {
 		var client sql.NullString
 		var n int64
 		var newest engine.Time
-		if err := rows.Scan(river.Name(&kind), river.Name(&queue), &client, &n, &newest); err != nil {
+		if err := rows.Scan(engine.ScanName(&kind), engine.ScanName(&queue), &client, &n, &newest); err != nil {
 			return struct{}{}, err
 		}
 		found.byQueue[queue] += n

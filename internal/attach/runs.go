@@ -176,7 +176,7 @@ func (s *Service) RunLogs(ctx context.Context, run engine.ID, after int64, limit
 	var head, tail sql.NullString
 	var size sql.NullInt64
 	err = s.foreign.Read.QueryRowContext(ctx, `select j.kind, j.state, j.finalized_at, l.size, l.head, l.tail from river_job j `+s.sql.logsOf+` where j.id = $1`,
-		job, strconv.Itoa(attempt), headOfLog, tailOfLog).Scan(river.Name(&kind), &state, &ended, &size, &head, &tail)
+		job, strconv.Itoa(attempt), headOfLog, tailOfLog).Scan(engine.ScanName(&kind), &state, &ended, &size, &head, &tail)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return nil, false, engine.NoSuchJob(engine.NumberID(job))
@@ -328,7 +328,7 @@ func (s *Service) readLatest(ctx context.Context) ([]engine.LogLine, error) {
 			var kind string
 			var ended engine.Time
 			var attempt, text sql.NullString
-			if err := rows.Scan(&id, river.Name(&kind), &ended, &attempt, &text); err != nil {
+			if err := rows.Scan(&id, engine.ScanName(&kind), &ended, &attempt, &text); err != nil {
 				return struct{}{}, err
 			}
 			if !ended.Known() {

@@ -2,7 +2,9 @@ package worker
 
 import (
 	"context"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
@@ -14,8 +16,8 @@ import (
 type activeSet struct {
 	mu       sync.Mutex
 	jobs     map[int64]*hold
-	running  int // those whose process runs
-	draining bool
+	running  atomic.Int64 // those whose process runs
+	draining atomic.Bool
 }
 
 // hold is one attempt of this process.
@@ -72,37 +74,5 @@ func (a *activeSet) cancel(job int64, cause error) {
 func (a *activeSet) held() map[int64]*hold {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	held := make(map[int64]*hold, len(a.jobs))
-	for id, h := range a.jobs {
-		held[id] = h
-	}
-	return held
-}
-
-func (a *activeSet) began() { a.addRunning(1) }
-func (a *activeSet) over()  { a.addRunning(-1) }
-
-func (a *activeSet) addRunning(n int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.running += n
-}
-
-// count returns how many attempts have their process running.
-func (a *activeSet) count() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.running
-}
-
-func (a *activeSet) drain() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.draining = true
-}
-
-func (a *activeSet) isDraining() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.draining
+	return maps.Clone(a.jobs)
 }

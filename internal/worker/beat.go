@@ -48,7 +48,7 @@ func (s *Service) beats(ctx context.Context) {
 }
 
 func (s *Service) beatState() string {
-	if s.active.isDraining() {
+	if s.active.draining.Load() {
 		return "draining"
 	}
 	return "active"

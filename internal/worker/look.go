@@ -23,7 +23,7 @@ func (s *Service) wake(queue string) {
 func (s *Service) lookForJobs(loopCtx context.Context) {
 	look := -1
 	every(loopCtx, fetchPoll, func() {
-		if look++; s.active.isDraining() {
+		if look++; s.active.draining.Load() {
 			return
 		}
 		ctx, cancel := context.WithTimeout(loopCtx, persistTimeout)

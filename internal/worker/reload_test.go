@@ -92,7 +92,7 @@ func TestStopWaitsForAllGenerations(t *testing.T) {
 			defer cancel()
 			stopped <- s.Stop(ctx)
 		}()
-		until(t, "it drains", s.active.isDraining)
+		until(t, "it drains", s.active.draining.Load)
 		touch(t, dir+"/gate")
 		if err := <-stopped; err != nil {
 			t.Fatal(err)

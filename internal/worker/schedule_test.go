@@ -133,7 +133,7 @@ func TestRetriesOfJobsThatFailedTogetherAreSpread(t *testing.T) {
 		for range 6 {
 			enqueue(t, s, "bad")
 		}
-		until(t, "all run", func() bool { return s.active.count() == 6 })
+		until(t, "all run", func() bool { return s.active.running.Load() == 6 })
 		touch(t, dir+"/gate")
 		until(t, "all failed", func() bool { return count(t, s, "retryable") == 6 })
 		page, err := s.List(t.Context(), engine.Filter{Agent: "bad"})

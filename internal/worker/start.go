@@ -157,7 +157,7 @@ func (s *Service) startLoops() {
 		})
 	}
 	loop(s.upkeep)
-	loop(func(ctx context.Context) { s.schedule.Run(ctx, s.active.isDraining, s.health.report) })
+	loop(func(ctx context.Context) { s.schedule.Run(ctx, s.active.draining.Load, s.health.report) })
 	loop(s.runRollups)
 	loop(func(ctx context.Context) {
 		every(ctx, runlog.SweepEvery, func() { s.health.report("delete old rows", s.sweeper.Sweep(ctx)) })

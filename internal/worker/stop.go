@@ -28,7 +28,7 @@ func (s *Service) Stop(ctx context.Context) error {
 		return nil
 	}
 	s.state = stateDraining
-	s.active.drain()
+	s.active.draining.Store(true)
 	var err error
 	if s.id != "" {
 		beatCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -67,7 +67,7 @@ func (s *Service) stopGenerations(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.log.Info("stopping the attempts that still run", "running", s.active.count(), "cause", context.Cause(ctx))
+	s.log.Info("stopping the attempts that still run", "running", s.active.running.Load(), "cause", context.Cause(ctx))
 	s.endDrain()
 	select {
 	case <-stopped:

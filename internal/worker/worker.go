@@ -58,10 +58,10 @@ func (w *worker) Work(ctx context.Context, job *river.Job[engineriver.Args]) err
 	if err := a.begin(ctx); err != nil {
 		return err
 	}
-	s.active.began()
+	s.active.running.Add(1)
 	s.notify(engine.JobStarted)
 	result, err := a.run(ctx)
-	s.active.over()
+	s.active.running.Add(-1)
 	s.done.Add(1)
 	if errors.Is(err, runner.ErrLeft) {
 		s.lock.keep.Store(true)

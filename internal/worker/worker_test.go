@@ -92,7 +92,7 @@ func TestCancelEndsARunningAttempt(t *testing.T) {
 		if _, err := s.Cancel(t.Context(), job.ID); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "the attempt is reported", func() bool { return s.active.count() == 0 })
+		until(t, "the attempt is reported", func() bool { return s.active.running.Load() == 0 })
 		if took := time.Since(begin); took > 2*time.Second {
 			t.Errorf("the cancellation took %v", took)
 		}

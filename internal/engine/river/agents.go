@@ -123,7 +123,7 @@ func (rd *Reader) countFew(ctx context.Context, keys []engine.StateQueue, stats 
 		var state engine.State
 		var kind string
 		var n int64
-		err := rows.Scan(&state, Name(&kind), &n)
+		err := rows.Scan(&state, engine.ScanName(&kind), &n)
 		if a := stats[kind]; a != nil {
 			a.Count(state, n)
 		}
@@ -137,7 +137,7 @@ func (rd *Reader) countKinds(ctx context.Context, key engine.StateQueue, most in
 	rows, err := rd.db.Read.QueryContext(ctx, `select kind from river_job where state = $1 and queue = $2 limit $3`, key.State, key.Queue, most)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		var kind string
-		err := rows.Scan(Name(&kind))
+		err := rows.Scan(engine.ScanName(&kind))
 		if a := stats[kind]; a != nil {
 			a.Count(key.State, 1)
 		}

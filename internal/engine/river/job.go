@@ -27,7 +27,7 @@ type jobRow struct {
 func (r *jobRow) fields() []any {
 	r.Attempt, r.MaxAttempts, r.Priority = new(int), new(int), new(int) // River always has them
 	r.CreatedAt, r.ScheduledAt = new(engine.Time), new(engine.Time)
-	return []any{&r.id, Name(&r.Agent), Name(&r.Queue), Name((*string)(&r.State)), Number(r.Attempt), Number(r.MaxAttempts), Number(r.Priority),
+	return []any{&r.id, engine.ScanName(&r.Agent), engine.ScanName(&r.Queue), engine.ScanName((*string)(&r.State)), engine.ScanNumber(r.Attempt), engine.ScanNumber(r.MaxAttempts), engine.ScanNumber(r.Priority),
 		r.CreatedAt, r.ScheduledAt, &r.AttemptedAt, &r.FinalizedAt}
 }
 
@@ -43,7 +43,7 @@ func (t *Table) scanJob(rows interface{ Scan(...any) error }, after ...any) (r j
 	r.size = size.Int64
 	r.Args = t.preview(r.rawArgs, r.size)
 	if client.Valid {
-		name := engine.Clip(engine.Clean(client.String), maxName)
+		name := engine.Clip(engine.Clean(client.String), engine.MaxName)
 		if worker, ours := WorkerOf(name); ours {
 			name = worker
 		}

@@ -215,7 +215,7 @@ func (w *walk) byIDs(ctx context.Context, state engine.State, from place, n int)
 		from (select id, kind, queue, state, finalized_at from river_job where id < $3 order by id desc limit $4) newest`, state, at, from.id, n)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (struct{}, error) {
 		j, fits := endedJob{place: from}, false
-		err := rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &fits)
+		err := rows.Scan(&j.id, engine.ScanName(&j.kind), engine.ScanName(&j.queue), &fits)
 		if fits {
 			s.jobs = append(s.jobs, j)
 		} else {
@@ -243,12 +243,12 @@ func (w *walk) byIDs(ctx context.Context, state engine.State, from place, n int)
 func (t *Table) scanEnded(rows *sql.Rows) (j endedJob, err error) {
 	if t.db.Kind == db.Postgres {
 		var end engine.Time
-		err = rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &end)
+		err = rows.Scan(&j.id, engine.ScanName(&j.kind), engine.ScanName(&j.queue), &end)
 		j.at = end.Time
 		return j, err
 	}
 	var kept string
-	if err := rows.Scan(&j.id, Name(&j.kind), Name(&j.queue), &kept); err != nil {
+	if err := rows.Scan(&j.id, engine.ScanName(&j.kind), engine.ScanName(&j.queue), &kept); err != nil {
 		return j, err
 	}
 	var end engine.Time

@@ -21,7 +21,7 @@ func (t *Table) CountActive(ctx context.Context) (map[engine.StateQueue]engine.A
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (key engine.StateQueue, err error) {
 		var active engine.Active
 		var oldest sql.NullInt64
-		err = rows.Scan(Name((*string)(&key.State)), Name(&key.Queue), &active.N, &oldest)
+		err = rows.Scan(engine.ScanName((*string)(&key.State)), engine.ScanName(&key.Queue), &active.N, &oldest)
 		if at := engine.TimeOfMS(oldest); at != nil && at.Before(now) {
 			active.OldestAt = at
 		}
@@ -95,7 +95,7 @@ func (t *Table) queues(ctx context.Context, which string) (map[string]*engine.Ti
 	rows, err := t.db.Read.QueryContext(ctx, `select name, paused_at from river_queue`+which)
 	_, err = db.Collect(rows, err, func(rows *sql.Rows) (name string, err error) {
 		var at *engine.Time
-		err = rows.Scan(Name(&name), &at)
+		err = rows.Scan(engine.ScanName(&name), &at)
 		paused[name] = at
 		return name, err
 	})

@@ -93,7 +93,7 @@ func scan(rows *sql.Rows) (*Ended, error) {
 	var failed int64
 	var scheduled, attempted, finalized engine.Time
 	var client, failure sql.NullString
-	err := rows.Scan(&e.ID, river.Name(&e.Agent), river.Name(&e.Queue), &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
+	err := rows.Scan(&e.ID, engine.ScanName(&e.Agent), engine.ScanName(&e.Queue), &state, &scheduled, &attempted, &finalized, &failed, &client, &failure)
 	if err != nil {
 		return nil, err
 	}

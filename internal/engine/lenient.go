@@ -1,20 +1,18 @@
-package river
+package engine
 
 import (
 	"database/sql"
 	"fmt"
 	"math"
 	"strconv"
-
-	"github.com/agentos/agentos/internal/engine"
 )
 
-// maxName bounds a name that is shown, counted by and kept in our own tables. River keeps to 128 bytes.
-const maxName = 255
+// MaxName bounds a name that is shown, counted by and kept in our own tables. River keeps to 128 bytes.
+const MaxName = 255
 
-// Name scans a name of another program's: a kind, a queue, a state. Whatever stands there becomes text that every database and JSON
+// ScanName scans a name of another program's: a kind, a queue, a state. Whatever stands there becomes text that every database and JSON
 // can keep; a column of SQLite holds values of any type, and River's constraints may be gone.
-func Name(to *string) sql.Scanner { return lenientText{to} }
+func ScanName(to *string) sql.Scanner { return lenientText{to} }
 
 type lenientText struct{ to *string }
 
@@ -29,12 +27,12 @@ func (s lenientText) Scan(src any) error {
 	default:
 		*s.to = fmt.Sprint(v)
 	}
-	*s.to = engine.Clip(engine.Clean(*s.to), maxName)
+	*s.to = Clip(Clean(*s.to), MaxName)
 	return nil
 }
 
-// Number scans a number of another program's; what is none is 0, what is too large the largest.
-func Number(to *int) sql.Scanner { return lenientInt{to} }
+// ScanNumber scans a number of another program's; what is none is 0, what is too large the largest.
+func ScanNumber(to *int) sql.Scanner { return lenientInt{to} }
 
 type lenientInt struct{ to *int }
 
