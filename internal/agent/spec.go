@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -47,6 +48,23 @@ func (f *Fleet) Agent(name string) *Spec {
 		}
 	}
 	return nil
+}
+
+// Names are the agents' names, in file order.
+func (f *Fleet) Names() []string {
+	names := make([]string, len(f.Agents))
+	for i, spec := range f.Agents {
+		names[i] = spec.Name
+	}
+	return names
+}
+
+// Part is the fleet with some of its agents, and the queues that these have.
+func (f *Fleet) Part(has func(name string) bool) *Fleet {
+	part := *f
+	part.Agents = slices.DeleteFunc(slices.Clone(f.Agents), func(spec *Spec) bool { return !has(spec.Name) })
+	part.Queues = slices.DeleteFunc(slices.Clone(f.Queues), func(q QueueSpec) bool { return !slices.ContainsFunc(q.Agents, has) })
+	return &part
 }
 
 // QueueSpec is a queue and how many attempts of it one worker process may run at once.

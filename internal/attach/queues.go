@@ -53,31 +53,21 @@ func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 		return nil, engine.WrapDB("read the queues", err)
 	}
 	byName := map[string]*engine.Queue{}
-	of := func(name string) *engine.Queue {
+	add := func(name string) {
 		if byName[name] == nil {
-			byName[name] = &engine.Queue{
-				Name: name, PausedAt: paused[name], Agents: []string{}, Pending: new(int64), Processing: new(int64), Scheduled: new(int64), Retryable: new(int64), Parked: new(int64),
-			}
+			byName[name] = &engine.Queue{Name: name, PausedAt: paused[name], Agents: []string{}}
+			engine.FillQueue(byName[name], counts)
+			byName[name].Processing = new(now.byQueue[name]) // read more often than the others
 		}
-		return byName[name]
 	}
 	for name := range paused {
-		of(name)
+		add(name)
 	}
-	for key, active := range counts {
-		switch q := of(key.Queue); key.State {
-		case engine.Waiting:
-			q.Pending, q.OldestAt = &active.N, active.OldestAt
-		case engine.Scheduled:
-			q.Scheduled = &active.N
-		case engine.Retryable:
-			q.Retryable = &active.N
-		case engine.Parked:
-			q.Parked = &active.N
-		}
+	for key := range counts {
+		add(key.Queue)
 	}
-	for name, n := range now.byQueue {
-		of(name).Processing = &n
+	for name := range now.byQueue {
+		add(name)
 	}
 	for kind, known := range s.kinds.known.last().all() {
 		if q := byName[known.Queue]; q != nil {

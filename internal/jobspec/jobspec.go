@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -28,11 +27,8 @@ var latest = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // UnknownAgent is the error for a name that no agent of a fleet has.
 func UnknownAgent(fleet *agent.Fleet, name string) error {
-	known := make([]string, 0, len(fleet.Agents))
-	for _, spec := range fleet.Agents {
-		known = append(known, spec.Name)
-	}
-	return &engine.UnknownAgentError{Agent: name, Near: agent.Nearest(name, known), Known: slices.Clip(known)}
+	known := fleet.Names()
+	return &engine.UnknownAgentError{Agent: name, Near: agent.Nearest(name, known), Known: known}
 }
 
 var tagForm = regexp.MustCompile(`^[\w][\w\-]+[\w]$`)

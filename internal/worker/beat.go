@@ -84,7 +84,10 @@ func (s *Service) beat(ctx context.Context, state string) error {
 // beatWhole writes all of this worker's row.
 func (s *Service) beatWhole(ctx context.Context, state string, whole *agent.Fleet) error {
 	fleet := s.mine(whole)
-	queues, agents := map[string]int{}, limitsOf(fleet)
+	queues, agents := map[string]int{}, map[string]int{}
+	for _, spec := range fleet.Agents {
+		agents[spec.Name] = spec.Concurrency
+	}
 	for name, q := range jobspec.QueuesOf(fleet) {
 		queues[name] = q.MaxWorkers
 	}

@@ -101,14 +101,6 @@ func (g *generation) NextRetry(job *rivertype.JobRow) time.Time {
 	return time.Now().Add(backoff.Wait(job.Attempt))
 }
 
-func limitsOf(fleet *agent.Fleet) map[string]int {
-	limits := map[string]int{}
-	for _, spec := range fleet.Agents {
-		limits[spec.Name] = spec.Concurrency
-	}
-	return limits
-}
-
 // HandleError is called by River when an attempt failed. Those that never came to the agent's process, for example for
 // arguments that cannot be decoded, have no run yet and get one here.
 func (g *generation) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
@@ -152,27 +144,15 @@ func (s *Service) mine(fleet *agent.Fleet) *agent.Fleet {
 		_, missing := absent[name]
 		return !missing && (s.only == nil || slices.Contains(s.only, name))
 	}
-	part := *fleet
-	part.Agents = slices.DeleteFunc(slices.Clone(fleet.Agents), func(spec *agent.Spec) bool { return !runs(spec.Name) })
-	part.Queues = slices.DeleteFunc(slices.Clone(fleet.Queues), func(q agent.QueueSpec) bool { return !slices.ContainsFunc(q.Agents, runs) })
-	return &part
+	return fleet.Part(runs)
 }
 
 // checkOnly is an error that names the agents a worker is to run that its fleet does not have.
 func checkOnly(only []string, fleet *agent.Fleet) error {
-	var unknown []string
-	for _, name := range only {
-		if fleet.Agent(name) == nil {
-			unknown = append(unknown, name)
-		}
-	}
+	unknown := slices.DeleteFunc(slices.Clone(only), func(name string) bool { return fleet.Agent(name) != nil })
 	if len(unknown) == 0 {
 		return nil
 	}
-	known := make([]string, 0, len(fleet.Agents))
-	for _, spec := range fleet.Agents {
-		known = append(known, spec.Name)
-	}
 	return engine.ErrorOf(engine.ErrInvalid, "this worker is to run agents that the fleet does not have: %s; there are: %s",
-		strings.Join(unknown, ", "), strings.Join(known, ", "))
+		strings.Join(unknown, ", "), strings.Join(fleet.Names(), ", "))
 }

@@ -71,10 +71,7 @@ func (rd *Reader) readQueues(ctx context.Context) ([]engine.Queue, error) {
 	}
 	for i := range queues {
 		q := &queues[i]
-		in := func(state engine.State) engine.Active { return counts[engine.StateQueue{State: state, Queue: q.Name}] }
-		q.Pending, q.Processing = new(in(engine.Waiting).N), new(in(engine.Running).N)
-		q.Scheduled, q.Retryable, q.Parked = new(in(engine.Scheduled).N), new(in(engine.Retryable).N), new(in(engine.Parked).N)
-		q.OldestAt = in(engine.Waiting).OldestAt
+		engine.FillQueue(q, counts)
 		q.PausedAt, q.Slots = paused[q.Name], new(slots[q.Name])
 	}
 	return queues, nil
