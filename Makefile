@@ -57,11 +57,12 @@ deploy-check: ## what runs it in production: images, units, manifests, proxies, 
 	@scripts/check-deploy
 
 .PHONY: lint
-lint: ## static checks of Go and of the shell scripts
+lint: ## static checks of Go, of the shell scripts and of the words used
 	$(GO) vet ./...
 	GOOS=darwin $(GO) vet ./...
 	$(LINT) run ./...
 	shellcheck -s sh scripts/* .ci/run
+	scripts/words
 	cd examples/agents && shellcheck -x -s sh *.sh
 
 .PHONY: ui-test
