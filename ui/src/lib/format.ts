@@ -162,6 +162,12 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`
 }
 
+/** What a row has room for of an id: "17", of "mail/5f3e0c1a-…" the first eight letters of the task's. */
+export function shortId(id: string): string {
+  const name = id.slice(id.lastIndexOf('/') + 1)
+  return name.length > 12 ? `${name.slice(0, 8)}…` : name
+}
+
 /** "running" → "Running". */
 export function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)

@@ -512,7 +512,7 @@ test('what the engine cannot report has no column, figure or filter, and is said
   expect(await page.locator('.kpi h2').allInnerTexts()).toEqual([
     'Workers',
     'Queue',
-    expect.stringMatching(/^Jobs today/),
+    expect.stringMatching(/^Completed today/),
     'Success, 24 h',
   ])
   expect(await columns(page)).toEqual(['queue', 'running', 'waiting', 'scheduled'])
@@ -528,7 +528,7 @@ test('what the engine cannot report has no column, figure or filter, and is said
   for (const name of ['slots', 'agents', 'oldest']) expect(listed).not.toContain(name)
   await page.goto(fixture.url + '/jobs')
   await page.waitForSelector('tr[data-row]')
-  expect(await columns(page)).toEqual(['pick', 'id', 'agent', 'state', 'args', 'error', 'attempt'])
+  expect(await columns(page)).toEqual(['pick', 'id', 'agent', 'queue', 'state', 'args', 'error', 'attempt', 'due'])
   const tabs = page.locator('nav[aria-label=State] a')
   expect((await tabs.allInnerTexts()).map((text) => text.split('\n')[0])).toEqual([
     'Waiting',
