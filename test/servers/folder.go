@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // folder is a temporary folder on the leash.
@@ -15,8 +17,11 @@ type folder struct {
 	release func()
 }
 
-func newFolder(what string) (*folder, error) {
-	path, err := os.MkdirTemp("", "agentos-"+what+"-")
+func newFolder(what string) (*folder, error) { return newFolderIn("", what) }
+
+// newFolderIn makes it in a folder; empty: that of all temporary ones.
+func newFolderIn(parent, what string) (*folder, error) {
+	path, err := os.MkdirTemp(parent, "agentos-"+what+"-")
 	if err != nil {
 		return nil, err
 	}
@@ -25,6 +30,16 @@ func newFolder(what string) (*folder, error) {
 		return nil, errors.Join(err, os.RemoveAll(path))
 	}
 	return &folder{path, release}, nil
+}
+
+// memory is a folder whose files are in memory; empty when there is none with room for some databases.
+func memory() string {
+	const shared, room = "/dev/shm", 2e9
+	var fs unix.Statfs_t
+	if err := unix.Statfs(shared, &fs); err != nil || float64(fs.Bavail)*float64(fs.Bsize) < room || unix.Access(shared, unix.W_OK) != nil {
+		return ""
+	}
+	return shared
 }
 
 func (f *folder) file(name string) string { return filepath.Join(f.path, name) }

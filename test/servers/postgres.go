@@ -37,11 +37,23 @@ type Postgres struct {
 // PostgresOption changes a server before it starts.
 type PostgresOption func(*postgresSettings)
 
-type postgresSettings struct{ settings []string }
+type postgresSettings struct {
+	settings []string
+	parent   string // of the server's folder; empty: that of all temporary ones
+}
 
 // PostgresSetting gives the server a setting, such as "max_connections" and "20". The last one given holds.
 func PostgresSetting(name, value string) PostgresOption {
 	return func(s *postgresSettings) { s.settings = append(s.settings, name+"="+value) }
+}
+
+// InMemory keeps the server's files in memory where there is room: many small databases that come and go cost a file system more than
+// Postgres.
+func InMemory() PostgresOption {
+	return func(s *postgresSettings) {
+		s.parent = memory()
+		s.settings = append(s.settings, "max_wal_size=64MB", "min_wal_size=32MB")
+	}
 }
 
 // StartPostgres is NewPostgres for a test.
@@ -82,7 +94,7 @@ func newPostgres(what string, options []PostgresOption) (*Postgres, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFolder(what)
+	f, err := newFolderIn(given.parent, what)
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func postgres() (*servers.Postgres, error) {
 	if shared.server != nil || shared.err != nil {
 		return shared.server, shared.err
 	}
-	server, err := servers.NewPostgres()
+	server, err := servers.NewPostgres(servers.InMemory())
 	if err == nil {
 		if err = makeTemplate(server); err != nil {
 			err = errors.Join(err, server.Close())
