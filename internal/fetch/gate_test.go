@@ -4,38 +4,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/agent/agenttest"
 	"github.com/agentos/agentos/internal/engine/river"
 )
 
-// fleetOf reads a fleet; its agents are shell scripts.
-func fleetOf(t testing.TB, yaml string) *agent.Fleet {
-	t.Helper()
-	fleet, err := agent.Parse("agentos.yaml", t.TempDir(), []byte(yaml))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fleet
-}
-
-// sh is an agent that runs a line of shell. More settings follow, two spaces deep.
-func sh(name, script string, more ...string) string {
-	text := "  " + name + ":\n    command: [sh, -c, " + strconv.Quote(script) + "]\n"
-	for _, line := range more {
-		text += "    " + line + "\n"
-	}
-	return text
-}
-
-func agents(entries ...string) string { return "agents:\n" + strings.Join(entries, "") }
+// Fleets are written and read by short names: each test has many of them.
+var (
+	fleetOf = agenttest.Fleet
+	agents  = agenttest.Agents
+	sh      = agenttest.Sh
+)
 
 func TestTheGateWakesWhatALimitKeptBack(t *testing.T) {
 	var woken []string

@@ -3,7 +3,6 @@ package rollup
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -16,38 +15,11 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/rollup/rolluptest"
 )
 
 // TestMain checks that nothing is left behind.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Main(m)) }
-
-var outcomes = []string{"ok", "ok", "ok", "ok", "failed", "timeout", "cancelled", "lost"}
-
-// insertRuns writes ended runs of the last day and a half, in no order.
-func insertRuns(t testing.TB, d *db.DB, random *rand.Rand, n int) {
-	t.Helper()
-	tx, err := d.Write.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback()
-	now := time.Now().UnixMilli()
-	for range n {
-		ended := now - random.Int64N(36*3600*1000)
-		ran := int64(math.Exp(random.Float64() * 12)) // 1 ms to 160 s
-		name := fmt.Sprintf("agent%d", random.IntN(3))
-		_, err := tx.Exec(`insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms,
-			ended_ms, wait_ms, run_ms, input_tokens, cost_usd) values (1, 1, 1, $1, $2, 'w', $3, $4, $4, $5, $6, $7, $8, 0.25)`,
-			name, []string{name, "default"}[random.IntN(2)], outcomes[random.IntN(len(outcomes))],
-			ended-ran, ended, random.Int64N(5000), ran, random.IntN(100))
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func execute(t testing.TB, d *db.DB, query string, args ...any) {
 	t.Helper()
@@ -70,7 +42,7 @@ func TestClosedSumsAreKept(t *testing.T) {
 		s := New(database)
 		random := rand.New(rand.NewPCG(5, 6))
 		grow := func() {
-			insertRuns(t, s.db, random, 300)
+			rolluptest.InsertRuns(t, s.db, random, 300)
 			if _, err := s.AddEnded(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +89,7 @@ func TestSumsMadeAgainAreTheSame(t *testing.T) {
 		s := New(database)
 		random := rand.New(rand.NewPCG(3, 4))
 		for range 3 {
-			insertRuns(t, s.db, random, 300)
+			rolluptest.InsertRuns(t, s.db, random, 300)
 			if _, err := s.AddEnded(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +248,7 @@ func TestSumsBelongToOneSource(t *testing.T) {
 			t.Errorf("another source: %v", err)
 		}
 		execute(t, database, `delete from attach_source`)
-		insertRuns(t, database, rand.New(rand.NewPCG(1, 2)), 1)
+		rolluptest.InsertRuns(t, database, rand.New(rand.NewPCG(1, 2)), 1)
 		if err := s.Claim(t.Context(), "two", "redis://two"); !errors.Is(err, ErrOtherSource) {
 			t.Errorf("a fleet's own database: %v", err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/rollup/rolluptest"
 )
 
 // mostOfAttempt is the processor time that an attempt at a job may take whose program does nothing.
@@ -61,7 +62,7 @@ func BenchmarkCycle(b *testing.B) {
 		sh("agent0", "true"), sh("agent1", "true"), sh("agent2", "true"))))
 	fill(b, s, 100_000)
 	exec1(b, s, `update river_job set state = 'available', finalized_at = null where id % 5 = 0`) // a backlog of 20,000
-	insertRuns(b, s.db, rand.New(rand.NewPCG(1, 2)), 7_500)
+	rolluptest.InsertRuns(b, s.db, rand.New(rand.NewPCG(1, 2)), 7_500)
 	if _, err := s.AddEnded(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/internal/rollup/rolluptest"
 )
 
 // cluster starts n services on one database, each with connections and a folder of its own, as on as many hosts.
@@ -111,7 +112,7 @@ func TestManyProcessesSumUpOnce(t *testing.T) {
 	all := cluster(t, url, 3, Options{Fleet: fleetOf(t, agents(sh("agent0", "true"))), Agents: []string{}})
 	random := rand.New(rand.NewPCG(9, 10))
 	for range 5 {
-		insertRuns(t, all[0].db, random, 700)
+		rolluptest.InsertRuns(t, all[0].db, random, 700)
 		for _, s := range all {
 			s.signalEnded()
 		}

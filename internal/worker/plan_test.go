@@ -18,6 +18,7 @@ import (
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/rollup/rolluptest"
 )
 
 // cycle is everything the dashboard's sections ask for.
@@ -119,7 +120,7 @@ func planFleet(t *testing.T) *agent.Fleet {
 func TestNoStatementOfACycleReadsAWholeTable(t *testing.T) {
 	s := newService(t, dbtest.New(t), "", planFleet(t))
 	fill(t, s, 2000)
-	insertRuns(t, s.db, rand.New(rand.NewPCG(7, 8)), 500)
+	rolluptest.InsertRuns(t, s.db, rand.New(rand.NewPCG(7, 8)), 500)
 	for _, name := range []string{"rare", "left", "right"} {
 		enqueue(t, s, name)
 	}
@@ -143,7 +144,7 @@ var seqScan = regexp.MustCompile(`Seq Scan on (river_job|run|run_log|rollup)\b`)
 func TestNoStatementOfACycleReadsAWholeTableOfPostgres(t *testing.T) {
 	s := newService(t, dbtest.Postgres(t), "", planFleet(t))
 	fill(t, s, 50_000)
-	insertRuns(t, s.db, rand.New(rand.NewPCG(7, 8)), 200)
+	rolluptest.InsertRuns(t, s.db, rand.New(rand.NewPCG(7, 8)), 200)
 	exec1(t, s, `insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms, fingerprint, rolled)
 		select n, 1, 1, case when n % 10 = 0 then 'rare' else 'common' end, 'q', 'w', case when n % 50 = 0 then 'failed' else 'ok' end, at, at, at, 1, 1,
 			case when n % 50 = 0 then 'f' || n % 7 end, 1

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -13,35 +12,8 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/rollup/rolluptest"
 )
-
-var outcomes = []string{"ok", "ok", "ok", "ok", "failed", "timeout", "cancelled", "lost"}
-
-// insertRuns writes ended runs of the last day and a half, in no order.
-func insertRuns(t testing.TB, d *db.DB, random *rand.Rand, n int) {
-	t.Helper()
-	tx, err := d.Write.BeginTx(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tx.Rollback()
-	now := time.Now().UnixMilli()
-	for range n {
-		ended := now - random.Int64N(36*3600*1000)
-		ran := int64(math.Exp(random.Float64() * 12)) // 1 ms to 160 s
-		name := fmt.Sprintf("agent%d", random.IntN(3))
-		_, err := tx.Exec(`insert into run (job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms,
-			ended_ms, wait_ms, run_ms, input_tokens, cost_usd) values (1, 1, 1, $1, $2, 'w', $3, $4, $4, $5, $6, $7, $8, 0.25)`,
-			name, []string{name, "default"}[random.IntN(2)], outcomes[random.IntN(len(outcomes))],
-			ended-ran, ended, random.Int64N(5000), ran, random.IntN(100))
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // exact is a window computed from the runs themselves.
 func exact(t testing.TB, s *Service, agent string, from, to int64) (w engine.Window, ran []float64) {
@@ -107,7 +79,7 @@ func TestSumsAreThoseOfTheRuns(t *testing.T) {
 		one, two := newService(t, database, "", fleet), newService(t, database, "", fleet)
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 4 { // two processes, and runs that end in between
-			insertRuns(t, database, random, 600)
+			rolluptest.InsertRuns(t, database, random, 600)
 			var wait sync.WaitGroup
 			for _, s := range []*Service{one, two} {
 				wait.Go(func() {
@@ -198,7 +170,7 @@ func TestSweepKeepsWhatIsYoung(t *testing.T) {
 	dbtest.Together(t, func(t *testing.T, database *db.DB) {
 		s := newService(t, database, "", fleetOf(t, agents(sh("agent0", "true"))))
 		random := rand.New(rand.NewPCG(5, 6))
-		insertRuns(t, s.db, random, 300)
+		rolluptest.InsertRuns(t, s.db, random, 300)
 		exec1(t, s, `update run set ended_ms = ended_ms - $1 where id <= 200`, (14*24*time.Hour).Milliseconds()+(48*time.Hour).Milliseconds())
 		exec1(t, s, `insert into run_log (run_id, job_id, agent, at_ms, level, msg) select id, 1, agent, ended_ms, 'info', 'x' from run`)
 		if err := s.sweeper.Sweep(t.Context()); err != nil {

@@ -3,8 +3,6 @@ package river
 import (
 	"context"
 	"log/slog"
-	"strconv"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,6 +10,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/agent/agenttest"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
@@ -20,26 +19,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(dbtest.Main(m)) }
 
-// fleetOf reads a fleet; its agents are shell scripts.
-func fleetOf(t testing.TB, yaml string) *agent.Fleet {
-	t.Helper()
-	fleet, err := agent.Parse("agentos.yaml", t.TempDir(), []byte(yaml))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fleet
-}
-
-// sh is an agent that runs a line of shell. More settings follow, two spaces deep.
-func sh(name, script string, more ...string) string {
-	text := "  " + name + ":\n    command: [sh, -c, " + strconv.Quote(script) + "]\n"
-	for _, line := range more {
-		text += "    " + line + "\n"
-	}
-	return text
-}
-
-func agents(entries ...string) string { return "agents:\n" + strings.Join(entries, "") }
+// Fleets are written and read by short names: each test has many of them.
+var (
+	fleetOf = agenttest.Fleet
+	agents  = agenttest.Agents
+	sh      = agenttest.Sh
+)
 
 // newReader reads a fleet that nobody runs.
 func newReader(t testing.TB, d *db.DB, fleet *agent.Fleet) *Reader {
