@@ -422,7 +422,7 @@ func (f *asynqFleet) checkJobs(t *testing.T, d *document.Document) {
 		queue, name, _ := strings.Cut(failure.JobID, "/")
 		want, err := f.inspector.GetTaskInfo(queue, name)
 		must(t, err)
-		if failure.Agent != want.Type || !strings.HasPrefix(failure.Error, "no connection to password=") {
+		if failure.Agent != want.Type || !strings.HasPrefix(failure.Error, "no connection to password=") || failure.Similar24h < 12 || !failure.SimilarCapped || failure.RunMS != nil {
 			t.Errorf("failure %+v, the Inspector says %+v", failure, want)
 		}
 	}

@@ -101,7 +101,7 @@ func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
 	f.Error = engine.Clip(s.redact.Text(text.String), 200)
 	f.Fingerprint = engine.Fingerprint(f.Agent, text.String)
 	if ran, known := f.At.Since(attempted); known && f.Outcome == "failed" {
-		f.RunMS = ran.Milliseconds()
+		f.RunMS = new(ran.Milliseconds())
 	}
 	return f, nil
 }

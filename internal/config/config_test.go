@@ -143,6 +143,28 @@ func TestDatabaseAndRedisAreChosenByTheirURLs(t *testing.T) {
 	}
 }
 
+func TestAttachTakesARedis(t *testing.T) {
+	for _, url := range []string{"redis://reader:hush@redis:6379/0", "rediss://redis", "redis+unix:///run/redis.sock?db=2"} {
+		if c, err := load(t, "agents: {}\n", nil, "--attach", url); err != nil || !c.AttachRedis() {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+	if c, err := load(t, "agents: {}\n", nil, "--attach", "postgres://app/jobs"); err != nil || c.AttachRedis() {
+		t.Errorf("a River database: %v", err)
+	}
+	for want, args := range map[string][]string{
+		"for a River database":     {"--attach", "redis://u:hush@redis/0", "--attach-actions"},
+		"is read from one Redis":   {"--attach", "redis-cluster://u:hush@redis:6379"},
+		"is not an address":        {"--attach", "redis://u:hu%sh@redis"},
+		"redis://user:password@ho": {"--attach", "amqp://u:hush@rabbit"},
+	} {
+		_, err := load(t, "agents: {}\n", nil, args...)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "hu%sh") {
+			t.Errorf("%v: %v, want %q and no password", args, err, want)
+		}
+	}
+}
+
 func TestListsAreYAMLListsOrNamesWithCommas(t *testing.T) {
 	want := []string{"ssn", "iban"}
 	for name, c := range map[string]struct {

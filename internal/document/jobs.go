@@ -111,8 +111,9 @@ type Failure struct {
 	// Attempts that failed with this fingerprint in the last 24 h, this one included.
 	Similar24h int `json:"similar_24h"`
 	// There are at least so many similar ones.
-	SimilarCapped bool  `json:"similar_capped,omitempty"`
-	RunMS         int64 `json:"run_ms"`
+	SimilarCapped bool `json:"similar_capped,omitempty"`
+	// How long the attempt ran; null: not recorded.
+	RunMS *int64 `json:"run_ms"`
 	// Jobs that gave up with this fingerprint in the last 24 h and are still there.
 	GaveUp int `json:"gave_up" schema:"optional"`
 	// There are at least so many of those.

@@ -137,7 +137,7 @@ type Failure struct {
 	Fingerprint string `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
 	Similar24h  int    `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
 	Capped      bool   `json:"similar_capped,omitempty" doc:"The number of similar ones is a lower bound: they are not counted to the end"`
-	RunMS       int64  `json:"run_ms"`
+	RunMS       *int64 `json:"run_ms" doc:"How long the attempt ran; null: not recorded"`
 	GaveUp      int    `json:"gave_up" doc:"Jobs that gave up with this fingerprint in the last 24 h and are still there: they are listed first"`
 	MoreGaveUp  bool   `json:"gave_up_capped,omitempty" doc:"That number is a lower bound"`
 }

@@ -200,7 +200,7 @@ func (s *Service) sampleFailures(ctx context.Context) ([]engine.Failure, error) 
 	if err != nil {
 		return nil, err
 	}
-	var of = map[engine.State][]engine.Failure{}
+	of, similar := map[engine.State][]engine.Failure{}, map[string]int{}
 	for _, state := range []engine.State{engine.Discarded, engine.Retryable} {
 		for _, queue := range s.fullest(state) {
 			page, err := e.List(ctx, engine.Filter{Queue: queue, States: []engine.State{state}, Limit: failuresRead})
@@ -209,7 +209,9 @@ func (s *Service) sampleFailures(ctx context.Context) ([]engine.Failure, error) 
 			}
 			for _, job := range page.Jobs {
 				if job.Error != nil {
-					of[state] = append(of[state], failureOf(job))
+					f := failureOf(job)
+					similar[f.Fingerprint]++
+					of[state] = append(of[state], f)
 				}
 			}
 		}
@@ -217,7 +219,12 @@ func (s *Service) sampleFailures(ctx context.Context) ([]engine.Failure, error) 
 	}
 	recently := time.Now().Add(-24 * time.Hour)
 	gaveUp := slices.DeleteFunc(slices.Clone(of[engine.Discarded]), func(f engine.Failure) bool { return f.At.Before(recently) })
-	return engine.GroupFailures(gaveUp, slices.Concat(of[engine.Retryable], of[engine.Discarded]), failuresShown), nil
+	groups := engine.GroupFailures(gaveUp, slices.Concat(of[engine.Retryable], of[engine.Discarded]), failuresShown)
+	for i := range groups {
+		groups[i].Similar24h, groups[i].Capped = similar[groups[i].Fingerprint], true // of those that were looked at
+		groups[i].MoreGaveUp = groups[i].GaveUp > 0
+	}
+	return groups, nil
 }
 
 // fullest returns the queues with most jobs in a state.

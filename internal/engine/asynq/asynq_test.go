@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -419,6 +420,21 @@ func TestWhatIsNoAsynqIsRefused(t *testing.T) {
 		if _, err := Open(t.Context(), url, redact.New(nil)); err == nil || strings.Contains(err.Error(), "hunter") {
 			t.Errorf("%s: %v", url, err)
 		}
+	}
+}
+
+// A Redis on this machine may be reached by a socket alone.
+func TestASocketIsAnAddress(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "redis.sock")
+	redis := servers.StartRedis(t, servers.RedisArgs("--unixsocket", socket))
+	must(t, redisDo(redis, "SADD", allQueues, "alpha"))
+	e, err := Open(t.Context(), "redis+unix://"+socket+"?db=0", redact.New(nil))
+	must(t, err)
+	t.Cleanup(e.Close)
+	info, err := e.Probe(t.Context())
+	if want := "redis+unix://" + socket + "?db=0"; err != nil || info.Where != want || About(want).Where != want {
+		t.Errorf("it is at %q, want %q: %v", info.Where, want, err)
 	}
 }
 

@@ -521,7 +521,8 @@ export interface Failure {
   similar_24h: number
   /** There are at least so many similar ones. */
   similar_capped?: boolean
-  run_ms: number
+  /** How long the attempt ran; null: not recorded. */
+  run_ms?: Maybe<number>
   /** Jobs that gave up with this fingerprint in the last 24 h and are still there. */
   gave_up?: number
   /** There are at least so many of those. */
