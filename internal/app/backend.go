@@ -33,6 +33,7 @@ type jobsBackend struct {
 	engine     func() document.Engine               // see source.Deps; nil: our own River
 	attached   func() *document.Attached            // nil: the jobs are our own
 	dataAt     func(context.Context) time.Time      // see source.Deps; nil: what is read is of the present
+	unmetered  bool                                 // see source.Deps
 	components func() map[string]document.Component // nil: none but those every server has
 	clocks     func(context.Context) (off map[string]time.Duration, here time.Duration, err error)
 	writeError func() error // why our own database takes no writes; nil when it does

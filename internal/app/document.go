@@ -50,7 +50,7 @@ type collectedFrom struct {
 func (f collectedFrom) sections(panel func() *snapshot.Panel) []snapshot.Section {
 	compared := &clocks{read: f.backend.clocks, log: f.log}
 	return source.All(source.Deps{
-		Jobs: f.backend.jobs, Fleet: f.backend.agents, Engine: f.backend.engine, Attached: f.backend.attached, DataAt: f.backend.dataAt, DataDir: f.cfg.Data,
+		Jobs: f.backend.jobs, Fleet: f.backend.agents, Engine: f.backend.engine, Attached: f.backend.attached, DataAt: f.backend.dataAt, Unmetered: f.backend.unmetered, DataDir: f.cfg.Data,
 		Version: Version(), StartedAt: f.startedAt,
 		Database: func(ctx context.Context) document.Component {
 			return databaseHealth(ctx, f.database, f.backend.writeError)

@@ -48,11 +48,12 @@ func observedEngine(cfg *config.Config, log *slog.Logger, database *schema, lead
 			})
 			return nil
 		},
-		drain:    func() error { return nil },
-		attempts: func() int { return 0 },
-		dataAt:   service.DataAt,
-		close:    func() error { service.Close(); return nil },
-		title:    fmt.Sprintf("attached to %s at %s, which is only read", service.About().Engine, service.About().Where),
+		drain:     func() error { return nil },
+		attempts:  func() int { return 0 },
+		dataAt:    service.DataAt,
+		unmetered: true,
+		close:     func() error { service.Close(); return nil },
+		title:     fmt.Sprintf("attached to %s at %s, which is only read", service.About().Engine, service.About().Where),
 	}, nil
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// waitFor is how long one waits for a new answer before taking the last one.
+	// waitFor is how long after a question was asked one waits for its answer, before taking the last one there was. A section asks
+	// several questions of an engine that hangs, and has to show what is known before its own deadline.
 	waitFor = time.Second
 	// askTimeout bounds a question.
 	askTimeout = 10 * time.Second
@@ -60,10 +61,10 @@ func (a *asked[T]) get(ctx context.Context, by *background, fresh time.Duration,
 		a.asking, a.tried = make(chan struct{}), time.Now()
 		by.busy.Go(func() { a.ask(by.life, ask) })
 	}
-	asking := a.asking
+	asking, left := a.asking, time.Until(a.tried.Add(waitFor))
 	a.mu.Unlock()
 
-	timeout := time.NewTimer(waitFor)
+	timeout := time.NewTimer(left)
 	defer timeout.Stop()
 	select {
 	case <-asking:

@@ -38,6 +38,10 @@ type Deps struct {
 	// a replica. Zero: it is of the present. Nil: it always is.
 	DataAt func(context.Context) time.Time
 
+	// Unmetered says that reading the jobs costs the shared database nothing: another engine is read, within bounds of its own. The
+	// analytics alone are then in the database.
+	Unmetered bool
+
 	// Each returns the status of one component. They answer within the context's deadline.
 	Database, Cache, Warmer func(context.Context) document.Component
 
@@ -80,7 +84,8 @@ func All(d Deps) []snapshot.Section {
 		{Name: "logs", Path: "logs", Collect: logs(d), MaxBytes: logsBytes},
 	}
 	for i := range sections[1:] { // all but the host's own
-		sections[i+1].Collect = d.aged(sections[i+1].Collect)
+		s := &sections[i+1]
+		s.Collect, s.Unmetered = d.aged(s.Collect), d.Unmetered && s.Name != "analytics"
 	}
 	return sections
 }

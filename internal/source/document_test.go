@@ -276,3 +276,17 @@ func (j fixedJobs) Throughput(context.Context, time.Duration, int) (engine.Serie
 func (fixedJobs) RollupsCompleteTo(context.Context) (time.Time, error) { return fixedTime, nil }
 
 func (j fixedJobs) NextRun(string) *time.Time { return filled[*time.Time](j.full) }
+
+// Waiting for another engine is no use of the database that all share: the budget slows the analytics alone.
+func TestAnotherEngineIsNotMetered(t *testing.T) {
+	for _, section := range All(Deps{Unmetered: true}) {
+		if metered := section.Name == "analytics"; section.Unmetered == metered {
+			t.Errorf("section %s: unmetered is %v", section.Name, section.Unmetered)
+		}
+	}
+	for _, section := range All(Deps{}) {
+		if host := section.Name == "system"; section.Unmetered != host {
+			t.Errorf("section %s of a database: unmetered is %v", section.Name, section.Unmetered)
+		}
+	}
+}
