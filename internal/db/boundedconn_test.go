@@ -13,6 +13,7 @@ import (
 // TestConnectionsOutliveTheTimeOfTheirDial runs a statement that takes longer than a connection may take to be made, on a
 // connection of every kind that is made.
 func TestConnectionsOutliveTheTimeOfTheirDial(t *testing.T) {
+	t.Parallel()
 	url := dbtest.PostgresURL(t)
 	own := dbtest.OpenURL(t, url)
 	reading, err := db.Attach(url, "", nil)

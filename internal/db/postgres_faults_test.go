@@ -41,6 +41,7 @@ const endOthers = `select pg_terminate_backend(pid) from pg_stat_activity where 
 // Each fault is reported in words that help, and as temporary; nothing waits longer than it may; and
 // afterwards all works as before.
 func TestPostgresFaults(t *testing.T) {
+	t.Parallel()
 	s := newFaultSite(t)
 	for _, f := range []struct {
 		name string

@@ -125,6 +125,7 @@ func TestPrepareWorksWhileTheServerIsAway(t *testing.T) {
 
 // Whoever forgets a deadline does not wait forever for a server that hangs.
 func TestStatementsWithoutDeadlineEnd(t *testing.T) {
+	t.Parallel()
 	d := dbtest.NewBreakable(t, db.Postgres)
 	var one int
 	if err := d.Read.QueryRow(`select 1`).Scan(&one); err != nil {
