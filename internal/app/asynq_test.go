@@ -241,6 +241,12 @@ func (s *served) read(t *testing.T, path string, into any) {
 
 func (s *served) document(t *testing.T) *document.Document {
 	t.Helper()
+	eventually(t, func() error { // the first one may take a moment
+		if status, text := s.get(t, "/api/admin/ssot"); status != http.StatusOK {
+			return fmt.Errorf("status %d: %s", status, text)
+		}
+		return nil
+	})
 	d := &document.Document{}
 	s.read(t, "/api/admin/ssot", d)
 	return d

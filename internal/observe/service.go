@@ -185,10 +185,10 @@ func (s *Service) stand(ctx context.Context) answer[engine.Snapshot] {
 	})
 }
 
-// unavailable says that the engine cannot be read, for whatever reason.
+// unavailable says that the engine cannot be read, in the words of the reason.
 func unavailable(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, engine.ErrUnavailable) {
+		return err
 	}
-	return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
+	return engine.ErrorOf(engine.ErrUnavailable, "%v", err)
 }

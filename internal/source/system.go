@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,6 +149,9 @@ func judge(v *document.System, fileProblems int, fleet []condition) {
 	v.Conditions = map[string]document.Condition{}
 	say := func(key string, c condition) {
 		c.Order, c.Link = len(v.Reasons), c.page()
+		if _, unknown := v.Engine.Missing[document.CapabilityKinds]; unknown && strings.HasPrefix(c.Link, "/agents") {
+			c.Link = "/jobs?state=discarded" // there is no page of agents
+		}
 		v.Reasons = append(v.Reasons, c.text())
 		v.Conditions[key] = c.Condition
 		if v.Status != document.SystemCritical {
