@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strconv"
 )
@@ -13,6 +15,21 @@ const MaxID = 512
 
 // Cursor is a place in a list or in what is followed. It is made and understood by the engine alone.
 type Cursor string
+
+// CursorOf makes a cursor of a place that JSON can hold.
+func CursorOf(place any) Cursor {
+	text, _ := json.Marshal(place)
+	return Cursor(base64.RawURLEncoding.EncodeToString(text))
+}
+
+// Place fills in the place that [CursorOf] made the cursor of, or returns [ErrCursor].
+func (c Cursor) Place(place any) error {
+	text, err := base64.RawURLEncoding.DecodeString(string(c))
+	if err != nil || json.Unmarshal(text, place) != nil {
+		return ErrCursor
+	}
+	return nil
+}
 
 // NumberID is the id of what an engine numbers.
 func NumberID(n int64) ID { return ID(strconv.FormatInt(n, 10)) }

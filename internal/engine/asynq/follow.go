@@ -2,8 +2,6 @@ package asynq
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -29,11 +27,8 @@ type follower struct {
 // Follow reports what asynq's counters grew by. They are exact: what ended while nobody followed is in the next batch.
 func (e *Engine) Follow(ctx context.Context, after engine.Cursor, take func(engine.Batch) error) error {
 	var last follower
-	if after != "" {
-		text, err := base64.RawURLEncoding.DecodeString(string(after))
-		if err != nil || json.Unmarshal(text, &last) != nil || last.At.IsZero() {
-			return engine.ErrCursor
-		}
+	if after != "" && (after.Place(&last) != nil || last.At.IsZero()) {
+		return engine.ErrCursor
 	}
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
@@ -81,8 +76,7 @@ func (e *Engine) countersNow(ctx context.Context, last follower) (follower, erro
 
 // since is what happened between two readings. A counter that went down began anew: the queue was deleted and made again.
 func (now follower) since(last follower) engine.Batch {
-	text, _ := json.Marshal(now) // of strings and numbers: it cannot fail
-	b := engine.Batch{From: last.At, To: now.At, Next: engine.Cursor(base64.RawURLEncoding.EncodeToString(text))}
+	b := engine.Batch{From: last.At, To: now.At, Next: engine.CursorOf(now)}
 	if last.At.IsZero() {
 		b.From = now.At
 		return b

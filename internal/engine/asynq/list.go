@@ -3,7 +3,6 @@ package asynq
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -88,7 +87,7 @@ func (e *Engine) List(ctx context.Context, f engine.Filter) (engine.Page, error)
 			at = place{State: state, Queue: queue}
 		}
 		if i == maxWalked { // most of many queues may be empty: the next page goes on
-			page.Next = encode(at)
+			page.Next = new(engine.CursorOf(at))
 			return page, nil
 		}
 		groups, err := e.groupsFrom(ctx, at)
@@ -103,7 +102,7 @@ func (e *Engine) List(ctx context.Context, f engine.Filter) (engine.Page, error)
 				return engine.Page{}, err
 			}
 			if len(page.Jobs) == limit {
-				page.Next = encode(at)
+				page.Next = new(engine.CursorOf(at))
 				return page, nil
 			}
 		}
@@ -146,17 +145,10 @@ func begin(f engine.Filter, state engine.State) (place, error) {
 	if f.Cursor == "" {
 		return at, nil
 	}
-	text, err := base64.RawURLEncoding.DecodeString(string(f.Cursor))
-	if err != nil || json.Unmarshal(text, &at) != nil || at.State != state || at.Queue == "" || (f.Queue != "" && at.Queue != f.Queue) {
+	if f.Cursor.Place(&at) != nil || at.State != state || at.Queue == "" || (f.Queue != "" && at.Queue != f.Queue) {
 		return at, engine.ErrCursor
 	}
 	return at, nil
-}
-
-func encode(at place) *engine.Cursor {
-	text, _ := json.Marshal(at) // of strings and numbers: it cannot fail
-	cursor := engine.Cursor(base64.RawURLEncoding.EncodeToString(text))
-	return &cursor
 }
 
 // queuesFrom returns the queues to walk, in order.

@@ -2,8 +2,6 @@ package ends
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -89,7 +87,7 @@ func (r *Reader) read(ctx context.Context, last place, now time.Time) (place, en
 			next.Counted[e.Queue] = next.Counted[e.Queue].plus(e)
 		}
 	})
-	batch := engine.Batch{From: last.To, To: to, Next: next.cursor()}
+	batch := engine.Batch{From: last.To, To: to, Next: engine.CursorOf(next)}
 	if begins || err != nil {
 		return next, batch, err
 	}
@@ -119,20 +117,12 @@ func gap(queue string, from, to time.Time, cause string) engine.Gap {
 	return engine.Gap{Queue: queue, From: from, To: to, Cause: cause, Missed: engine.Unknown(engine.Unrecorded, "River keeps no counter to compare with.")}
 }
 
+// placeOf is the place of a cursor; of an empty one the zero place.
 func placeOf(cursor engine.Cursor) (p place, err error) {
-	if cursor == "" {
-		return p, nil
-	}
-	text, err := base64.RawURLEncoding.DecodeString(string(cursor))
-	if err != nil || json.Unmarshal(text, &p) != nil || p.To.IsZero() || p.From.IsZero() {
+	if cursor != "" && (cursor.Place(&p) != nil || p.To.IsZero() || p.From.IsZero()) {
 		return p, engine.ErrCursor
 	}
 	return p, nil
-}
-
-func (p place) cursor() engine.Cursor {
-	text, _ := json.Marshal(p) // of texts, times and numbers: it cannot fail
-	return engine.Cursor(base64.RawURLEncoding.EncodeToString(text))
 }
 
 func earlier(a, b time.Time) time.Time {
