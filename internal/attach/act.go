@@ -90,9 +90,9 @@ func (a *Actions) ResumeQueue(ctx context.Context, name string) error {
 // acted drops what an act changed, and notifies whoever shows it.
 func (a *Actions) acted(err error, event engine.Event) error {
 	if err == nil {
-		a.service.waiting.drop()
-		a.service.running.drop()
-		a.service.running.longest.drop()
+		a.service.waiting.Drop()
+		a.service.running.Drop()
+		a.service.running.longest.Drop()
 		a.service.notify(event)
 	}
 	return err

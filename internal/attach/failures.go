@@ -11,11 +11,12 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/engine/river/ends"
+	"github.com/agentos/agentos/internal/paced"
 )
 
 // failures are the newest failed attempts.
 type failures struct {
-	paced[[]engine.Failure]
+	paced.Answer[[]engine.Failure]
 }
 
 const (
@@ -34,7 +35,7 @@ func (s *Service) Failures(ctx context.Context, n int) ([]engine.Failure, error)
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	all, _, err := s.fails.get(ctx, s.refresher, s.fresh(), shareFailures, func(ctx context.Context) ([]engine.Failure, error) {
+	all, _, err := s.fails.Get(ctx, s.refresher, s.fresh(), shareFailures, func(ctx context.Context) ([]engine.Failure, error) {
 		all, err := s.readFailures(ctx)
 		return all, engine.WrapDB("read the newest failures", err)
 	})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/paced"
 )
 
 const (
@@ -45,7 +46,7 @@ type filler struct {
 // of the time, until ctx ends. It remembers nothing but the spans: wherever it is killed, it goes on from there.
 func (s *Service) fill(ctx context.Context) {
 	for s.openFrom().IsZero() { // the present minutes come first
-		if !pause(ctx, s.interval/10) {
+		if !paced.Pause(ctx, s.interval/10) {
 			return
 		}
 	}
@@ -63,7 +64,7 @@ func (s *Service) fill(ctx context.Context) {
 			wait = time.Duration(float64(time.Since(began)) * (1/shareFilling - 1))
 			s.notify(engine.SumsAdded)
 		}
-		if !pause(ctx, wait) {
+		if !paced.Pause(ctx, wait) {
 			return
 		}
 	}

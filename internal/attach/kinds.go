@@ -12,6 +12,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river/ends"
+	"github.com/agentos/agentos/internal/paced"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -30,8 +31,8 @@ const (
 
 // kinds is what is known of the kinds of jobs, which are shown as agents.
 type kinds struct {
-	waiting paced[map[string]map[string]int64] // by kind and state
-	known   paced[*knownKinds]
+	waiting paced.Answer[map[string]map[string]int64] // by kind and state
+	known   paced.Answer[*knownKinds]
 
 	mu   sync.Mutex
 	last map[string]*lastOfKind
@@ -99,8 +100,8 @@ func (k *knownKinds) all() map[string]rollup.AgentSums {
 // knownKinds returns the kinds of which jobs ended recently. Once all that ended before is in the sums, only the last hours are read
 // again: with thousands of kinds, seven days of sums are a million rows.
 func (s *Service) knownKinds(ctx context.Context) (map[string]rollup.AgentSums, error) {
-	known, _, err := s.kinds.known.soon(ctx, s.refresher, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
-		now, before := time.Now(), s.kinds.known.last()
+	known, _, err := s.kinds.known.Soon(ctx, s.refresher, kindsEvery, 1, func(ctx context.Context) (*knownKinds, error) {
+		now, before := time.Now(), s.kinds.known.Last()
 		fresh := &knownKinds{readTo: now, whole: s.Progress().Done}
 		since := now.Add(-kindsSince)
 		again := before != nil && before.whole && fresh.whole && before.readTo.Add(-kindsAgain).After(since)
@@ -129,7 +130,7 @@ func (s *Service) knownKinds(ctx context.Context) (map[string]rollup.AgentSums, 
 
 // waitingByKind counts the waiting jobs by kind. The index does not hold the kind, so that each job is looked at: some 1 µs.
 func (s *Service) waitingByKind(ctx context.Context) (map[string]map[string]int64, time.Time, error) {
-	return s.kinds.waiting.get(ctx, s.refresher, s.fresh(), shareKinds, func(ctx context.Context) (map[string]map[string]int64, error) {
+	return s.kinds.waiting.Get(ctx, s.refresher, s.fresh(), shareKinds, func(ctx context.Context) (map[string]map[string]int64, error) {
 		counts := map[string]map[string]int64{}
 		rows, err := s.foreign.Read.QueryContext(ctx, `select kind, state, count(*) from (select kind, state from river_job
 			where state in ('available', 'pending', 'retryable', 'scheduled') limit $1) picked group by kind, state`, maxByKind)

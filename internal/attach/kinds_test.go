@@ -27,7 +27,7 @@ func TestKindsOfLongAgoStayKnown(t *testing.T) {
 		defer s.ledger.db.Trace(nil)
 		var first, second map[string]rollup.AgentSums
 		for _, into := range []*map[string]rollup.AgentSums{&first, &second} {
-			s.kinds.known.drop()
+			s.kinds.known.Drop()
 			known, err := s.knownKinds(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/paced"
 )
 
 // waiting is how many jobs wait, by state and queue.
 type waiting struct {
-	paced[map[engine.StateQueue]engine.Active]
+	paced.Answer[map[engine.StateQueue]engine.Active]
 }
 
 // Active counts the jobs that wait or run by the index alone, 0.3 µs each.
@@ -19,7 +20,7 @@ func (s *Service) Active(ctx context.Context) (map[engine.StateQueue]engine.Acti
 	if s.noActive() {
 		return nil, time.Time{}, missing(activeIndex)
 	}
-	return s.waiting.get(ctx, s.refresher, s.fresh(), shareWaiting, func(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
+	return s.waiting.Get(ctx, s.refresher, s.fresh(), shareWaiting, func(ctx context.Context) (map[engine.StateQueue]engine.Active, error) {
 		counts, err := s.CountActive(ctx)
 		return counts, engine.WrapDB("count the waiting jobs", err)
 	})
@@ -69,7 +70,7 @@ func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 	for name := range now.byQueue {
 		add(name)
 	}
-	for kind, known := range s.kinds.known.last().all() {
+	for kind, known := range s.kinds.known.Last().all() {
 		if q := byName[known.Queue]; q != nil {
 			q.Agents = append(q.Agents, kind)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/paced"
 )
 
 // maxRunning bounds how many running jobs are looked at; a fleet has as many as its clients have slots.
@@ -16,8 +17,8 @@ const maxRunning = 50_000
 
 // running is which jobs run.
 type running struct {
-	paced[*nowRunning]
-	longest paced[[]engine.RunningJob]
+	paced.Answer[*nowRunning]
+	longest paced.Answer[[]engine.RunningJob]
 }
 
 // longestRead is how many of the jobs that run longest are read.
@@ -42,7 +43,7 @@ func (s *Service) runningJobs(ctx context.Context) (*nowRunning, error) {
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	found, _, err := s.running.get(ctx, s.refresher, s.fresh(), shareRunning, func(ctx context.Context) (*nowRunning, error) {
+	found, _, err := s.running.Get(ctx, s.refresher, s.fresh(), shareRunning, func(ctx context.Context) (*nowRunning, error) {
 		found, err := s.readRunning(ctx)
 		return found, engine.WrapDB("read the running jobs", err)
 	})
@@ -94,7 +95,7 @@ func (s *Service) Running(ctx context.Context, n int) ([]engine.RunningJob, erro
 	if s.noActive() {
 		return nil, missing(activeIndex)
 	}
-	all, _, err := s.running.longest.get(ctx, s.refresher, s.fresh(), shareLongest, func(ctx context.Context) ([]engine.RunningJob, error) {
+	all, _, err := s.running.longest.Get(ctx, s.refresher, s.fresh(), shareLongest, func(ctx context.Context) ([]engine.RunningJob, error) {
 		all, err := s.readLongest(ctx)
 		return all, engine.WrapDB("read the running jobs", err)
 	})

@@ -14,6 +14,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/engine/river/ends"
+	"github.com/agentos/agentos/internal/paced"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/runner"
 )
@@ -277,7 +278,7 @@ func (s *Service) WaitRunLogs(ctx context.Context, run engine.ID, after int64, l
 		if done || len(lines) > 0 {
 			return lines, done, nil
 		}
-		if !pause(ctx, 2*time.Second) {
+		if !paced.Pause(ctx, 2*time.Second) {
 			return []engine.LogLine{}, false, nil
 		}
 	}
@@ -302,7 +303,7 @@ func timeOf(line string) (time.Time, bool) {
 
 // latest is the newest log lines.
 type latest struct {
-	paced[[]engine.LogLine]
+	paced.Answer[[]engine.LogLine]
 }
 
 // LatestLogs returns the last lines of the jobs that ended last, newest first, if the application keeps them by River's log
@@ -311,7 +312,7 @@ func (s *Service) LatestLogs(ctx context.Context, n int) ([]engine.LogLine, erro
 	if s.noEnded() {
 		return nil, missing(endedIndex)
 	}
-	lines, _, err := s.latest.get(ctx, s.refresher, s.fresh(), shareLogs, func(ctx context.Context) ([]engine.LogLine, error) {
+	lines, _, err := s.latest.Get(ctx, s.refresher, s.fresh(), shareLogs, func(ctx context.Context) ([]engine.LogLine, error) {
 		lines, err := s.readLatest(ctx)
 		return lines, engine.WrapDB("read the newest log lines", err)
 	})

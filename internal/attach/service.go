@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/engine/river/ends"
+	"github.com/agentos/agentos/internal/paced"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/rollup"
 )
@@ -47,7 +48,7 @@ type Service struct {
 	log      *slog.Logger
 	now      func() time.Time // time.Now, but in tests
 
-	refresher *refresher
+	refresher *paced.Refresher
 	standing  standing
 	waiting   waiting
 	running   running
@@ -85,7 +86,7 @@ func New(opts Options) (*Service, error) {
 	s := &Service{
 		Table: river.NewTable(opts.Foreign, opts.Redact), redact: opts.Redact, Store: rollups,
 		foreign: opts.Foreign, primary: opts.Primary, sql: dialectOf(opts.Foreign.Kind), ends: ends.NewReader(opts.Foreign, opts.Redact), ledger: &ledger{db: opts.Own, rollups: rollups},
-		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, now: time.Now, refresher: newRefresher(),
+		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, now: time.Now, refresher: paced.NewRefresher(askTimeout),
 	}
 	rollups.Recorded = s.recordedFrom
 	return s, nil
@@ -100,7 +101,7 @@ func (s *Service) recordedFrom(context.Context) (time.Time, error) {
 }
 
 // Close ends what is asked in the background. The databases are the caller's.
-func (s *Service) Close() { s.refresher.close() }
+func (s *Service) Close() { s.refresher.Close() }
 
 // Run reads what is new until ctx ends, and meanwhile what ended before, from the newest to the oldest. It begins as soon as
 // both databases can be used.
@@ -114,14 +115,14 @@ func (s *Service) Run(ctx context.Context) error {
 			return err
 		}
 		s.note(err)
-		if !pause(ctx, s.interval) {
+		if !paced.Pause(ctx, s.interval) {
 			return nil
 		}
 	}
 	var filling sync.WaitGroup
 	filling.Go(func() { s.fill(ctx) })
 	defer filling.Wait()
-	var ended cost
+	var ended paced.Cost
 	for {
 		began := time.Now()
 		s.asked = 0
@@ -129,10 +130,10 @@ func (s *Service) Run(ctx context.Context) error {
 		s.note(err)
 		wait := s.interval
 		if err == nil {
-			wait = max(wait, ended.backoff(s.asked, shareEnded))
+			wait = max(wait, ended.Backoff(s.asked, shareEnded))
 		}
 		wait -= time.Since(began)
-		if !pause(ctx, max(wait, 0)) {
+		if !paced.Pause(ctx, max(wait, 0)) {
 			return nil
 		}
 	}
@@ -197,18 +198,6 @@ func (s *Service) RollupsCompleteTo(context.Context) (time.Time, error) {
 
 // NextRun is nil: River's periodic jobs are known to the clients that insert them alone.
 func (s *Service) NextRun(string) *time.Time { return nil }
-
-// pause waits; it returns false when ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
 
 // Source is the attached database, as it was found; zero until it could be read.
 func (s *Service) Source() Source {

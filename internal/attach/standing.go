@@ -12,6 +12,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/paced"
 )
 
 // Standing is how the attached database stands to the present: by its clock, and as a replica by what it has of its primary.
@@ -34,7 +35,7 @@ func (s Standing) Behind(now time.Time) time.Duration {
 
 // standing finds out how the database stands, at most as often as sections are collected.
 type standing struct {
-	paced[Standing]
+	paced.Answer[Standing]
 
 	mu    sync.Mutex
 	marks []position // of the primary, oldest first
@@ -55,7 +56,7 @@ const (
 
 // Standing returns the state of the attached database, as found last or now.
 func (s *Service) Standing(ctx context.Context) (Standing, error) {
-	found, _, err := s.standing.get(ctx, s.refresher, s.fresh(), 1, s.readStanding)
+	found, _, err := s.standing.Get(ctx, s.refresher, s.fresh(), 1, s.readStanding)
 	return found, err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/paced"
 )
 
 const (
@@ -23,7 +24,7 @@ type created struct {
 	countedTo int64     // ids up to it are in counted
 	counted   int64
 	marks     []mark // highest ids seen recently, oldest first
-	latest    paced[createdNow]
+	latest    paced.Answer[createdNow]
 }
 
 type mark struct {
@@ -42,10 +43,10 @@ func (s *Service) Today(ctx context.Context) (engine.Today, error) {
 	start := agent.StartOfDay(now)
 	t := engine.Today{DayStart: start, Zone: agent.ZoneName()}
 	share := shareBehind
-	if last := s.created.latest.last(); last.total > 0 && !last.part {
+	if last := s.created.latest.Last(); last.total > 0 && !last.part {
 		share = shareCreated
 	}
-	found, _, err := s.created.latest.get(ctx, s.refresher, s.fresh(), share, func(ctx context.Context) (createdNow, error) { return s.countCreated(ctx, start, now) })
+	found, _, err := s.created.latest.Get(ctx, s.refresher, s.fresh(), share, func(ctx context.Context) (createdNow, error) { return s.countCreated(ctx, start, now) })
 	if err != nil {
 		return t, err
 	}

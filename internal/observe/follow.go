@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/paced"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -43,7 +44,7 @@ func (s *Service) Run(ctx context.Context) error {
 			s.note(ctx, err)
 			wait = s.interval
 		}
-		pause(ctx, wait)
+		paced.Pause(ctx, wait)
 	}
 	return nil
 }
@@ -59,7 +60,7 @@ func (s *Service) claim(ctx context.Context) error {
 			return err
 		}
 		s.note(ctx, err)
-		if !pause(ctx, s.interval) {
+		if !paced.Pause(ctx, s.interval) {
 			return nil
 		}
 	}
@@ -79,18 +80,6 @@ func (s *Service) note(ctx context.Context, err error) {
 		s.log.Info("the attached engine is followed again", "where", s.about.Where)
 	}
 	s.followed = err
-}
-
-// pause waits; it returns false when ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // follower goes from batch to batch.

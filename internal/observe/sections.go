@@ -17,16 +17,16 @@ const sumsEvery = 15 * time.Second
 
 // Queues returns the queues as they were read last, with what ended there in 24 hours.
 func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
-	found := s.stand(ctx)
-	if found.err != nil {
-		return nil, found.err
+	found, _, err := s.stand(ctx)
+	if err != nil {
+		return nil, err
 	}
-	ended := s.byQueue.get(ctx, s.background, sumsEvery, s.sumByQueue)
-	rows := make([]engine.Queue, len(found.value.Queues))
-	for i, q := range found.value.Queues {
+	ended, _, _ := s.byQueue.Get(ctx, s.refresher, sumsEvery, 0, s.sumByQueue) // without them the rest is shown
+	rows := make([]engine.Queue, len(found.Queues))
+	for i, q := range found.Queues {
 		rows[i] = s.queue(q)
 		rows[i].Order = int64(i)
-		if n, some := ended.value[q.Name]; some {
+		if n, some := ended[q.Name]; some {
 			rows[i].Ended24h, rows[i].Failed24h = new(n.OK+n.Failed), new(n.Failed)
 		}
 	}
@@ -86,23 +86,23 @@ func (s *Service) sumByQueue(ctx context.Context) (map[string]rollup.EndedOf, er
 
 // PausedQueues returns since when queues are paused.
 func (s *Service) PausedQueues(ctx context.Context) (map[string]*engine.Time, error) {
-	found := s.stand(ctx)
+	found, _, err := s.stand(ctx)
 	paused := map[string]*engine.Time{}
-	for _, q := range found.value.Queues {
+	for _, q := range found.Queues {
 		if q.PausedAt != nil {
 			paused[q.Name] = timeOf(q.PausedAt)
 		}
 	}
-	return paused, found.err
+	return paused, err
 }
 
 // Workers returns the processes that are alive.
 func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
-	found := s.stand(ctx)
-	if found.err != nil {
-		return nil, found.err
+	found, _, err := s.stand(ctx)
+	if err != nil {
+		return nil, err
 	}
-	workers := slices.Clone(found.value.Workers)
+	workers := slices.Clone(found.Workers)
 	for i := range workers {
 		w := &workers[i]
 		if w.StartedAt != nil {
@@ -117,20 +117,20 @@ func (s *Service) Workers(ctx context.Context) ([]engine.Worker, error) {
 
 // Running returns at most n jobs under way, those that run longest first.
 func (s *Service) Running(ctx context.Context, n int) ([]engine.RunningJob, error) {
-	found := s.stand(ctx)
-	all := slices.Clone(found.value.Running[:min(n, len(found.value.Running))])
-	return all, found.err
+	found, _, err := s.stand(ctx)
+	all := slices.Clone(found.Running[:min(n, len(found.Running))])
+	return all, err
 }
 
 // Today adds up the engine's own counters of its own day. How many jobs were enqueued is not among them.
 func (s *Service) Today(ctx context.Context) (engine.Today, error) {
-	found := s.stand(ctx)
-	if found.err != nil {
-		return engine.Today{}, found.err
+	found, _, err := s.stand(ctx)
+	if err != nil {
+		return engine.Today{}, err
 	}
 	t := engine.Today{DayStart: agent.StartOfDay(time.Now()), Zone: agent.ZoneName()}
 	var ok, failed engine.Count
-	for i, q := range found.value.Queues {
+	for i, q := range found.Queues {
 		day := q.Ended.Today
 		if i == 0 {
 			ok, failed = day.OK, day.Failed
@@ -188,11 +188,11 @@ const (
 // Failures returns the newest failure of each of n kinds at most, of the failed jobs that were looked at: those of the queues that
 // have most of them.
 func (s *Service) Failures(ctx context.Context, n int) ([]engine.Failure, error) {
-	if found := s.stand(ctx); found.err != nil {
-		return nil, found.err
+	if _, _, err := s.stand(ctx); err != nil {
+		return nil, err
 	}
-	found := s.sampled.get(ctx, s.background, failuresEvery, s.sampleFailures)
-	return slices.Clone(found.value[:min(n, len(found.value))]), unavailable(found.err)
+	found, _, err := s.sampled.Get(ctx, s.refresher, failuresEvery, 0, s.sampleFailures)
+	return slices.Clone(found[:min(n, len(found))]), unavailable(err)
 }
 
 func (s *Service) sampleFailures(ctx context.Context) ([]engine.Failure, error) {
@@ -230,7 +230,7 @@ func (s *Service) sampleFailures(ctx context.Context) ([]engine.Failure, error) 
 // fullest returns the queues with most jobs in a state.
 func (s *Service) fullest(state engine.State) []string {
 	n := map[string]int64{}
-	for _, q := range s.snapshot.now().value.Queues {
+	for _, q := range s.snapshot.Last().Queues {
 		if jobs := q.Jobs[state]; jobs.N > 0 {
 			n[q.Name] = jobs.N
 		}

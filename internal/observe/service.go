@@ -11,6 +11,7 @@ import (
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/paced"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -38,11 +39,11 @@ type Service struct {
 	lead     func() bool
 	log      *slog.Logger
 
-	background *background
-	connected  asked[*connection]
-	snapshot   asked[engine.Snapshot]
-	sampled    asked[[]engine.Failure]
-	byQueue    asked[map[string]rollup.EndedOf]
+	refresher *paced.Refresher
+	connected paced.Answer[*connection]
+	snapshot  paced.Answer[engine.Snapshot]
+	sampled   paced.Answer[[]engine.Failure]
+	byQueue   paced.Answer[map[string]rollup.EndedOf]
 
 	mu       sync.Mutex // guards the rest
 	link     *connection
@@ -74,7 +75,7 @@ func New(opts Options) (*Service, error) {
 	rollups := rollup.New(opts.Own)
 	s := &Service{
 		Store: rollups, open: opts.Open, about: opts.About, ledger: &ledger{db: opts.Own, rollups: rollups},
-		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, background: newBackground(),
+		interval: opts.Interval, notify: opts.OnEvent, lead: opts.Lead, log: opts.Log, refresher: paced.NewRefresher(askTimeout),
 	}
 	rollups.Recorded = s.recordedFrom
 	return s, nil
@@ -82,7 +83,7 @@ func New(opts Options) (*Service, error) {
 
 // Close ends what is asked in the background, and the connection. The database is the caller's.
 func (s *Service) Close() {
-	s.background.close()
+	s.refresher.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != nil {
@@ -99,7 +100,7 @@ func (s *Service) connect(ctx context.Context) (*connection, error) {
 	if link != nil {
 		return link, nil
 	}
-	found := s.connected.get(ctx, s.background, s.interval/2, func(ctx context.Context) (*connection, error) {
+	found, _, err := s.connected.Get(ctx, s.refresher, s.interval/2, 0, func(ctx context.Context) (*connection, error) {
 		opened, err := s.open(ctx)
 		if err != nil {
 			return nil, err
@@ -115,7 +116,7 @@ func (s *Service) connect(ctx context.Context) (*connection, error) {
 		s.link = &connection{opened, info}
 		return s.link, nil
 	})
-	return found.value, found.err
+	return found, err
 }
 
 // About is the engine as it was found, or as it is known before.
@@ -129,11 +130,14 @@ func (s *Service) About() engine.Info {
 }
 
 // Unreadable is why the engine could not be read the last time; nil when it could.
-func (s *Service) Unreadable() error { return s.snapshot.now().err }
+func (s *Service) Unreadable() error {
+	_, err := s.snapshot.Tried()
+	return err
+}
 
 // Problems is what of the engine could not be read, in sentences.
 func (s *Service) Problems() []string {
-	found := s.snapshot.now().value
+	found := s.snapshot.Last()
 	all := append([]string{}, found.Problems...)
 	for what, n := range map[string]int64{"queues": found.MoreQueue, "workers": found.MoreWork} {
 		if n > 0 {
@@ -155,7 +159,10 @@ func (s *Service) Trouble() error {
 }
 
 // Took is how long the last snapshot took.
-func (s *Service) Took() time.Duration { return s.snapshot.now().took }
+func (s *Service) Took() time.Duration {
+	took, _ := s.snapshot.Tried()
+	return took
+}
 
 // KnownFrom is since when everything that ended is known; zero: nothing is yet.
 func (s *Service) KnownFrom() time.Time {
@@ -166,16 +173,19 @@ func (s *Service) KnownFrom() time.Time {
 
 // DataAt is when the snapshot was taken that the sections show; zero: there is none.
 func (s *Service) DataAt(ctx context.Context) time.Time {
-	found := s.stand(ctx)
-	return found.at
+	_, at, _ := s.stand(ctx)
+	return at
 }
+
+// askTimeout bounds what is asked in the background.
+const askTimeout = 10 * time.Second
 
 // budget bounds a snapshot. A tenth of the queues that are listed is read anew each time.
 var budget = engine.Budget{Queues: 1000, Workers: 1000, Running: 200}
 
-// stand is how the engine stands.
-func (s *Service) stand(ctx context.Context) answer[engine.Snapshot] {
-	return s.snapshot.get(ctx, s.background, s.interval/2, func(ctx context.Context) (engine.Snapshot, error) {
+// stand is how the engine stands, and since when.
+func (s *Service) stand(ctx context.Context) (engine.Snapshot, time.Time, error) {
+	return s.snapshot.Get(ctx, s.refresher, s.interval/2, 0, func(ctx context.Context) (engine.Snapshot, error) {
 		e, err := s.connect(ctx)
 		if err != nil {
 			return engine.Snapshot{}, unavailable(err)
