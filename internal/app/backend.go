@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/attach"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
@@ -63,6 +64,41 @@ func ownFleet(ctx context.Context, cfg *config.Config, log *slog.Logger, keeper 
 	}, nil
 }
 
+// reader shows the jobs of another program.
+type reader interface {
+	source.Jobs
+	server.Jobs
+	About() engine.Info
+	Fleet() *agent.Fleet
+	DataAt(ctx context.Context) time.Time
+	Run(ctx context.Context) error // from when our own database can be used
+}
+
+// othersJobs is what all backends have in common that run no jobs.
+func othersJobs(service reader, database *schema) *jobsBackend {
+	began := time.Now()
+	return &jobsBackend{
+		jobs:       service,
+		agents:     func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
+		engine:     func() document.Engine { return describeEngine(service.About()) },
+		dataAt:     service.DataAt,
+		writeError: func() error { return nil },
+		start: func(ctx context.Context, group *errgroup.Group) error {
+			group.Go(func() error {
+				select {
+				case <-database.done:
+					return service.Run(ctx)
+				case <-ctx.Done():
+					return nil
+				}
+			})
+			return nil
+		},
+		drain:    func() error { return nil },
+		attempts: func() int { return 0 },
+	}
+}
+
 // attachedJobs shows another program's River database.
 func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead func() bool, notify func(engine.Event)) (*jobsBackend, error) {
 	reads := cfg.Attach
@@ -85,36 +121,14 @@ func attachedJobs(cfg *config.Config, log *slog.Logger, database *schema, lead f
 	if err != nil {
 		return nil, errors.Join(err, closeAll())
 	}
-	began := time.Now()
-	s := &jobsBackend{
-		jobs:   service,
-		agents: func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
-		engine: func() document.Engine { return describeEngine(service.About()) },
-		attached: func() *document.Attached {
-			return describeAttached(service, foreign.URL, cfg.AttachActions)
-		},
-		components: func() map[string]document.Component {
-			return map[string]document.Component{"attached": attachedHealth(service, foreign)}
-		},
-		writeError: func() error { return nil },
-		start: func(ctx context.Context, group *errgroup.Group) error {
-			group.Go(func() error {
-				select {
-				case <-database.done:
-					return service.Run(ctx)
-				case <-ctx.Done():
-					return nil
-				}
-			})
-			return nil
-		},
-		drain:    func() error { return nil },
-		attempts: func() int { return 0 },
-		dataAt:   service.DataAt,
-		clocks:   service.Clocks,
-		close:    func() error { service.Close(); return closeAll() },
-		title:    "attached to " + foreign.URL + ", which is only read",
+	s := othersJobs(service, database)
+	s.attached = func() *document.Attached { return describeAttached(service, foreign.URL, cfg.AttachActions) }
+	s.components = func() map[string]document.Component {
+		return map[string]document.Component{"attached": attachedHealth(service, foreign)}
 	}
+	s.clocks = service.Clocks
+	s.close = func() error { service.Close(); return closeAll() }
+	s.title = "attached to " + foreign.URL + ", which is only read"
 	if cfg.AttachActions {
 		actions, err := attach.NewActions(service, cfg.Attach, cfg.AttachSchema, log)
 		if err != nil {

@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/document"
@@ -14,7 +11,6 @@ import (
 	"github.com/agentos/agentos/internal/engine/asynq"
 	"github.com/agentos/agentos/internal/observe"
 	"github.com/agentos/agentos/internal/redact"
-	"github.com/agentos/agentos/internal/source"
 )
 
 // observedEngine shows another program's job engine that is no River: for now an asynq in Redis.
@@ -27,34 +23,15 @@ func observedEngine(cfg *config.Config, log *slog.Logger, database *schema, lead
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	return &jobsBackend{
-		jobs:     service,
-		agents:   func() source.Fleet { return source.Fleet{Fleet: service.Fleet(), LoadedAt: began} },
-		engine:   func() document.Engine { return describeEngine(service.About()) },
-		attached: func() *document.Attached { return describeObserved(service) },
-		components: func() map[string]document.Component {
-			return map[string]document.Component{"attached": observedHealth(service)}
-		},
-		writeError: func() error { return nil },
-		start: func(ctx context.Context, group *errgroup.Group) error {
-			group.Go(func() error {
-				select {
-				case <-database.done:
-					return service.Run(ctx)
-				case <-ctx.Done():
-					return nil
-				}
-			})
-			return nil
-		},
-		drain:     func() error { return nil },
-		attempts:  func() int { return 0 },
-		dataAt:    service.DataAt,
-		unmetered: true,
-		close:     func() error { service.Close(); return nil },
-		title:     fmt.Sprintf("attached to %s at %s, which is only read", service.About().Engine, service.About().Where),
-	}, nil
+	s := othersJobs(service, database)
+	s.attached = func() *document.Attached { return describeObserved(service) }
+	s.components = func() map[string]document.Component {
+		return map[string]document.Component{"attached": observedHealth(service)}
+	}
+	s.unmetered = true
+	s.close = func() error { service.Close(); return nil }
+	s.title = fmt.Sprintf("attached to %s at %s, which is only read", service.About().Engine, service.About().Where)
+	return s, nil
 }
 
 var answers = map[engine.Answer]document.Answer{engine.No: document.AnswerNo, engine.NeedsSetting: document.AnswerNeedsSetting, engine.NeedsGrant: document.AnswerNeedsGrant}
