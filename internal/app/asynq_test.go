@@ -26,65 +26,30 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/document"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/asynq/asynqtest"
 	"github.com/agentos/agentos/test/servers"
 )
-
-// readOnly are the grants of docs/engines/asynq.md.
-const readOnly = "%R~asynq:* -@all +select +info +smembers +llen +lrange +zcard +zrange +zrangebyscore +zcount +get +mget +exists +hmget +hgetall +hvals +ttl"
 
 const waitingTasks = 100_000
 
 // asynqFleet is a real asynq: two servers, and five queues with tasks in every state.
-type asynqFleet struct {
-	redis     *servers.Redis
-	client    *asynq.Client
-	inspector *asynq.Inspector
-}
+type asynqFleet struct{ *asynqtest.Fleet }
 
 func startAsynq(t *testing.T) *asynqFleet {
 	t.Helper()
-	f := &asynqFleet{redis: servers.StartRedis(t)}
-	to := asynq.RedisClientOpt{Addr: f.redis.Addr}
-	f.client, f.inspector = asynq.NewClient(to), asynq.NewInspector(to)
-	t.Cleanup(func() { must(t, f.client.Close(), f.inspector.Close()) })
-	f.do(t, append([]string{"ACL", "SETUSER", "reader", "reset", "on", ">s3cret"}, strings.Fields(readOnly)...)...)
-	release := make(chan struct{})
-	for _, queue := range []string{"mail", "reports"} {
-		server := asynq.NewServer(to, asynq.Config{
-			Concurrency: 40, Queues: map[string]int{queue: 1}, LogLevel: asynq.FatalLevel, ShutdownTimeout: 5 * time.Second,
-			RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Hour },
-		})
-		must(t, server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
-			switch task.Type() {
-			case "block":
-				select {
-				case <-release:
-				case <-ctx.Done():
-				}
-			case "fail":
-				return errors.New("no connection to password=hunter2 host")
-			case "result":
-				_, err := io.WriteString(task.ResultWriter(), `{"rows": 12}`)
-				return err
-			}
-			return nil
-		})))
-		t.Cleanup(server.Shutdown)
-	}
-	t.Cleanup(func() { close(release) }) // before the servers are shut down
-	return f
+	return &asynqFleet{asynqtest.Start(t, 40, "mail", "reports")}
 }
 
 func (f *asynqFleet) do(t *testing.T, args ...string) string {
 	t.Helper()
-	answer, err := f.redis.Do(args...)
+	answer, err := f.Redis.Do(args...)
 	must(t, err)
 	return answer
 }
 
 func (f *asynqFleet) add(t *testing.T, queue, kind string, options ...asynq.Option) {
 	t.Helper()
-	_, err := f.client.Enqueue(asynq.NewTask(kind, []byte(`{"customer": 17, "password": "hunter2"}`)), append(options, asynq.Queue(queue))...)
+	_, err := f.Client.Enqueue(asynqtest.Task(kind), append(options, asynq.Queue(queue))...)
 	must(t, err)
 }
 
@@ -111,7 +76,7 @@ func (f *asynqFleet) fill(t *testing.T) {
 	for range 3 {
 		f.add(t, "still", "import")
 	}
-	must(t, f.inspector.PauseQueue("still"))
+	must(t, f.Inspector.PauseQueue("still"))
 	for _, queue := range []string{"mail", "reports"} {
 		for range 6 {
 			f.add(t, queue, "fail", asynq.MaxRetry(3))
@@ -126,7 +91,7 @@ func (f *asynqFleet) fill(t *testing.T) {
 		}
 	}
 	eventually(t, func() error {
-		all, err := f.inspector.Servers()
+		all, err := f.Inspector.Servers()
 		must(t, err)
 		n := 0
 		for _, one := range all {
@@ -145,7 +110,7 @@ func (f *asynqFleet) await(t *testing.T, ended int) {
 	eventually(t, func() error {
 		n := 0
 		for _, queue := range []string{"mail", "reports"} {
-			info, err := f.inspector.GetQueueInfo(queue)
+			info, err := f.Inspector.GetQueueInfo(queue)
 			must(t, err)
 			n += info.ProcessedTotal
 		}
@@ -233,7 +198,7 @@ func (s *served) read(t *testing.T, path string, into any) {
 	if status != http.StatusOK {
 		t.Fatalf("%s: status %d: %s", path, status, text)
 	}
-	if strings.Contains(string(text), "hunter2") {
+	if strings.Contains(string(text), asynqtest.Secret) {
 		t.Errorf("%s shows a secret", path)
 	}
 	must(t, json.Unmarshal(text, into))
@@ -255,7 +220,7 @@ func (s *served) document(t *testing.T) *document.Document {
 // monitor notes each command that clients give, by their address, until the test ends.
 func (f *asynqFleet) monitor(t *testing.T) func() map[string][]string {
 	t.Helper()
-	conn, err := net.Dial("tcp", f.redis.Addr)
+	conn, err := net.Dial("tcp", f.Redis.Addr)
 	must(t, err)
 	_, err = io.WriteString(conn, "MONITOR\r\n")
 	must(t, err)
@@ -291,7 +256,7 @@ func TestAsynqIsShownAsItsInspectorShowsIt(t *testing.T) {
 	f := startAsynq(t)
 	f.fill(t)
 	commands := f.monitor(t)
-	s := serve(t, &config.Config{Attach: "redis://reader:s3cret@" + f.redis.Addr + "/0"})
+	s := serve(t, &config.Config{Attach: "redis://reader:s3cret@" + f.Redis.Addr + "/0"})
 	var d *document.Document
 	eventually(t, func() error {
 		d = s.document(t)
@@ -335,12 +300,12 @@ func TestAsynqIsShownAsItsInspectorShowsIt(t *testing.T) {
 func (f *asynqFleet) checkQueues(t *testing.T, d *document.Document) {
 	t.Helper()
 	queue := d.Dashboard.Queue
-	names, err := f.inspector.Queues()
+	names, err := f.Inspector.Queues()
 	must(t, err)
 	var pending, running, scheduled, retryable int64
 	paused := 0
 	for _, name := range names {
-		want, err := f.inspector.GetQueueInfo(name)
+		want, err := f.Inspector.GetQueueInfo(name)
 		must(t, err)
 		got, listed := queue.Items[name]
 		if !listed {
@@ -383,7 +348,7 @@ func figure0(n *int64) int64 {
 func (f *asynqFleet) checkWorkers(t *testing.T, d *document.Document) {
 	t.Helper()
 	workers := d.Dashboard.Workers
-	all, err := f.inspector.Servers()
+	all, err := f.Inspector.Servers()
 	must(t, err)
 	if workers.Total != 2 || workers.Active != 2 || workers.Busy == nil || *workers.Busy != 50 || workers.Slots == nil || *workers.Slots != 80 {
 		t.Errorf("the workers are %+v", workers)
@@ -403,7 +368,7 @@ func (f *asynqFleet) checkJobs(t *testing.T, d *document.Document) {
 	jobs := d.Dashboard.Jobs
 	var ended, failed int64
 	for _, queue := range []string{"mail", "reports"} {
-		info, err := f.inspector.GetQueueInfo(queue)
+		info, err := f.Inspector.GetQueueInfo(queue)
 		must(t, err)
 		ended, failed = ended+int64(info.Processed), failed+int64(info.Failed)
 	}
@@ -418,7 +383,7 @@ func (f *asynqFleet) checkJobs(t *testing.T, d *document.Document) {
 	}
 	for id, job := range jobs.Running {
 		queue, name, _ := strings.Cut(id, "/")
-		want, err := f.inspector.GetTaskInfo(queue, name)
+		want, err := f.Inspector.GetTaskInfo(queue, name)
 		must(t, err)
 		if _, known := job.StartedAt.At(); job.Agent != want.Type || job.Queue != want.Queue || job.EngineState != "active" || !known || job.RunID != nil || job.Priority != nil || job.CreatedAt != "" {
 			t.Errorf("running %+v, the Inspector says %+v", job, want)
@@ -426,7 +391,7 @@ func (f *asynqFleet) checkJobs(t *testing.T, d *document.Document) {
 	}
 	for _, failure := range jobs.Failures {
 		queue, name, _ := strings.Cut(failure.JobID, "/")
-		want, err := f.inspector.GetTaskInfo(queue, name)
+		want, err := f.Inspector.GetTaskInfo(queue, name)
 		must(t, err)
 		if failure.Agent != want.Type || !strings.HasPrefix(failure.Error, "no connection to password=") || failure.Similar24h < 12 || !failure.SimilarCapped || failure.RunMS != nil {
 			t.Errorf("failure %+v, the Inspector says %+v", failure, want)
@@ -473,8 +438,8 @@ func checkWhatIsMissing(t *testing.T, d *document.Document) {
 // states are ours, with what the Inspector lists of asynq's.
 func (f *asynqFleet) states() map[string]func(queue string, opts ...asynq.ListOption) ([]*asynq.TaskInfo, error) {
 	return map[string]func(queue string, opts ...asynq.ListOption) ([]*asynq.TaskInfo, error){
-		"available": f.inspector.ListPendingTasks, "running": f.inspector.ListActiveTasks, "scheduled": f.inspector.ListScheduledTasks,
-		"retryable": f.inspector.ListRetryTasks, "discarded": f.inspector.ListArchivedTasks, "completed": f.inspector.ListCompletedTasks,
+		"available": f.Inspector.ListPendingTasks, "running": f.Inspector.ListActiveTasks, "scheduled": f.Inspector.ListScheduledTasks,
+		"retryable": f.Inspector.ListRetryTasks, "discarded": f.Inspector.ListArchivedTasks, "completed": f.Inspector.ListCompletedTasks,
 	}
 }
 

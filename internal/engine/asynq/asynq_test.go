@@ -3,11 +3,8 @@ package asynq
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,40 +15,26 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/engine/asynq/asynqtest"
 	"github.com/agentos/agentos/internal/engine/enginetest"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/test/servers"
 )
 
-// readOnly are the grants of the package's comment.
-const readOnly = "%R~asynq:* -@all +select +info +smembers +llen +lrange +zcard +zrange +zrangebyscore +zcount +get +mget +exists +hmget +hgetall +hvals +ttl"
-
 // A fleet is a real asynq with tasks in every state.
 type fleet struct {
-	redis     *servers.Redis
-	client    *asynq.Client
-	inspector *asynq.Inspector
-	tasks     map[string]map[engine.State][]engine.ID
-	workers   []string
+	*asynqtest.Fleet
+	tasks   map[string]map[engine.State][]engine.ID
+	workers []string
 }
 
 func startFleet(t *testing.T) *fleet {
-	f := &fleet{redis: servers.StartRedis(t), tasks: map[string]map[engine.State][]engine.ID{}}
-	to := asynq.RedisClientOpt{Addr: f.redis.Addr}
-	f.client, f.inspector = asynq.NewClient(to), asynq.NewInspector(to)
-	t.Cleanup(func() { _ = f.inspector.Close() })
-	t.Cleanup(func() { _ = f.client.Close() })
-	must(t, f.do("ACL", append([]string{"SETUSER", "reader", "reset", "on", ">secret"}, strings.Fields(readOnly)...)...))
-	release := make(chan struct{})
-	for _, queue := range []string{"alpha", "beta/two"} {
-		f.serve(t, to, queue, release)
-	}
-	t.Cleanup(func() { close(release) }) // before the servers are shut down
-	return f
+	t.Helper()
+	return &fleet{Fleet: asynqtest.Start(t, 12, "alpha", "beta/two"), tasks: map[string]map[engine.State][]engine.ID{}}
 }
 
 func (f *fleet) do(command string, args ...string) error {
-	return redisDo(f.redis, append([]string{command}, args...)...)
+	return redisDo(f.Redis, append([]string{command}, args...)...)
 }
 
 func must(t *testing.T, err error) {
@@ -61,35 +44,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// serve starts a server of asynq whose tasks do what their type says.
-func (f *fleet) serve(t *testing.T, to asynq.RedisClientOpt, queue string, release chan struct{}) {
-	server := asynq.NewServer(to, asynq.Config{
-		Concurrency: 12, Queues: map[string]int{queue: 1}, LogLevel: asynq.FatalLevel, ShutdownTimeout: 5 * time.Second,
-		RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Hour },
-	})
-	must(t, server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
-		switch task.Type() {
-		case "block":
-			select {
-			case <-release:
-			case <-ctx.Done():
-			}
-		case "fail":
-			return errors.New("no connection to password=hunter2 host")
-		case "result":
-			_, err := io.WriteString(task.ResultWriter(), `{"rows": 12}`)
-			return err
-		}
-		return nil
-	})))
-	t.Cleanup(server.Shutdown)
-}
-
 // add enqueues a task and notes in which state it will be.
 func (f *fleet) add(t *testing.T, state engine.State, queue, kind string, options ...asynq.Option) string {
 	t.Helper()
-	task := asynq.NewTask(kind, []byte(`{"customer": 17, "password": "hunter2"}`))
-	info, err := f.client.Enqueue(task, append(options, asynq.Queue(queue))...)
+	info, err := f.Client.Enqueue(asynqtest.Task(kind), append(options, asynq.Queue(queue))...)
 	must(t, err)
 	if f.tasks[queue] == nil {
 		f.tasks[queue] = map[engine.State][]engine.ID{}
@@ -125,14 +83,14 @@ func (f *fleet) fill(t *testing.T) {
 		f.add(t, engine.Running, "alpha", "block")
 		f.add(t, engine.Running, "beta/two", "block")
 	}
-	must(t, f.inspector.PauseQueue("still"))
+	must(t, f.Inspector.PauseQueue("still"))
 	f.awaitServers(t, 2, 16)
 }
 
 func (f *fleet) await(t *testing.T, queue string, enough func(*asynq.QueueInfo) bool) {
 	t.Helper()
 	eventually(t, "queue "+queue, func() bool {
-		info, err := f.inspector.GetQueueInfo(queue)
+		info, err := f.Inspector.GetQueueInfo(queue)
 		must(t, err)
 		return enough(info)
 	})
@@ -142,7 +100,7 @@ func (f *fleet) await(t *testing.T, queue string, enough func(*asynq.QueueInfo) 
 func (f *fleet) awaitServers(t *testing.T, servers, running int) {
 	t.Helper()
 	eventually(t, "servers", func() bool {
-		all, err := f.inspector.Servers()
+		all, err := f.Inspector.Servers()
 		must(t, err)
 		n := 0
 		f.workers = nil
@@ -170,7 +128,7 @@ func eventually(t *testing.T, what string, enough func() bool) {
 // open connects as the user who may only read.
 func (f *fleet) open(t *testing.T) engine.Engine {
 	t.Helper()
-	e, err := Open(t.Context(), "redis://reader:secret@"+f.redis.Addr+"/0", redact.New(nil))
+	e, err := Open(t.Context(), "redis://reader:s3cret@"+f.Redis.Addr+"/0", redact.New(nil))
 	must(t, err)
 	t.Cleanup(e.Close)
 	return e
@@ -179,7 +137,7 @@ func (f *fleet) open(t *testing.T) engine.Engine {
 // end lets one task of the first queue end.
 func (f *fleet) end(t *testing.T, ok bool) string {
 	t.Helper()
-	before, err := f.inspector.GetQueueInfo("alpha")
+	before, err := f.Inspector.GetQueueInfo("alpha")
 	must(t, err)
 	kind := "fail"
 	if ok {
@@ -193,7 +151,7 @@ func (f *fleet) end(t *testing.T, ok bool) string {
 // unwritten looks for what Redis refused. The user may only read: what was not refused was a read. Connecting takes a PING, and a
 // score is left out where it may not be read.
 func (f *fleet) unwritten(t *testing.T) {
-	log, err := f.redis.Do("ACL", "LOG", "100")
+	log, err := f.Redis.Do("ACL", "LOG", "100")
 	must(t, err)
 	lines := strings.Fields(log)
 	for i, line := range lines {
@@ -220,7 +178,7 @@ func TestFiguresAreThoseOfTheInspector(t *testing.T) {
 	s, err := e.Snapshot(t.Context(), engine.Budget{Queues: 100, Workers: 100, Running: 100})
 	must(t, err)
 	for _, q := range s.Queues {
-		want, err := f.inspector.GetQueueInfo(q.Name)
+		want, err := f.Inspector.GetQueueInfo(q.Name)
 		must(t, err)
 		got := [...]int64{
 			q.Jobs[engine.Waiting].N, q.Jobs[engine.Running].N, q.Jobs[engine.Scheduled].N, q.Jobs[engine.Retryable].N, q.Jobs[engine.Discarded].N,
@@ -243,7 +201,7 @@ func TestFiguresAreThoseOfTheInspector(t *testing.T) {
 			t.Errorf("queue %s: the oldest waits for %v, and it is not reported", q.Name, want.Latency)
 		}
 	}
-	servers, err := f.inspector.Servers()
+	servers, err := f.Inspector.Servers()
 	must(t, err)
 	for _, want := range servers {
 		i := slices.IndexFunc(s.Workers, func(w engine.Worker) bool { return w.ID == want.ID })
@@ -272,7 +230,7 @@ func TestTasksAreThoseOfTheInspector(t *testing.T) {
 			must(t, err)
 			for _, job := range page.Jobs {
 				_, id, _ := split(job.ID)
-				want, err := f.inspector.GetTaskInfo(queue, id)
+				want, err := f.Inspector.GetTaskInfo(queue, id)
 				must(t, err)
 				d, err := e.Get(t.Context(), job.ID)
 				must(t, err)
@@ -282,7 +240,7 @@ func TestTasksAreThoseOfTheInspector(t *testing.T) {
 				if args := string(d.ArgsJSON); args != `{"customer": 17, "password": "[redacted]"}` && args != `{"customer":17,"password":"[redacted]"}` {
 					t.Errorf("task %s has the arguments %s", job.ID, args)
 				}
-				if text, err := json.Marshal(d); err != nil || bytes.Contains(text, []byte("hunter2")) {
+				if text, err := json.Marshal(d); err != nil || bytes.Contains(text, []byte(asynqtest.Secret)) {
 					t.Errorf("task %s shows a secret: %s, %v", job.ID, text, err)
 				}
 				checkTimes(t, job, want)
@@ -376,7 +334,7 @@ func TestAListGoesOnWhileTasksLeave(t *testing.T) {
 		must(t, err)
 		for _, job := range first.Jobs[:10] {
 			_, id, _ := split(job.ID)
-			must(t, f.inspector.DeleteTask("bulk", id))
+			must(t, f.Inspector.DeleteTask("bulk", id))
 		}
 		seen := map[engine.ID]bool{}
 		for _, job := range first.Jobs {
@@ -453,7 +411,7 @@ func TestASnapshotCostsTheSameAtAnySize(t *testing.T) {
 		must(t, f.do("CONFIG", "RESETSTAT"))
 		_, err := e.Snapshot(t.Context(), engine.Budget{Queues: 10, Workers: 10, Running: 10})
 		must(t, err)
-		stats, err := f.redis.Do("INFO", "commandstats")
+		stats, err := f.Redis.Do("INFO", "commandstats")
 		must(t, err)
 		calls := 0
 		for line := range strings.Lines(stats) {
