@@ -46,6 +46,9 @@ func (s *Service) Windows(ctx context.Context) (hour, day engine.Window, err err
 // with adds what ended in gaps to a window that began at a time, and says what is not known of it.
 func (s *Service) with(w engine.Window, began time.Time, gaps []gap) engine.Window {
 	w.Run, w.Wait, w.Usage, w.Cancelled = engine.Percentiles{}, engine.Percentiles{}, nil, nil
+	if len(gaps) == maxGaps && gaps[0].to.After(began) {
+		w.Why = fmt.Sprintf("There are too many gaps to read: until %s UTC what ended in gaps is not counted.", gaps[0].to.UTC().Format(time.DateTime))
+	}
 	for _, g := range gaps {
 		switch {
 		case !g.to.After(began):

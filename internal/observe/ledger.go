@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
@@ -89,16 +90,18 @@ func changed(result sql.Result, err error) error {
 	return errOvertaken
 }
 
-// gaps returns those that reach into the time since, oldest first.
+// gaps returns those that reach into the time since, oldest first; of more than maxGaps the newest.
 func (l *ledger) gaps(ctx context.Context, since time.Time) ([]gap, error) {
-	rows, err := l.db.Read.QueryContext(ctx, `select queue, from_ms, to_ms, ok, failed, cause from follow_gap where to_ms > $1 order by from_ms, queue limit $2`,
+	rows, err := l.db.Read.QueryContext(ctx, `select queue, from_ms, to_ms, ok, failed, cause from follow_gap where to_ms > $1 order by to_ms desc, number desc, part desc limit $2`,
 		since.UnixMilli(), maxGaps)
-	return db.Collect(rows, err, func(rows *sql.Rows) (g gap, err error) {
+	found, err := db.Collect(rows, err, func(rows *sql.Rows) (g gap, err error) {
 		var from, to int64
 		err = rows.Scan(&g.queue, &from, &to, &g.ok, &g.failed, &g.cause)
 		g.from, g.to = db.FromMS(from), db.FromMS(to)
 		return g, err
 	})
+	slices.Reverse(found)
+	return found, err
 }
 
 // maxGaps bounds how many gaps are looked at.

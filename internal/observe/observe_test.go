@@ -294,6 +294,29 @@ func TestAGapOfTheEngineIsSaid(t *testing.T) {
 	}
 }
 
+// Of more gaps than are read the newest count, and the older ones are said to be missing.
+func TestTheNewestOfManyGapsCount(t *testing.T) {
+	dbtest.Together(t, func(t *testing.T, own *db.DB) {
+		at := newSite(t, own, nil)
+		at.run(t)
+		now := time.Now()
+		began := now.Add(-23 * time.Hour)
+		at.send(t, batch(1, began, began, engine.Ended{Queue: "alpha"}))
+		_, err := own.Write.ExecContext(t.Context(), `with recursive n (i) as (select 1 union all select i + 1 from n where i < $1)
+			insert into follow_gap (number, part, queue, from_ms, to_ms, ok, failed, cause) select 1000, i, 'alpha', $2, $3, 1, 0, 'old' from n`,
+			maxGaps, began.UnixMilli(), began.Add(time.Minute).UnixMilli())
+		must(t, err)
+		at.send(t, batch(2, now.Add(-10*time.Minute), now.Add(-5*time.Minute), engine.Ended{Queue: "alpha", OK: 3}))
+		hour, day := at.windows(t)
+		if hour.OK != 3 || hour.Why != "" {
+			t.Errorf("the hour is %+v", hour)
+		}
+		if day.OK != maxGaps-1+3 || day.Why == "" {
+			t.Errorf("the day is %+v", day)
+		}
+	})
+}
+
 // However many ask, one snapshot is taken in an interval. While none can be, the error is said and the last one is kept.
 func TestOneSnapshotAnswersAll(t *testing.T) {
 	at := newSite(t, dbtest.New(t), nil)
