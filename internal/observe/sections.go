@@ -21,7 +21,7 @@ func (s *Service) Queues(ctx context.Context) ([]engine.Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	ended, _, _ := s.byQueue.Get(ctx, s.refresher, sumsEvery, 0, s.sumByQueue) // without them the rest is shown
+	ended, _, _ := s.byQueue.Soon(ctx, s.refresher, sumsEvery, 0, s.sumByQueue) // without them the rest is shown
 	rows := make([]engine.Queue, len(found.Queues))
 	for i, q := range found.Queues {
 		rows[i] = s.queue(q)
@@ -191,7 +191,7 @@ func (s *Service) Failures(ctx context.Context, n int) ([]engine.Failure, error)
 	if _, _, err := s.stand(ctx); err != nil {
 		return nil, err
 	}
-	found, _, err := s.sampled.Get(ctx, s.refresher, failuresEvery, 0, s.sampleFailures)
+	found, _, err := s.sampled.Soon(ctx, s.refresher, failuresEvery, 0, s.sampleFailures)
 	return slices.Clone(found[:min(n, len(found))]), unavailable(err)
 }
 
