@@ -57,8 +57,7 @@ deploy-check: ## what runs it in production: images, units, manifests, proxies, 
 	@scripts/check-deploy
 
 .PHONY: lint
-lint: ## static checks of Go, of the shell scripts and of the words used
-	$(GO) vet ./...
+lint: ## static checks of Go (what go vet checks among them), of the shell scripts and of the words used
 	GOOS=darwin $(GO) vet ./...
 	$(LINT) run ./...
 	shellcheck -s sh scripts/* .ci/run
