@@ -86,6 +86,7 @@ func newPostgres(what string, options []PostgresOption) (*Postgres, error) {
 		"max_connections=300", "shared_preload_libraries=pg_stat_statements", "pg_stat_statements.max=10000",
 		"logging_collector=off", "log_line_prefix=%m [%p] %q%u@%d ", "wal_level=replica", "max_wal_senders=5",
 		"shared_buffers=64MB", "max_wal_size=512MB", "timezone=UTC", "track_io_timing=off",
+		"dynamic_shared_memory_type=mmap", // files of its folder, which go with it also when it was killed
 	}}
 	for _, option := range options {
 		option(given)
