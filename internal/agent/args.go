@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/agentos/agentos/internal/strictyaml"
 )
 
 // maxArgsSize bounds the arguments of a scheduled run, as JSON.
@@ -18,8 +20,8 @@ func (d *decoder) args(n *yaml.Node) json.RawMessage {
 	if n == nil {
 		return none
 	}
-	if node := resolve(n); node.Kind != yaml.MappingNode {
-		d.errorf(n, "args must be a mapping and is %s: write args: {path: .}", describe(node))
+	if node := strictyaml.Resolve(n); node.Kind != yaml.MappingNode {
+		d.Errorf(n, "args must be a mapping and is %s: write args: {path: .}", strictyaml.Describe(node))
 		return none
 	}
 	value, ok := d.jsonValue(n)
@@ -28,26 +30,26 @@ func (d *decoder) args(n *yaml.Node) json.RawMessage {
 	}
 	data, err := json.Marshal(value)
 	if err != nil || len(data) > maxArgsSize {
-		d.errorf(n, "args must fit in %d KiB of JSON", maxArgsSize>>10)
+		d.Errorf(n, "args must fit in %d KiB of JSON", maxArgsSize>>10)
 		return none
 	}
 	return data
 }
 
 func (d *decoder) jsonValue(n *yaml.Node) (any, bool) {
-	node, ok := d.enter(n)
+	node, ok := d.Enter(n)
 	if !ok {
 		return nil, false
 	}
-	defer d.leave()
+	defer d.Leave()
 	switch node.Kind {
 	case yaml.MappingNode:
-		fs, ok := d.mapping(n, "args", "{key: value}", nil)
+		fs, ok := d.Mapping(n, "args", "{key: value}", nil)
 		object := make(map[string]any, len(fs))
 		for _, f := range fs {
-			value, good := d.jsonValue(f.value)
+			value, good := d.jsonValue(f.Value)
 			ok = ok && good
-			object[f.key.Value] = value
+			object[f.Key.Value] = value
 		}
 		return object, ok
 	case yaml.SequenceNode:
@@ -84,7 +86,7 @@ func (d *decoder) jsonScalar(n, node *yaml.Node) (any, bool) {
 			return f, true
 		}
 	}
-	d.errorf(n, "args cannot hold %s, which JSON does not know: write it in quotes", describe(node))
+	d.Errorf(n, "args cannot hold %s, which JSON does not know: write it in quotes", strictyaml.Describe(node))
 	return nil, false
 }
 

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/agentos/agentos/internal/strictyaml"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,23 +22,23 @@ var interpreters = []string{"sh", "bash", "dash", "zsh", "ksh", "python", "pytho
 // command reads an agent's argv. Whether it can be started is for the host to see that is to run it, see Missing.
 func (d *decoder) command(at, n *yaml.Node, s *Spec) []string {
 	if n == nil {
-		d.errorf(at, "agent %s has no command: write %s", s.Name, commandExample)
+		d.Errorf(at, "agent %s has no command: write %s", s.Name, commandExample)
 		return nil
 	}
-	if node := resolve(n); node.Kind == yaml.ScalarNode && !isNull(node) {
+	if node := strictyaml.Resolve(n); node.Kind == yaml.ScalarNode && !strictyaml.IsNull(node) {
 		words := strings.Join(strings.Fields(node.Value), ", ")
 		if strings.ContainsAny(node.Value, "|&;<>()$`\\\"'*?[]#~{},") || len(words) > 60 { // only a shell can read it
 			words = "sh, -c, COMMAND LINE IN QUOTES"
 		}
-		d.errorf(n, "command must be a list, one item a word, and is %s: write command: [%s]", describe(node), words)
+		d.Errorf(n, "command must be a list, one item a word, and is %s: write command: [%s]", strictyaml.Describe(node), words)
 		return nil
 	}
-	argv, ok := d.texts(n, "command", commandExample)
+	argv, ok := d.Texts(n, "command", commandExample)
 	if !ok {
 		return nil
 	}
 	if len(argv) == 0 || argv[0] == "" {
-		d.errorf(n, "command is empty: write %s", commandExample)
+		d.Errorf(n, "command is empty: write %s", commandExample)
 		return nil
 	}
 	if strings.Contains(argv[0], "/") {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/strictyaml"
 )
 
 // fields5 are the five fields of cron, a bit for each value.
@@ -85,7 +87,7 @@ func (c *cronField) part(part string) (set uint64, err error) {
 	if stepped {
 		step, err = strconv.Atoi(stepText)
 		if err != nil || step < 1 || stepText[0] == '+' {
-			return 0, fmt.Errorf("%q in its %s: the step after / must be a number from 1", clip(part), c.name)
+			return 0, fmt.Errorf("%q in its %s: the step after / must be a number from 1", strictyaml.Clip(part), c.name)
 		}
 	}
 	size := c.high - c.low + 1
@@ -112,12 +114,12 @@ func (c *cronField) checkStep(part string, set uint64, step, length int, open bo
 	list := strings.Join(values, ",")
 	switch {
 	case !uneven:
-		return fmt.Errorf("%q in its %s has a step longer than the range: write %q", clip(part), c.name, list)
+		return fmt.Errorf("%q in its %s has a step longer than the range: write %q", strictyaml.Clip(part), c.name, list)
 	case c.unit != "":
 		return fmt.Errorf(`%q in its %s would not come every %d%s, because %d does not divide %d: write "@every %d%s", or %q if these %s are meant`,
-			clip(part), c.name, step, c.unit, step, size, step, c.unit, list, c.name)
+			strictyaml.Clip(part), c.name, step, c.unit, step, size, step, c.unit, list, c.name)
 	}
-	return fmt.Errorf("%q in its %s would be uneven steps, because %d does not divide %d: write %q if these are meant", clip(part), c.name, step, size, list)
+	return fmt.Errorf("%q in its %s would be uneven steps, because %d does not divide %d: write %q if these are meant", strictyaml.Clip(part), c.name, step, size, list)
 }
 
 // span reads what stands before a step: *, a value or a range. Open means that it goes to the end of the field.
@@ -148,7 +150,7 @@ func (c *cronField) span(span string, stepped bool) (low, high int, open bool, e
 		high %= 7
 	}
 	if low > high && !c.cyclic {
-		return 0, 0, false, fmt.Errorf("%q in its %s ends before it begins: write %s-%d,%d-%s", clip(span), c.name, from, c.high, c.low, to)
+		return 0, 0, false, fmt.Errorf("%q in its %s ends before it begins: write %s-%d,%d-%s", strictyaml.Clip(span), c.name, from, c.high, c.low, to)
 	}
 	return low, high, false, nil
 }
@@ -170,7 +172,7 @@ func (c *cronField) value(text string) (int, error) {
 		if c.names != nil {
 			names = fmt.Sprintf(" or %s to %s", c.names[0], c.names[len(c.names)-1])
 		}
-		return 0, fmt.Errorf("%q in its %s: they are %d to %d%s", clip(text), c.name, c.low, most, names)
+		return 0, fmt.Errorf("%q in its %s: they are %d to %d%s", strictyaml.Clip(text), c.name, c.low, most, names)
 	}
 	return value, nil
 }

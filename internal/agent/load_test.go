@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/agentos/agentos/internal/strictyaml"
 )
 
 // folder makes a folder with a program, a script and a file that is not executable.
@@ -238,7 +240,7 @@ func TestParseBoundsItsReport(t *testing.T) {
 	}
 	_, err := Parse("f", folder(t), []byte(file.String()))
 	var errs ValidationErrors
-	if !errors.As(err, &errs) || len(errs) != maxErrors || errs[maxErrors-1].Text != "and 401 more errors" {
+	if !errors.As(err, &errs) || len(errs) != strictyaml.MaxErrors || errs[strictyaml.MaxErrors-1].Text != "and 401 more errors" {
 		t.Errorf("%d errors, last %v", len(errs), errs[len(errs)-1])
 	}
 }
@@ -322,7 +324,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("fleet %v, err %v", fleet, err)
 		}
 		for _, one := range errs {
-			if one.Line < 1 || one.Text == "" || len(errs) > maxErrors {
+			if one.Line < 1 || one.Text == "" || len(errs) > strictyaml.MaxErrors {
 				t.Fatalf("%+v", one)
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/agentos/agentos/internal/strictyaml"
 )
 
 // places are where an agent's settings stand in its file.
@@ -18,9 +20,9 @@ type places struct{ command, dir, env, passEnv place }
 type place struct{ line, col int }
 
 // placesOf returns where the settings stand; the agent's own place for one that it does not have.
-func placesOf(agent *yaml.Node, set fields) places {
+func placesOf(agent *yaml.Node, set strictyaml.Fields) places {
 	at := func(key string) place {
-		n := set.get(key)
+		n := set.Get(key)
 		if n == nil {
 			n = agent
 		}
@@ -60,7 +62,7 @@ func (f *Fleet) Missing() error {
 			errs = append(errs, f.errorf(at.dir, "dir: %s", dir))
 		}
 	}
-	return errs.inOrder()
+	return errs.InOrder()
 }
 
 func (f *Fleet) errorf(at place, format string, args ...any) ValidationError {
@@ -100,7 +102,7 @@ func (f *Fleet) Notes(here func(agent string) bool) []string {
 		literal(at.dir, "dir", s.Dir)
 	}
 	var ordered ValidationErrors
-	if !errors.As(notes.inOrder(), &ordered) {
+	if !errors.As(notes.InOrder(), &ordered) {
 		return nil
 	}
 	texts := make([]string, len(ordered))

@@ -6,6 +6,8 @@ import (
 	"hash/fnv"
 	"strings"
 	"time"
+
+	"github.com/agentos/agentos/internal/strictyaml"
 )
 
 const scheduleForms = `write five cron fields ("*/5 * * * *"), @hourly, @daily, @weekly, @monthly, @yearly, or "@every 20s"`
@@ -109,7 +111,7 @@ func (s *Schedule) String() string {
 		text = "TZ=" + ZoneName() + " " + text
 	}
 	if s.offset > 0 {
-		text += " +" + short(s.offset)
+		text += " +" + strictyaml.Short(s.offset)
 	}
 	return text
 }
