@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"ui":                              {},
 	"internal/agent":                  {"internal/strictyaml"},
 	"internal/strictyaml":             {},
+	"internal/section":                {"internal/db", "internal/redact", "internal/strictyaml"},
 	"internal/agent/agenttest":        {"internal/agent"},
 	"internal/runner":                 {"internal/agent", "internal/supervisor"},
 	"internal/supervisor":             {},
