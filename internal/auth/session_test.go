@@ -9,12 +9,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/test/processor"
 )
 
 // Whether a name exists must not show in the time that a refusal takes. That is nearly all the processor's, which is compared rather than
@@ -26,28 +26,18 @@ func TestLoginRevealsNothingAboutUsers(t *testing.T) {
 		best := map[string]time.Duration{"ada": time.Hour, "nobody": time.Hour}
 		for i := range 9 { // in turns, so that what else the machine does meets both
 			for name := range best {
-				before := processorTime(t)
+				before := processor.Used()
 				_, _, err := s.Login(t.Context(), name, "wrong password", fmt.Sprintf("192.0.2.%d:1", i))
 				if !errors.Is(err, ErrBadCredentials) || err.Error() != ErrBadCredentials.Error() {
 					t.Fatalf("login of %q: %v", name, err)
 				}
-				best[name] = min(best[name], processorTime(t)-before)
+				best[name] = min(best[name], processor.Used()-before)
 			}
 		}
 		if known, unknown := best["ada"], best["nobody"]; unknown < known/2 || known < unknown/2 {
 			t.Errorf("known user %s, unknown user %s: the difference gives them away", known, unknown)
 		}
 	})
-}
-
-// processorTime is what this process has used.
-func processorTime(t *testing.T) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 func TestLoginIsLimitedByName(t *testing.T) {

@@ -3,24 +3,10 @@ package runner
 import (
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
-)
 
-// processors is the time of processors of this process, and of its children that have ended with theirs.
-func processors(t *testing.T) time.Duration {
-	t.Helper()
-	var sum int64
-	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
-		var usage syscall.Rusage
-		if err := syscall.Getrusage(who, &usage); err != nil {
-			t.Fatal(err)
-		}
-		sum += usage.Utime.Nano() + usage.Stime.Nano()
-	}
-	return time.Duration(sum)
-}
+	"github.com/agentos/agentos/test/processor"
+)
 
 // An attempt takes about as much processor as xargs needs for the same program. With a process of ours started for each it would
 // be five times as much.
@@ -29,14 +15,14 @@ func TestAnAttemptCostsLittleMoreThanItsProgram(t *testing.T) {
 	a := attempt(t, spec(t, ""))
 	a.Spec.Command = []string{"/bin/true"}
 	r := New()
-	before := processors(t)
+	before := processor.UsedByAll()
 	for range attempts {
 		if _, err := r.Run(t.Context(), a); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.Close() // the supervisor's time counts when it has ended
-	ours := processors(t) - before
+	ours := processor.UsedByAll() - before
 	xargs := exec.Command("xargs", "-n1", "/bin/true")
 	xargs.Stdin = strings.NewReader(strings.Repeat("x\n", attempts))
 	if err := xargs.Run(); err != nil {

@@ -13,13 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/agentos/agentos/internal/auth"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
+	"github.com/agentos/agentos/test/processor"
 )
 
 // hotCost is the most the document may cost beyond a handler that does nothing but write the same bytes.
@@ -118,17 +118,9 @@ func TestDocumentHasEightHeaders(t *testing.T) {
 // cpuOf is the process time that fn takes, garbage collection of what it leaves included.
 func cpuOf(fn func()) time.Duration {
 	runtime.GC()
-	before := processTime()
+	before := processor.Used()
 	fn()
-	return processTime() - before
-}
-
-func processTime() time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		panic(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	return processor.Used() - before
 }
 
 func median[T float64 | time.Duration](values []T) T {

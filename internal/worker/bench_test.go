@@ -6,13 +6,13 @@ import (
 	"math/rand/v2"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/rollup/rolluptest"
+	"github.com/agentos/agentos/test/processor"
 )
 
 // mostOfAttempt is the processor time that an attempt at a job may take whose program does nothing.
@@ -29,7 +29,7 @@ func BenchmarkAttempts(b *testing.B) {
 	for range b.N {
 		enqueue(b, s, "nothing")
 	}
-	before, own := allProcessorTime(b), processorTime(b)
+	before, own := processor.UsedByAll(), processor.Used()
 	b.ResetTimer()
 	if err := s.Start(b.Context()); err != nil {
 		b.Fatal(err)
@@ -38,8 +38,8 @@ func BenchmarkAttempts(b *testing.B) {
 	until(b, "all ends are written", func() bool { return one[int](b, s, `select count(*) from river_job where state = 'completed'`) == b.N })
 	b.StopTimer()
 	stop(b, s)
-	ours := allProcessorTime(b) - before
-	own = processorTime(b) - own
+	ours := processor.UsedByAll() - before
+	own = processor.Used() - own
 	xargs := exec.Command("xargs", "-P8", "-n1", "/bin/true")
 	xargs.Stdin = strings.NewReader(strings.Repeat("x\n", b.N))
 	if err := xargs.Run(); err != nil {
@@ -105,24 +105,9 @@ func BenchmarkIdle(b *testing.B) {
 	if err := s.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	before, began := processorTime(b), time.Now()
+	before, began := processor.Used(), time.Now()
 	<-time.After(5 * time.Second)
-	b.ReportMetric(100*float64(processorTime(b)-before)/float64(time.Since(began)), "%cpu")
+	b.ReportMetric(100*float64(processor.Used()-before)/float64(time.Since(began)), "%cpu")
 	b.ReportMetric(0, "ns/op")
 	stop(b, s)
-}
-
-func processorTime(b *testing.B) time.Duration { return processorTimeOf(b, syscall.RUSAGE_SELF) }
-
-// allProcessorTime is that of this process and of its children that have ended, with theirs.
-func allProcessorTime(b *testing.B) time.Duration {
-	return processorTime(b) + processorTimeOf(b, syscall.RUSAGE_CHILDREN)
-}
-
-func processorTimeOf(b *testing.B, who int) time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(who, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

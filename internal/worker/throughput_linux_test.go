@@ -20,6 +20,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/db/dbtest"
 	"github.com/agentos/agentos/internal/runner"
+	"github.com/agentos/agentos/test/processor"
 )
 
 const (
@@ -150,7 +151,7 @@ func processors(b *testing.B, d *db.DB) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	sum := processorTime(b)
+	sum := processor.Used()
 	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
