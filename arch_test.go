@@ -68,12 +68,13 @@ var mayImport = map[string][]string{
 	"internal/worker":                 {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/fetch", "internal/jobspec", "internal/redact", "internal/riverlog", "internal/rollup", "internal/runlog", "internal/runner", "internal/schedule"},
 	"internal/attach":                 {"internal/agent", "internal/db", "internal/engine", "internal/engine/river", "internal/engine/river/adapter", "internal/engine/river/ends", "internal/paced", "internal/redact", "internal/rollup", "internal/runner"},
 	"internal/observe":                {"internal/agent", "internal/db", "internal/engine", "internal/paced", "internal/rollup"},
+	"internal/cards":                  {"internal/document"},
 	"internal/source":                 {"snapshot", "internal/document", "internal/engine", "internal/agent"},
 	"internal/server":                 {"snapshot", "internal/auth", "internal/engine", "internal/worker", "internal/agent", "internal/redact", "internal/server/site"},
 	"internal/server/site":            {"snapshot"},
 	"internal/app": {
 		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "ui", "internal/agent", "internal/auth", "internal/config",
-		"internal/attach", "internal/db", "internal/document", "internal/engine", "internal/engine/asynq", "internal/observe", "internal/redact", "internal/server", "internal/source", "internal/worker",
+		"internal/attach", "internal/cards", "internal/db", "internal/document", "internal/engine", "internal/engine/asynq", "internal/observe", "internal/redact", "internal/server", "internal/source", "internal/worker",
 	},
 	"internal/cli": {
 		"snapshot", "examples", "internal/agent", "internal/app", "internal/auth", "internal/config", "internal/db", "internal/document", "internal/engine",
@@ -120,6 +121,7 @@ var testsMayImport = map[string][]string{
 
 	"internal/attach":  {"internal/db/dbtest", "internal/engine/enginetest", "test/servers"},
 	"internal/observe": {"internal/db/dbtest"},
+	"internal/cards":   {"snapshot"},
 	"internal/source":  {"internal/attach", "internal/db", "internal/worker", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest", "internal/runner"},
 	"internal/server":  {"internal/db", "internal/db/dbtest", "snapshot/snapshottest", "internal/runner", "test/processor"},
 	"internal/app":     {"internal/db/dbtest", "internal/engine/asynq/asynqtest"},

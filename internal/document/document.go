@@ -28,6 +28,8 @@ type Document struct {
 	AgentsWorkers AgentsWorkers `json:"agents_workers"`
 	Analytics     *Analytics    `json:"analytics"`
 	Logs          *Logs         `json:"logs"`
+	// Absent where no file declares any.
+	Own *Own `json:"own" schema:"optional"`
 	// When the document was published.
 	Timestamp time.Time `json:"timestamp"`
 	Meta      Meta      `json:"meta"`

@@ -13,7 +13,7 @@ import (
 const agentsChosen = 40
 
 func agents(d Deps) collectFunc {
-	chosen := &choice{most: agentsChosen, room: agentsBytes - 5<<10}
+	chosen := &choice{most: agentsChosen}
 	return func(ctx context.Context) (any, error) {
 		stats, err := d.Jobs.Agents(ctx)
 		if err != nil {
@@ -36,6 +36,7 @@ func agents(d Deps) collectFunc {
 			v.States[document.AgentState(s.State(paused))]++
 			all[i], place[spec.Name] = ranked{spec.Name, agentRank(s, paused, now)}, i
 		}
+		chosen.room = agentsBytes - 5<<10 - d.yields(agentsYield)
 		picked := chosen.pick(all, now)
 		described := make(map[string]*engine.AgentStats, len(picked))
 		for _, p := range picked {

@@ -34,6 +34,10 @@ type Deps struct {
 	// Attached returns the state of the other program's database that is shown; nil when the jobs are our own.
 	Attached func() *document.Attached
 
+	// Own returns the sections that the agents' file declares as they were collected last, at once; their values are never changed. Nil:
+	// no file can declare any.
+	Own func() document.Own
+
 	// DataAt returns the time of the data that the sections of jobs are read from, when that may be older than their collection: in
 	// a replica. Zero: it is of the present. Nil: it always is.
 	DataAt func(context.Context) time.Time
@@ -86,6 +90,9 @@ func All(d Deps) []snapshot.Section {
 	for i := range sections[1:] { // all but the host's own
 		s := &sections[i+1]
 		s.Collect, s.Unmetered = d.aged(s.Collect), d.Unmetered && s.Name != "analytics"
+	}
+	if d.Own != nil {
+		sections = append(sections, snapshot.Section{Name: "own", Path: "own", Collect: own(d), MaxBytes: ownBytes, Unmetered: true})
 	}
 	return sections
 }

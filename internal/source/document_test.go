@@ -161,6 +161,9 @@ func fixedDeps(t *testing.T, full bool) Deps {
 			version := "1.2"
 			return document.Engine{Name: "river", Version: &version, Missing: map[document.Capability]document.Missing{"slots": {Answer: document.AnswerNo, Why: "Nobody knows."}}}
 		}
+		d.Own = func() document.Own {
+			return document.Own{Items: map[string]document.OwnSection{"one": filled[document.OwnSection](true)}}
+		}
 		d.Links = func() map[string]document.Component {
 			return map[string]document.Component{"redis": {Status: "down", Detail: "gone"}}
 		}

@@ -23,6 +23,27 @@ const (
 	logsBytes      = 14 << 10
 )
 
+// What the file's own sections may take, and what the lists of the others give up for them while the file declares any: the same.
+const (
+	ownBytes = 16 << 10
+
+	workersYield  = 2 << 10
+	queueYield    = 2 << 10
+	newestYield   = 1 << 10
+	runningYield  = 2 << 10
+	failuresYield = 1 << 10
+	agentsYield   = 5 << 10
+	logsYield     = 3 << 10
+)
+
+// yields returns what a list gives up at present.
+func (d Deps) yields(bytes int) int {
+	if d.Own == nil || len(d.Own().Items) == 0 {
+		return 0
+	}
+	return bytes
+}
+
 // clip cuts a text to at most so many bytes as JSON has it, quotes aside: there a quotation mark takes two, and a character that
 // must be escaped six.
 func clip(text string, most int) string {

@@ -50,9 +50,9 @@ func jobLists(d Deps) collectFunc {
 			DayStart:        today.DayStart,
 			DayZone:         today.Zone,
 			DayLabel:        dayLabel(today.DayStart),
-			Newest:          keyed(newest, newestBytes, describeJob, func(j document.Job) string { return j.ID }),
-			Running:         keyed(running, runningBytes, describeRunning, func(j document.RunningJob) string { return j.ID }),
-			Failures:        keyed(failures, failuresBytes, describeFailure, func(f document.Failure) string { return f.RunID }),
+			Newest:          keyed(newest, newestBytes-d.yields(newestYield), describeJob, func(j document.Job) string { return j.ID }),
+			Running:         keyed(running, runningBytes-d.yields(runningYield), describeRunning, func(j document.RunningJob) string { return j.ID }),
+			Failures:        keyed(failures, failuresBytes-d.yields(failuresYield), describeFailure, func(f document.Failure) string { return f.RunID }),
 		}
 		v.RunningCut = len(running) == runningShown || len(v.Running) < len(running)
 		return v, nil

@@ -19,7 +19,7 @@ func logs(d Deps) collectFunc {
 		if err != nil {
 			return nil, err
 		}
-		return document.Logs{Items: keyed(lines, logsBytes-1<<10, describeLine, func(l document.LogLine) string { return strconv.FormatInt(l.ID, 10) })}, nil
+		return document.Logs{Items: keyed(lines, logsBytes-1<<10-d.yields(logsYield), describeLine, func(l document.LogLine) string { return strconv.FormatInt(l.ID, 10) })}, nil
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 const queuesChosen = 80
 
 func queue(d Deps) collectFunc {
-	chosen := &choice{most: queuesChosen, room: queueBytes - 1<<10}
+	chosen := &choice{most: queuesChosen}
 	return func(ctx context.Context) (any, error) {
 		rows, err := d.Jobs.Queues(ctx)
 		if err != nil {
@@ -29,6 +29,7 @@ func queue(d Deps) collectFunc {
 			}
 			all[i], place[q.Name] = ranked{q.Name, queueRank(q, d.Attached != nil)}, i
 		}
+		chosen.room = queueBytes - 1<<10 - d.yields(queueYield)
 		picked := chosen.pick(all, now)
 		at := places(picked, attention)
 		v.Items = fill(chosen, picked, now, func(name string) document.QueueItem {

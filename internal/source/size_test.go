@@ -179,7 +179,7 @@ func TestALargeFleetFitsIntoTheDocument(t *testing.T) {
 		run(t, database, numbers+`insert into river_queue (name, paused_at, updated_at) select '`+nasty(100)+`' || n, '2026-01-01 00:00:00', '2026-01-01 00:00:00' from numbers`, 300)
 
 		loaded := Fleet{Fleet: fleet, LoadedAt: time.Now(), Problems: slices.Repeat([]string{nasty(4000)}, 1000)}
-		doc := collect(t, Deps{Jobs: service, Fleet: func() Fleet { return loaded }})
+		doc := collect(t, Deps{Jobs: service, Fleet: func() Fleet { return loaded }, Own: func() document.Own { return largest(20) }})
 		checkFigures(t, doc, map[string]float64{
 			"dashboard.queue.pending": 10_000, "dashboard.queue.processing": 2_000, "dashboard.queue.paused": 300, "dashboard.queue.total": 11_000,
 			"dashboard.workers.total": 1000, "dashboard.workers.active": 701, "dashboard.workers.slots": 1402,

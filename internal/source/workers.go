@@ -18,7 +18,7 @@ const (
 )
 
 func workers(d Deps) collectFunc {
-	chosen := &choice{most: workersChosen, room: workersBytes - 1<<10}
+	chosen := &choice{most: workersChosen}
 	return func(ctx context.Context) (any, error) {
 		rows, err := d.Jobs.Workers(ctx)
 		if err != nil {
@@ -48,6 +48,7 @@ func workers(d Deps) collectFunc {
 			all[len(rows)-1-i], place[w.ID] = ranked{w.ID, workerRank(w, v.States[document.WorkerLost])}, i
 		}
 		v.Hosts = len(hosts)
+		chosen.room = workersBytes - 1<<10 - d.yields(workersYield)
 		v.Items = fill(chosen, chosen.pick(all, now), now, func(id string) document.Worker { return describeWorker(rows[place[id]]) })
 		v.Listed = len(v.Items)
 		return v, nil

@@ -10,7 +10,7 @@ export type Maybe<T> = T | null | undefined
 /** Entities keyed by id; shown ascending by `order`. */
 export type Keyed<T> = Record<string, T>
 
-export const sectionNames = ['system', 'workers', 'queue', 'jobs', 'agents', 'analytics', 'logs'] as const
+export const sectionNames = ['system', 'workers', 'queue', 'jobs', 'agents', 'analytics', 'logs', 'own'] as const
 export type SectionName = (typeof sectionNames)[number]
 
 /**
@@ -22,6 +22,8 @@ export interface Document {
   agents_workers: AgentsWorkers
   analytics?: Maybe<Analytics>
   logs?: Maybe<Logs>
+  /** Absent where no file declares any. */
+  own?: Maybe<Own>
   /** When the document was published. */
   timestamp: string
   meta: Meta
@@ -741,6 +743,105 @@ export interface LogGap {
   lines?: Maybe<number>
   /** Null: unknown. */
   bytes?: Maybe<number>
+}
+
+/** Own is the section `own`: the sections that the agents' file declares, each collected on its own. */
+export interface Own {
+  /** By name. There are at most 20. */
+  items: Keyed<OwnSection>
+}
+
+/** OwnSection is one section of the file's own, with its last good value. */
+export interface OwnSection {
+  order: number
+  title: string
+  /** Where it is shown: "overview", or the name of a page. */
+  place: string
+  show: OwnShow
+  /** What it is about, http or https. */
+  link?: string
+  /** Who may see its value, which then is not in the document; absent: everybody who may see the dashboard. */
+  role?: OwnRole
+  /** How often it is collected. */
+  every_s: number
+  /** Null: it was never collected, or not everybody may see it. */
+  value?: Maybe<OwnValue>
+  /** The value was cut so that all fit; the rows that are left out are among `more`. */
+  cut?: boolean
+  /** When the value was collected; null: never. */
+  as_of?: Maybe<string>
+  /** What the last attempt took; null: there was none. */
+  took_ms?: Maybe<number>
+  /** Why the last attempt failed, in one sentence, in which case the value is the last good one; null: it did not. */
+  error?: Maybe<string>
+  /** Since when every attempt failed; null: the last one did not. */
+  failing_since?: Maybe<string>
+  /** Which definition the value is of: a value of another one is not taken over. */
+  definition?: string
+}
+
+/**
+ * OwnShow is how the value is shown, and so which of its fields are set.
+ * number: number, unit, format, level.
+ * table: columns, rows, more.
+ * series: points, unit, format.
+ * status: status, level.
+ * text: text.
+ */
+export const ownShows = ['number', 'table', 'series', 'status', 'text'] as const
+export type OwnShow = (typeof ownShows)[number]
+
+/** OwnRole is a role that may see what not everybody may. */
+export const ownRoles = ['operator', 'admin'] as const
+export type OwnRole = (typeof ownRoles)[number]
+
+/** OwnValue is what one collection came to. */
+export interface OwnValue {
+  /** A figure, to be written by its format. */
+  number?: number
+  /** Stands behind the number, such as "EUR". */
+  unit?: string
+  /** Of the number, or of the points. */
+  format?: OwnFormat
+  /** By the thresholds; absent: there are none. */
+  level?: OwnLevel
+  /** Of the table. */
+  columns?: OwnColumn[]
+  /** Of the table: of each column a number, a text, a truth or null. */
+  rows?: unknown[][]
+  /** How many rows there are beyond those. */
+  more?: number
+  /** The series, the oldest first. */
+  points?: OwnPoint[]
+  status?: string
+  /** Plain text: nothing in it is markup. */
+  text?: string
+}
+
+/**
+ * OwnFormat is how a figure is written.
+ * percent: from 0 to 100.
+ * duration: of seconds.
+ * date: RFC 3339.
+ */
+export const ownFormats = ['number', 'percent', 'duration', 'bytes', 'date', 'text'] as const
+export type OwnFormat = (typeof ownFormats)[number]
+
+/** OwnLevel is how good a value is. */
+export const ownLevels = ['ok', 'warn', 'bad'] as const
+export type OwnLevel = (typeof ownLevels)[number]
+
+/** OwnColumn is one column of a table. */
+export interface OwnColumn {
+  label: string
+  format?: OwnFormat
+}
+
+/** OwnPoint is one point of a series. */
+export interface OwnPoint {
+  at: string
+  /** Null: a gap. */
+  value?: Maybe<number>
 }
 
 /** Meta is what the document says about itself. Package snapshot writes it. */
