@@ -74,7 +74,7 @@ var mayImport = map[string][]string{
 	"internal/server/site":            {"snapshot"},
 	"internal/app": {
 		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "ui", "internal/agent", "internal/auth", "internal/config",
-		"internal/attach", "internal/cards", "internal/db", "internal/document", "internal/engine", "internal/engine/asynq", "internal/observe", "internal/redact", "internal/server", "internal/source", "internal/worker",
+		"internal/attach", "internal/cards", "internal/db", "internal/document", "internal/engine", "internal/engine/asynq", "internal/observe", "internal/redact", "internal/section", "internal/server", "internal/source", "internal/worker",
 	},
 	"internal/cli": {
 		"snapshot", "examples", "internal/agent", "internal/app", "internal/auth", "internal/config", "internal/db", "internal/document", "internal/engine",

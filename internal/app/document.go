@@ -44,14 +44,19 @@ type collectedFrom struct {
 	backend   *jobsBackend
 	clock     *wallClock
 	startedAt time.Time
+	own       *ownSections // nil: no file can declare any
 }
 
 // sections lists the document's sections. They show the panel that is made of them, too, which panel returns.
 func (f collectedFrom) sections(panel func() *snapshot.Panel) []snapshot.Section {
 	compared := &clocks{read: f.backend.clocks, log: f.log}
+	var own func() document.Own
+	if f.own != nil {
+		own = f.own.Own
+	}
 	return source.All(source.Deps{
 		Jobs: f.backend.jobs, Fleet: f.backend.agents, Engine: f.backend.engine, Attached: f.backend.attached, DataAt: f.backend.dataAt, Unmetered: f.backend.unmetered, DataDir: f.cfg.Data,
-		Version: Version(), StartedAt: f.startedAt,
+		Version: Version(), StartedAt: f.startedAt, Own: own,
 		Database: func(ctx context.Context) document.Component {
 			return databaseHealth(ctx, f.database, f.backend.writeError)
 		},

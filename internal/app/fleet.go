@@ -22,6 +22,7 @@ import (
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/section"
 	"github.com/agentos/agentos/internal/source"
 	"github.com/agentos/agentos/internal/worker"
 )
@@ -42,6 +43,7 @@ type fleetKeeper struct {
 	log     *slog.Logger
 	runs    []string // names of the agents that this process runs; nil: all
 	current atomic.Pointer[source.Fleet]
+	use     func([]section.Spec) // puts the file's sections in force; nil: this process shows none
 
 	every  time.Duration // between two looks
 	absent time.Duration // how long the file may be gone before that is reported
@@ -68,6 +70,17 @@ func loadFleet(cfg *config.Config, log *slog.Logger) (*fleetKeeper, error) {
 	}
 	k.current.Store(&source.Fleet{Fleet: fleet, LoadedAt: time.Now(), Notes: k.notesOf(fleet, cfg)})
 	return k, nil
+}
+
+// declare has use put the sections of the file in force, now and whenever it is read again.
+func (k *fleetKeeper) declare(use func([]section.Spec)) error {
+	sections, err := section.Load(k.path)
+	if err != nil {
+		return err
+	}
+	use(sections)
+	k.use = use
+	return nil
 }
 
 // maxNotes bounds what is shown of the notes on a file, each of which is cut to a few hundred bytes.
@@ -212,6 +225,10 @@ func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 	next.Problems = nil
 	k.seen = k.content()
 	fleet, err := LoadAgents(k.path)
+	var sections []section.Spec
+	if err == nil && k.use != nil {
+		sections, err = section.Load(k.path)
+	}
 	settings, faults := k.cfg.Reload(k.path)
 	if faults != nil {
 		err = JoinErrors(faults, err)
@@ -227,6 +244,9 @@ func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 		next.Problems = problemsOf(err)
 	} else {
 		next.Notes = k.notesOf(fleet, settings)
+		if k.use != nil {
+			k.use(sections)
+		}
 	}
 	k.current.Store(&next)
 }

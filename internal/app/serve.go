@@ -83,7 +83,15 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, backend.close()) }()
-	from := collectedFrom{cfg: cfg, log: log, links: links, database: database.DB, backend: backend, clock: newWallClock(log), startedAt: startedAt}
+	var own *ownSections
+	if keeper != nil {
+		own = openSections(cfg, log, lead, func() *snapshot.Panel { return panel })
+		defer func() { err = errors.Join(err, own.collector.Close()) }()
+		if err := keeper.declare(own.use); err != nil {
+			return err
+		}
+	}
+	from := collectedFrom{cfg: cfg, log: log, links: links, database: database.DB, backend: backend, clock: newWallClock(log), startedAt: startedAt, own: own}
 	sections := from.sections(func() *snapshot.Panel { return panel })
 	if panel, err = openPanel(ctx, cfg, log, links, fleet, sections); err != nil {
 		return err
@@ -108,6 +116,9 @@ func Serve(ctx context.Context, cfg *config.Config, out, logTo io.Writer) (err e
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return panel.Run(running) })
 	group.Go(func() error { from.clock.Run(running); return nil })
+	if own != nil {
+		group.Go(func() error { own.Run(running); return nil })
+	}
 	group.Go(func() error { return accounts.Run(running) })
 	web := server.NewHTTP(handler, log)
 	connections.Bound(web)

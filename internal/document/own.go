@@ -23,8 +23,6 @@ type OwnSection struct {
 	EveryS float64 `json:"every_s"`
 	// Null: it was never collected, or not everybody may see it.
 	Value *OwnValue `json:"value"`
-	// The value was cut so that all fit; the rows that are left out are among `more`.
-	Cut bool `json:"cut,omitempty"`
 	// When the value was collected; null: never.
 	AsOf *time.Time `json:"as_of"`
 	// What the last attempt took; null: there was none.
@@ -33,7 +31,7 @@ type OwnSection struct {
 	Error *string `json:"error"`
 	// Since when every attempt failed; null: the last one did not.
 	FailingSince *time.Time `json:"failing_since"`
-	// Which definition the value is of: a value of another one is not taken over.
+	// Which definition the value is of. A new leader takes over no value of another one.
 	Definition string `json:"definition,omitempty"`
 }
 
@@ -72,13 +70,15 @@ type OwnValue struct {
 	Columns []OwnColumn `json:"columns,omitempty"`
 	// Of the table: of each column a number, a text, a truth or null.
 	Rows [][]any `json:"rows,omitempty"`
-	// How many rows there are beyond those.
+	// How many rows or points there are beyond those.
 	More int `json:"more,omitempty"`
 	// The series, the oldest first.
 	Points []OwnPoint `json:"points,omitempty"`
 	Status string     `json:"status,omitempty"`
 	// Plain text: nothing in it is markup.
 	Text string `json:"text,omitempty"`
+	// Something was left out so that it fits; rows that were are among `more`.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // OwnFormat is how a figure is written.

@@ -57,13 +57,14 @@ func cutOwn(name string, s document.OwnSection, most int) document.OwnSection {
 	without := func(n int) document.OwnSection {
 		value := full
 		value.Rows, value.Points = full.Rows[:max(0, len(full.Rows)-n)], full.Points[min(n, len(full.Points)):]
-		value.More = full.More + len(full.Rows) - len(value.Rows)
+		value.More = full.More + len(full.Rows) - len(value.Rows) + len(full.Points) - len(value.Points)
 		value.Text, value.Status = clip(full.Text, max(0, sizeOf(full.Text)-n)), clip(full.Status, 100)
 		if len(value.Rows) == 0 {
 			value.Columns = nil
 		}
+		value.Cut = true
 		cut := s
-		cut.Value, cut.Cut = &value, true
+		cut.Value = &value
 		return cut
 	}
 	longest := max(len(full.Rows), len(full.Points), sizeOf(full.Text))

@@ -54,14 +54,14 @@ func TestOwnSectionsFitTogether(t *testing.T) {
 		}
 		for name, s := range got.Items {
 			before := given.Items[name].Value
-			if lost := len(before.Rows) - len(s.Value.Rows); s.Value.More != lost {
+			if lost := len(before.Rows) - len(s.Value.Rows) + len(before.Points) - len(s.Value.Points); s.Value.More != lost {
 				t.Errorf("%d of %d rows are left, and %d said to be cut", len(s.Value.Rows), len(before.Rows), s.Value.More)
 			}
 			if n := len(s.Value.Points); n > 0 && *s.Value.Points[n-1].Value != 99 {
 				t.Error("the newest points are cut")
 			}
-			if cut := len(before.Rows) != len(s.Value.Rows) || len(before.Points) != len(s.Value.Points) || before.Text != s.Value.Text; cut != s.Cut {
-				t.Errorf("cut: %v, it says %v", cut, s.Cut)
+			if cut := len(before.Rows) != len(s.Value.Rows) || len(before.Points) != len(s.Value.Points) || before.Text != s.Value.Text; cut != s.Value.Cut {
+				t.Errorf("cut: %v, it says %v", cut, s.Value.Cut)
 			}
 		}
 	}
@@ -82,8 +82,8 @@ func TestOnlyTheLargestIsCut(t *testing.T) {
 		}
 	}
 	for name, s := range fitOwn(given, ownBytes-100).Items {
-		if large := !strings.HasPrefix(name, "small"); s.Cut != large || large && sizeOf(s) < 8<<10 {
-			t.Errorf("%s has %d bytes, cut: %v", name, sizeOf(s), s.Cut)
+		if large := !strings.HasPrefix(name, "small"); s.Value.Cut != large || large && sizeOf(s) < 8<<10 {
+			t.Errorf("%s has %d bytes, cut: %v", name, sizeOf(s), s.Value.Cut)
 		}
 	}
 }

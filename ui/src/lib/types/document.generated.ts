@@ -766,8 +766,6 @@ export interface OwnSection {
   every_s: number
   /** Null: it was never collected, or not everybody may see it. */
   value?: Maybe<OwnValue>
-  /** The value was cut so that all fit; the rows that are left out are among `more`. */
-  cut?: boolean
   /** When the value was collected; null: never. */
   as_of?: Maybe<string>
   /** What the last attempt took; null: there was none. */
@@ -776,7 +774,7 @@ export interface OwnSection {
   error?: Maybe<string>
   /** Since when every attempt failed; null: the last one did not. */
   failing_since?: Maybe<string>
-  /** Which definition the value is of: a value of another one is not taken over. */
+  /** Which definition the value is of. A new leader takes over no value of another one. */
   definition?: string
 }
 
@@ -809,13 +807,15 @@ export interface OwnValue {
   columns?: OwnColumn[]
   /** Of the table: of each column a number, a text, a truth or null. */
   rows?: unknown[][]
-  /** How many rows there are beyond those. */
+  /** How many rows or points there are beyond those. */
   more?: number
   /** The series, the oldest first. */
   points?: OwnPoint[]
   status?: string
   /** Plain text: nothing in it is markup. */
   text?: string
+  /** Something was left out so that it fits; rows that were are among `more`. */
+  cut?: boolean
 }
 
 /**
