@@ -1,1 +1,0 @@
-var e=[`system`,`workers`,`queue`,`jobs`,`agents`,`analytics`,`logs`],t=[`available`,`running`,`scheduled`,`retryable`,`completed`,`cancelled`,`discarded`,`pending`];export{e as n,t};

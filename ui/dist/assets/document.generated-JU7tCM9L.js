@@ -1,0 +1,1 @@
+var e=[`system`,`workers`,`queue`,`jobs`,`agents`,`analytics`,`logs`,`own`],t=[`available`,`running`,`scheduled`,`retryable`,`completed`,`cancelled`,`discarded`,`pending`];export{e as n,t};
