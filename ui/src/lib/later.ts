@@ -3,6 +3,7 @@ export { default as FreshnessDetails } from '../components/FreshnessDetails.svel
 export { default as Toasts } from '../components/Toasts.svelte'
 export { default as UnknownQuery } from '../components/UnknownQuery.svelte'
 export { default as NotRecorded } from '../views/NotRecorded.svelte'
+export { default as Own } from '../views/overview/Own.svelte'
 export { default as Queues } from '../views/overview/Queues.svelte'
 export { default as SecondScreen } from '../views/overview/SecondScreen.svelte'
 export { browser, Connection } from './connection'

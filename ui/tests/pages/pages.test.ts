@@ -139,6 +139,62 @@ test.each([2, 40])('nothing moves with %i agents, and their lists have the room 
   expect(failures.height).toBeGreaterThan(40 + 4 * 48)
 })
 
+describe('sections that the agents’ file declares', () => {
+  const card = (page: Page, title: string) => page.locator(`section:has(> header h2:text-is("${title}"))`)
+  /** Opens the overview with one of each kind, once all of it is there. */
+  async function declared(options: BrowserContextOptions = {}) {
+    await fixture.stop()
+    fixture = await startFixture({ tickMs: 0 })
+    fixture.fleet.declare()
+    fixture.publish()
+    const page = await open('/', options)
+    await page.waitForSelector('.own')
+    await page.waitForSelector('[role=log]')
+    return page
+  }
+
+  test.each(['light', 'dark'] as const)('axe, %s', async (colorScheme) => {
+    expect(await violations(await declared({ colorScheme }))).toEqual([])
+  })
+
+  test.each([360, 390, 900, 1440])('nothing is wider than the page, %i wide, and nothing moves', async (width) => {
+    const page = await declared({ viewport: { width, height: 900 } })
+    const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
+    expect(content).toBeLessThanOrEqual(window)
+    expect(await shifts(page)).toBeLessThan(0.005)
+  })
+
+  test('have no room when there are none', async () => {
+    const page = await open('/')
+    await page.waitForSelector('[role=log]')
+    expect(await page.locator('.own').count()).toBe(0)
+  })
+
+  test('one goes bad and back while it is watched, and keeps its size', async () => {
+    const page = await declared()
+    const invoices = card(page, 'Open invoices')
+    const before = await invoices.boundingBox()
+    expect(await invoices.innerText()).toMatch(/1,284\s*invoices\s*OK/)
+    const section = fixture.fleet.own['Open invoices']
+    Object.assign(section, { error: 'exit status 3', failing_since: new Date().toISOString() })
+    fixture.publish()
+    await invoices.getByText('Failing').waitFor()
+    expect(await invoices.innerText()).toMatch(/Exit status 3\.[^]*1,284/)
+    expect(await invoices.boundingBox()).toEqual(before)
+    Object.assign(section, {
+      error: null,
+      failing_since: null,
+      value: { number: 1290, unit: 'invoices', level: 'bad' },
+    })
+    fixture.publish()
+    await invoices.getByText('Bad').waitFor()
+    expect(await invoices.innerText()).toMatch(/1,290/)
+    expect(await invoices.innerText()).not.toMatch(/Failing/)
+    expect(await card(page, 'Margin').innerText()).toContain('Only admins may see this value.')
+    expect(faults).toEqual([])
+  })
+})
+
 test('the first frame shows the whole first screen, and the rest comes after it', async () => {
   const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage()
   await page.addInitScript(() => {
