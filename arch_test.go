@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"internal/rollup":                 {"internal/db", "internal/engine"},
 	"internal/rollup/rolluptest":      {"internal/db"},
 	"internal/runlog":                 {"internal/db", "internal/engine", "internal/redact", "internal/rollup", "internal/runner"},
+	"internal/fingerprint":            {},
 	"internal/needle":                 {},
 	"internal/riverlog":               {},
 	"internal/engine/river":           {"internal/agent", "internal/db", "internal/engine", "internal/needle", "internal/redact", "internal/rollup", "internal/runlog"},
