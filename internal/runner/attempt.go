@@ -49,6 +49,8 @@ type Result struct {
 	Enqueue       []EnqueueRequest
 	RetryAfter    *time.Duration // how long to wait before the next attempt, if the agent said
 	LastLines     []string       // the last 20 messages, oldest first
+	Stack         string         // the report with a stack by which a language's runtime said why it failed, a few KB; empty without one
+	Fingerprint   string         // what the agent called its failure, in the last line of level error that did; empty when it did not, or did not fail
 	Started       time.Time      // zero when it never started
 	Ended         time.Time      // of the program itself, before what it left behind was cleared away
 }

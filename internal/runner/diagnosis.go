@@ -20,6 +20,8 @@ type diagnosis struct {
 	advice string // the last message that would only be shown if there were no other
 	npm    string // what npm says about a program that it ran
 
+	reports int // of runtimes so far
+
 	state state
 }
 
@@ -118,7 +120,10 @@ func (r *diagnosis) addText(text, level string) {
 	case indented && atFrame.MatchString(head):
 		switch {
 		case r.reason != "" && (r.since == 0 || r.header && r.since < 5):
-			r.header = true
+			if !r.header {
+				r.header = true
+				r.reports++
+			}
 		case r.other != "": // what stands above the first frame
 			r.found(r.other, true)
 		}
@@ -241,8 +246,14 @@ func (r *diagnosis) found(text string, header bool) {
 	if m := rejectForm.FindStringSubmatch(text); m != nil {
 		text = "UnhandledPromiseRejection: " + m[1]
 	}
-	*r = diagnosis{reason: text, header: header, other: r.other, advice: r.advice, npm: r.npm}
+	*r = diagnosis{reason: text, header: header, other: r.other, advice: r.advice, npm: r.npm, reports: r.reports}
+	if header {
+		r.reports++
+	}
 }
+
+// reported says whether the reason is what a runtime reported.
+func (r *diagnosis) reported() bool { return r.reason != "" && r.since < lastLines && r.header }
 
 func (r *diagnosis) pass(text string) {
 	r.other = text

@@ -25,6 +25,9 @@ type Line struct {
 	Refused  string         // why the line's enqueue request cannot be honoured; the attempt then fails
 	Retry    *time.Duration // how long to wait before the next attempt at the job, if there is one
 
+	// Fingerprint is what the agent calls the failure that a line of level error reports; empty when it does not.
+	Fingerprint string
+
 	structured bool // it was an object
 	ours       bool // the agent did not write it
 }
@@ -253,9 +256,10 @@ func objectLines(members []member, text string, at time.Time) []Line {
 // readReports takes what the agent reports of itself. What cannot be understood stays among the further keys of the
 // message, where it is seen.
 func (l *Line) readReports(object map[string]json.RawMessage, taken map[string]bool) {
-	for _, key := range []string{"progress", "usage", "retry_after"} {
+	for _, key := range []string{"progress", "usage", "retry_after", "fingerprint"} {
 		raw, ok := object[key]
-		if !ok {
+		if !ok || key == "fingerprint" && l.Level != "error" { // elsewhere it may be that of a key or a file
+
 			continue
 		}
 		understood := isJSONNull(raw)
@@ -271,6 +275,10 @@ func (l *Line) readReports(object map[string]json.RawMessage, taken map[string]b
 		case "retry_after":
 			if pause, err := parseDelay(raw); err == nil && !understood {
 				l.Retry, understood = &pause, true
+			}
+		case "fingerprint":
+			if name, ok := textOf(raw); ok && strings.TrimSpace(name) != "" {
+				l.Fingerprint, understood = name, true
 			}
 		}
 		taken[key] = understood

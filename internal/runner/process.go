@@ -54,6 +54,7 @@ type process struct {
 	refused string     // the first enqueue request that cannot be honoured
 	last    []Line     // the last messages
 	why     diagnosis  // that it failed, if it did
+	stack   stackLog   // what the runtime of its language printed about that
 	queued  int        // bytes of arguments in result.Enqueue
 }
 
@@ -179,6 +180,12 @@ func (p *process) finish(ctx context.Context) (Result, error) {
 		p.result.Ended = time.Now()
 	}
 	p.result.ExitCode, p.result.Signal = end.Code, signalName(end.Signal)
+	switch {
+	case end.Code == 0:
+		p.result.Fingerprint = ""
+	case p.why.reported():
+		p.result.Stack = p.stack.text()
+	}
 	for _, l := range p.last {
 		p.result.LastLines = append(p.result.LastLines, l.Msg)
 	}
@@ -318,6 +325,9 @@ func (p *process) line(l Line) {
 	if l.Retry != nil {
 		p.result.RetryAfter = l.Retry
 	}
+	if l.Fingerprint != "" {
+		p.result.Fingerprint = l.Fingerprint
+	}
 	if l.Enqueue != nil {
 		p.queued += len(l.Enqueue.Args)
 		if len(p.result.Enqueue) == maxEnqueue || p.queued > maxEnqueueBytes {
@@ -333,7 +343,9 @@ func (p *process) line(l Line) {
 	}
 	if l.HasMsg {
 		if !l.ours {
+			before := p.why.reports
 			p.why.add(l)
+			p.stack.add(l.Msg, p.why.reports != before)
 		}
 		if len(p.last) == lastLines {
 			p.last = p.last[1:]
