@@ -11,6 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/engine/river/ends"
+	"github.com/agentos/agentos/internal/fingerprint"
 	"github.com/agentos/agentos/internal/paced"
 )
 
@@ -100,7 +101,7 @@ func (s *Service) scanFailure(rows *sql.Rows) (f engine.Failure, err error) {
 		f.Outcome = "lost"
 	}
 	f.Error = engine.Clip(s.redact.Text(text.String), 200)
-	f.Fingerprint = engine.Fingerprint(f.Agent, text.String)
+	f.Fingerprint = fingerprint.Of(text.String, "").In(f.Agent)
 	if ran, known := f.At.Since(attempted); known && f.Outcome == "failed" {
 		f.RunMS = new(ran.Milliseconds())
 	}

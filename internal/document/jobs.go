@@ -106,7 +106,7 @@ type Failure struct {
 	// Null: no process ended by itself.
 	ExitCode *int   `json:"exit_code"`
 	Error    string `json:"error"`
-	// Equal for errors that differ only in numbers, ids and paths.
+	// Equal for an agent's failures of one cause, whatever numbers, ids and paths they mention.
 	Fingerprint string `json:"fingerprint"`
 	// Attempts that failed with this fingerprint in the last 24 h, this one included.
 	Similar24h int `json:"similar_24h"`

@@ -134,7 +134,7 @@ type Failure struct {
 	Outcome     string `json:"outcome" enum:"failed,timeout,lost"`
 	ExitCode    *int   `json:"exit_code"`
 	Error       string `json:"error"`
-	Fingerprint string `json:"fingerprint" doc:"Equal for errors that differ only in numbers, ids and paths"`
+	Fingerprint string `json:"fingerprint" doc:"Equal for an agent's failures of one cause, whatever numbers, ids and paths they mention"`
 	Similar24h  int    `json:"similar_24h" doc:"Attempts that failed with this fingerprint in the last 24 h, this one included"`
 	Capped      bool   `json:"similar_capped,omitempty" doc:"The number of similar ones is a lower bound: they are not counted to the end"`
 	RunMS       *int64 `json:"run_ms" doc:"How long the attempt ran; null: not recorded"`

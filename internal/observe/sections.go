@@ -9,6 +9,7 @@ import (
 
 	"github.com/agentos/agentos/internal/agent"
 	"github.com/agentos/agentos/internal/engine"
+	"github.com/agentos/agentos/internal/fingerprint"
 	"github.com/agentos/agentos/internal/rollup"
 )
 
@@ -243,7 +244,7 @@ func (s *Service) fullest(state engine.State) []string {
 func failureOf(job engine.Job) engine.Failure {
 	f := engine.Failure{
 		RunID: job.ID, JobID: job.ID, Agent: job.Agent, Attempt: value(job.Attempt), MaxAttempts: value(job.MaxAttempts), Outcome: "failed",
-		Error: *job.Error, Fingerprint: engine.Fingerprint(job.Agent, *job.Error),
+		Error: *job.Error, Fingerprint: fingerprint.Of(*job.Error, "").In(job.Agent),
 	}
 	if job.FinalizedAt != nil {
 		f.At = *job.FinalizedAt

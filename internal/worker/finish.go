@@ -18,6 +18,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/fingerprint"
 	"github.com/agentos/agentos/internal/runlog"
 	"github.com/agentos/agentos/internal/runner"
 )
@@ -270,12 +271,12 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 			return err
 		}
 	}
-	var fingerprint, failure, signal any
+	var group, failure, signal any
 	if end.err != "" {
 		failure = end.err
 	}
 	if isFailure(end.outcome) {
-		fingerprint = engine.Fingerprint(a.spec.Name, end.err)
+		group = a.fingerprint(end)
 	}
 	if end.result.Signal != "" {
 		signal = end.result.Signal
@@ -287,8 +288,17 @@ func (a *attempt) writeEnd(ctx context.Context, tx *db.Tx, end *ending) error {
 	_, err := tx.ExecContext(ctx, `update run set outcome = $2, ended_ms = $3, run_ms = $4, exit_code = $5, signal = $6,
 		error = $7, fingerprint = $8, result = $9, result_dropped = $10, later_ms = $11 where id = $1 and ended_ms is null`,
 		a.runID, outcome, end.ended.UnixMilli(), end.ended.Sub(a.begun).Milliseconds(), end.exitCode(), signal,
-		failure, fingerprint, end.stdout(a.service.db), end.result.StdoutDropped, laterMS)
+		failure, group, end.stdout(a.service.db), end.result.StdoutDropped, laterMS)
 	return err
+}
+
+// fingerprint groups the failure: by what the agent calls it, by the stack that its runtime printed, or by the text of the error.
+func (a *attempt) fingerprint(end *ending) string {
+	text, explicit := end.err, ""
+	if end.outcome == "failed" {
+		text, explicit = a.clean(end.result.Stack)+"\n"+end.err, a.clean(end.result.Fingerprint)
+	}
+	return fingerprint.Of(text, explicit).In(a.spec.Name)
 }
 
 // lostText says what became of the attempt's worker.

@@ -15,6 +15,7 @@ import (
 	"github.com/agentos/agentos/internal/engine"
 	engineriver "github.com/agentos/agentos/internal/engine/river"
 	"github.com/agentos/agentos/internal/fetch"
+	"github.com/agentos/agentos/internal/fingerprint"
 	"github.com/agentos/agentos/internal/jobspec"
 	"github.com/agentos/agentos/internal/riverlog"
 )
@@ -127,7 +128,7 @@ func (s *Service) recordUnstarted(ctx context.Context, job *rivertype.JobRow, te
 		(job_id, attempt, max_attempts, agent, queue, worker, outcome, scheduled_ms, started_ms, ended_ms, wait_ms, run_ms, error, fingerprint)
 		values ($1, $2, $3, $4, $5, $6, 'failed', $7, $8, $8, $9, 0, $10, $11)`,
 		job.ID, job.Attempt, job.MaxAttempts, job.Kind, job.Queue, s.id, job.ScheduledAt.UnixMilli(), now,
-		max(now-job.ScheduledAt.UnixMilli(), 0), text, engine.Fingerprint(job.Kind, text))
+		max(now-job.ScheduledAt.UnixMilli(), 0), text, fingerprint.Of(text, "").In(job.Kind))
 	s.signalEnded()
 	s.notify(engine.JobEnded)
 	return err

@@ -13,6 +13,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/fingerprint"
 )
 
 // This file is what happens on kill -9 of a worker, and whatever else takes one away: a crash, a power cut, a network that is gone.
@@ -193,7 +194,7 @@ func (s *Service) endRuns(ctx context.Context, tx *db.Tx, text, which string, ar
 		outcome = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then 'cancelled' else 'lost' end,
 		fingerprint = case when (select state from river_job where river_job.id = run.job_id) = 'cancelled' then null else $%[3]d end
 		where ended_ms is null and `+which, n+1, n+2, n+3),
-		append(args, time.Now().UnixMilli(), text, engine.Fingerprint("", "worker lost"))...)
+		append(args, time.Now().UnixMilli(), text, fingerprint.Of("worker lost", "").In(""))...)
 }
 
 // dropLease ends the leadership of a dead River client: nobody would do the leader's work, moving retries and delayed

@@ -11,6 +11,7 @@ import (
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/engine"
 	"github.com/agentos/agentos/internal/engine/river"
+	"github.com/agentos/agentos/internal/fingerprint"
 	"github.com/agentos/agentos/internal/redact"
 	"github.com/agentos/agentos/internal/rollup"
 )
@@ -125,7 +126,7 @@ func (e *Ended) judge(state string, failed int64, failure string) {
 		return
 	}
 	e.Failure = failure
-	e.Fingerprint = engine.Fingerprint(e.Agent, failure)
+	e.Fingerprint = fingerprint.Of(failure, "").In(e.Agent)
 	e.Failed = max(failed, 1)
 	if strings.HasPrefix(failure, RescuedText) {
 		e.Failed, e.Lost, e.Timed = e.Failed-1, 1, false

@@ -517,7 +517,7 @@ export interface Failure {
   /** Null: no process ended by itself. */
   exit_code?: Maybe<number>
   error: string
-  /** Equal for errors that differ only in numbers, ids and paths. */
+  /** Equal for an agent's failures of one cause, whatever numbers, ids and paths they mention. */
   fingerprint: string
   /** Attempts that failed with this fingerprint in the last 24 h, this one included. */
   similar_24h: number
