@@ -32,7 +32,11 @@ func Of(text, explicit string) Print {
 		return made(name, "explicit", name)
 	}
 	lines := lastLines(text)
-	if s := findStack(lines); s != nil {
+	s := findStack(lines)
+	if s == nil && hasFoldedStack(text) {
+		s = findStack(lastLines(unfold.Replace(text[max(0, len(text)-maxHead-maxTail):])))
+	}
+	if s != nil && s.isReason(lines) {
 		return made(s.title(), s.lang+" stack", s.parts()...)
 	}
 	said := errorLine(lines)

@@ -179,6 +179,40 @@ func TestTheEndOfAStackIsEnough(t *testing.T) {
 	}
 }
 
+// Loggers that write JSON or key=value put the stack on one line.
+func TestAStackOnOneLineIsRead(t *testing.T) {
+	python := `Traceback (most recent call last):\n  File \"/app/%/x.py\", line 3, in load\n    return d[k]\nKeyError: 'no %'`
+	node := `TypeError: no %\n    at load (/app/%/x.js:1:2)\n    at node:internal/x:1:2`
+	for _, form := range []string{
+		`exit status 1: job % failed exc_info="` + python + `" user=%`,
+		`{"level":"error","msg":"job % failed","exc_info":"` + python + `"}`,
+		`exit status 1: job % failed err={"type":"TypeError","message":"no %","stack":"` + node + `"}`,
+		`{"msg": "%", "stack": "` + node + `"}`,
+	} {
+		one, other := Of(strings.ReplaceAll(form, "%", "abc"), ""), Of(strings.ReplaceAll(form, "%", "xyz"), "")
+		if one.Key != other.Key || !strings.HasSuffix(one.Why[0], " stack") || !strings.HasPrefix(one.Why[2], "load (x.") {
+			t.Errorf("%s\n%q, %q", form, one.Why, other.Why)
+		}
+	}
+}
+
+func TestAStackThatIsNotTheReasonIsPassedOver(t *testing.T) {
+	stack := "Traceback (most recent call last):\n  File \"x.py\", line 3, in load\n    return d[k]\nKeyError: 'a'\n"
+	for text, want := range map[string]string{
+		stack + "exit status 1: KeyError: 'a'":                                                                "python stack",
+		stack + "exit status 1: terminate called after throwing an instance of 'std::bad_alloc'":              "error line",
+		stack + "Exception ignored in: <stdout>\n" + strings.ReplaceAll(stack, "KeyError", "BrokenPipeError"): "python stack",
+	} {
+		if got := Of(text, ""); got.Why[0] != want || strings.Contains(got.Title, "BrokenPipe") {
+			t.Errorf("%s\n%q, want %s", text, got.Why, want)
+		}
+	}
+	a, b := Of("Exception in thread \"main\" java.lang.RuntimeException: no mail\n\tat a.Main.main(Main.java:5)\n", ""), Of("Exception in thread \"main\" java.lang.RuntimeException: no room\n\tat a.Main.main(Main.java:5)\n", "")
+	if a.Key == b.Key {
+		t.Errorf("a type that says nothing leaves it to the message: %q", a.Why)
+	}
+}
+
 // A stack that was logged long before the end was survived.
 func TestAnOldStackIsNotTheFailure(t *testing.T) {
 	text := newFiller(8).fill(shapes(t)["python_keyerror"])

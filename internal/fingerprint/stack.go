@@ -47,7 +47,7 @@ func (s *stack) title() string {
 func (s *stack) parts() []string {
 	chosen := s.chosen()
 	parts := []string{s.kind}
-	if s.said != "" && s.source == "" && (len(chosen) == 0 || slices.Contains(vague, s.kind)) {
+	if s.said != "" && s.source == "" && (len(chosen) == 0 || slices.Contains(vague, lastName(s.kind))) {
 		parts = append(parts, s.said)
 	}
 	for _, f := range chosen {
@@ -100,8 +100,9 @@ func findStack(lines []string) *stack {
 			i++
 			continue
 		}
+		begin := i
 		i = max(s.end, i+1)
-		if s.kind != "" {
+		if s.kind != "" && !ignored(lines, begin) {
 			last = s
 		}
 	}
@@ -118,6 +119,26 @@ func findStack(lines []string) *stack {
 		return nil
 	}
 	return last
+}
+
+// ignored reports whether the stack that begins at a line is of an exception that Python itself passed over.
+func ignored(lines []string, i int) bool {
+	return i > 0 && strings.HasPrefix(lines[i-1], "Exception ignored ") || i > 1 && strings.HasPrefix(lines[i-2], "Exception ignored ")
+}
+
+// isReason reports whether the stack is what the last line says of the failure, if that is the text of an attempt's error: the reason was
+// chosen by who read the whole log, and the stack may be one that the program survived.
+func (s *stack) isReason(lines []string) bool {
+	reason, is := afterExit(lines[len(lines)-1])
+	return !is || reason == "" || strings.Contains(reason, lastName(s.kind))
+}
+
+// unfold brings a stack that a logger wrote as a text on one line, of JSON or of key=value, back to its lines.
+var unfold = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\"`, `"`, `\\`, `\`, `="`, "\n", `":"`, "\n", `": "`, "\n")
+
+func hasFoldedStack(text string) bool {
+	text = text[max(0, len(text)-maxHead-maxTail):]
+	return strings.Contains(text, `\n`) && containsAny(text, []string{`Traceback (most recent call last):\n`, `\n    at `, `\n\tat `, `]:\n`, `\n\tfrom `, `\n#0 `})
 }
 
 // stackAt reads the stack whose first line that is understood is the i-th. One without a kind is none; what belongs to it is read.
@@ -230,9 +251,12 @@ func exception(line string) (kind, message string, is bool) {
 	return "", "", false
 }
 
+// lastName is a type's name without its package.
+func lastName(kind string) string { return kind[strings.LastIndexAny(kind, `.:\$`)+1:] }
+
 // isType reports whether a name can be an exception's type: the last part begins with a capital.
 func isType(name string) bool {
-	last := name[strings.LastIndexAny(name, `.:\$`)+1:]
+	last := lastName(name)
 	return last != "" && last[0] >= 'A' && last[0] <= 'Z'
 }
 
