@@ -72,7 +72,7 @@ var crashes = []string{
 var advices = []string{
 	"Node.js v", "Bun v", "(Use `node --trace", "note: run with", "note: Some details", "note: the panic", "thread caused non-unwinding", "thread panicked while",
 	"fatal runtime error: ", "Execution halted", "error Command failed with exit code", "info Visit https", "node:internal", "Require stack:", "- /",
-	"Backtrace:", "Stack backtrace:", "Aborted", "Segmentation fault", "To see a list", "Did you mean",
+	"Backtrace:", "Stack backtrace:", "Aborted", "Segmentation fault", "To see a list", "Did you mean", "tar: Error is not recoverable", "tar: Exiting with failure status",
 }
 
 func beginsWith(text string, any []string) bool {
