@@ -47,7 +47,8 @@ type Options struct {
 const (
 	// leadEvery is how often a process that does not lead looks whether it does.
 	leadEvery = time.Second
-	// grace is how long a collection may take to say itself why it failed, after its time is over.
+	// grace is how long a collection may take to end by itself and to say why it failed, after its time is over; and once more after it
+	// has been told to.
 	grace = 250 * time.Millisecond
 	// mostBytes is how large a value may be: one that is twice as large as a section of the file may have is a mistake of its collector.
 	mostBytes = 8 << 10
@@ -217,7 +218,7 @@ func (k *Keeper) start(ctx context.Context) time.Duration {
 			continue
 		}
 		c.due, c.busy = now.Add(c.Every), true
-		life, cancel := context.WithTimeout(ctx, c.Timeout)
+		life, cancel := context.WithTimeout(ctx, c.Timeout+grace)
 		c.drop = cancel
 		k.busy.Go(func() {
 			defer cancel()
