@@ -29,7 +29,11 @@ func openSections(cfg *config.Config, log *slog.Logger, lead func() bool, panel 
 		Keeper: cards.New(cards.Options{
 			Lead: lead, Log: log, Changed: func() { panel().Nudge("own") },
 			Shown: func() *document.Document {
-				doc, _ := document.Parse(panel().Current().JSON) // one of another version begins nothing
+				current := panel().Current()
+				if current == nil {
+					return nil
+				}
+				doc, _ := document.Parse(current.JSON) // one of another version begins nothing
 				return doc
 			},
 		}),
