@@ -27,6 +27,9 @@ var units = []string{
 	"ms", "ns", "s", "sec", "second", "seconds", "secs", "tb", "tib", "us", "x", "µs",
 }
 
+// maxGroups bounds how many numbers in a row are taken for one.
+const maxGroups = 12
+
 // number is one with its unit, a version, a duration such as 1m30s, a row of numbers with : between, or an address of an interface.
 func number(s string) (length int, placeholder string) {
 	i := digits(s)
@@ -34,7 +37,7 @@ func number(s string) (length int, placeholder string) {
 		return 0, ""
 	}
 	groups, dots := 1, 0
-	for i+1 < len(s) && strings.IndexByte(".,:-", s[i]) >= 0 && isDigit(s[i+1]) {
+	for i+1 < len(s) && groups < maxGroups && strings.IndexByte(".,:-", s[i]) >= 0 && isDigit(s[i+1]) {
 		if s[i] == '.' {
 			dots++
 		}
@@ -54,7 +57,7 @@ func number(s string) (length int, placeholder string) {
 			i = sign + 1 + digits(s[sign+1:])
 		}
 	}
-	for { // 1h2m3.5s
+	for range maxGroups { // 1h2m3.5s
 		unit := unitLength(s[i:])
 		i += unit
 		next := i
