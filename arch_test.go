@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"ui":                              {},
 	"internal/agent":                  {"internal/strictyaml"},
 	"internal/strictyaml":             {},
+	"internal/alert":                  {"internal/document", "internal/strictyaml"},
 	"internal/section":                {"internal/db", "internal/redact", "internal/strictyaml"},
 	"internal/agent/agenttest":        {"internal/agent"},
 	"internal/runner":                 {"internal/agent", "internal/supervisor"},
@@ -74,8 +75,8 @@ var mayImport = map[string][]string{
 	"internal/server":                 {"snapshot", "internal/auth", "internal/engine", "internal/worker", "internal/agent", "internal/redact", "internal/server/site"},
 	"internal/server/site":            {"snapshot"},
 	"internal/app": {
-		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "ui", "internal/agent", "internal/auth", "internal/config",
-		"internal/attach", "internal/cards", "internal/db", "internal/document", "internal/engine", "internal/engine/asynq", "internal/observe", "internal/redact", "internal/section", "internal/server", "internal/source", "internal/worker",
+		"snapshot", "snapshot/link", "snapshot/redislink", "snapshot/pglink", "ui", "internal/agent", "internal/alert", "internal/auth", "internal/config",
+		"internal/attach", "internal/cards", "internal/db", "internal/document", "internal/engine", "internal/engine/asynq", "internal/observe", "internal/redact", "internal/section", "internal/server", "internal/source", "internal/strictyaml", "internal/worker",
 	},
 	"internal/cli": {
 		"snapshot", "examples", "internal/agent", "internal/app", "internal/auth", "internal/config", "internal/db", "internal/document", "internal/engine",
