@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	fleetKeys = []string{"agents", "queues", "server"}
+	fleetKeys = []string{"agents", "queues", "server", "alerts"}
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
 		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit", "max_losses", "overlap",

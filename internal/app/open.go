@@ -7,13 +7,16 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/agentos/agentos/internal/agent"
+	"github.com/agentos/agentos/internal/alert"
 	"github.com/agentos/agentos/internal/config"
 	"github.com/agentos/agentos/internal/db"
 	"github.com/agentos/agentos/internal/redact"
+	"github.com/agentos/agentos/internal/strictyaml"
 	"github.com/agentos/agentos/internal/worker"
 )
 
@@ -120,7 +123,7 @@ func (s *schema) compact() {
 // closing closes what cannot be used and returns the reason.
 func closing(database *db.DB, reason error) error { return errors.Join(reason, database.Close()) }
 
-// LoadAgents reads the fleet's file. That there is none is wrong usage, and says where it was looked for.
+// LoadAgents reads the fleet's file; its alerts must be right too. That there is none is wrong usage, and says where it was looked for.
 func LoadAgents(path string) (*agent.Fleet, error) {
 	fleet, err := agent.Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -129,7 +132,17 @@ func LoadAgents(path string) (*agent.Fleet, error) {
 		}
 		return nil, config.ValidationErrors{fmt.Sprintf("there is no agents' file at %s: run this in the folder of agentos.yaml, or name it with --config or AGENTOS_CONFIG", path)}
 	}
-	return fleet, err
+	var agents, alerts strictyaml.Errors
+	if err != nil && !errors.As(err, &agents) {
+		return nil, err
+	}
+	if _, err := alert.Load(path); err != nil && !errors.As(err, &alerts) {
+		return nil, err
+	}
+	if err := slices.Concat(agents, alerts).InOrder(); err != nil { // what both say is said once
+		return nil, err
+	}
+	return fleet, nil
 }
 
 // OpenJobs gives a job service that inserts and reads but runs nothing, for commands beside a server.
