@@ -124,6 +124,7 @@ var testsMayImport = map[string][]string{
 	"internal/attach":  {"internal/db/dbtest", "internal/engine/enginetest", "test/servers"},
 	"internal/observe": {"internal/db/dbtest"},
 	"internal/cards":   {"snapshot"},
+	"internal/section": {"internal/db/dbtest"},
 	"internal/source":  {"internal/attach", "internal/db", "internal/worker", "internal/db/dbtest", "snapshot/link", "snapshot/snapshottest", "internal/runner"},
 	"internal/server":  {"internal/db", "internal/db/dbtest", "snapshot/snapshottest", "internal/runner", "test/processor"},
 	"internal/app":     {"internal/db/dbtest", "internal/engine/asynq/asynqtest"},

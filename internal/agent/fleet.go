@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	fleetKeys = []string{"agents", "queues", "server", "alerts"}
+	fleetKeys = []string{"agents", "queues", "sections", "server", "alerts"} // sections are read by package section
 	agentKeys = []string{
 		"description", "command", "dir", "queue", "concurrency", "timeout", "kill_grace", "max_attempts", "backoff",
 		"env", "pass_env", "schedule", "catch_up", "spread", "args", "priority", "cut_off", "limit", "max_losses", "overlap",

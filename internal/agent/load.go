@@ -5,17 +5,14 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/agentos/agentos/internal/strictyaml"
 )
 
 // Load reads agentos.yaml. The error is a [ValidationErrors] when the file was read and is not valid.
 func Load(path string) (*Fleet, error) {
-	data, written, err := readFile(path)
+	data, written, err := strictyaml.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("load agents: %w", err)
 	}
@@ -29,23 +26,6 @@ func Load(path string) (*Fleet, error) {
 	}
 	fleet.ModTime = written
 	return fleet, nil
-}
-
-func readFile(path string) (data []byte, written time.Time, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, written, err
-	}
-	if !info.Mode().IsRegular() { // opening a named pipe would wait forever
-		return nil, written, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, written, err
-	}
-	defer f.Close()
-	data, err = io.ReadAll(io.LimitReader(f, strictyaml.MaxFileSize+1))
-	return data, info.ModTime(), err
 }
 
 // Parse reads the text of an agentos.yaml. Name is what errors call the file; dir, an absolute path, is what relative

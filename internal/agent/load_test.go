@@ -138,7 +138,7 @@ func TestParseSaysWhatIsWrongAndHowToWriteIt(t *testing.T) {
 		{"unknown section", agent("") + "\nagnets: {}", `3: unknown key "agnets" in the file: did you mean agents?`},
 		{"unknown setting", agent("timeot: 1s"), `2: unknown key "timeot" in agent one: did you mean timeout?`},
 		{"other tool's word", agent("cron: 1"), `2: unknown key "cron" in agent one: did you mean schedule?`},
-		{"no likeness", "agents: {one: {command: [sh]}}\nxyz: 1", `2: unknown key "xyz" in the file: there are agents, queues, server, alerts`},
+		{"no likeness", "agents: {one: {command: [sh]}}\nxyz: 1", `2: unknown key "xyz" in the file: there are agents, queues, sections, server, alerts`},
 		{"duplicate agent", agent("") + "\n  one: {}", "3: one is given twice in agents, first on line 2: keep one"},
 		{"duplicate setting", agent("priority: 1, priority: 1"), "2: priority is given twice in agent one, first on line 2: keep one"},
 		{"capital name", "agents: {One: {command: [sh]}}", `1: "One" cannot be an agent's name: names have 2 to 63 characters, a-z and 0-9, with single - or _ between`},

@@ -31,29 +31,42 @@ const actors = 2
 //
 // A Postgres server need not answer yet: the first statements fail until it does.
 func Attach(rawURL, schema string, log *slog.Logger) (*DB, error) {
-	return attach(rawURL, schema, log, false)
+	return attach(rawURL, schema, log, attachment{connections: readers, deadline: attachedDeadline})
+}
+
+// AttachForQueries is Attach for statements of people's own: one pool of so many connections, which refuses to write, and where a
+// statement ends after the deadline at the latest.
+func AttachForQueries(rawURL string, connections int, deadline time.Duration, log *slog.Logger) (*DB, error) {
+	return attach(rawURL, "", log, attachment{connections: connections, deadline: deadline})
 }
 
 // AttachWriting is Attach for changing rows through River: Read and Write are one small pool, which may write. On Postgres the URL
 // has to lead to a server that takes writes, not to a replica.
 func AttachWriting(rawURL, schema string, log *slog.Logger) (*DB, error) {
-	return attach(rawURL, schema, log, true)
+	return attach(rawURL, schema, log, attachment{writing: true, connections: actors, deadline: attachedDeadline})
 }
 
-func attach(rawURL, schema string, log *slog.Logger, writing bool) (*DB, error) {
+// attachment is how an attached database is used.
+type attachment struct {
+	writing     bool
+	connections int
+	deadline    time.Duration // of a statement
+}
+
+func attach(rawURL, schema string, log *slog.Logger, how attachment) (*DB, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	if isPostgres(rawURL) {
-		return attachPostgres(rawURL, schema, log, writing)
+		return attachPostgres(rawURL, schema, log, how)
 	}
 	if schema != "" {
 		return nil, errors.New("a schema is for Postgres: SQLite has none")
 	}
-	return attachSQLite(rawURL, log, writing)
+	return attachSQLite(rawURL, log, how)
 }
 
-func attachPostgres(rawURL, schema string, log *slog.Logger, writing bool) (*DB, error) {
+func attachPostgres(rawURL, schema string, log *slog.Logger, how attachment) (*DB, error) {
 	config, err := postgresConfig(rawURL)
 	if err != nil {
 		return nil, err
@@ -62,22 +75,22 @@ func attachPostgres(rawURL, schema string, log *slog.Logger, writing bool) (*DB,
 		config.ConnConfig.RuntimeParams["search_path"] = pgx.Identifier{schema}.Sanitize()
 	}
 	params := config.ConnConfig.RuntimeParams
-	if !writing {
+	if !how.writing {
 		params["lock_timeout"] = "1000"
 	}
-	params["statement_timeout"] = strconv.FormatInt(attachedDeadline.Milliseconds(), 10)
+	params["statement_timeout"] = strconv.FormatInt(how.deadline.Milliseconds(), 10)
 	d := &DB{Kind: Postgres, URL: displayURL(config.ConnConfig), attached: true, log: log, server: &server{config: config}}
 	s := d.server
-	config.MaxConns = readers
-	if writing {
-		config.MaxConns, config.MinConns = actors, 0
+	config.MaxConns = int32(how.connections)
+	if how.writing {
+		config.MinConns = 0
 	}
-	config.ConnConfig.Tracer = &tracer{observer: &d.observer, timeout: attachedDeadline}
+	config.ConnConfig.Tracer = &tracer{observer: &d.observer, timeout: how.deadline}
 	config.ConnConfig.OnPgError = func(_ *pgconn.PgConn, err *pgconn.PgError) bool {
-		return !isFatal(err) && (!writing || err.Code != readOnlyTransaction)
+		return !isFatal(err) && (!how.writing || err.Code != readOnlyTransaction)
 	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		if err := s.connected(ctx, conn); err != nil || writing {
+		if err := s.connected(ctx, conn); err != nil || how.writing {
 			return err
 		}
 		_, err := conn.Exec(ctx, `set default_transaction_read_only = on`, pgx.QueryExecModeSimpleProtocol)
@@ -88,13 +101,13 @@ func attachPostgres(rawURL, schema string, log *slog.Logger, writing bool) (*DB,
 	}
 	d.Read = stdlib.OpenDBFromPool(s.reader)
 	d.Write = d.Read
-	if writing {
+	if how.writing {
 		d.Pool = s.reader
 	}
 	return d, nil
 }
 
-func attachSQLite(rawURL string, log *slog.Logger, writing bool) (*DB, error) {
+func attachSQLite(rawURL string, log *slog.Logger, how attachment) (*DB, error) {
 	if !strings.Contains(rawURL, "://") { // a path
 		abs, err := filepath.Abs(rawURL)
 		if err != nil {
@@ -113,8 +126,8 @@ func attachSQLite(rawURL string, log *slog.Logger, writing bool) (*DB, error) {
 	}
 	d := &DB{Kind: SQLite, URL: rawURL, Path: path, attached: true, log: log}
 	d.file = &file{foreign: true, path: path, log: log, observer: &d.observer, release: d.closeIdle}
-	dsn, connections := attachedDSN(path), readers
-	if writing {
+	dsn, connections := attachedDSN(path), how.connections
+	if how.writing {
 		dsn, connections = sharedDSN(path), 1
 	}
 	d.Read = sql.OpenDB(d.file.connector(dsn))

@@ -5,15 +5,35 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
 
 // MaxFileSize bounds a file: a thousand agents need about 200 KiB.
 const MaxFileSize = 1 << 20
+
+// ReadFile reads a regular file as far as it may be long, and when it was written.
+func ReadFile(path string) (data []byte, written time.Time, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, written, err
+	}
+	if !info.Mode().IsRegular() { // opening a named pipe would wait forever
+		return nil, written, fmt.Errorf("%s is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, written, err
+	}
+	defer f.Close()
+	data, err = io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	return data, info.ModTime(), err
+}
 
 // Document parses the one YAML document of the file; nil after an error. WhenEmpty says what to write in an empty one.
 func (d *Decoder) Document(whenEmpty string) *yaml.Node {
