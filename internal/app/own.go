@@ -37,8 +37,12 @@ func openSections(cfg *config.Config, log *slog.Logger, lead func() bool, panel 
 				return doc
 			},
 		}),
-		collector: section.NewCollector(section.Options{Database: cfg.DatabaseURL(), Redact: redact.New(cfg.Redact)}),
+		collector: newCollector(cfg),
 	}
+}
+
+func newCollector(cfg *config.Config) *section.Collector {
+	return section.NewCollector(section.Options{Database: cfg.DatabaseURL(), NoCommands: cfg.NoSectionCommands, Redact: redact.New(cfg.Redact)})
 }
 
 // use puts the sections of a file in force.

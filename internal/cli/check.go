@@ -9,9 +9,10 @@ import (
 	"github.com/agentos/agentos/internal/config"
 )
 
-func runCheck(_ context.Context, c *call, args []string) error {
+func runCheck(ctx context.Context, c *call, args []string) error {
 	set := newFlags(c, "check")
-	loader := config.Register(set, "config")
+	loader := config.Register(set, "config", "data", "database", "no-section-commands")
+	run := set.Bool("run-sections", false, "collect each section once, and print what its card would show")
 	rest, err := parse(set, args)
 	if err != nil {
 		return err
@@ -24,7 +25,7 @@ func runCheck(_ context.Context, c *call, args []string) error {
 	if cfg != nil {
 		path = cfg.File
 	}
-	fleet, err := app.LoadAgents(path)
+	fleet, sections, err := app.LoadFile(path)
 	if err == nil {
 		err = fleet.Missing() // on this host; a server or worker would run the others
 	}
@@ -34,6 +35,9 @@ func runCheck(_ context.Context, c *call, args []string) error {
 	for _, note := range fleet.Notes(func(string) bool { return true }) {
 		fmt.Fprintf(c.stderr, "warning: %s\n", note)
 	}
-	fmt.Fprintf(c.stdout, "%s is fine: %s\n", path, app.DescribeFleet(fleet))
+	fmt.Fprintf(c.stdout, "%s is fine: %s%s\n", path, app.DescribeFleet(fleet), app.DescribeSections(sections))
+	if *run {
+		return app.RunSections(ctx, cfg, sections, c.stdout)
+	}
 	return nil
 }

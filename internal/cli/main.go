@@ -45,7 +45,7 @@ func commands() []command {
 		{"enqueue", "AGENT [--args JSON|@FILE|-] [--wait]", "add a job", runEnqueue},
 		{"status", "[--json]", "show the fleet on the terminal", runStatus},
 		{"health", "[--ready]", "check that the server on this machine is alive", runHealth},
-		{"check", "", "validate agentos.yaml", runCheck},
+		{"check", "[--run-sections]", "validate agentos.yaml", runCheck},
 		{"migrate", "", "migrate the database's schema", runMigrate},
 		{"user", "add|passwd|role|remove NAME [--role ROLE]", "manage who may log in", runUser},
 		{"token", "create|list|revoke NAME [--role ROLE]", "manage the tokens of API clients", runToken},

@@ -101,6 +101,9 @@ type Config struct {
 	// iban hides customerIban and CUSTOMER_IBAN too.
 	Redact []string `yaml:"redact" env:"AGENTOS_REDACT" flag:"redact" usage:"additional names of values to redact, a,b,c"`
 
+	// Refuses sections of agentos.yaml that run commands.
+	NoSectionCommands bool `yaml:"no_section_commands" env:"AGENTOS_NO_SECTION_COMMANDS" flag:"no-section-commands" usage:"refuse sections that run commands"`
+
 	again func(path string) (*Config, error) // see Reload
 }
 
