@@ -232,7 +232,7 @@ func (n *normalizer) quoted(quote string) {
 	text := n.in[n.at+width : n.at+width+length]
 	end := n.at + width + length + len(shut)
 	switch {
-	case end < len(n.in) && n.in[end] == ':' && isName(text) && len(n.out) > 0 && strings.IndexByte("{, ", n.out[len(n.out)-1]) >= 0 && strings.IndexByte(n.in, '{') >= 0: // a key of JSON
+	case n.isKey(text, end):
 		n.before, n.word = "", text
 		n.out = append(append(appendName(append(n.out, '"'), text), '"'), ':')
 		n.at = end + 1
@@ -242,13 +242,26 @@ func (n *normalizer) quoted(quote string) {
 		if n.at < len(n.in) && n.in[n.at] == '"' && slices.Contains(reasons, text) {
 			n.inner()
 		}
-	case n.quotes, quote == "`" && n.in[end-1] == '`' && (strings.Contains(text, "::") || text == "Err" || text == "None"), isName(text) && (slices.Contains(kept, strings.ToLower(n.word)) || n.word == "key" && n.before == "for"):
+	case n.quotes, n.isKept(text), quote == "`" && n.in[end-1] == '`' && isRust(text):
 		n.out = append(append(append(n.out, '"'), normalize(text, false)...), '"')
 		n.at = end
 	default:
 		n.put("<value>", end-n.at)
 	}
 }
+
+// isKey reports whether a quoted text that ends somewhere is a key of JSON.
+func (n *normalizer) isKey(text string, end int) bool {
+	return end < len(n.in) && n.in[end] == ':' && isName(text) && len(n.out) > 0 && strings.IndexByte("{, ", n.out[len(n.out)-1]) >= 0 && strings.IndexByte(n.in, '{') >= 0
+}
+
+// isKept reports whether a quoted text is one of few, by the word before it. MySQL says "for key 'orders.PRIMARY'".
+func (n *normalizer) isKept(text string) bool {
+	return isName(text) && (slices.Contains(kept, strings.ToLower(n.word)) || n.word == "key" && n.before == "for")
+}
+
+// isRust reports whether a text is code as the panics of Rust quote it: called `Option::unwrap()` on a `None` value.
+func isRust(text string) bool { return strings.Contains(text, "::") || text == "Err" || text == "None" }
 
 // inner takes a quoted text that says something: what varies in it is hidden, too.
 func (n *normalizer) inner() {
