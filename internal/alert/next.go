@@ -20,7 +20,7 @@ func (s State) Next(outcomes []Outcome, interval time.Duration, now time.Time) (
 		before: s, now: now, kept: s.count(),
 		unwatched: !s.At.IsZero() && now.Sub(s.At) > missedMost*interval,
 		after: State{
-			Version: stateVersion, At: now, Instances: map[string]map[string]Instance{}, Unknown: map[string]Doubt{},
+			Version: stateVersion, At: now, Instances: map[string]map[string]Instance{}, Unknown: map[string]NoData{},
 			Serial:   s.Serial,
 			Silences: slices.DeleteFunc(slices.Clone(s.Silences), func(silence Silence) bool { return !silence.Until.After(now) }),
 		},
@@ -61,17 +61,17 @@ type step struct {
 
 func (st *step) rule(o Outcome) {
 	existing := st.before.Instances[o.Rule.Name]
-	doubt := Doubt{}
+	noData := NoData{}
 	if o.Missing != "" {
-		doubt = Doubt{Missed: 1, Why: o.Missing}
+		noData = NoData{Missed: 1, Why: o.Missing}
 	}
 	seen := 0
 	for _, obs := range o.Observations {
 		i, there := existing[obs.Subject]
 		if obs.Truth == Unknown && i.Phase != Firing {
-			doubt.Subjects++
-			if doubt.Missed = 1; doubt.Why == "" {
-				doubt.Why = obs.Why
+			noData.Subjects++
+			if noData.Missed = 1; noData.Why == "" {
+				noData.Why = obs.Why
 			}
 		}
 		if there {
@@ -84,7 +84,7 @@ func (st *step) rule(o Outcome) {
 	if seen < len(existing) {
 		st.unobserved(o, existing)
 	}
-	st.doubt(o, doubt)
+	st.noteNoData(o, noData)
 }
 
 // unobserved steps the instances that the outcome has no observation of.
@@ -107,27 +107,27 @@ func (st *step) unobserved(o Outcome, existing map[string]Instance) {
 	}
 }
 
-// doubt notes that something is unknown of what does not fire.
-func (st *step) doubt(o Outcome, doubt Doubt) {
+// noteNoData notes that something is unknown of what does not fire.
+func (st *step) noteNoData(o Outcome, noData NoData) {
 	before, was := st.before.Unknown[o.Rule.Name]
 	note := func(kind Kind, why string) {
 		st.after.Serial++
 		st.transitions = append(st.transitions, Transition{Serial: st.after.Serial, Rule: o.Rule.Name, Kind: kind, At: st.now, Severity: o.Rule.Severity, Summary: o.Rule.Name, Why: why})
 	}
-	if doubt.Missed == 0 {
+	if noData.Missed == 0 {
 		if was && before.Since != nil {
 			note(ToKnown, "")
 		}
 		return
 	}
-	doubt.Why = clipReason(doubt.Why)
-	if doubt.Missed = min(before.Missed+1, missedMost); doubt.Missed == missedMost {
-		if doubt.Since = before.Since; doubt.Since == nil {
-			doubt.Since = stamp(st.now)
-			note(ToUnknown, doubt.Why)
+	noData.Why = clipReason(noData.Why)
+	if noData.Missed = min(before.Missed+1, missedMost); noData.Missed == missedMost {
+		if noData.Since = before.Since; noData.Since == nil {
+			noData.Since = stamp(st.now)
+			note(ToUnknown, noData.Why)
 		}
 	}
-	st.after.Unknown[o.Rule.Name] = doubt
+	st.after.Unknown[o.Rule.Name] = noData
 }
 
 func clipReason(why string) string {
@@ -225,9 +225,9 @@ func (in *instance) observe(obs Observation) {
 		in.unknown(clipReason(obs.Why))
 		return
 	}
-	if in.Doubt != nil {
+	if in.NoData != nil {
 		known := in.Known()
-		if in.Doubt = nil; !known {
+		if in.NoData = nil; !known {
 			in.emit(ToKnown, "", nil)
 		}
 	}
@@ -256,21 +256,21 @@ func (in *instance) observe(obs Observation) {
 }
 
 // unknown changes nothing until too many evaluations are missed. Then what was counted so far does not count any more: what pends is
-// not known to, and what fires goes on firing, marked. That a rule is unknown of what does not fire is the rule's doubt.
+// not known to, and what fires goes on firing, marked. That a rule is unknown of what does not fire is kept once a rule.
 func (in *instance) unknown(why string) {
 	if in.Phase == Resolved {
 		return
 	}
-	doubt := Doubt{}
-	if in.Doubt != nil {
-		doubt = *in.Doubt
+	noData := NoData{}
+	if in.NoData != nil {
+		noData = *in.NoData
 	}
-	doubt.Missed, doubt.Why = min(doubt.Missed+1, missedMost), why
-	in.Doubt = &doubt
-	if doubt.Missed < missedMost || doubt.Since != nil {
+	noData.Missed, noData.Why = min(noData.Missed+1, missedMost), why
+	in.NoData = &noData
+	if noData.Missed < missedMost || noData.Since != nil {
 		return
 	}
-	doubt.Since = stamp(in.now)
+	noData.Since = stamp(in.now)
 	in.HeldSince, in.NotSince = nil, nil
 	if in.Phase == Pending {
 		in.Phase = ""
@@ -324,7 +324,7 @@ func (in *instance) resolve(why string) {
 			to = append(to, channel)
 		}
 	}
-	in.Phase, in.Notified, in.Doubt = Resolved, nil, nil
+	in.Phase, in.Notified, in.NoData = Resolved, nil, nil
 	in.emit(ToResolved, why, to)
 	in.Since, in.Flapping, in.NotSince, in.HeldSince = in.now, false, nil, nil
 }

@@ -40,8 +40,8 @@ type State struct {
 	// What pends, fires or was resolved recently, by rule and subject; what is not here is inactive.
 	Instances map[string]map[string]Instance `json:"instances,omitempty"`
 	// The rules of which something is unknown that does not fire, by name.
-	Unknown  map[string]Doubt `json:"unknown,omitempty"`
-	Silences []Silence        `json:"silences,omitempty"`
+	Unknown  map[string]NoData `json:"unknown,omitempty"`
+	Silences []Silence         `json:"silences,omitempty"`
 	// Instances whose condition holds and that are not here, for there are too many.
 	Omitted int `json:"omitted,omitempty"`
 }
@@ -56,8 +56,8 @@ const (
 	Resolved Phase = "resolved"
 )
 
-// Doubt is that something is unknown.
-type Doubt struct {
+// NoData is that something is unknown.
+type NoData struct {
 	// Evaluations in a row without a result.
 	Missed int `json:"missed"`
 	// Since when it counts as unknown; null: not yet.
@@ -90,7 +90,7 @@ type Instance struct {
 	HeldSince *time.Time `json:"held_since,omitempty"`
 	NotSince  *time.Time `json:"not_since,omitempty"`
 	// Null: its condition is known.
-	Doubt *Doubt `json:"doubt,omitempty"`
+	NoData *NoData `json:"no_data,omitempty"`
 	// When it fired, the last few times.
 	Fired    []time.Time `json:"fired,omitempty"`
 	Flapping bool        `json:"flapping,omitempty"`
@@ -111,7 +111,7 @@ type Receipt struct {
 }
 
 // Known reports whether it is known whether the condition holds.
-func (i Instance) Known() bool { return i.Doubt == nil || i.Doubt.Since == nil }
+func (i Instance) Known() bool { return i.NoData == nil || i.NoData.Since == nil }
 
 // Kind is the kind of a transition.
 type Kind string
@@ -198,7 +198,7 @@ func (s State) Unsilence(rule, subject string) State {
 }
 
 // Undelivered says that a notification of an episode could not be delivered to a channel, and is not tried any more: the channel does
-// not learn of the end of what it never heard of.
+// not learn of the end of what it never knew of.
 func (s State) Undelivered(rule, subject string, episode int64, channel string) State {
 	i, there := s.Instances[rule][subject]
 	receipt, notified := i.Notified[channel]
@@ -230,9 +230,9 @@ func (s State) shifted(by time.Duration) State {
 		instances = maps.Clone(instances)
 		for subject, i := range instances {
 			i.Since, i.HeldSince, i.NotSince = i.Since.Add(by), move(i.HeldSince), move(i.NotSince)
-			if i.Doubt != nil {
-				doubt := *i.Doubt
-				doubt.Since, i.Doubt = move(doubt.Since), &doubt
+			if i.NoData != nil {
+				noData := *i.NoData
+				noData.Since, i.NoData = move(noData.Since), &noData
 			}
 			i.Fired = slices.Clone(i.Fired)
 			for n := range i.Fired {
@@ -247,9 +247,9 @@ func (s State) shifted(by time.Duration) State {
 		s.Instances[rule] = instances
 	}
 	s.Unknown = maps.Clone(s.Unknown)
-	for rule, doubt := range s.Unknown {
-		doubt.Since = move(doubt.Since)
-		s.Unknown[rule] = doubt
+	for rule, noData := range s.Unknown {
+		noData.Since = move(noData.Since)
+		s.Unknown[rule] = noData
 	}
 	return s
 }

@@ -144,7 +144,7 @@ func TestUnknownAfterThreeMissedEvaluations(t *testing.T) {
 	w.want("unknown")
 	w.times(5, Unknown)
 	if d := w.state.Unknown["disk"]; d.Since == nil || d.Why != "null" {
-		t.Errorf("the rule's doubt is %+v", d)
+		t.Errorf("the rule's gap is %+v", d)
 	}
 	w.see(HoldsNot)
 	w.want("known")
@@ -423,9 +423,9 @@ func TestSilenceNeedsWhoWhyAndAnEnd(t *testing.T) {
 	}
 }
 
-// Whatever is observed, whoever was silenced, whichever channels there were and whatever the clock did: each channel hears "firing" and
+// Whatever is observed, whoever was silenced, whichever channels there were and whatever the clock did: each channel gets "firing" and
 // "resolved" in turn, no reminder sooner than asked for, what fires unsilenced is known to all of its channels, and after a quiet time
-// everybody who heard "firing" has heard "resolved".
+// everybody who knows of "firing" knows of "resolved".
 func TestNotificationsOfRandomHistories(t *testing.T) {
 	for seed := range uint64(60) {
 		history(t, rand.New(rand.NewPCG(seed, 1)), seed)
@@ -474,7 +474,7 @@ func history(t *testing.T, random *rand.Rand, seed uint64) {
 					last[channel] = elapsed
 				case ToResolved:
 					if !firing[channel] {
-						fail("%s is notified of the end of what it never heard of", channel)
+						fail("%s is notified of the end of what it never knew of", channel)
 					}
 					firing[channel] = false
 				default:
@@ -513,7 +513,7 @@ func history(t *testing.T, random *rand.Rand, seed uint64) {
 	}
 	for channel, still := range firing {
 		if still {
-			fail("%s never heard of the end", channel)
+			fail("%s does not know of the end", channel)
 		}
 	}
 	if got := slices.Collect(func(yield func(Phase) bool) {
