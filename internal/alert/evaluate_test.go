@@ -104,6 +104,12 @@ func TestFaultOfOneRuleStopsNoOther(t *testing.T) {
 	}
 }
 
+func TestRulesHaveNamesOfTheirOwn(t *testing.T) {
+	if _, errs := Compile([]Rule{{Name: "r", Expression: "true"}, {Name: "r", Expression: "false"}}); len(errs) != 1 || errs[0].Part != "name" {
+		t.Errorf("two rules of one name: %v", errs)
+	}
+}
+
 // fleet is a document of many agents, all of them listed.
 func fleet(t testing.TB, agents int) *document.Document {
 	t.Helper()

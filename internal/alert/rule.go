@@ -87,8 +87,13 @@ func (e *RuleError) Error() string {
 func Compile(rules []Rule) (*Set, []*RuleError) {
 	set := &Set{}
 	var errs []*RuleError
+	seen := map[string]bool{}
 	for _, r := range rules {
 		c, wrong := r.compile()
+		if seen[r.Name] { // states are kept by name
+			wrong = append(wrong, &RuleError{r.Name, "name", 1, 1, "there are two rules of this name"})
+		}
+		seen[r.Name] = true
 		errs = append(errs, wrong...)
 		set.rules = append(set.rules, c)
 	}

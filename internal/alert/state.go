@@ -178,8 +178,8 @@ func (s State) Silence(silence Silence) (State, error) {
 		return s, errors.New("a silence needs a rule")
 	case silence.By == "" || silence.Why == "":
 		return s, errors.New("a silence needs who set it, and why")
-	case len(silence.Why) > maxReason:
-		return s, fmt.Errorf("a silence's reason is longer than %d bytes", maxReason)
+	case len(silence.Why) > maxReason || len(silence.By) > maxReason:
+		return s, fmt.Errorf("who set a silence, and why, have at most %d bytes each", maxReason)
 	case !silence.Until.After(silence.At):
 		return s, errors.New("a silence must end in the future")
 	}
