@@ -344,3 +344,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Workers compare the hashes of their files, and restart for another fleet.
+func TestSectionsAreNoPartOfTheFleet(t *testing.T) {
+	const text = "agents: {one: {command: [sh]}}\n"
+	without, err := Parse("agentos.yaml", t.TempDir(), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	with, err := Parse("agentos.yaml", without.Dir, []byte(text+"sections: {unpaid: {sql: select 1}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if with.Hash != without.Hash {
+		t.Error("a section makes another fleet")
+	}
+}

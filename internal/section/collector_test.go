@@ -276,6 +276,7 @@ func TestSQLReadsOnBothDatabases(t *testing.T) {
 			{"{sql: 'select customer from invoice where id = 1', show: status, warn: [ann]}", `{"level":"warn","status":"Ann"}`},
 			{"{sql: 'select 1764558000 + 60 * id, amount from invoice order by id desc', show: series}", `{"points":[{"at":1764558060000,"value":10.5},{"at":1764558120000,"value":20}]}`},
 			{"{sql: 'select 1', database: {env: NOT_SET_HERE}}", "error: the variable NOT_SET_HERE is not set: set it where agentos runs"},
+			{"{sql: 'select 1', database: {file: gone.db}}", "error: there is no database at this path: correct it, or start the server once if it is ours"},
 			{"{sql: 'select 1', database: {env: WRONG}}", "error: the variable WRONG holds no address of a database: write postgres://user@host/name, or sqlite:///path/file.db"},
 			{"{sql: '" + slow + "', timeout: 300ms}", "error: no answer within 300ms: ask for less, or raise timeout (at most 1m0s)"},
 		} {

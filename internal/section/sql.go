@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"strings"
 
@@ -24,6 +25,9 @@ func (v *visit) sql(ctx context.Context, s *SQL) (any, error) {
 		return nil, err
 	}
 	database, err := v.c.database(address)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("there is no database at this path: correct it, or start the server once if it is ours")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
