@@ -49,7 +49,7 @@ func newCollector(cfg *config.Config) *section.Collector {
 func (o *ownSections) use(specs []section.Spec) {
 	list := make([]cards.Card, len(specs))
 	for i, s := range specs {
-		whole, _ := json.Marshal(s) // plain data
+		whole, _ := json.Marshal(valueOf(s)) // plain data
 		list[i] = cards.Card{
 			Name: s.Name, Title: s.Title, Place: s.Place, Link: s.Link, Show: document.OwnShow(s.Show), Definition: string(whole), Mark: markOf(s),
 			Every: s.Every, Timeout: s.Timeout,
@@ -68,7 +68,7 @@ func (o *ownSections) use(specs []section.Spec) {
 // markOf is a short hash of what a section's value depends on. Everybody sees it, so that nothing goes in that may hold a secret, which
 // could be found by trying: neither what headers say, nor arguments, nor the user and the query of an address.
 func markOf(s section.Spec) string {
-	s.Warn, s.Bad, s.Title, s.Link, s.Place = nil, nil, "", "", "" // no value depends on them
+	s = valueOf(s)
 	if s.Command != nil {
 		s.Command = &section.Command{Argv: s.Command.Argv[:min(1, len(s.Command.Argv))], Dir: s.Command.Dir}
 	}
@@ -83,6 +83,12 @@ func markOf(s section.Spec) string {
 	text, _ := json.Marshal(s)
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:4])
+}
+
+// valueOf is a section without what its value does not depend on.
+func valueOf(s section.Spec) section.Spec {
+	s.Title, s.Link, s.Place, s.Role, s.Every, s.Timeout = "", "", "", "", 0, 0
+	return s
 }
 
 func plainURL(address string) string {
