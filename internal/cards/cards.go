@@ -48,7 +48,7 @@ const (
 	// leadEvery is how often a process that does not lead looks whether it does.
 	leadEvery = time.Second
 	// grace is how long a collection may take to end by itself and to say why it failed, after its time is over; and once more after it
-	// has been told to.
+	// was cancelled.
 	grace = 250 * time.Millisecond
 	// mostBytes is how large a value may be: one that is twice as large as a section of the file may have is a mistake of its collector.
 	mostBytes = 8 << 10
@@ -188,7 +188,7 @@ func (k *Keeper) Run(ctx context.Context) {
 }
 
 // takeOver begins with the values that are shown, where they are newer and of the same mark, and makes every card due: the values
-// tell their age, and whether this process can collect them too shows at once.
+// have their age, and whether this process can collect them too shows at once.
 func (k *Keeper) takeOver() {
 	var shown map[string]document.OwnSection
 	if doc := k.opts.Shown(); doc != nil && doc.Own != nil {

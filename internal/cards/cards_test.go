@@ -165,7 +165,7 @@ func TestACardThatIgnoresItsDeadlineIsNotCalledAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release, calls := make(chan struct{}), atomic.Int64{}
 		f := &fixture{}
-		stop := run(t, f, card("deaf", func(context.Context) (document.OwnValue, error) {
+		stop := run(t, f, card("stubborn", func(context.Context) (document.OwnValue, error) {
 			calls.Add(1)
 			<-release
 			return number(1), nil
@@ -173,7 +173,7 @@ func TestACardThatIgnoresItsDeadlineIsNotCalledAgain(t *testing.T) {
 		time.Sleep(time.Minute + time.Second)
 		synctest.Wait()
 		own := f.Own().Items
-		if s := own["deaf"]; calls.Load() != 1 || s.Error == nil || *s.Error != "no answer within 2s" || s.Value != nil || s.AsOf != nil {
+		if s := own["stubborn"]; calls.Load() != 1 || s.Error == nil || *s.Error != "no answer within 2s" || s.Value != nil || s.AsOf != nil {
 			t.Errorf("after %d calls it is %+v", calls.Load(), s)
 		}
 		if figure(own["good"]) != 7 {

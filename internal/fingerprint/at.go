@@ -47,7 +47,7 @@ func atStack(lines []string, i int) *stack {
 				_, message, _ = strings.Cut(line, ": ")
 			}
 			sections = append(sections, section{kind: kind, said: message})
-		case line != "" && len(sections) > 1 && len(last.frames) == 0 && goesOn(lines, i): // the message of a cause has several lines
+		case line != "" && len(sections) > 1 && len(last.frames) == 0 && framesFollow(lines, i): // the message of a cause has several lines
 		case indented && lines[i-1] != "" && strings.HasSuffix(lines[i-1], "{"), line == "}", indented && insideObject(line): // what Node shows of an error's own
 		default:
 			return atDone(sections, java, i)
@@ -56,8 +56,8 @@ func atStack(lines []string, i int) *stack {
 	return atDone(sections, java, i)
 }
 
-// goesOn reports whether a frame follows within a few lines.
-func goesOn(lines []string, i int) bool {
+// framesFollow reports whether a frame follows within a few lines.
+func framesFollow(lines []string, i int) bool {
 	for j := i + 1; j < len(lines) && j < i+headerBack; j++ {
 		if strings.HasPrefix(strings.TrimLeft(lines[j], " \t"), "at ") {
 			return true

@@ -8,7 +8,7 @@ var rustNames = []string{
 }
 
 // rustPanic reads "thread 'main' panicked at src/main.rs:2:5:", the message on the next line, and a backtrace if there is one. Without
-// types the message is what tells panics apart.
+// types panics differ by their message alone.
 func rustPanic(lines []string, i int) *stack {
 	_, at, is := strings.Cut(lines[i], " panicked at ")
 	if !is {

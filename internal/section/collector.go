@@ -26,7 +26,7 @@ type Options struct {
 type Collector struct {
 	options Options
 	client  *http.Client
-	life    context.Context // of the collector; ended by Close
+	life    context.Context // ended by Close
 	end     context.CancelCauseFunc
 
 	mu        sync.Mutex

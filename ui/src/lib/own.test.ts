@@ -44,5 +44,5 @@ describe('a line', () => {
     expect(extent(points(null))).toBeNull()
     expect(extent(null)).toBeNull()
   })
-  test('tells its extent', () => expect(extent(points(3, 1, 2, null))).toEqual({ last: 2, least: 1, most: 3 }))
+  test('has its extent', () => expect(extent(points(3, 1, 2, null))).toEqual({ last: 2, least: 1, most: 3 }))
 })
