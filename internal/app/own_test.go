@@ -55,7 +55,7 @@ func TestOwnSectionsGoBadAndComeBack(t *testing.T) {
 		fmt.Fprint(w, `{"n": 7}`)
 	}))
 	t.Cleanup(web.Close)
-	figures, err := sql.Open("sqlite", filepath.Join(dir, "figures.db"))
+	figures, err := sql.Open("sqlite", filepath.Join(dir, "figures.db")+"?_pragma=busy_timeout(20000)") // while a section reads it
 	must(t, err)
 	t.Cleanup(func() { must(t, figures.Close()) })
 	view := func(query string) {

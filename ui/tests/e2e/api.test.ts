@@ -30,7 +30,7 @@ const contract: [string, string][] = [
   ['meta.stale', 'boolean'],
 ]
 
-const sections = ['system', 'workers', 'queue', 'jobs', 'agents', 'analytics', 'logs']
+const sections = ['system', 'workers', 'queue', 'jobs', 'agents', 'analytics', 'logs', 'own']
 
 function at(document: unknown, dotted: string): unknown {
   return dotted.split('.').reduce((value, key) => (value as Record<string, unknown>)?.[key], document)
