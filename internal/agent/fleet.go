@@ -2,7 +2,6 @@ package agent
 
 import (
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,14 +23,7 @@ var (
 	queueKeys   = []string{"concurrency"}
 )
 
-// The queue engine takes the same form for a queue and at least two characters for a kind of job.
-var (
-	nameForm = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
-	envForm  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
-)
-
 const (
-	nameRule       = "names have 2 to 63 characters, a-z and 0-9, with single - or _ between"
 	maxDescription = 500
 	maxConcurrency = 1000
 	maxLimit       = 10_000
@@ -39,7 +31,7 @@ const (
 )
 
 // GoodName reports whether a text can be the name of an agent or of a queue.
-func GoodName(s string) bool { return len(s) >= 2 && len(s) <= 63 && nameForm.MatchString(s) }
+func GoodName(s string) bool { return strictyaml.GoodName(s) }
 
 // fleet reads the whole document.
 func (d *decoder) fleet(root *yaml.Node) *Fleet {
@@ -83,7 +75,7 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 	for _, e := range entries {
 		name := e.Key.Value
 		if !GoodName(name) {
-			d.Errorf(e.Key, "%q cannot be a queue's name: %s", strictyaml.Clip(name), nameRule)
+			d.Errorf(e.Key, "%q cannot be a queue's name: %s", strictyaml.Clip(name), strictyaml.NameRule)
 			continue
 		}
 		before := d.Count()
@@ -100,7 +92,7 @@ func (d *decoder) sharedQueues(n *yaml.Node) []QueueSpec {
 func (d *decoder) agent(e strictyaml.Field, shared []QueueSpec, own map[string]bool) *Spec {
 	name := e.Key.Value
 	if !GoodName(name) {
-		d.Errorf(e.Key, "%q cannot be an agent's name: %s", strictyaml.Clip(name), nameRule)
+		d.Errorf(e.Key, "%q cannot be an agent's name: %s", strictyaml.Clip(name), strictyaml.NameRule)
 		return nil
 	}
 	set, ok := d.Mapping(e.Value, "agent "+name, name+": {"+commandExample+"}", agentKeys)
@@ -162,7 +154,7 @@ func (d *decoder) queue(name string, set strictyaml.Fields, shared []QueueSpec, 
 	case own[queue]:
 		d.Errorf(n, "the queue %s is agent %s's own: to share it write queues: {%s: {concurrency: 4}}", queue, queue, queue)
 	case !GoodName(queue):
-		d.Errorf(n, "%q cannot be a queue's name: %s", strictyaml.Clip(queue), nameRule)
+		d.Errorf(n, "%q cannot be a queue's name: %s", strictyaml.Clip(queue), strictyaml.NameRule)
 	default:
 		d.Errorf(n, "the queue %s has no settings: write queues: {%s: {concurrency: 4}} at the end of the file%s", queue, queue, didYouMean(queue, shared))
 	}
@@ -300,7 +292,7 @@ func (d *decoder) envName(n *yaml.Node, name string) {
 	switch {
 	case reservedEnv(name):
 		d.Errorf(n, "the variable %s is set by agentos itself: choose another name", name)
-	case !envForm.MatchString(name):
+	case !strictyaml.GoodEnvName(name):
 		d.Errorf(n, "%q cannot be the name of an environment variable: letters, digits and _", strictyaml.Clip(name))
 	}
 }

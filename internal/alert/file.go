@@ -30,7 +30,7 @@ var (
 		"reminder": "every", "level": "severity", "priority": "severity", "by": "per", "group_by": "per", "message": "summary", "description": "summary",
 		"channels": "notify", "receivers": "notify", "disabled": "off",
 	}
-	ruleName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
+	channelName = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
 )
 
 //go:embed defaults.yaml
@@ -91,8 +91,8 @@ func (d *decoder) rules(n *yaml.Node) (rules []Rule, off []string) {
 		d.Errorf(n, "there are %d alerts, and %d are the most", len(entries), maxRules)
 	}
 	for _, e := range entries {
-		if name := e.Key.Value; len(name) < 2 || len(name) > 63 || !ruleName.MatchString(name) {
-			d.Errorf(e.Key, "%q cannot be an alert's name: names have 2 to 63 characters, a-z and 0-9, with single - or _ between", strictyaml.Clip(name))
+		if name := e.Key.Value; !strictyaml.GoodName(name) {
+			d.Errorf(e.Key, "%q cannot be an alert's name: %s", strictyaml.Clip(name), strictyaml.NameRule)
 			continue
 		}
 		r, isOff, good := d.rule(e)
@@ -177,7 +177,7 @@ func (d *decoder) notify(n *yaml.Node) []string {
 	}
 	names, _ := d.Texts(n, "notify", "notify: [ops]")
 	for i, name := range names {
-		if !ruleName.MatchString(name) || slices.Contains(names[:i], name) {
+		if !channelName.MatchString(name) || slices.Contains(names[:i], name) {
 			d.Errorf(n, "notify lists each channel once, by a name such as ops, and %q is none or there already", strictyaml.Clip(name))
 		}
 	}

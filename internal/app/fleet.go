@@ -224,10 +224,13 @@ func (k *fleetKeeper) reload(ctx context.Context, service *worker.Service) {
 	next := k.Fleet()
 	next.Problems = nil
 	k.seen = k.content()
-	fleet, err := LoadAgents(k.path)
+	var fleet *agent.Fleet
 	var sections []section.Spec
-	if err == nil && k.use != nil {
-		sections, err = section.Load(k.path)
+	var err error
+	if k.use != nil {
+		fleet, sections, err = LoadFile(k.path)
+	} else {
+		fleet, err = LoadAgents(k.path)
 	}
 	settings, faults := k.cfg.Reload(k.path)
 	if faults != nil {

@@ -22,7 +22,6 @@ const (
 	maxText    = 100 // bytes of a title, a label or a unit
 	maxQuery   = 16 << 10
 	maxColumns = 12
-	nameRule   = "names have 2 to 63 characters, a-z and 0-9, with single - or _ between"
 	kindsHint  = "write one of sql:, http:, command: and prometheus:"
 )
 
@@ -33,8 +32,6 @@ var (
 	}, kindKeys...)
 	ofKind = map[string]string{"database": "sql", "dir": "command", "pass_env": "command"}
 
-	nameForm   = regexp.MustCompile(`^[a-z0-9]+([_-][a-z0-9]+)*$`)
-	envForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 	headerForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 	dotted     = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 )
@@ -104,8 +101,8 @@ func (d *decoder) sections(n *yaml.Node) []Spec {
 
 func (d *decoder) section(e strictyaml.Field) *Spec {
 	name := e.Key.Value
-	if !goodName(name) {
-		d.Errorf(e.Key, "%q cannot be a section's name: %s", strictyaml.Clip(name), nameRule)
+	if !strictyaml.GoodName(name) {
+		d.Errorf(e.Key, "%q cannot be a section's name: %s", strictyaml.Clip(name), strictyaml.NameRule)
 		return nil
 	}
 	set, ok := d.Mapping(e.Value, "section "+name, name+": {sql: select count(*) from invoice, show: number}", sectionKeys)
@@ -127,8 +124,6 @@ func (d *decoder) section(e strictyaml.Field) *Spec {
 	d.shown(s, set)
 	return s
 }
-
-func goodName(s string) bool { return len(s) >= 2 && len(s) <= 63 && nameForm.MatchString(s) }
 
 func titleOf(name string) string {
 	title := strings.NewReplacer("-", " ", "_", " ").Replace(name)
@@ -238,7 +233,7 @@ func (d *decoder) source(n *yaml.Node, what, example string, known []string) Sec
 		d.Errorf(n, "%s names either a variable or a file: write %s", what, example)
 	case env != nil:
 		name, ok := d.Text(env, "env", "env: NAME")
-		if ok && !envForm.MatchString(name) {
+		if ok && !strictyaml.GoodEnvName(name) {
 			d.Errorf(env, "%q cannot be the name of an environment variable: letters, digits and _", strictyaml.Clip(name))
 		}
 		return Secret{Env: name}
@@ -339,7 +334,7 @@ func (d *decoder) command(n *yaml.Node, set strictyaml.Fields) *Command {
 	if pass := set.Get("pass_env"); pass != nil {
 		c.PassEnv, _ = d.Texts(pass, "pass_env", "pass_env: [API_KEY]")
 		for _, name := range c.PassEnv {
-			if !envForm.MatchString(name) {
+			if !strictyaml.GoodEnvName(name) {
 				d.Errorf(pass, "%q cannot be the name of an environment variable: letters, digits and _", strictyaml.Clip(name))
 			}
 		}
@@ -545,8 +540,8 @@ func (d *decoder) place(n *yaml.Node) string {
 		return PlaceOverview
 	}
 	text, ok := d.Text(n, "place", "place: overview")
-	if ok && !goodName(text) {
-		d.Errorf(n, "%q cannot be a place: write place: overview, or the name of a page: %s", strictyaml.Clip(text), nameRule)
+	if ok && !strictyaml.GoodName(text) {
+		d.Errorf(n, "%q cannot be a place: write place: overview, or the name of a page: %s", strictyaml.Clip(text), strictyaml.NameRule)
 	}
 	return text
 }
