@@ -12,10 +12,9 @@ import (
 	"github.com/agentos/agentos/test/processor"
 )
 
-// An attempt takes about as much processor as xargs needs for the same program. With a process of ours started for each it would
-// be five times as much.
-func TestAnAttemptCostsLittleMoreThanItsProgram(t *testing.T) {
-	const attempts, most = 200, 3
+// costOf is what so many of the smallest attempts take of the processor.
+func costOf(t *testing.T, attempts int) time.Duration {
+	t.Helper()
 	a := attempt(t, spec(t, ""))
 	a.Spec.Command = []string{"/bin/true"}
 	r := New()
@@ -26,7 +25,14 @@ func TestAnAttemptCostsLittleMoreThanItsProgram(t *testing.T) {
 		}
 	}
 	r.Close() // the supervisor's time counts when it has ended
-	ours := processor.UsedByAll() - before
+	return processor.UsedByAll() - before
+}
+
+// An attempt takes about as much processor as xargs needs for the same program. With a process of ours started for each it would
+// be five times as much.
+func TestAnAttemptCostsLittleMoreThanItsProgram(t *testing.T) {
+	const attempts, most = 200, 3
+	ours := costOf(t, attempts)
 	xargs := exec.Command("xargs", "-n1", "/bin/true")
 	xargs.Stdin = strings.NewReader(strings.Repeat("x\n", attempts))
 	if err := xargs.Run(); err != nil {
@@ -54,17 +60,7 @@ func TestAFingerprintCostsLittleOfAnAttempt(t *testing.T) {
 		}
 		texts = append(texts, string(text))
 	}
-	a := attempt(t, spec(t, ""))
-	a.Spec.Command = []string{"/bin/true"}
-	r := New()
-	before := processor.UsedByAll()
-	for range attempts {
-		if _, err := r.Run(t.Context(), a); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.Close() // the supervisor's time counts when it has ended
-	whole := (processor.UsedByAll() - before) / attempts
+	whole := costOf(t, attempts) / attempts
 	least := time.Hour // of what one costs: the rest was others' work in this process
 	for range rounds {
 		before := processor.UsedByAll()
